@@ -1,0 +1,250 @@
+//! Objects built from dotted keys: `file.driver=file children.0=a`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use indexmap::IndexMap;
+
+use super::{Object, SyntaxError, Value};
+
+/// Arguments under construction. A key is free, a value, or an object or array of further keys.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    members: IndexMap<String, Node>,
+}
+
+#[derive(Debug)]
+enum Node {
+    Value(Value),
+    Object(IndexMap<String, Node>),
+    /// A numeric segment indexes an array; the indices may come in any order. The place of the
+    /// array's first key on the line is kept for the error about holes.
+    Array(BTreeMap<usize, Node>, Range<usize>),
+}
+
+impl Arguments {
+    /// Sets the value at the dotted path `key`, which stands at `span` of the line.
+    ///
+    /// # Errors
+    ///
+    /// An empty segment, a key set twice, or one used both as a value and as an object.
+    pub fn set(&mut self, key: &str, value: Value, span: Range<usize>) -> Result<(), SyntaxError> {
+        let segments: Vec<&str> = key.split('.').collect();
+        if segments.contains(&"") {
+            let what = if key.is_empty() {
+                "a key is missing before `=`".to_owned()
+            } else {
+                format!("the key `{key}` has an empty segment")
+            };
+            return Err(SyntaxError::new(what, span).help("arguments are written key=value"));
+        }
+        let path_to = |depth: usize| segments[..=depth].join(".");
+        let both = |depth: usize| {
+            SyntaxError::new(
+                format!(
+                    "`{}` is used both as a value and as an object",
+                    path_to(depth)
+                ),
+                span.clone(),
+            )
+        };
+
+        let mut node = slot(&mut self.members, segments[0]);
+        for (depth, segment) in segments.iter().enumerate().skip(1) {
+            let parent = match node {
+                Slot::Taken(parent) => parent,
+                Slot::Free(free) => free.fill(match array_index(segment) {
+                    Some(_) => Node::Array(BTreeMap::new(), span.clone()),
+                    None => Node::Object(IndexMap::new()),
+                }),
+            };
+            // An object that was written as JSON takes further keys, as in qmp-shell.
+            if let Node::Value(Value::Object(members)) = parent {
+                let members = std::mem::take(members).into_iter();
+                *parent = Node::Object(members.map(|(key, v)| (key, Node::Value(v))).collect());
+            }
+            node = match parent {
+                Node::Object(members) => slot(members, segment),
+                Node::Array(items, _) => {
+                    let index = array_index(segment).ok_or_else(|| {
+                        both(depth - 1).help(format!(
+                            "`{}` is an array here, and `{segment}` is not an index",
+                            path_to(depth - 1)
+                        ))
+                    })?;
+                    match items.entry(index) {
+                        std::collections::btree_map::Entry::Occupied(taken) => {
+                            Slot::Taken(taken.into_mut())
+                        }
+                        std::collections::btree_map::Entry::Vacant(free) => {
+                            Slot::Free(Free::Item(free))
+                        }
+                    }
+                }
+                Node::Value(_) => return Err(both(depth - 1)),
+            };
+        }
+        match node {
+            Slot::Free(free) => {
+                free.fill(Node::Value(value));
+                Ok(())
+            }
+            Slot::Taken(Node::Value(_)) => {
+                Err(SyntaxError::new(format!("`{key}` is set twice"), span))
+            }
+            Slot::Taken(_) => Err(both(segments.len() - 1)),
+        }
+    }
+
+    /// The finished object.
+    ///
+    /// # Errors
+    ///
+    /// An array with a hole.
+    pub fn finish(self) -> Result<Object, SyntaxError> {
+        finish_members(self.members, "")
+    }
+}
+
+/// A place in an object or array: already used, or free to be filled.
+enum Slot<'a> {
+    Taken(&'a mut Node),
+    Free(Free<'a>),
+}
+
+enum Free<'a> {
+    Member(indexmap::map::VacantEntry<'a, String, Node>),
+    Item(std::collections::btree_map::VacantEntry<'a, usize, Node>),
+}
+
+impl<'a> Free<'a> {
+    fn fill(self, node: Node) -> &'a mut Node {
+        match self {
+            Self::Member(entry) => entry.insert(node),
+            Self::Item(entry) => entry.insert(node),
+        }
+    }
+}
+
+fn slot<'a>(members: &'a mut IndexMap<String, Node>, key: &str) -> Slot<'a> {
+    match members.entry(key.to_owned()) {
+        indexmap::map::Entry::Occupied(taken) => Slot::Taken(taken.into_mut()),
+        indexmap::map::Entry::Vacant(free) => Slot::Free(Free::Member(free)),
+    }
+}
+
+fn array_index(segment: &str) -> Option<usize> {
+    if segment.bytes().all(|b| b.is_ascii_digit()) {
+        segment.parse().ok()
+    } else {
+        None
+    }
+}
+
+fn finish_members(members: IndexMap<String, Node>, prefix: &str) -> Result<Object, SyntaxError> {
+    members
+        .into_iter()
+        .map(|(key, node)| {
+            let value = finish(node, &format!("{prefix}{key}"))?;
+            Ok((key, value))
+        })
+        .collect()
+}
+
+fn finish(node: Node, path: &str) -> Result<Value, SyntaxError> {
+    match node {
+        Node::Value(value) => Ok(value),
+        Node::Object(members) => Ok(Value::Object(finish_members(members, &format!("{path}."))?)),
+        Node::Array(items, span) => items
+            .into_iter()
+            .enumerate()
+            .map(|(expected, (index, node))| {
+                if index != expected {
+                    return Err(SyntaxError::new(
+                        format!("`{path}` has no item {expected}, but an item {index}"),
+                        span.clone(),
+                    )
+                    .help("an array has no holes: count from 0"));
+                }
+                finish(node, &format!("{path}.{index}"))
+            })
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(pairs: &[(&str, &str)]) -> Result<String, String> {
+        let mut arguments = Arguments::default();
+        for (key, value) in pairs {
+            let value = super::super::literal::parse(value).expect(value);
+            arguments.set(key, value, 0..1).map_err(|e| e.message)?;
+        }
+        let object = arguments.finish().map_err(|e| e.message)?;
+        Ok(Value::Object(object).to_json())
+    }
+
+    #[test]
+    fn dotted_keys_build_nested_objects_in_the_order_written() {
+        assert_eq!(
+            build(&[("b", "1"), ("f.d", "2"), ("a", "3"), ("f.e.g", "4")]).as_deref(),
+            Ok(r#"{"b": 1, "f": {"d": 2, "e": {"g": 4}}, "a": 3}"#)
+        );
+    }
+
+    #[test]
+    fn numeric_segments_build_arrays_in_any_order() {
+        assert_eq!(
+            build(&[("c.1.x", "1"), ("c.0", "2"), ("c.1.y", "3")]).as_deref(),
+            Ok(r#"{"c": [2, {"x": 1, "y": 3}]}"#)
+        );
+        assert_eq!(
+            build(&[("c.0.0", "1"), ("c.0.1", "2")]).as_deref(),
+            Ok(r#"{"c": [[1, 2]]}"#)
+        );
+    }
+
+    #[test]
+    fn an_array_has_no_holes() {
+        assert_eq!(
+            build(&[("c.0", "1"), ("c.99999999999", "2")]),
+            Err("`c` has no item 1, but an item 99999999999".into())
+        );
+    }
+
+    #[test]
+    fn further_keys_go_into_an_object_written_as_json() {
+        assert_eq!(
+            build(&[("a", "{'b': 1}"), ("a.c", "2")]).as_deref(),
+            Ok(r#"{"a": {"b": 1, "c": 2}}"#)
+        );
+    }
+
+    #[test]
+    fn a_key_is_one_thing_and_set_once() {
+        for (pairs, message) in [
+            (vec![("a", "1"), ("a", "2")], "`a` is set twice"),
+            (vec![("a.b", "1"), ("a.b", "2")], "`a.b` is set twice"),
+            (vec![("a", "{'b': 1}"), ("a.b", "2")], "`a.b` is set twice"),
+            (
+                vec![("a", "1"), ("a.b", "2")],
+                "`a` is used both as a value and as an object",
+            ),
+            (
+                vec![("a.b", "1"), ("a", "2")],
+                "`a` is used both as a value and as an object",
+            ),
+            (
+                vec![("a.0", "1"), ("a.b", "2")],
+                "`a` is used both as a value and as an object",
+            ),
+            (vec![("a..b", "1")], "the key `a..b` has an empty segment"),
+            (vec![("", "1")], "a key is missing before `=`"),
+        ] {
+            assert_eq!(build(&pairs), Err(message.into()), "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::fmt;
+use std::ops::Range;
+
+use unicode_width::UnicodeWidthChar;
+
+/// How many columns of the offending line an error shows.
+const EXCERPT_COLUMNS: usize = 76;
+
+/// A line that does not parse: what is wrong, where, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// What is wrong, as a sentence without its full stop.
+    pub message: String,
+    /// Where, as byte offsets into the line.
+    pub span: Range<usize>,
+    /// What would be right.
+    pub help: Option<String>,
+    /// The character the line still waits for: a quote or bracket is open, and the next line may
+    /// close it.
+    pub unclosed: Option<char>,
+}
+
+impl SyntaxError {
+    pub(super) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
+        Self {
+            message: message.into(),
+            span,
+            help: None,
+            unclosed: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn unclosed(opener: char, closer: char, span: Range<usize>) -> Self {
+        Self {
+            unclosed: Some(closer),
+            ..Self::new(format!("`{opener}` is never closed"), span)
+        }
+        .help(format!("close it with `{closer}`"))
+    }
+
+    /// The same error, seen from a text in which the faulty part starts `by` bytes later.
+    pub(super) fn shifted(mut self, by: usize) -> Self {
+        self.span = self.span.start + by..self.span.end + by;
+        self
+    }
+
+    /// The error with the line it is about and a caret under the place, ready for a terminal.
+    ///
+    /// Control characters of `source` are replaced, long lines are cut around the place.
+    pub fn report(&self, source: &str) -> String {
+        let start = self.span.start.min(source.len());
+        let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = source[start..]
+            .find('\n')
+            .map_or(source.len(), |at| start + at);
+
+        // Columns before the place are shown as far as they fit in half of the excerpt.
+        let mut shown_from = start;
+        let mut before = 0;
+        for (at, c) in source[line_start..start].char_indices().rev() {
+            before += width(c);
+            if before > EXCERPT_COLUMNS / 2 {
+                break;
+            }
+            shown_from = line_start + at;
+        }
+
+        let mut excerpt = String::new();
+        let mut indent = 0;
+        let mut carets = 0;
+        if shown_from > line_start {
+            excerpt.push('…');
+            indent += 1;
+        }
+        let mut columns = indent;
+        for (at, c) in source[shown_from..line_end].char_indices() {
+            let at = shown_from + at;
+            if columns + width(c) > EXCERPT_COLUMNS {
+                excerpt.push('…');
+                break;
+            }
+            columns += width(c);
+            if at < start {
+                indent += width(c);
+            } else if at < self.span.end {
+                carets += width(c);
+            }
+            excerpt.push(if c.is_control() { '·' } else { c });
+        }
+
+        let mut report = format!(
+            "{}\n  {excerpt}\n  {}{}",
+            self.message,
+            " ".repeat(indent),
+            "^".repeat(carets.max(1))
+        );
+        if let Some(help) = &self.help {
+            report.push_str("\nhelp: ");
+            report.push_str(help);
+        }
+        report
+    }
+}
+
+/// Terminal columns of a character as [`SyntaxError::report`] shows it.
+fn width(c: char) -> usize {
+    if c.is_control() {
+        1
+    } else {
+        c.width().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_place() {
+        let error = SyntaxError::new("bad", 4..5).help("better");
+        assert_eq!(
+            error.report("abc déf ghi"),
+            "bad\n  abc déf ghi\n      ^\nhelp: better"
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let line = format!("{}!{}", "a".repeat(1000), "b".repeat(1000));
+        let report = SyntaxError::new("bad", 1000..1001).report(&line);
+        let lines: Vec<&str> = report.lines().collect();
+        assert!(lines[1].chars().count() < 85, "{report}");
+        let caret = lines[2].find('^').expect("a caret");
+        assert_eq!(lines[1].chars().nth(caret), Some('!'));
+    }
+
+    #[test]
+    fn control_characters_never_reach_the_terminal() {
+        let report = SyntaxError::new("bad", 0..1).report("a\u{1b}[31m");
+        assert!(!report.contains('\u{1b}'), "{report:?}");
+    }
+
+    #[test]
+    fn an_error_at_the_end_of_the_line_points_behind_it() {
+        assert_eq!(
+            SyntaxError::new("bad", 3..3).report("abc"),
+            "bad\n  abc\n     ^"
+        );
+    }
+}

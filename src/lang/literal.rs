@@ -1,0 +1,353 @@
+//! JSON, and the relaxed form of it that qmp-shell's users type.
+//!
+//! On top of JSON (RFC 8259): single-quoted strings with the escape `\'`, a comma after the last
+//! item, `True`, `False` and `None`, numbers with a leading `+`, and `0x` integers.
+
+use super::{Object, SyntaxError, Value};
+
+/// QEMU's own parser gives up at this depth (`MAX_NESTING`), so nothing deeper can be of use.
+const MAX_NESTING: usize = 1024;
+
+/// Reads `text`, all of it, as one value.
+///
+/// # Errors
+///
+/// What was found instead, with its place in `text`. A bracket or quote that is still open at the
+/// end is reported as unclosed.
+pub fn parse(text: &str) -> Result<Value, SyntaxError> {
+    let mut reader = Reader { text, at: 0 };
+    let value = reader.value(0)?;
+    reader.space();
+    if reader.at < text.len() {
+        return Err(reader.unexpected("the end of the value"));
+    }
+    Ok(value)
+}
+
+/// Finds where the quoted string that opens at `start` ends: the offset behind its closing quote.
+/// A backslash takes the next character along.
+pub(super) fn string_end(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let quote = bytes[start];
+    let mut at = start + 1;
+    loop {
+        at += memchr::memchr2(quote, b'\\', bytes.get(at..)?)?;
+        if bytes[at] == quote {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn space(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    fn eat(&mut self, c: char) -> bool {
+        let found = self.rest().starts_with(c);
+        if found {
+            self.at += c.len_utf8();
+        }
+        found
+    }
+
+    fn unexpected(&self, expected: &str) -> SyntaxError {
+        match self.peek() {
+            Some(c) => SyntaxError::new(
+                format!("expected {expected}, found `{}`", c.escape_debug()),
+                self.at..self.at + c.len_utf8(),
+            ),
+            None => SyntaxError::new(
+                format!("expected {expected}, found the end"),
+                self.at..self.at,
+            ),
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, SyntaxError> {
+        if depth > MAX_NESTING {
+            return Err(SyntaxError::new(
+                format!("nested more than {MAX_NESTING} deep"),
+                self.at..self.at + 1,
+            ));
+        }
+        self.space();
+        match self.peek() {
+            Some('{') => self.object(depth),
+            Some('[') => self.array(depth),
+            Some('"' | '\'') => Ok(Value::Text(self.string()?)),
+            Some('+' | '-' | '0'..='9') => self.number(),
+            Some(c) if c.is_alphabetic() => self.keyword(),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, SyntaxError> {
+        let open = self.at;
+        self.at += 1;
+        let mut items = Vec::new();
+        loop {
+            self.space();
+            if self.eat(']') {
+                return Ok(Value::Array(items));
+            }
+            if self.peek().is_none() {
+                return Err(SyntaxError::unclosed('[', ']', open..open + 1));
+            }
+            items.push(self.value(depth + 1)?);
+            self.separator(']', open)?;
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, SyntaxError> {
+        let open = self.at;
+        self.at += 1;
+        let mut members = Object::new();
+        loop {
+            self.space();
+            if self.eat('}') {
+                return Ok(Value::Object(members));
+            }
+            let key_at = self.at;
+            let key = match self.peek() {
+                Some('"' | '\'') => self.string()?,
+                Some(_) => {
+                    return Err(self
+                        .unexpected("a key in quotes")
+                        .help(r#"members are written "key": value"#));
+                }
+                None => return Err(SyntaxError::unclosed('{', '}', open..open + 1)),
+            };
+            let key_span = key_at..self.at;
+            self.space();
+            if !self.eat(':') {
+                return Err(match self.peek() {
+                    None => SyntaxError::unclosed('{', '}', open..open + 1),
+                    Some(_) => self.unexpected("`:` after the key"),
+                });
+            }
+            self.space();
+            if self.peek().is_none() {
+                return Err(SyntaxError::unclosed('{', '}', open..open + 1));
+            }
+            let value = self.value(depth + 1)?;
+            if members.contains_key(&key) {
+                return Err(SyntaxError::new(format!("`{key}` is set twice"), key_span));
+            }
+            members.insert(key, value);
+            self.separator('}', open)?;
+        }
+    }
+
+    /// Takes a comma, or leaves the closing bracket to the caller.
+    fn separator(&mut self, closer: char, open: usize) -> Result<(), SyntaxError> {
+        self.space();
+        match self.peek() {
+            Some(',') => self.at += 1,
+            Some(c) if c == closer => {}
+            Some(_) => return Err(self.unexpected(&format!("`,` or `{closer}`"))),
+            None => {
+                let opener = if closer == ']' { '[' } else { '{' };
+                return Err(SyntaxError::unclosed(opener, closer, open..open + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<String, SyntaxError> {
+        let start = self.at;
+        let quote = self.peek().expect("the caller saw a quote");
+        let Some(end) = string_end(self.text, start) else {
+            return Err(SyntaxError::unclosed(quote, quote, start..start + 1));
+        };
+        self.at = end;
+        let inner = &self.text[start + 1..end - 1];
+        unescape(inner, quote).map_err(|error| error.shifted(start + 1))
+    }
+
+    fn number(&mut self) -> Result<Value, SyntaxError> {
+        let start = self.at;
+        let length = self
+            .rest()
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')))
+            .unwrap_or(self.rest().len());
+        let word = &self.text[start..start + length];
+        let plain = word.strip_prefix('+').unwrap_or(word);
+        let number = hexadecimal(plain).or_else(|| {
+            serde_json::from_str::<serde_json::Number>(plain)
+                .ok()
+                .map(|_| plain.to_owned())
+        });
+        let Some(number) = number else {
+            return Err(SyntaxError::new(
+                format!("`{word}` is not a number"),
+                start..start + length,
+            )
+            .help("a string goes in quotes"));
+        };
+        self.at += length;
+        Ok(Value::Number(number))
+    }
+
+    fn keyword(&mut self) -> Result<Value, SyntaxError> {
+        let start = self.at;
+        let length = self
+            .rest()
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+            .unwrap_or(self.rest().len());
+        let word = &self.text[start..start + length];
+        let value = match word {
+            "true" | "True" => Value::Bool(true),
+            "false" | "False" => Value::Bool(false),
+            "null" | "None" => Value::Null,
+            _ => {
+                return Err(SyntaxError::new(
+                    format!("`{word}` is not JSON"),
+                    start..start + length,
+                )
+                .help("a string goes in quotes"));
+            }
+        };
+        self.at += length;
+        Ok(value)
+    }
+}
+
+fn hexadecimal(word: &str) -> Option<String> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", word),
+    };
+    let digits = digits.strip_prefix("0x").or(digits.strip_prefix("0X"))?;
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    Some(format!("{sign}{number}"))
+}
+
+/// Resolves JSON's escapes in the inside of a string that was delimited by `quote`.
+pub(super) fn unescape(inner: &str, quote: char) -> Result<String, SyntaxError> {
+    // JSON knows no `\'` and wants a bare `"` escaped; the rest of a string is the same in both
+    // forms, so it is brought into JSON's and read by the JSON library.
+    let mut json = String::with_capacity(inner.len() + 2);
+    json.push('"');
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('\'') => json.push('\''),
+                Some(next) => json.extend(['\\', next]),
+                None => json.push('\\'),
+            },
+            '"' if quote == '\'' => json.push_str("\\\""),
+            '\n' => json.push_str("\\n"),
+            '\t' => json.push_str("\\t"),
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+    serde_json::from_str(&json).map_err(|_| {
+        SyntaxError::new(
+            "this string has an escape that JSON does not know",
+            0..inner.len(),
+        )
+        .help(
+            r#"JSON's escapes are \" \\ \/ \b \f \n \r \t \uXXXX; `'…'` takes its text literally"#,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_read_as_json() {
+        for json in [
+            "{}",
+            "[]",
+            r#"{"a": [1, -2.5e3, true, false, null, "x\ny"], "b": {}}"#,
+            "123456789012345678901234567890",
+            r#""é\u00e9""#,
+        ] {
+            let ours = parse(json).expect(json).to_json();
+            let (ours, theirs): (serde_json::Value, serde_json::Value) = (
+                serde_json::from_str(&ours).expect(&ours),
+                serde_json::from_str(json).expect(json),
+            );
+            assert_eq!(ours, theirs, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_relaxed_form_is_what_qmp_shell_users_type() {
+        for (relaxed, json) in [
+            ("{'a':1}", r#"{"a": 1}"#),
+            (r#"{'a':"b",'c':'d"e'}"#, r#"{"a": "b", "c": "d\"e"}"#),
+            (r"['it\'s']", r#"["it's"]"#),
+            ("[1,2,]", "[1, 2]"),
+            ("{'a':1,}", r#"{"a": 1}"#),
+            ("[True,False,None]", "[true, false, null]"),
+            ("[+1,-2,0x10]", "[1, -2, 16]"),
+            ("[ 1 ,\n 2 ]", "[1, 2]"),
+        ] {
+            assert_eq!(parse(relaxed).expect(relaxed).to_json(), json);
+        }
+    }
+
+    #[test]
+    fn what_is_neither_says_what_was_expected_and_where() {
+        for (text, span, message) in [
+            ("[1 2]", 3..4, "expected `,` or `]`, found `2`"),
+            ("{a: 1}", 1..2, "expected a key in quotes, found `a`"),
+            ("{'a' 1}", 5..6, "expected `:` after the key, found `1`"),
+            ("[nope]", 1..5, "`nope` is not JSON"),
+            ("[1.2.3]", 1..6, "`1.2.3` is not a number"),
+            ("[]]", 2..3, "expected the end of the value, found `]`"),
+            ("{'a':1,'a':2}", 7..10, "`a` is set twice"),
+            ("[,]", 1..2, "expected a value, found `,`"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert_eq!((error.span, error.message.as_str()), (span, message));
+        }
+    }
+
+    #[test]
+    fn an_open_bracket_or_quote_is_unclosed_and_says_what_closes_it() {
+        for (text, closer) in [
+            ("[1", ']'),
+            ("[1,", ']'),
+            ("{", '}'),
+            ("{'a'", '}'),
+            ("{'a':", '}'),
+            ("{'a': 1", '}'),
+            ("['a", '\''),
+            ("[\"a\\", '"'),
+        ] {
+            assert_eq!(
+                parse(text).expect_err(text).unclosed,
+                Some(closer),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        assert!(parse(&format!("{}{}", "[".repeat(1000), "]".repeat(1000))).is_ok());
+        assert!(parse(&"[".repeat(1_000_000)).is_err());
+    }
+}

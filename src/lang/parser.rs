@@ -1,0 +1,613 @@
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::arguments::Arguments;
+use super::literal::{self, string_end, unescape};
+use super::tokens::{self, Word};
+use super::{Object, SyntaxError, Value, quote};
+
+/// A line split into words, with the text it came from, so that an error can point at it.
+#[derive(Debug, Clone)]
+pub struct Words {
+    source: String,
+    spans: Vec<Range<usize>>,
+}
+
+impl Words {
+    /// Splits a line as it was typed.
+    ///
+    /// # Errors
+    ///
+    /// An unclosed quote or bracket; see [`SyntaxError::unclosed`].
+    pub fn split(line: &str) -> Result<Self, SyntaxError> {
+        let spans = tokens::split(line)?.iter().map(Word::span).collect();
+        Ok(Self {
+            source: line.to_owned(),
+            spans,
+        })
+    }
+
+    /// Takes the words of a command line, which a shell has split already.
+    pub fn from_args<S: AsRef<str>>(args: &[S]) -> Self {
+        let mut source = String::new();
+        let mut spans = Vec::new();
+        for arg in args {
+            if !spans.is_empty() {
+                source.push(' ');
+            }
+            let start = source.len();
+            source.push_str(arg.as_ref());
+            spans.push(start..source.len());
+        }
+        Self { source, spans }
+    }
+
+    /// The text that the words' places refer to.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The words without the first one, of the same text.
+    pub fn tail(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            spans: self.spans.iter().skip(1).cloned().collect(),
+        }
+    }
+
+    fn list(&self) -> Vec<Word<'_>> {
+        let word = |span: &Range<usize>| Word {
+            text: &self.source[span.clone()],
+            start: span.start,
+        };
+        self.spans.iter().map(word).collect()
+    }
+}
+
+/// What one line asks for.
+#[derive(Debug, Clone)]
+pub enum Line {
+    /// Nothing: a blank line, a comment, or an action kept for its transaction.
+    Empty,
+    Command(Command),
+    Message(Message),
+    Builtin(Builtin),
+}
+
+/// A QMP command, as `cmd key=value` says it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    pub name: String,
+    pub arguments: Object,
+    /// Descriptors that travel with the command, in the order written.
+    pub descriptors: Vec<Descriptor>,
+    /// Sent out of band (`exec-oob`).
+    pub oob: bool,
+    /// Ends in `&`: nobody waits for the reply.
+    pub background: bool,
+}
+
+impl Command {
+    /// The QMP message, without an id. Bare words are typed by their looks.
+    pub fn to_message(&self) -> String {
+        let execute = if self.oob { "exec-oob" } else { "execute" };
+        let arguments = Value::Object(self.arguments.clone()).to_json();
+        format!(
+            r#"{{"{execute}": {}, "arguments": {arguments}}}"#,
+            quote(&self.name)
+        )
+    }
+}
+
+/// A whole QMP message, to be sent as typed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// A JSON object.
+    pub text: String,
+    /// The `id` it carries, as JSON.
+    pub id: Option<String>,
+    /// What `execute` or `exec-oob` says, for messages about it.
+    pub name: Option<String>,
+    pub descriptors: Vec<Descriptor>,
+    pub background: bool,
+}
+
+/// A line that starts with `:`.
+#[derive(Debug, Clone)]
+pub struct Builtin {
+    /// The name without its colon.
+    pub name: String,
+    /// The line's words behind the name.
+    pub words: Words,
+}
+
+impl Builtin {
+    /// The arguments as plain text: a word in quotes without them.
+    ///
+    /// # Errors
+    ///
+    /// Text behind a closing quote.
+    pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
+        let words = self.words.list();
+        words
+            .iter()
+            .map(|word| plain(word.text, word.start))
+            .collect()
+    }
+}
+
+/// A file descriptor to pass along (SCM_RIGHTS, `unix(7)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Descriptor {
+    /// `<PATH`: a file opened for reading.
+    Read(PathBuf),
+    /// `<>PATH`: a file opened for reading and writing.
+    ReadWrite(PathBuf),
+    /// `<&N`: a descriptor this process inherited.
+    Inherited(i32),
+}
+
+/// What closes the quote or bracket that is open at the end of `text`, if one is.
+pub fn unclosed(text: &str) -> Option<char> {
+    tokens::split(text).err().and_then(|error| error.unclosed)
+}
+
+/// Reads lines. It remembers one thing between them: a transaction that is being written.
+#[derive(Debug, Default)]
+pub struct Parser {
+    block: Option<Block>,
+}
+
+/// A `transaction(` that is not closed yet.
+#[derive(Debug, Default)]
+struct Block {
+    actions: Vec<Value>,
+    /// Actions so far, wrong ones included.
+    count: usize,
+    /// Which action was wrong first, counted from 1. Then nothing is sent: what follows in the block
+    /// was written to happen together with it.
+    wrong: Option<usize>,
+}
+
+impl Parser {
+    /// Whether a transaction is open, so that the next line is one of its actions.
+    pub fn in_transaction(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// Gives up the transaction that is open.
+    pub fn abandon_transaction(&mut self) {
+        self.block = None;
+    }
+
+    /// Reads one line.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the line. Inside a transaction it also keeps the whole from being sent.
+    pub fn parse(&mut self, words: &Words) -> Result<Line, SyntaxError> {
+        let list = words.list();
+        let Some(first) = list.first() else {
+            return Ok(Line::Empty);
+        };
+        if let Some(name) = first.text.strip_prefix(':') {
+            return Ok(Line::Builtin(Builtin {
+                name: name.to_owned(),
+                words: words.tail(),
+            }));
+        }
+        if let Some(block) = self.block.take() {
+            return self.transaction_line(block, &list);
+        }
+        match first.text {
+            "transaction(" => self.transaction_line(Block::default(), &list[1..]),
+            text if text.starts_with('{') => message(&list).map(Line::Message),
+            _ => command(&list).map(Line::Command),
+        }
+    }
+
+    fn transaction_line(
+        &mut self,
+        mut block: Block,
+        list: &[Word<'_>],
+    ) -> Result<Line, SyntaxError> {
+        let (background, list) = strip_last(list, "&");
+        let (closes, list) = strip_last(list, ")");
+        let result = block.line(list);
+        if !closes {
+            self.block = Some(block);
+            return result.map(|()| Line::Empty);
+        }
+        result?;
+        if let Some(number) = block.wrong {
+            return Err(SyntaxError::new(
+                format!("the transaction is not sent: its action {number} was wrong"),
+                0..0,
+            ));
+        }
+        let actions = Value::Array(block.actions);
+        Ok(Line::Command(Command {
+            name: "transaction".to_owned(),
+            arguments: Object::from([("actions".to_owned(), actions)]),
+            descriptors: Vec::new(),
+            oob: false,
+            background,
+        }))
+    }
+}
+
+impl Block {
+    /// Keeps the action that `list` spells, if it spells one.
+    fn line(&mut self, list: &[Word<'_>]) -> Result<(), SyntaxError> {
+        if list.is_empty() {
+            return Ok(());
+        }
+        self.count += 1;
+        match action(list) {
+            Ok(action) => self.actions.push(action),
+            Err(error) => {
+                self.wrong.get_or_insert(self.count);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn action(list: &[Word<'_>]) -> Result<Value, SyntaxError> {
+    if list[0].text == ")" {
+        return Err(SyntaxError::new(
+            "nothing may follow the `)` that closes a transaction",
+            list[1].span(),
+        ));
+    }
+    let command = command(list)?;
+    if !command.descriptors.is_empty() {
+        return Err(SyntaxError::new(
+            "an action of a transaction takes no file descriptor",
+            list[0].span(),
+        ));
+    }
+    Ok(Value::Object(Object::from([
+        ("type".to_owned(), Value::Text(command.name)),
+        ("data".to_owned(), Value::Object(command.arguments)),
+    ])))
+}
+
+/// Whether the last word is `word`, and the words without it.
+fn strip_last<'a, 'b>(list: &'a [Word<'b>], word: &str) -> (bool, &'a [Word<'b>]) {
+    match list.split_last() {
+        Some((last, rest)) if last.text == word => (true, rest),
+        _ => (false, list),
+    }
+}
+
+fn command(list: &[Word<'_>]) -> Result<Command, SyntaxError> {
+    let (background, list) = strip_last(list, "&");
+    let name = match list.first() {
+        None => return Err(SyntaxError::new("a command is missing before `&`", 0..1)),
+        Some(word) => word,
+    };
+    if name.text.contains('=') || name.text.starts_with(['"', '\'', '<', '&', '|', '>']) {
+        return Err(SyntaxError::new("expected a command first", name.span())
+            .help("a line is COMMAND KEY=VALUE …"));
+    }
+    let mut arguments = Arguments::default();
+    let mut descriptors = Vec::new();
+    for word in &list[1..] {
+        if let Some(target) = word.text.strip_prefix('<') {
+            descriptors.push(descriptor(target, word)?);
+        } else {
+            let (key, value) = argument(word)?;
+            arguments.set(key, value, word.start..word.start + key.len())?;
+        }
+    }
+    Ok(Command {
+        name: name.text.to_owned(),
+        arguments: arguments.finish()?,
+        descriptors,
+        oob: false,
+        background,
+    })
+}
+
+/// Splits `KEY=VALUE` or `KEY:=JSON`.
+fn argument<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError> {
+    let Some((key, text)) = word.text.split_once('=') else {
+        return Err(not_an_argument(word));
+    };
+    let text_at = word.start + key.len() + 1;
+    if let Some(key) = key.strip_suffix(':') {
+        if text.is_empty() {
+            return Err(
+                SyntaxError::new(format!("`{key}:=` needs JSON behind it"), word.span())
+                    .help(format!("for an empty string write {key}=")),
+            );
+        }
+        let value = literal::parse(text).map_err(|error| error.shifted(text_at))?;
+        return Ok((key, value));
+    }
+    let value = match text.as_bytes().first() {
+        Some(b'"' | b'\'') => Value::Text(plain(text, text_at)?),
+        Some(b'{' | b'[') => literal::parse(text).map_err(|error| {
+            let error = error.shifted(text_at);
+            match error.help {
+                None => error.help("a string that opens with a bracket goes in quotes"),
+                Some(_) => error,
+            }
+        })?,
+        _ => Value::Word(text.to_owned()),
+    };
+    Ok((key, value))
+}
+
+fn not_an_argument(word: &Word<'_>) -> SyntaxError {
+    let error = |message: &str| SyntaxError::new(message, word.span());
+    match word.text {
+        "&" => error("`&` stands at the end of a line"),
+        "|" => error("filters (`| …`) are not built yet"),
+        ">" | ">>" => error("redirections (`> FILE`) are not built yet"),
+        text if text.starts_with('-') => error(&format!("expected KEY=VALUE, found `{text}`"))
+            .help("an option of qmpsh goes before the command"),
+        text => error(&format!("expected KEY=VALUE, found `{text}`"))
+            .help("arguments are written key=value, without spaces around the `=`"),
+    }
+}
+
+/// The text of a word: what its quotes delimit, or the word itself.
+fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
+    let quote = match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => quote,
+        _ => return Ok(text.to_owned()),
+    };
+    let end = match quote {
+        '"' => string_end(text, 0),
+        _ => text[1..].find('\'').map(|length| length + 2),
+    };
+    let Some(end) = end else {
+        return Err(SyntaxError::unclosed(quote, quote, at..at + 1));
+    };
+    if end < text.len() {
+        return Err(
+            SyntaxError::new("text behind the closing quote", at + end..at + text.len())
+                .help(r#"a quote delimits the whole value; inside "…" write \" for one"#),
+        );
+    }
+    let inner = &text[1..end - 1];
+    match quote {
+        '"' => unescape(inner, quote).map_err(|error| error.shifted(at + 1)),
+        _ => Ok(inner.to_owned()),
+    }
+}
+
+fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> {
+    if let Some(number) = target.strip_prefix('&') {
+        return number.parse().map(Descriptor::Inherited).map_err(|_| {
+            SyntaxError::new(
+                format!("`{number}` is not the number of a file descriptor"),
+                word.span(),
+            )
+            .help("<&N passes the descriptor N that qmpsh inherited")
+        });
+    }
+    let (path, read_write) = match target.strip_prefix('>') {
+        Some(path) => (path, true),
+        None => (target, false),
+    };
+    let path_at = word.start + word.text.len() - path.len();
+    let path = PathBuf::from(plain(path, path_at)?);
+    if path.as_os_str().is_empty() {
+        return Err(SyntaxError::new("a path is missing", word.span())
+            .help("<PATH passes a file opened for reading, <>PATH for reading and writing"));
+    }
+    Ok(if read_write {
+        Descriptor::ReadWrite(path)
+    } else {
+        Descriptor::Read(path)
+    })
+}
+
+/// A line that opens with `{`.
+fn message(list: &[Word<'_>]) -> Result<Message, SyntaxError> {
+    let (background, list) = strip_last(list, "&");
+    let object = &list[0];
+    let mut descriptors = Vec::new();
+    for word in &list[1..] {
+        match word.text.strip_prefix('<') {
+            Some(target) => descriptors.push(descriptor(target, word)?),
+            None if tokens::opens_tail(word.text) => return Err(not_an_argument(word)),
+            None => {
+                return Err(SyntaxError::new("text behind the message", word.span())
+                    .help("a line that opens with `{` is one QMP message"));
+            }
+        }
+    }
+    let value = literal::parse(object.text).map_err(|error| error.shifted(object.start))?;
+    let Value::Object(members) = &value else {
+        unreachable!("the word opens with a brace");
+    };
+    let id = members.get("id").map(Value::to_json);
+    let name = members.get("execute").or(members.get("exec-oob"));
+    let name = match name {
+        Some(Value::Text(name)) => Some(name.clone()),
+        _ => None,
+    };
+    // What QEMU can read is sent byte for byte; the relaxed form is not JSON and is written anew.
+    let strict = serde_json::from_str::<serde::de::IgnoredAny>(object.text).is_ok();
+    Ok(Message {
+        text: if strict {
+            object.text.to_owned()
+        } else {
+            value.to_json()
+        },
+        id,
+        name,
+        descriptors,
+        background,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Line, SyntaxError> {
+        Parser::default().parse(&Words::split(line)?)
+    }
+
+    fn sent(line: &str) -> String {
+        match parse(line) {
+            Ok(Line::Command(command)) => command.to_message(),
+            Ok(Line::Message(message)) => message.text,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn error(line: &str) -> SyntaxError {
+        parse(line).expect_err(line)
+    }
+
+    #[test]
+    fn a_line_becomes_a_message() {
+        assert_eq!(
+            sent("query-status"),
+            r#"{"execute": "query-status", "arguments": {}}"#
+        );
+        assert_eq!(
+            sent(r#"c a=1 b="2" c='3' d:="4" e=x=y f="#),
+            r#"{"execute": "c", "arguments": {"a": 1, "b": "2", "c": "3", "d": "4", "e": "x=y", "f": ""}}"#
+        );
+    }
+
+    #[test]
+    fn a_quoted_value_is_a_string_and_its_quotes_are_not_sent() {
+        assert_eq!(
+            sent(r#"c a="1\"\u00e9\n" b='x\y "z"'"#),
+            r#"{"execute": "c", "arguments": {"a": "1\"é\n", "b": "x\\y \"z\""}}"#
+        );
+        let error = error("c a='x'y");
+        assert_eq!(
+            (error.message.as_str(), error.span),
+            ("text behind the closing quote", 7..8)
+        );
+    }
+
+    #[test]
+    fn quotes_further_inside_belong_to_the_word() {
+        assert_eq!(
+            sent(r#"c filename=json:{"driver": "null-co"}"#),
+            r#"{"execute": "c", "arguments": {"filename": "json:{\"driver\": \"null-co\"}"}}"#
+        );
+    }
+
+    #[test]
+    fn on_the_command_line_every_argument_is_a_word_already() {
+        let words = Words::from_args(&["c", "filename=my disk.img", "j={'a': 1}"]);
+        match Parser::default().parse(&words) {
+            Ok(Line::Command(command)) => assert_eq!(
+                command.to_message(),
+                r#"{"execute": "c", "arguments": {"filename": "my disk.img", "j": {"a": 1}}}"#
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_whole_message_is_sent_as_typed() {
+        let typed = r#"{"execute":"query-status","id":  [1,"x"]}"#;
+        match parse(typed) {
+            Ok(Line::Message(message)) => {
+                assert_eq!(message.text, typed);
+                assert_eq!(message.id.as_deref(), Some(r#"[1, "x"]"#));
+                assert_eq!(message.name.as_deref(), Some("query-status"));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(sent("{'execute': 'stop'}"), r#"{"execute": "stop"}"#);
+        assert_eq!(error(r#"{"execute": "stop"} x"#).span, 20..21);
+    }
+
+    #[test]
+    fn descriptors_and_the_ampersand_are_taken_from_the_line() {
+        match parse("getfd fdname=t <>/dev/net/tun <a.img <'b c' <&7 &") {
+            Ok(Line::Command(command)) => {
+                assert!(command.background);
+                assert_eq!(
+                    command.descriptors,
+                    [
+                        Descriptor::ReadWrite("/dev/net/tun".into()),
+                        Descriptor::Read("a.img".into()),
+                        Descriptor::Read("b c".into()),
+                        Descriptor::Inherited(7),
+                    ]
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn errors_say_what_where_and_what_would_be_right() {
+        for (line, span, message) in [
+            ("c foo", 2..5, "expected KEY=VALUE, found `foo`"),
+            ("c a=1 a=2", 6..7, "`a` is set twice"),
+            ("c a:=nope", 5..9, "`nope` is not JSON"),
+            ("c a=[1 2]", 7..8, "expected `,` or `]`, found `2`"),
+            ("a=1", 0..3, "expected a command first"),
+            ("c & a=1", 2..3, "`&` stands at the end of a line"),
+            ("c | .x", 2..3, "filters (`| …`) are not built yet"),
+            ("c <&x", 2..5, "`x` is not the number of a file descriptor"),
+            ("c <", 2..3, "a path is missing"),
+        ] {
+            let error = error(line);
+            assert_eq!(
+                (error.span, error.message.as_str()),
+                (span, message),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_transaction_takes_a_line_an_action_or_one_line() {
+        let mut parser = Parser::default();
+        let mut line = |text: &str| parser.parse(&Words::split(text).expect(text));
+        for text in ["transaction(", "a x=1", "", "b # comment"] {
+            assert!(matches!(line(text), Ok(Line::Empty)), "{text}");
+        }
+        let expected = r#"{"execute": "transaction", "arguments": {"actions": [{"type": "a", "data": {"x": 1}}, {"type": "b", "data": {}}]}}"#;
+        match line(")") {
+            Ok(Line::Command(command)) => assert_eq!(command.to_message(), expected),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            sent("transaction( a x=1 )"),
+            r#"{"execute": "transaction", "arguments": {"actions": [{"type": "a", "data": {"x": 1}}]}}"#
+        );
+    }
+
+    #[test]
+    fn nothing_is_sent_of_a_transaction_with_a_wrong_line() {
+        let mut parser = Parser::default();
+        let mut line = |text: &str| parser.parse(&Words::split(text).expect(text));
+        assert!(line("transaction(").is_ok());
+        assert!(line("a x").is_err());
+        assert!(line("b x=1").is_ok());
+        assert_eq!(
+            line(")").expect_err("refused").message,
+            "the transaction is not sent: its action 1 was wrong"
+        );
+        assert!(!parser.in_transaction());
+    }
+
+    #[test]
+    fn built_ins_keep_their_words_for_themselves() {
+        match parse(":set output 'a b'") {
+            Ok(Line::Builtin(builtin)) => {
+                assert_eq!(builtin.name, "set");
+                assert_eq!(builtin.args().expect("plain words"), ["output", "a b"]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Which arguments are secrets, so that they stay out of history and logs.
+
+use super::{Line, Object, Parser, Value, Words, literal};
+
+/// Keys whose value is a secret in every QMP command that has them.
+const SECRET_KEYS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "key"];
+
+/// What a secret is shown as.
+const MASK: &str = "••••";
+
+/// Whether `line` carries a secret. A line that does not parse is judged by the words in it: better
+/// forgotten than leaked.
+pub fn line_has_secret(line: &str) -> bool {
+    if !may_have_secret(line) {
+        return false;
+    }
+    let parsed = Words::split(line).and_then(|words| Parser::default().parse(&words));
+    match parsed {
+        Ok(Line::Command(command)) => {
+            // HMP's `object_add secret,data=…` hides in one string.
+            command.name == "human-monitor-command" || mask_members(&mut command.arguments.clone())
+        }
+        Ok(Line::Message(message)) => mask_secrets(&message.text).is_some(),
+        _ => true,
+    }
+}
+
+/// `json` with its secrets masked, or nothing if it has none.
+pub fn mask_secrets(json: &str) -> Option<String> {
+    if !may_have_secret(json) {
+        return None;
+    }
+    let mut value = literal::parse(json).ok()?;
+    mask(&mut value).then(|| value.to_json())
+}
+
+/// A quick look that spares most lines the slow one.
+fn may_have_secret(text: &str) -> bool {
+    SECRET_KEYS.iter().any(|key| text.contains(key))
+}
+
+fn mask(value: &mut Value) -> bool {
+    match value {
+        Value::Object(members) => mask_members(members),
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |found, item| mask(item) | found),
+        _ => false,
+    }
+}
+
+fn mask_members(members: &mut Object) -> bool {
+    // `object-add qom-type=secret data=…`, and its kin `secret_keyring`.
+    let is_secret_object = matches!(
+        members.get("qom-type"),
+        Some(Value::Text(kind) | Value::Word(kind)) if kind.starts_with("secret")
+    );
+    let mut found = false;
+    for (key, value) in members {
+        let is_secret = SECRET_KEYS.contains(&key.as_str()) || (is_secret_object && key == "data");
+        match value {
+            Value::Object(_) | Value::Array(_) => found |= mask(value),
+            Value::Null => {}
+            _ if is_secret => {
+                *value = Value::Text(MASK.to_owned());
+                found = true;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_with_a_secret_are_known() {
+        for line in [
+            "set_password protocol=vnc password=x",
+            "object-add qom-type=secret id=s data=x",
+            r#"{"execute": "set_password", "arguments": {"password": "x"}}"#,
+            "blockdev-add driver=luks file.x.password=y",
+            "transaction( a b={'password':'x'} )",
+            "set_password password='unclosed",
+        ] {
+            assert!(line_has_secret(line), "{line}");
+        }
+        for line in [
+            "query-status",
+            "blockdev-add driver=luks key-secret=s0",
+            "send-key keys=[]",
+            "object-add qom-type=rng-random id=r",
+            ":help set_password password",
+        ] {
+            let forgotten = line_has_secret(line);
+            assert_eq!(forgotten, line.starts_with(':'), "{line}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_and_the_rest_is_kept() {
+        assert_eq!(
+            mask_secrets(r#"{"execute": "set_password", "arguments": {"protocol": "vnc", "password": "x"}, "id": 1}"#)
+                .as_deref(),
+            Some(r#"{"execute": "set_password", "arguments": {"protocol": "vnc", "password": "••••"}, "id": 1}"#)
+        );
+        assert_eq!(mask_secrets(r#"{"execute": "query-status"}"#), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! A line, split into words.
+//!
+//! White space separates words, except inside quotes and inside the brackets of a JSON value. Where a
+//! line has neither, it is split exactly as qmp-shell splits it.
+
+use super::SyntaxError;
+use super::literal::string_end;
+
+/// A word as it was typed, quotes and all, and where it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word<'a> {
+    pub text: &'a str,
+    pub start: usize,
+}
+
+impl Word<'_> {
+    pub fn span(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.text.len()
+    }
+}
+
+/// Splits `line`. Splitting stops behind a word that opens a filter or a redirection, whose text is not
+/// this language.
+///
+/// # Errors
+///
+/// An unclosed quote or bracket, which a further line may close.
+pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = &line[at..];
+        let trimmed = rest.trim_start();
+        at += rest.len() - trimmed.len();
+        if trimmed.is_empty() {
+            return Ok(words);
+        }
+        if trimmed.starts_with('#') {
+            at += trimmed.find('\n').unwrap_or(trimmed.len());
+            continue;
+        }
+        let end = word_end(line, at)?;
+        let text = &line[at..end];
+        words.push(Word { text, start: at });
+        if opens_tail(text) {
+            return Ok(words);
+        }
+        at = end;
+    }
+}
+
+/// Whether the word opens a filter or a redirection.
+pub(super) fn opens_tail(word: &str) -> bool {
+    matches!(word, "|" | ">" | ">>")
+}
+
+/// The offset behind the word that starts at `start`.
+fn word_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
+    let mut at = start;
+    // A value may open at the start of the word and behind its first `=`.
+    let mut value_at = start;
+    let mut key_ended = false;
+    while let Some(c) = line[at..].chars().next() {
+        let opens_value = value_at == at;
+        match c {
+            c if c.is_whitespace() => break,
+            '=' if !key_ended => {
+                key_ended = true;
+                at += 1;
+                value_at = at;
+            }
+            '\'' if opens_value => at = literal_end(line, at)?,
+            '"' | '\'' => at = quoted_end(line, at)?,
+            '{' | '[' if opens_value => at = brackets_end(line, at)?,
+            '{' if opens_json_text(&line[at..]) => at = brackets_end(line, at)?,
+            c => at += c.len_utf8(),
+        }
+    }
+    Ok(at)
+}
+
+fn quoted_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
+    let quote = char::from(line.as_bytes()[start]);
+    string_end(line, start).ok_or_else(|| SyntaxError::unclosed(quote, quote, start..start + 1))
+}
+
+/// The end of a `'…'` that takes its text literally, backslashes included.
+fn literal_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
+    match line[start + 1..].find('\'') {
+        Some(length) => Ok(start + length + 2),
+        None => Err(SyntaxError::unclosed('\'', '\'', start..start + 1)),
+    }
+}
+
+/// Whether a `{` inside a bare word opens JSON, as in `filename=json:{"driver": "null-co"}`.
+fn opens_json_text(rest: &str) -> bool {
+    rest[1..].trim_start().starts_with(['"', '\''])
+}
+
+/// The offset behind the bracket that closes the one at `start`. Brackets inside strings do not count.
+fn brackets_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
+    let bytes = line.as_bytes();
+    let mut open = Vec::new();
+    let mut at = start;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' | b'\'' => {
+                at = quoted_end(line, at)?;
+                continue;
+            }
+            b'{' | b'[' => open.push(at),
+            b'}' | b']' => {
+                let opened = open.pop().expect("the first bracket is on the stack");
+                let closer = closer_of(bytes[opened]);
+                if char::from(bytes[at]) != closer {
+                    return Err(SyntaxError::new(
+                        format!(
+                            "`{}` closes nothing; `{}` is open",
+                            char::from(bytes[at]),
+                            char::from(bytes[opened])
+                        ),
+                        at..at + 1,
+                    )
+                    .help(format!("close it with `{closer}`")));
+                }
+                if open.is_empty() {
+                    return Ok(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    let opened = *open.last().expect("the end was not reached otherwise");
+    Err(SyntaxError::unclosed(
+        char::from(bytes[opened]),
+        closer_of(bytes[opened]),
+        opened..opened + 1,
+    ))
+}
+
+fn closer_of(opener: u8) -> char {
+    if opener == b'{' { '}' } else { ']' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<&str> {
+        let words = split(line).expect(line);
+        words.into_iter().map(|word| word.text).collect()
+    }
+
+    #[test]
+    fn white_space_separates_words() {
+        assert_eq!(words("  a  b=1\tc=2 \n"), ["a", "b=1", "c=2"]);
+        assert_eq!(words(""), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn quotes_and_brackets_protect_spaces() {
+        assert_eq!(words("a b='c d' e"), ["a", "b='c d'", "e"]);
+        assert_eq!(words(r#"a b="c \" d" e"#), ["a", r#"b="c \" d""#, "e"]);
+        assert_eq!(words(r"a b='c\' d"), ["a", r"b='c\'", "d"]);
+        assert_eq!(words("a b={'c': [1, 2]} d"), ["a", "b={'c': [1, 2]}", "d"]);
+        assert_eq!(words("a b=[']', 1] d"), ["a", "b=[']', 1]", "d"]);
+        assert_eq!(words("a b:=[1, 2] d"), ["a", "b:=[1, 2]", "d"]);
+        assert_eq!(
+            words(r#"f=json:{"d": "n"} x"#),
+            [r#"f=json:{"d": "n"}"#, "x"]
+        );
+        assert_eq!(words("a b=x'y z' c"), ["a", "b=x'y z'", "c"]);
+    }
+
+    #[test]
+    fn a_bracket_inside_a_bare_word_is_an_ordinary_character() {
+        assert_eq!(
+            words("a p=/dev[0 b=c] d={ }"),
+            ["a", "p=/dev[0", "b=c]", "d={ }"]
+        );
+        assert_eq!(words("a b=c{d e"), ["a", "b=c{d", "e"]);
+    }
+
+    #[test]
+    fn a_hash_comments_out_the_rest_only_at_the_start_of_a_word() {
+        assert_eq!(words("a b=c#d # e 'f"), ["a", "b=c#d"]);
+        assert_eq!(words("# all\na"), ["a"]);
+    }
+
+    #[test]
+    fn a_bar_or_arrow_ends_the_command_only_as_a_word_of_its_own() {
+        assert_eq!(words("a b=c|d | .x['y"), ["a", "b=c|d", "|"]);
+        assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
+    }
+
+    #[test]
+    fn what_is_open_at_the_end_is_named_with_what_closes_it() {
+        for (line, closer, at) in [
+            ("a b='c", '\'', 4),
+            ("a b=\"c\\\"", '"', 4),
+            ("a b={'c': [1", ']', 10),
+            ("a b={'c", '\'', 5),
+            ("{", '}', 0),
+            ("don't", '\'', 3),
+        ] {
+            let error = split(line).expect_err(line);
+            assert_eq!(
+                (error.unclosed, error.span.start),
+                (Some(closer), at),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_bracket_is_no_reason_to_wait_for_more() {
+        let error = split("a b=[1}").expect_err("a wrong bracket");
+        assert_eq!(error.unclosed, None);
+        assert_eq!(error.message, "`}` closes nothing; `[` is open");
+    }
+}

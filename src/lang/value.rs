@@ -1,0 +1,134 @@
+use indexmap::IndexMap;
+
+/// An object's members in the order they were written.
+pub type Object = IndexMap<String, Value>;
+
+/// A value as it was written, before anybody has said which type QEMU wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A bare word: the schema, or failing that its looks, decides what it is.
+    Word(String),
+    /// A quoted string: always a string.
+    Text(String),
+    /// A JSON number, kept as text so that no digit is lost.
+    Number(String),
+    Bool(bool),
+    Null,
+    Array(Vec<Value>),
+    Object(Object),
+}
+
+impl Value {
+    /// The value as JSON, spaced as QEMU spaces its own; bare words are typed by their looks.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        self.write_json(&mut out);
+        out
+    }
+
+    fn write_json(&self, out: &mut String) {
+        match self {
+            Self::Word(word) => write_by_looks(word, out),
+            Self::Text(text) => out.push_str(&quote(text)),
+            Self::Number(digits) => out.push_str(digits),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Null => out.push_str("null"),
+            Self::Array(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push_str(", ");
+                    }
+                    item.write_json(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push_str(", ");
+                    }
+                    out.push_str(&quote(key));
+                    out.push_str(": ");
+                    value.write_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// `text` as a JSON string, quotes included.
+pub fn quote(text: &str) -> String {
+    serde_json::to_string(text).expect("a string is always JSON")
+}
+
+/// Types a bare word as qmp-shell does: integer, `true`/`false` in any case, else string.
+fn write_by_looks(word: &str, out: &mut String) {
+    if let Some(digits) = python_integer(word) {
+        out.push_str(&digits);
+    } else if word.eq_ignore_ascii_case("true") {
+        out.push_str("true");
+    } else if word.eq_ignore_ascii_case("false") {
+        out.push_str("false");
+    } else {
+        out.push_str(&quote(word));
+    }
+}
+
+/// The digits of `word` if Python's `int()` takes it: a sign, leading zeros and single underscores
+/// between digits are allowed, any length is. JSON allows none of the three, so they are taken out.
+fn python_integer(word: &str) -> Option<String> {
+    let word = word.trim();
+    let (negative, digits) = match word.as_bytes().first()? {
+        b'-' => (true, &word[1..]),
+        b'+' => (false, &word[1..]),
+        _ => (false, word),
+    };
+    if !digits
+        .split('_')
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return None;
+    }
+    let digits = digits.replace('_', "");
+    let digits = digits.trim_start_matches('0');
+    match (negative, digits) {
+        (_, "") => Some("0".to_owned()),
+        (true, digits) => Some(format!("-{digits}")),
+        (false, digits) => Some(digits.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_word_is_typed_by_its_looks_as_in_qmp_shell() {
+        for (word, json) in [
+            ("1", "1"),
+            ("-1", "-1"),
+            ("+1", "1"),
+            ("007", "7"),
+            ("-0", "0"),
+            ("1_000", "1000"),
+            ("1__0", "\"1__0\""),
+            ("_1", "\"_1\""),
+            ("99999999999999999999999", "99999999999999999999999"),
+            ("0x10", "\"0x10\""),
+            ("1.5", "\"1.5\""),
+            ("1G", "\"1G\""),
+            ("-", "\"-\""),
+            ("", "\"\""),
+            ("tRuE", "true"),
+            ("FALSE", "false"),
+            ("null", "\"null\""),
+            ("a\"b", r#""a\"b""#),
+        ] {
+            assert_eq!(Value::Word(word.into()).to_json(), json, "{word}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The map of qmpsh.
+pub mod lang;
+pub mod qmp;

@@ -1,0 +1,132 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::Error;
+
+/// Where a QMP server is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A TCP port; an empty host is this machine.
+    Tcp { host: String, port: u16 },
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    /// Reads every spelling: `/run/vm.sock`, `vm.sock`, `unix:PATH`, `host:port`, `[::1]:port`,
+    /// `:port`, `tcp:host:port`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = |why: &str| Error::Address {
+            text: text.to_owned(),
+            why: why.to_owned(),
+        };
+        if text.is_empty() {
+            return Err(invalid("it is empty"));
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            // As QEMU's own option is spelled: unix:PATH,server=on,wait=off.
+            let path = path.split_once(",server").map_or(path, |(path, _)| path);
+            return match path {
+                "" => Err(invalid("a path is missing behind `unix:`")),
+                path => Ok(Self::Unix(path.into())),
+            };
+        }
+        if let Some(rest) = text.strip_prefix("tcp:") {
+            let rest = rest.split_once(",server").map_or(rest, |(rest, _)| rest);
+            return host_and_port(rest).ok_or_else(|| invalid("`tcp:` is followed by HOST:PORT"));
+        }
+        for scheme in ["fd:", "exec:"] {
+            if text.starts_with(scheme) {
+                return Err(Error::NotBuilt(format!(
+                    "addresses of the form `{scheme}…`"
+                )));
+            }
+        }
+        if text.contains('/') || !text.contains(':') {
+            return Ok(Self::Unix(text.into()));
+        }
+        host_and_port(text).ok_or_else(|| {
+            invalid("it is neither HOST:PORT nor a path; a path with a colon is written unix:PATH")
+        })
+    }
+}
+
+/// Splits `host:port`, `[v6]:port` or `:port`.
+fn host_and_port(text: &str) -> Option<Address> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.strip_suffix(']')?,
+        // An IPv6 address without brackets leaves open where the port begins.
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    Some(Address::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_address_is_read() {
+        let unix = |path: &str| Address::Unix(path.into());
+        let tcp = |host: &str, port| Address::Tcp {
+            host: host.into(),
+            port,
+        };
+        for (text, address) in [
+            ("/run/vm.sock", unix("/run/vm.sock")),
+            ("./vm.sock", unix("./vm.sock")),
+            ("vm.sock", unix("vm.sock")),
+            ("/tmp/a:1", unix("/tmp/a:1")),
+            ("unix:vm:1", unix("vm:1")),
+            ("unix:/tmp/q,server=on,wait=off", unix("/tmp/q")),
+            ("localhost:4444", tcp("localhost", 4444)),
+            ("10.0.0.1:4444", tcp("10.0.0.1", 4444)),
+            ("[::1]:4444", tcp("::1", 4444)),
+            (":4444", tcp("", 4444)),
+            ("tcp:host:1", tcp("host", 1)),
+            ("tcp::1", tcp("", 1)),
+            ("tcp:[::1]:1,server=on", tcp("::1", 1)),
+        ] {
+            assert_eq!(text.parse::<Address>().expect(text), address, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "host:port",
+            "host:99999",
+            "::1",
+            "unix:",
+            "tcp:x",
+            "[::1]4444:",
+        ] {
+            let error = text.parse::<Address>().expect_err(text).to_string();
+            assert!(error.contains("is not an address"), "{text}: {error}");
+        }
+        assert!(matches!(
+            "exec:true".parse::<Address>(),
+            Err(Error::NotBuilt(_))
+        ));
+    }
+}

@@ -1,0 +1,214 @@
+//! Cuts a byte stream into messages.
+//!
+//! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) sends line breaks
+//! inside messages too, so a message is what lies between a `{` and the `}` that closes it.
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr2;
+
+use super::Lost;
+
+/// A message larger than this ends the session; QEMU's own limit for what it reads is the same.
+pub(super) const MAX_MESSAGE: usize = 64 << 20;
+
+/// Objects and arrays nested deeper than this end the session; QEMU's own limit is the same.
+const MAX_NESTING: usize = 1024;
+
+/// How much of the bytes that are no message an error quotes.
+const QUOTE: usize = 60;
+
+/// The bytes received so far, and how far into them the current message has been followed.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    pub buffer: BytesMut,
+    scanned: usize,
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Frames {
+    /// The next whole message, or nothing until more bytes have arrived.
+    ///
+    /// # Errors
+    ///
+    /// Bytes between messages that are no white space, or a message beyond [`MAX_MESSAGE`].
+    pub fn next(&mut self) -> Result<Option<Bytes>, Lost> {
+        if self.depth == 0 {
+            let space = self
+                .buffer
+                .iter()
+                .take_while(|byte| byte.is_ascii_whitespace())
+                .count();
+            self.buffer.advance(space);
+            match self.buffer.first() {
+                None => return Ok(None),
+                Some(b'{') => {}
+                Some(_) => return Err(garbage(&self.buffer)),
+            }
+        }
+        match self.scan()? {
+            Some(end) => {
+                self.scanned = 0;
+                if end > MAX_MESSAGE {
+                    return Err(Lost::TooLarge(MAX_MESSAGE));
+                }
+                Ok(Some(self.buffer.split_to(end).freeze()))
+            }
+            None if self.buffer.len() > MAX_MESSAGE => Err(Lost::TooLarge(MAX_MESSAGE)),
+            None => Ok(None),
+        }
+    }
+
+    /// Why the stream ended, seen from what it left behind.
+    pub fn end(&self) -> Lost {
+        let rest = self.buffer.trim_ascii();
+        if rest.is_empty() {
+            Lost::Closed
+        } else {
+            Lost::Cut(quote(rest))
+        }
+    }
+
+    /// Goes on from where the last scan stopped; the offset behind the closing brace, if it is there.
+    /// Whether brackets match is left to the JSON parser.
+    fn scan(&mut self) -> Result<Option<usize>, Lost> {
+        let bytes = &self.buffer[..];
+        let mut at = self.scanned;
+        while at < bytes.len() {
+            if self.escaped {
+                self.escaped = false;
+                at += 1;
+            } else if self.in_string {
+                let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else {
+                    break;
+                };
+                at += found;
+                self.escaped = bytes[at] == b'\\';
+                self.in_string = self.escaped;
+                at += 1;
+            } else {
+                match bytes[at] {
+                    b'"' => self.in_string = true,
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' => self.depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if self.depth == 0 {
+                    return Ok(Some(at));
+                }
+                if self.depth > MAX_NESTING {
+                    return Err(Lost::TooDeep(MAX_NESTING));
+                }
+            }
+        }
+        self.scanned = bytes.len();
+        Ok(None)
+    }
+}
+
+/// The error for bytes that are no QMP message.
+pub(super) fn garbage(bytes: &[u8]) -> Lost {
+    let hint = if bytes.starts_with(b"RFB ") {
+        " (this is a VNC server)"
+    } else if bytes.starts_with(b"QEMU ") || bytes.starts_with(b"(qemu)") {
+        " (this is a human monitor; QMP is opened with -qmp)"
+    } else if bytes.starts_with(b"\xff") {
+        " (this looks like telnet; leave `telnet` out of QEMU's option)"
+    } else {
+        ""
+    };
+    Lost::Garbage {
+        quote: quote(bytes),
+        hint,
+    }
+}
+
+/// The beginning of `bytes`, harmless to a terminal.
+fn quote(bytes: &[u8]) -> String {
+    let cut = bytes.len() > QUOTE;
+    let shown = bytes[..bytes.len().min(QUOTE)].trim_ascii_end();
+    let mut quote: String = shown.escape_ascii().to_string();
+    if cut {
+        quote.push('…');
+    }
+    quote
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes out when `input` arrives in pieces of `size` bytes.
+    fn frames(input: &[u8], size: usize) -> Result<Vec<String>, Lost> {
+        let mut frames = Frames::default();
+        let mut messages = Vec::new();
+        for piece in input.chunks(size) {
+            frames.buffer.extend_from_slice(piece);
+            while let Some(message) = frames.next()? {
+                messages.push(String::from_utf8_lossy(&message).into_owned());
+            }
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn messages_are_found_however_the_bytes_are_split() {
+        let input =
+            b"{\"a\": {}}\r\n{\"b\": \"}\\\"{\\\\\"}\n{\n    \"c\": [\n    ]\n}\r\n\r\n{}{}";
+        for size in 1..=input.len() {
+            assert_eq!(
+                frames(input, size).expect("valid messages"),
+                [
+                    r#"{"a": {}}"#,
+                    r#"{"b": "}\"{\\"}"#,
+                    "{\n    \"c\": [\n    ]\n}",
+                    "{}",
+                    "{}"
+                ],
+                "in pieces of {size}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_message_are_quoted() {
+        let lost = frames(b"{}\r\nSSH-2.0-\x1b[31mx\r\n", 100).expect_err("garbage");
+        assert_eq!(
+            lost.to_string(),
+            "the server sent something that is not a QMP message: `SSH-2.0-\\x1b[31mx`"
+        );
+    }
+
+    #[test]
+    fn a_message_beyond_the_limit_is_an_error_before_it_is_whole() {
+        let mut frames = Frames::default();
+        frames.buffer.extend_from_slice(b"{\"a\": \"");
+        let piece = vec![b'x'; 1 << 20];
+        for _ in 0..63 {
+            frames.buffer.extend_from_slice(&piece);
+            assert!(matches!(frames.next(), Ok(None)));
+        }
+        frames.buffer.extend_from_slice(&piece);
+        assert!(matches!(frames.next(), Err(Lost::TooLarge(_))));
+    }
+
+    #[test]
+    fn nesting_beyond_the_limit_is_an_error() {
+        let deep = format!("{{\"return\": {}", "[".repeat(1024));
+        assert!(matches!(
+            frames(deep.as_bytes(), 100),
+            Err(Lost::TooDeep(_))
+        ));
+    }
+
+    #[test]
+    fn the_end_of_the_stream_says_whether_it_cut_a_message() {
+        let mut frames = Frames::default();
+        frames.buffer.extend_from_slice(b"\r\n");
+        assert!(matches!(frames.end(), Lost::Closed));
+        frames.buffer.extend_from_slice(b"{\"return\"");
+        assert!(matches!(frames.end(), Lost::Cut(quote) if quote.contains("return")));
+    }
+}

@@ -1,0 +1,238 @@
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Lost;
+use super::frame::garbage;
+
+/// A message from the server.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Greeting(Greeting),
+    /// A reply, with the `id` it carries.
+    Reply(Reply, Option<serde_json::Value>),
+    Event(Event),
+}
+
+/// What a server says first: who it is, and what it can do.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Greeting {
+    pub version: Version,
+    /// Capabilities on offer; `oob` is the only one there is.
+    pub capabilities: Vec<String>,
+}
+
+/// The server's version, as `query-version` gives it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Version {
+    pub qemu: Triple,
+    /// The distribution's own version, possibly empty.
+    #[serde(default)]
+    pub package: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Triple {
+    pub major: u32,
+    pub minor: u32,
+    pub micro: u32,
+}
+
+impl fmt::Display for Triple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.micro)
+    }
+}
+
+/// A reply, kept as the bytes that came until somebody must look inside.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    text: Bytes,
+    value: Range<usize>,
+    failed: bool,
+}
+
+impl Reply {
+    /// What the command returned, as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// The command failed.
+    pub fn value(&self) -> Result<&str, QmpError> {
+        if !self.failed {
+            return Ok(self.raw());
+        }
+        Err(
+            serde_json::from_str(self.raw()).unwrap_or_else(|_| QmpError {
+                class: "GenericError".to_owned(),
+                desc: self.raw().to_owned(),
+            }),
+        )
+    }
+
+    /// The value of `return` or `error`, as JSON text.
+    pub fn raw(&self) -> &str {
+        std::str::from_utf8(&self.text[self.value.clone()]).expect("checked when it was read")
+    }
+
+    /// Whether the command failed.
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+}
+
+/// QEMU's answer to a command that failed.
+#[derive(Debug, Clone, Deserialize, thiserror::Error)]
+#[error("{class}: {desc}")]
+pub struct QmpError {
+    pub class: String,
+    pub desc: String,
+}
+
+/// An asynchronous event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The whole message as it came.
+    pub text: Box<str>,
+    pub name: Box<str>,
+    /// The event's `data` as JSON text; where it has none, an empty object.
+    pub data: Box<str>,
+    /// When it happened, by the server's clock: seconds and microseconds since 1970, or -1 if the
+    /// server does not know.
+    pub timestamp: (i64, i64),
+}
+
+/// Every member a message can have at its top level.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, rename = "return", deserialize_with = "present")]
+    returned: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    event: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    timestamp: Option<Timestamp>,
+    #[serde(rename = "QMP")]
+    greeting: Option<Greeting>,
+}
+
+/// Keeps a member that is there but null: `Option` alone takes it for absent.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+#[derive(Deserialize)]
+struct Timestamp {
+    seconds: i64,
+    microseconds: i64,
+}
+
+/// Reads one message.
+///
+/// # Errors
+///
+/// The bytes are not a JSON object of a kind that QMP has.
+pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
+    let json = std::str::from_utf8(text).map_err(|_| garbage(text))?;
+    let envelope: Envelope = serde_json::from_str(json).map_err(|_| garbage(text))?;
+    let reply = |value: &RawValue, failed| {
+        let start = value.get().as_ptr() as usize - json.as_ptr() as usize;
+        let reply = Reply {
+            text: text.clone(),
+            value: start..start + value.get().len(),
+            failed,
+        };
+        let id = envelope
+            .id
+            .and_then(|id| serde_json::from_str(id.get()).ok());
+        Incoming::Reply(reply, id)
+    };
+    if let Some(value) = envelope.returned {
+        return Ok(reply(value, false));
+    }
+    if let Some(value) = envelope.error {
+        return Ok(reply(value, true));
+    }
+    if let Some(name) = envelope.event {
+        return Ok(Incoming::Event(Event {
+            text: json.into(),
+            name: name.into(),
+            data: envelope.data.map_or("{}", RawValue::get).into(),
+            timestamp: envelope
+                .timestamp
+                .map_or((-1, -1), |at| (at.seconds, at.microseconds)),
+        }));
+    }
+    envelope
+        .greeting
+        .map(Incoming::Greeting)
+        .ok_or_else(|| garbage(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incoming(text: &'static str) -> Result<Incoming, Lost> {
+        read(&Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_reply_keeps_its_bytes() {
+        match incoming(r#"{"return": {"a":  1.50}, "id": [1,  "x"]}"#) {
+            Ok(Incoming::Reply(reply, id)) => {
+                assert_eq!(reply.value().expect("a success"), r#"{"a":  1.50}"#);
+                assert_eq!(id, Some(serde_json::json!([1, "x"])));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_has_a_class_and_a_description() {
+        match incoming(r#"{"id": 1, "error": {"class": "GenericError", "desc": "no"}}"#) {
+            Ok(Incoming::Reply(reply, _)) => assert_eq!(
+                reply.value().expect_err("a failure").to_string(),
+                "GenericError: no"
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_return_of_null_is_a_reply() {
+        assert!(matches!(
+            incoming(r#"{"return": null}"#),
+            Ok(Incoming::Reply(..))
+        ));
+    }
+
+    #[test]
+    fn an_event_without_data_has_an_empty_object() {
+        match incoming(r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "STOP"}"#) {
+            Ok(Incoming::Event(event)) => {
+                assert_eq!((&*event.name, &*event.data), ("STOP", "{}"));
+                assert_eq!(event.timestamp, (1, 2));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_object_of_no_known_kind_is_garbage() {
+        for text in ["{}", r#"{"hello": 1}"#, r#"{"return": }"#] {
+            assert!(
+                matches!(incoming(text), Err(Lost::Garbage { .. })),
+                "{text}"
+            );
+        }
+    }
+}
