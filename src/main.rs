@@ -1,1 +1,26 @@
-fn main() {}
+use std::process::ExitCode;
+
+use qmpsh::cli::Invocation;
+use qmpsh::exit::{Failure, Status};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("qmpsh: {error:#}");
+            let status = error.downcast_ref().map_or(Status::Usage, Failure::status);
+            status.into()
+        }
+    }
+}
+
+fn run() -> anyhow::Result<Status> {
+    let invocation = Invocation::from_env()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(qmpsh::run(invocation));
+    // A thread may still wait for a line of standard input; nobody will take it.
+    runtime.shutdown_background();
+    result
+}

@@ -3,6 +3,7 @@
 //! On top of JSON (RFC 8259): single-quoted strings with the escape `\'`, a comma after the last
 //! item, `True`, `False` and `None`, numbers with a leading `+`, and `0x` integers.
 
+use super::value::python_integer;
 use super::{Object, SyntaxError, Value};
 
 /// QEMU's own parser gives up at this depth (`MAX_NESTING`), so nothing deeper can be of use.
@@ -26,7 +27,7 @@ pub fn parse(text: &str) -> Result<Value, SyntaxError> {
 
 /// Finds where the quoted string that opens at `start` ends: the offset behind its closing quote.
 /// A backslash takes the next character along.
-pub(super) fn string_end(text: &str, start: usize) -> Option<usize> {
+pub fn string_end(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let quote = bytes[start];
     let mut at = start + 1;
@@ -91,7 +92,7 @@ impl Reader<'_> {
             Some('{') => self.object(depth),
             Some('[') => self.array(depth),
             Some('"' | '\'') => Ok(Value::Text(self.string()?)),
-            Some('+' | '-' | '0'..='9') => self.number(),
+            Some('+' | '-' | '.' | '0'..='9') => self.number(),
             Some(c) if c.is_alphabetic() => self.keyword(),
             _ => Err(self.unexpected("a value")),
         }
@@ -184,15 +185,10 @@ impl Reader<'_> {
         let start = self.at;
         let length = self
             .rest()
-            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')))
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_')))
             .unwrap_or(self.rest().len());
         let word = &self.text[start..start + length];
-        let plain = word.strip_prefix('+').unwrap_or(word);
-        let number = hexadecimal(plain).or_else(|| {
-            serde_json::from_str::<serde_json::Number>(plain)
-                .ok()
-                .map(|_| plain.to_owned())
-        });
+        let number = python_number(word);
         let Some(number) = number else {
             return Err(SyntaxError::new(
                 format!("`{word}` is not a number"),
@@ -228,14 +224,39 @@ impl Reader<'_> {
     }
 }
 
-fn hexadecimal(word: &str) -> Option<String> {
+/// A number as JSON or Python spells it, in JSON's spelling. Beyond JSON, Python has a leading `+`,
+/// single underscores between digits, `0x`, `0o` and `0b`, and floats without digits on one side.
+fn python_number(word: &str) -> Option<String> {
+    if let Some(integer) = python_integer(word) {
+        return Some(integer);
+    }
     let (sign, digits) = match word.strip_prefix('-') {
         Some(digits) => ("-", digits),
-        None => ("", word),
+        None => ("", word.strip_prefix('+').unwrap_or(word)),
     };
-    let digits = digits.strip_prefix("0x").or(digits.strip_prefix("0X"))?;
-    let number = u64::from_str_radix(digits, 16).ok()?;
-    Some(format!("{sign}{number}"))
+    let is_digit = |c: Option<&u8>| c.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = digits.as_bytes();
+    for at in memchr::memchr_iter(b'_', bytes) {
+        if at == 0 || !is_digit(bytes.get(at - 1)) || !is_digit(bytes.get(at + 1)) {
+            return None;
+        }
+    }
+    let mut digits = digits.replace('_', "");
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(digits) = digits.to_ascii_lowercase().strip_prefix(prefix) {
+            let number = u128::from_str_radix(digits, radix).ok()?;
+            return Some(format!("{sign}{number}"));
+        }
+    }
+    if digits.starts_with('.') {
+        digits.insert(0, '0');
+    }
+    if digits.ends_with('.') {
+        digits.push('0');
+    }
+    let number = format!("{sign}{digits}");
+    serde_json::from_str::<serde_json::Number>(&number).ok()?;
+    Some(number)
 }
 
 /// Resolves JSON's escapes in the inside of a string that was delimited by `quote`.
@@ -301,7 +322,8 @@ mod tests {
             ("[1,2,]", "[1, 2]"),
             ("{'a':1,}", r#"{"a": 1}"#),
             ("[True,False,None]", "[true, false, null]"),
-            ("[+1,-2,0x10]", "[1, -2, 16]"),
+            ("[+1,-2,0x10,0o17,1_000]", "[1, -2, 16, 15, 1000]"),
+            ("[.5,5.]", "[0.5, 5.0]"),
             ("[ 1 ,\n 2 ]", "[1, 2]"),
         ] {
             assert_eq!(parse(relaxed).expect(relaxed).to_json(), json);

@@ -20,4 +20,4 @@ mod value;
 pub use error::SyntaxError;
 pub use parser::{Builtin, Command, Descriptor, Line, Message, Parser, Words, unclosed};
 pub use secret::{line_has_secret, mask_secrets};
-pub use value::{Object, Value, quote};
+pub use value::{Object, Value, argument, quote};

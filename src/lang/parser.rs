@@ -147,6 +147,9 @@ pub enum Descriptor {
     Inherited(i32),
 }
 
+/// Built-ins that need no colon. No QMP command has these names.
+const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
+
 /// What closes the quote or bracket that is open at the end of `text`, if one is.
 pub fn unclosed(text: &str) -> Option<char> {
     tokens::split(text).err().and_then(|error| error.unclosed)
@@ -190,7 +193,8 @@ impl Parser {
         let Some(first) = list.first() else {
             return Ok(Line::Empty);
         };
-        if let Some(name) = first.text.strip_prefix(':') {
+        let plain = PLAIN_BUILTINS.contains(&first.text).then_some(first.text);
+        if let Some(name) = first.text.strip_prefix(':').or(plain) {
             return Ok(Line::Builtin(Builtin {
                 name: name.to_owned(),
                 words: words.tail(),

@@ -65,6 +65,33 @@ pub fn quote(text: &str) -> String {
     serde_json::to_string(text).expect("a string is always JSON")
 }
 
+/// `key` and `value` as an argument that parses back into them.
+pub fn argument(key: &str, value: &Value) -> String {
+    match value {
+        Value::Text(text) if is_plain(text) => format!("{key}={text}"),
+        Value::Word(text) if text.is_empty() || !needs_quotes(text) => format!("{key}={text}"),
+        Value::Text(text) | Value::Word(text) => format!("{key}={}", quote(text)),
+        Value::Number(digits) if python_integer(digits).as_ref() != Some(digits) => {
+            format!("{key}:={digits}")
+        }
+        Value::Null => format!("{key}:=null"),
+        Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            format!("{key}={}", value.to_json())
+        }
+    }
+}
+
+/// Whether a string reads as the same string when it stands there bare.
+fn is_plain(text: &str) -> bool {
+    !needs_quotes(text) && Value::Word(text.to_owned()).to_json().starts_with('"')
+}
+
+/// Whether a bare word would be split, or taken for something else than a word.
+fn needs_quotes(text: &str) -> bool {
+    text.starts_with(['{', '['])
+        || text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\''))
+}
+
 /// Types a bare word as qmp-shell does: integer, `true`/`false` in any case, else string.
 fn write_by_looks(word: &str, out: &mut String) {
     if let Some(digits) = python_integer(word) {
@@ -80,7 +107,7 @@ fn write_by_looks(word: &str, out: &mut String) {
 
 /// The digits of `word` if Python's `int()` takes it: a sign, leading zeros and single underscores
 /// between digits are allowed, any length is. JSON allows none of the three, so they are taken out.
-fn python_integer(word: &str) -> Option<String> {
+pub(super) fn python_integer(word: &str) -> Option<String> {
     let word = word.trim();
     let (negative, digits) = match word.as_bytes().first()? {
         b'-' => (true, &word[1..]),

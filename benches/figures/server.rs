@@ -1,0 +1,85 @@
+//! The servers that the figures are taken against.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::PATIENCE;
+
+/// A server that is killed and reaped however its use ends.
+pub struct Server {
+    child: Child,
+    pub socket: PathBuf,
+}
+
+impl Server {
+    /// QEMU without a machine, its socket in `dir`.
+    pub fn qemu(dir: &Path) -> Result<Self> {
+        let program = env::var_os("QMPSH_TEST_QEMU").unwrap_or("qemu-system-x86_64".into());
+        let socket = dir.join("q.sock");
+        let mut monitor = OsString::from("unix:");
+        monitor.push(&socket);
+        monitor.push(",server=on,wait=off");
+        let mut command = Command::new(program);
+        command.args(["-machine", "none", "-display", "none", "-nodefaults"]);
+        command.arg("-qmp").arg(monitor);
+        Self::start(command, socket)
+    }
+
+    /// The server that answers at once, compiled into `dir`.
+    pub fn instant(dir: &Path) -> Result<Self> {
+        let socket = dir.join("i.sock");
+        let mut command = Command::new(dir.join("instant"));
+        command.arg(&socket);
+        Self::start(command, socket)
+    }
+
+    /// Starts the server and waits until it greets.
+    fn start(mut command: Command, socket: PathBuf) -> Result<Self> {
+        let name = command.get_program().display().to_string();
+        // The socket of the last one, which was killed, is still there.
+        let _ = fs::remove_file(&socket);
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .with_context(|| name.clone())?;
+        let mut server = Self { child, socket };
+
+        let deadline = Instant::now() + PATIENCE;
+        let client = loop {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("{name} ended at once: {status}");
+            }
+            if let Ok(client) = UnixStream::connect(&server.socket) {
+                break client;
+            }
+            ensure!(Instant::now() < deadline, "{name} does not listen");
+            thread::sleep(Duration::from_millis(10));
+        };
+        client.set_read_timeout(Some(PATIENCE))?;
+        let mut greeting = String::new();
+        BufReader::new(client)
+            .read_line(&mut greeting)
+            .with_context(|| format!("{name} does not greet"))?;
+        ensure!(
+            greeting.contains("\"QMP\""),
+            "{name} greets with {greeting:?}"
+        );
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

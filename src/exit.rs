@@ -1,0 +1,107 @@
+//! How a run ends: exit statuses, and the failures that lead to them.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::lang::SyntaxError;
+use crate::qmp::{self, QmpError};
+use crate::render::clip;
+
+/// The exit status. Of several, the highest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(u8)]
+pub enum Status {
+    /// All replies were successes.
+    #[default]
+    Success = 0,
+    /// A command failed.
+    CommandFailed = 1,
+    /// The command line, or a line of a script, does not parse.
+    Usage = 2,
+    /// There was no connection, or it was lost.
+    NoConnection = 3,
+    /// A reply took too long.
+    TimedOut = 4,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a line came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{}", .error.report(.source_text))]
+    Syntax {
+        error: SyntaxError,
+        source_text: String,
+    },
+    /// A line that parses, and still cannot be.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{}", clip(&.0.to_string()))]
+    Command(QmpError),
+    #[error("{}", clip(&.0.to_string()))]
+    Qmp(qmp::Error),
+    #[error("not connected; `:connect ADDRESS` connects")]
+    NotConnected,
+    #[error("no reply to `{name}` within {}", seconds(*.limit))]
+    Timeout { name: String, limit: Duration },
+}
+
+// By hand: as a `source` its text, which is ours already, would be said twice.
+impl From<qmp::Error> for Failure {
+    fn from(error: qmp::Error) -> Self {
+        Self::Qmp(error)
+    }
+}
+
+impl Failure {
+    pub fn syntax(error: SyntaxError, source_text: &str) -> Self {
+        Self::Syntax {
+            error,
+            source_text: source_text.to_owned(),
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Command(_) => Status::CommandFailed,
+            Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
+            Self::NotConnected => Status::NoConnection,
+            Self::Timeout { .. } => Status::TimedOut,
+            Self::Qmp(error) => match error {
+                qmp::Error::Address { .. }
+                | qmp::Error::NotBuilt(_)
+                | qmp::Error::IdInUse(_)
+                | qmp::Error::NoDescriptors => Status::Usage,
+                _ => Status::NoConnection,
+            },
+        }
+    }
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_statuses_the_highest_counts() {
+        let all = [
+            Status::CommandFailed,
+            Status::Success,
+            Status::TimedOut,
+            Status::Usage,
+        ];
+        assert_eq!(all.into_iter().max(), Some(Status::TimedOut));
+        assert!(Status::Interrupted > Status::TimedOut);
+    }
+}

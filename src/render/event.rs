@@ -1,0 +1,61 @@
+use chrono::{DateTime, Local};
+use nu_ansi_term::{Color, Style};
+
+use crate::lang::{Value, argument, literal};
+use crate::qmp::Event;
+
+use super::escape;
+
+/// An event on one line: local time, name, and its data as `key=value` that could be pasted back.
+pub fn event_line(event: &Event, color: bool) -> String {
+    let (seconds, microseconds) = event.timestamp;
+    let time = u32::try_from(microseconds)
+        .ok()
+        .and_then(|micros| DateTime::from_timestamp(seconds, micros.saturating_mul(1000)))
+        .map_or_else(Local::now, |utc| utc.with_timezone(&Local))
+        .format("%H:%M:%S%.3f")
+        .to_string();
+    let style = |style: Style| if color { style } else { Style::new() };
+    let mut line = format!(
+        "{} {}",
+        style(Style::new().dimmed()).paint(time),
+        style(Color::Yellow.bold()).paint(escape(&event.name)),
+    );
+    match literal::parse(&event.data) {
+        Ok(Value::Object(members)) => {
+            for (key, value) in &members {
+                line.push(' ');
+                line.push_str(&escape(&argument(key, value)));
+            }
+        }
+        _ => {
+            line.push(' ');
+            line.push_str(&escape(&event.data));
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_could_be_pasted_back() {
+        let event = Event {
+            text: "".into(),
+            name: "X".into(),
+            data: r#"{"device": "rng 0", "n": 1, "s": "1", "path": "/machine/a[0]", "deep": {"a": [1]}, "none": null}"#
+                .into(),
+            timestamp: (0, 1000),
+        };
+        let line = event_line(&event, false);
+        assert!(line.contains(".001 X "), "{line}");
+        assert!(
+            line.ends_with(
+                r#" device="rng 0" n=1 s="1" path=/machine/a[0] deep={"a": [1]} none:=null"#
+            ),
+            "{line}"
+        );
+    }
+}

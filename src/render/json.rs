@@ -1,0 +1,157 @@
+//! JSON text in, JSON text out, without a tree in between: order, digits and spelling stay as they are.
+
+use std::borrow::Cow;
+
+use nu_ansi_term::{Color, Style};
+
+use super::escape::escape_json;
+
+const INDENT: &str = "  ";
+
+/// `json` on one line. Where it is on one line already it is passed on as it came.
+pub fn compact(json: &str) -> Cow<'_, str> {
+    let json = escape_json(json);
+    if memchr::memchr(b'\n', json.as_bytes()).is_none() {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for token in Tokens::new(&json) {
+        match token {
+            "," => out.push_str(", "),
+            ":" => out.push_str(": "),
+            text => out.push_str(text),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// `json` indented, a member a line, in colour if asked.
+pub fn pretty(json: &str, color: bool) -> String {
+    let json = escape_json(json);
+    let mut out = String::with_capacity(json.len() * 2);
+    let mut depth = 0;
+    let mut tokens = Tokens::new(&json).peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            "{" | "[" => {
+                out.push_str(token);
+                match tokens.peek().copied() {
+                    Some(close @ ("}" | "]")) => {
+                        out.push_str(close);
+                        tokens.next();
+                    }
+                    _ => {
+                        depth += 1;
+                        new_line(&mut out, depth);
+                    }
+                }
+            }
+            "}" | "]" => {
+                depth -= 1;
+                new_line(&mut out, depth);
+                out.push_str(token);
+            }
+            "," => {
+                out.push(',');
+                new_line(&mut out, depth);
+            }
+            ":" => out.push_str(": "),
+            text if color => {
+                let is_key = tokens.peek().is_some_and(|next| *next == ":");
+                out.push_str(&paint(text, is_key).paint(text).to_string());
+            }
+            text => out.push_str(text),
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    for _ in 0..depth {
+        out.push_str(INDENT);
+    }
+}
+
+fn paint(text: &str, is_key: bool) -> Style {
+    match text.as_bytes()[0] {
+        b'"' if is_key => Color::Blue.bold(),
+        b'"' => Color::Green.normal(),
+        b't' | b'f' | b'n' => Color::Purple.normal(),
+        _ => Color::Cyan.normal(),
+    }
+}
+
+/// The tokens of valid JSON, without the white space between them.
+struct Tokens<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn new(json: &'a str) -> Self {
+        Self { json, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let bytes = self.json.as_bytes();
+        while bytes.get(self.at)?.is_ascii_whitespace() {
+            self.at += 1;
+        }
+        let start = self.at;
+        self.at = match bytes[start] {
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => start + 1,
+            b'"' => crate::lang::literal::string_end(self.json, start).unwrap_or(bytes.len()),
+            _ => {
+                let length = bytes[start..]
+                    .iter()
+                    .position(|b| b.is_ascii_whitespace() || b"{}[],:\"".contains(b));
+                length.map_or(bytes.len(), |length| start + length)
+            }
+        };
+        Some(&self.json[start..self.at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"{"a": [1, -2.50, {}], "b":{"c,\"}":null}, "d": [],"e":"é"}"#;
+
+    #[test]
+    fn pretty_is_a_member_a_line() {
+        assert_eq!(
+            pretty(JSON, false),
+            "{\n  \"a\": [\n    1,\n    -2.50,\n    {}\n  ],\n  \"b\": {\n    \"c,\\\"}\": null\n  \
+             },\n  \"d\": [],\n  \"e\": \"é\"\n}"
+        );
+    }
+
+    #[test]
+    fn compact_undoes_pretty() {
+        assert_eq!(compact(JSON), JSON);
+        assert_eq!(
+            compact(&pretty(JSON, false)),
+            r#"{"a": [1, -2.50, {}], "b": {"c,\"}": null}, "d": [], "e": "é"}"#
+        );
+    }
+
+    #[test]
+    fn colour_changes_nothing_but_colour() {
+        let colored = pretty(JSON, true);
+        assert!(colored.contains("\u{1b}["));
+        let mut plain = String::new();
+        let mut rest = colored.as_str();
+        while let Some((before, behind)) = rest.split_once('\u{1b}') {
+            plain.push_str(before);
+            rest = behind.split_once('m').expect("a whole sequence").1;
+        }
+        plain.push_str(rest);
+        assert_eq!(plain, pretty(JSON, false));
+    }
+}

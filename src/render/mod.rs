@@ -1,0 +1,67 @@
+//! Values, errors and events as text.
+
+mod escape;
+mod event;
+mod json;
+
+use std::borrow::Cow;
+
+pub use escape::{clip, escape};
+pub use event::event_line;
+pub use json::{compact, pretty};
+
+/// How values are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `pretty` on a terminal, `json` elsewhere
+    Auto,
+    /// JSON, indented
+    Pretty,
+    /// JSON, a value a line
+    Json,
+    /// Columns
+    Table,
+    /// Strings without quotes, other values as JSON
+    Raw,
+}
+
+/// How, and for whom, values are printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub format: Format,
+    pub color: bool,
+    /// Whether a person's terminal is at the other end.
+    pub terminal: bool,
+}
+
+impl Style {
+    /// A value, given as JSON text, in this style and with a line break behind it.
+    pub fn value(self, json: &str) -> String {
+        let mut text = match self.format {
+            Format::Raw => self.raw(json),
+            Format::Pretty => pretty(json, self.color),
+            Format::Auto if self.terminal => pretty(json, self.color),
+            Format::Auto | Format::Json | Format::Table => compact(json).into_owned(),
+        };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+
+    fn raw(self, json: &str) -> String {
+        match serde_json::from_str::<String>(json) {
+            // What goes into a pipe is for a program, which wants it as it is.
+            Ok(text) if self.terminal => escape(&text.replace("\r\n", "\n")).into_owned(),
+            Ok(text) => text,
+            Err(_) => compact(json).into_owned(),
+        }
+    }
+}
+
+/// A whole reply: `{"return": …}` or `{"error": …}`, with the id if the user gave one.
+pub fn envelope(json: &str, failed: bool, id: Option<&str>) -> String {
+    let key = if failed { "error" } else { "return" };
+    let id = id.map_or(Cow::Borrowed(""), |id| format!(", \"id\": {id}").into());
+    format!("{{\"{key}\": {json}{id}}}")
+}

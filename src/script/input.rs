@@ -1,0 +1,384 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::cli::Invocation;
+use crate::exit::Failure;
+use crate::lang::{SyntaxError, Words};
+use crate::render::escape;
+
+/// A line longer than this is an error; QEMU's own limit for one message is the same.
+const MAX_LINE: usize = 64 << 20;
+
+/// How many lines one batch from the reading thread holds at most, and how many batches wait.
+const BATCH: usize = 512;
+const BATCHES: usize = 4;
+
+/// How much is read at once.
+const BUFFER: usize = 64 << 10;
+
+/// How many characters of a line an error quotes.
+const QUOTE: usize = 60;
+
+/// A line to run.
+pub(super) struct Item {
+    pub words: Result<Words, Failure>,
+    pub origin: Origin,
+}
+
+/// Where a line stands, to be put before an error about it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Origin {
+    file: Option<Arc<str>>,
+    /// Counted from 1; 0 if it comes from the command line.
+    number: usize,
+    /// The line, as far as an error shows it.
+    text: String,
+}
+
+impl Origin {
+    /// The place alone.
+    pub fn place(&self) -> String {
+        match (&self.file, self.number) {
+            (_, 0) => String::new(),
+            (Some(file), number) => format!("{file}:{number}: "),
+            (None, number) => format!("line {number}: "),
+        }
+    }
+}
+
+/// The place, and the line in quotes.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())?;
+        let text = self.text.trim();
+        match text.char_indices().nth(QUOTE) {
+            _ if text.is_empty() => Ok(()),
+            None => write!(f, "`{}`: ", escape(text)),
+            Some((end, _)) => write!(f, "`{}…`: ", escape(&text[..end])),
+        }
+    }
+}
+
+/// Where the lines come from.
+pub(super) enum Input {
+    /// From the command line; known from the start, and repeatable.
+    Given(Given),
+    /// From a file or standard input.
+    Read(Lines),
+}
+
+impl Input {
+    pub fn new(invocation: &Invocation) -> anyhow::Result<Self> {
+        let cli = &invocation.cli;
+        let items = if !invocation.command.is_empty() {
+            vec![Source::Words(invocation.command.clone())]
+        } else if !cli.execute.is_empty() {
+            cli.execute.iter().cloned().map(Source::Text).collect()
+        } else {
+            let path = cli.file.as_deref().filter(|path| *path != Path::new("-"));
+            return Ok(Self::Read(Lines::open(path)?));
+        };
+        Ok(Self::Given(Given {
+            items,
+            next: 0,
+            rounds_left: cli.repeat.map_or(Some(1), |n| (n > 0).then_some(n)),
+            interval: cli.interval.unwrap_or_default(),
+            due: Instant::now(),
+            lines: VecDeque::new(),
+        }))
+    }
+
+    /// The next line, or nothing at the end. Cancelling it loses nothing.
+    pub async fn next(&mut self) -> Option<Item> {
+        match self {
+            Self::Given(given) => given.next().await,
+            Self::Read(lines) => lines.next().await,
+        }
+    }
+
+    /// The place of the line read last.
+    pub fn here(&self) -> Origin {
+        match self {
+            Self::Given(_) => Origin::default(),
+            Self::Read(lines) => lines.here(),
+        }
+    }
+}
+
+enum Source {
+    Words(Vec<String>),
+    /// One line, or several.
+    Text(String),
+}
+
+pub(super) struct Given {
+    items: Vec<Source>,
+    next: usize,
+    /// None: without end.
+    rounds_left: Option<u64>,
+    interval: Duration,
+    /// When the next round may start.
+    due: Instant,
+    /// What is left of a text of several lines.
+    lines: VecDeque<String>,
+}
+
+impl Given {
+    async fn next(&mut self) -> Option<Item> {
+        if let Some(line) = self.lines.pop_front() {
+            return Some(self.assemble(line));
+        }
+        if self.next == 0 {
+            if self.rounds_left == Some(0) {
+                return None;
+            }
+            if !self.interval.is_zero() {
+                sleep_until(self.due).await;
+                // From start to start; a round that took longer does not make the next ones hurry.
+                self.due = Instant::now() + self.interval;
+            }
+        }
+        let at = self.next;
+        self.next += 1;
+        if self.next == self.items.len() {
+            self.next = 0;
+            if let Some(rounds) = &mut self.rounds_left {
+                *rounds -= 1;
+            }
+        }
+        Some(match &self.items[at] {
+            Source::Words(words) => Item {
+                words: Ok(Words::from_args(words)),
+                origin: Origin::default(),
+            },
+            Source::Text(text) => {
+                self.lines = text.split('\n').map(str::to_owned).collect();
+                let first = self.lines.pop_front().unwrap_or_default();
+                self.assemble(first)
+            }
+        })
+    }
+
+    /// Adds the lines that an unclosed quote or bracket goes on in.
+    fn assemble(&mut self, mut text: String) -> Item {
+        let words = loop {
+            match Words::split(&text) {
+                Err(error) if error.unclosed.is_some() && !self.lines.is_empty() => {
+                    text.push('\n');
+                    text.push_str(&self.lines.pop_front().unwrap_or_default());
+                }
+                result => break result,
+            }
+        };
+        Item {
+            words: words.map_err(|error| Failure::syntax(error, &text)),
+            origin: Origin {
+                text,
+                ..Origin::default()
+            },
+        }
+    }
+}
+
+/// The lines of a stream, read by a thread: reading blocks, and replies and events come meanwhile.
+pub(super) struct Lines {
+    batches: mpsc::Receiver<Vec<ReadLine>>,
+    ready: VecDeque<ReadLine>,
+    /// How errors name the stream.
+    file: Option<Arc<str>>,
+    /// The number of the line read last, counted from 1.
+    number: usize,
+    partial: Option<Partial>,
+}
+
+/// A line, or what is wrong with its bytes.
+type ReadLine = Result<String, String>;
+
+/// The lines so far of a command that goes on.
+struct Partial {
+    text: String,
+    /// The number of its first line.
+    first: usize,
+    error: SyntaxError,
+}
+
+impl Partial {
+    /// Whether `line` can close what is open. A runaway quote in a long script must not make every
+    /// further line cost a look at all the lines before.
+    fn may_close(&self, line: &str) -> bool {
+        self.error
+            .unclosed
+            .is_none_or(|closer| line.contains(closer))
+    }
+}
+
+impl Lines {
+    fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        let stream: Box<dyn Read + Send> = match path {
+            None => Box::new(io::stdin()),
+            Some(path) => Box::new(
+                File::open(path)
+                    .with_context(|| format!("cannot read the script {}", path.display()))?,
+            ),
+        };
+        let (sender, batches) = mpsc::channel(BATCHES);
+        thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || read_lines(BufReader::with_capacity(BUFFER, stream), &sender))?;
+        Ok(Self {
+            batches,
+            ready: VecDeque::new(),
+            file: path.map(|path| path.display().to_string().into()),
+            number: 0,
+            partial: None,
+        })
+    }
+
+    async fn next(&mut self) -> Option<Item> {
+        loop {
+            let Some(line) = self.ready.pop_front() else {
+                match self.batches.recv().await {
+                    Some(batch) => self.ready = batch.into(),
+                    None => {
+                        let partial = self.partial.take()?;
+                        return Some(self.item(partial.text, partial.first, Err(partial.error)));
+                    }
+                }
+                continue;
+            };
+            self.number += 1;
+            let line = match line {
+                Ok(line) => line,
+                Err(message) => {
+                    return Some(Item {
+                        words: Err(Failure::Usage(message)),
+                        origin: self.here(),
+                    });
+                }
+            };
+            let (text, first) = match self.partial.take() {
+                None => (line, self.number),
+                Some(mut partial) => {
+                    partial.text.push('\n');
+                    partial.text.push_str(&line);
+                    if !partial.may_close(&line) {
+                        self.partial = Some(partial);
+                        continue;
+                    }
+                    (partial.text, partial.first)
+                }
+            };
+            match Words::split(&text) {
+                Err(error) if error.unclosed.is_some() => {
+                    self.partial = Some(Partial { text, first, error });
+                }
+                result => return Some(self.item(text, first, result)),
+            }
+        }
+    }
+
+    fn item(&self, text: String, number: usize, words: Result<Words, SyntaxError>) -> Item {
+        Item {
+            words: words.map_err(|error| Failure::syntax(error, &text)),
+            origin: Origin {
+                file: self.file.clone(),
+                number,
+                text,
+            },
+        }
+    }
+
+    fn here(&self) -> Origin {
+        Origin {
+            file: self.file.clone(),
+            number: self.number,
+            text: String::new(),
+        }
+    }
+}
+
+/// Reads to the end, and sends what is there in batches. A batch is never held back for want of more.
+fn read_lines(mut stream: BufReader<Box<dyn Read + Send>>, batches: &mpsc::Sender<Vec<ReadLine>>) {
+    loop {
+        let mut batch = Vec::new();
+        loop {
+            match read_line(&mut stream) {
+                Ok(None) => {
+                    let _ = batches.blocking_send(batch);
+                    return;
+                }
+                Ok(Some(line)) => batch.push(line),
+                Err(error) => {
+                    batch.push(Err(format!("cannot read further: {error}")));
+                    let _ = batches.blocking_send(batch);
+                    return;
+                }
+            }
+            if batch.len() == BATCH || !stream.buffer().contains(&b'\n') {
+                break;
+            }
+        }
+        if batches.blocking_send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+/// The next line without its end, or nothing at the end of the stream.
+fn read_line(stream: &mut impl BufRead) -> io::Result<Option<ReadLine>> {
+    let mut line = Vec::new();
+    let limit = MAX_LINE as u64 + 1;
+    if stream.take(limit).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() > MAX_LINE {
+        stream.skip_until(b'\n')?;
+        return Ok(Some(Err(format!(
+            "the line is longer than {} MiB",
+            MAX_LINE >> 20
+        ))));
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    Ok(Some(String::from_utf8(line).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("byte {} of the line is not UTF-8", at + 1)
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &[u8]) -> Vec<ReadLine> {
+        let mut stream = bytes;
+        std::iter::from_fn(|| read_line(&mut stream).expect("memory does not fail")).collect()
+    }
+
+    #[test]
+    fn lines_end_in_lf_or_crlf_or_with_the_stream() {
+        let read: Vec<_> = lines(b"a\nb\r\n\nc").into_iter().flatten().collect();
+        assert_eq!(read, ["a", "b", "", "c"]);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_an_error_of_their_line_alone() {
+        let read = lines(b"a\nb\xff\nc\n");
+        assert_eq!(read[1], Err("byte 2 of the line is not UTF-8".to_owned()));
+        assert_eq!(read[2], Ok("c".to_owned()));
+    }
+}

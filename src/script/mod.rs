@@ -1,0 +1,345 @@
+//! One-shot commands, `--execute`, `--file` and standard input: lines in, replies out.
+
+mod input;
+mod output;
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, yield_now};
+
+use crate::builtin::{self, Outcome};
+use crate::cli::{EventsTo, Invocation};
+use crate::exit::{Failure, Status};
+use crate::lang::{Line, Parser};
+use crate::qmp::{Filter, Late, Listener, Reply};
+use crate::render::{clip, compact};
+use crate::runner::{Runner, Sent};
+use crate::traffic::{self, Log};
+
+use input::{Input, Item, Origin};
+use output::Output;
+
+/// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
+/// a command out of band could no longer overtake.
+const WINDOW: usize = 8;
+
+/// How long a script waits for connection and greeting unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs the lines that the command line gives or names.
+///
+/// # Errors
+///
+/// What kept it from starting.
+pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<Status> {
+    let cli = &invocation.cli;
+    let log = cli.log.as_deref().map(Log::open).transpose()?;
+    let echo = cli
+        .verbose
+        .then(|| -> traffic::Echo { Box::new(|line| eprintln!("{line}")) });
+    runner.options.tap = traffic::tap(echo, log.as_ref());
+    runner
+        .options
+        .connect_timeout
+        .get_or_insert(CONNECT_TIMEOUT);
+
+    let input = Input::new(&invocation)?;
+    let mut script = Script {
+        input,
+        output: Output::new()?,
+        parser: Parser::default(),
+        in_flight: VecDeque::new(),
+        background: JoinSet::new(),
+        events: None,
+        late: None,
+        window: if cli.keep_going { WINDOW } else { 1 },
+        keep_going: cli.keep_going,
+        dry_run: cli.dry_run,
+        events_to: cli.events,
+        status: Status::Success,
+        finished: false,
+        runner,
+    };
+    tokio::select! {
+        biased;
+        result = script.all() => result?,
+        _ = tokio::signal::ctrl_c() => script.status = Status::Interrupted,
+    }
+    script.output.flush()?;
+    Ok(script.status)
+}
+
+struct Script {
+    runner: Runner,
+    input: Input,
+    output: Output,
+    parser: Parser,
+    /// Commands whose replies are printed in the order of their lines.
+    in_flight: VecDeque<(Sent, Origin)>,
+    /// Commands that ended in `&`.
+    background: JoinSet<(Sent, Origin, Result<Reply, Failure>)>,
+    events: Option<Listener>,
+    late: Option<mpsc::UnboundedReceiver<Late>>,
+    window: usize,
+    keep_going: bool,
+    dry_run: bool,
+    events_to: EventsTo,
+    status: Status,
+    /// No further line is read.
+    finished: bool,
+}
+
+impl Script {
+    async fn all(&mut self) -> anyhow::Result<()> {
+        if !self.dry_run {
+            self.runner.connect().await?;
+            self.connected();
+        }
+        loop {
+            let may_read = !self.finished && self.may_send();
+            if self.finished && self.in_flight.is_empty() && self.background.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                event = next_event(&mut self.events) => match event {
+                    Some(event) => self.print_event(&event.text)?,
+                    None => self.events = None,
+                },
+                late = next_late(&mut self.late) => match late {
+                    Some(late) => print_late(&late),
+                    None => self.late = None,
+                },
+                result = first_reply(&mut self.in_flight) => {
+                    let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
+                    self.finish(&sent, &origin, result)?;
+                }
+                Some(done) = self.background.join_next() => {
+                    let (sent, origin, result) = done?;
+                    self.finish(&sent, &origin, result)?;
+                }
+                item = self.input.next(), if may_read => match item {
+                    Some(item) => self.item(item).await?,
+                    None => self.end_of_input(),
+                },
+                // Nothing is to be done but wait, so what was printed is due. The detour lets the
+                // writer send first: the server works while we write.
+                () = yield_now(), if self.output.is_dirty() => self.output.flush()?,
+            }
+            if self.output.is_closed() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether one more command may be sent now.
+    fn may_send(&self) -> bool {
+        self.in_flight.len() < self.window
+            && !self.in_flight.iter().any(|(sent, _)| sent.descriptors)
+    }
+
+    /// Listens to a connection that is new.
+    fn connected(&mut self) {
+        let Some(client) = &mut self.runner.client else {
+            return;
+        };
+        self.late = client.late_replies();
+        self.events = (self.events_to != EventsTo::None)
+            .then(|| client.listen(Filter::default(), usize::MAX));
+    }
+
+    fn end_of_input(&mut self) {
+        self.finished = true;
+        if self.parser.in_transaction() {
+            let error = Failure::Usage("the transaction is never closed; `)` closes it".to_owned());
+            let here = self.input.here();
+            self.fail(&error, &here);
+        }
+    }
+
+    async fn item(&mut self, item: Item) -> anyhow::Result<()> {
+        let result = match item.words {
+            Ok(words) => {
+                let line = self.parser.parse(&words);
+                match line.map_err(|error| Failure::syntax(error, words.source())) {
+                    Ok(line) => self.line(line, &item.origin).await?,
+                    Err(failure) => Err(failure),
+                }
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = result {
+            // Output comes in the order of the lines, so what went before is waited for.
+            self.drain().await?;
+            if !self.finished || self.keep_going {
+                self.fail(&failure, &item.origin);
+            }
+        }
+        Ok(())
+    }
+
+    async fn line(&mut self, line: Line, origin: &Origin) -> anyhow::Result<Result<(), Failure>> {
+        let sent = match line {
+            Line::Empty => return Ok(Ok(())),
+            Line::Command(command) if self.dry_run => {
+                return self.dry(&command.to_message());
+            }
+            Line::Message(message) if self.dry_run => return self.dry(&message.text),
+            Line::Command(command) => {
+                self.settle_before(!command.descriptors.is_empty()).await?;
+                self.runner.send_command(&command)
+            }
+            Line::Message(message) => {
+                self.settle_before(!message.descriptors.is_empty()).await?;
+                self.runner.send_message(&message)
+            }
+            Line::Builtin(line) => {
+                self.drain().await?;
+                if self.finished && !self.keep_going {
+                    return Ok(Ok(()));
+                }
+                match builtin::run(&mut self.runner, &line).await {
+                    Ok(Outcome::Text(text)) => {
+                        self.output.write(&text)?;
+                        return Ok(Ok(()));
+                    }
+                    Ok(Outcome::Connection(text)) => {
+                        eprint!("{text}");
+                        self.connected();
+                        return Ok(Ok(()));
+                    }
+                    Ok(Outcome::Quit) => {
+                        self.finished = true;
+                        return Ok(Ok(()));
+                    }
+                    Ok(Outcome::Command(command)) if self.dry_run => {
+                        return self.dry(&command.to_message());
+                    }
+                    Ok(Outcome::Command(command)) => self.runner.send_command(&command),
+                    Err(failure) => Err(failure),
+                }
+            }
+        };
+        Ok(sent.map(|sent| self.started(sent, origin)))
+    }
+
+    fn dry(&mut self, message: &str) -> anyhow::Result<Result<(), Failure>> {
+        let text = self.runner.settings.style.value(message);
+        self.output.write(&text)?;
+        Ok(Ok(()))
+    }
+
+    fn started(&mut self, mut sent: Sent, origin: &Origin) {
+        if !sent.background {
+            self.in_flight.push_back((sent, origin.clone()));
+            return;
+        }
+        let origin = origin.clone();
+        self.background.spawn(async move {
+            let result = sent.reply().await;
+            (sent, origin, result)
+        });
+    }
+
+    /// Waits for the commands in flight if the next one passes descriptors: QEMU keeps only those of
+    /// the last message it read.
+    async fn settle_before(&mut self, descriptors: bool) -> anyhow::Result<()> {
+        if descriptors {
+            self.drain().await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits for the commands in flight and prints their replies.
+    async fn drain(&mut self) -> anyhow::Result<()> {
+        while let Some((mut sent, origin)) = self.in_flight.pop_front() {
+            let result = sent.reply().await;
+            self.finish(&sent, &origin, result)?;
+        }
+        Ok(())
+    }
+
+    /// Prints the outcome of a command.
+    fn finish(
+        &mut self,
+        sent: &Sent,
+        origin: &Origin,
+        result: Result<Reply, Failure>,
+    ) -> anyhow::Result<()> {
+        let failure = match result {
+            Ok(reply) => {
+                let (text, failure) = self.runner.show(&reply, sent.id.as_deref());
+                self.output.write(&text)?;
+                failure
+            }
+            Err(failure) => Some(failure),
+        };
+        if let Some(failure) = failure {
+            // Its own line comes after the output so far, wherever the two of them go.
+            self.output.flush()?;
+            self.fail(&failure, origin);
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: &Failure, origin: &Origin) {
+        match failure {
+            // It shows the line itself.
+            Failure::Syntax { .. } => eprintln!("qmpsh: {}{failure}", origin.place()),
+            _ => eprintln!("qmpsh: {origin}{failure}"),
+        }
+        self.status = self.status.max(failure.status());
+        let gone = failure.status() == Status::NoConnection;
+        if !self.keep_going || gone {
+            self.finished = true;
+        }
+    }
+
+    fn print_event(&mut self, text: &str) -> anyhow::Result<()> {
+        match self.events_to {
+            EventsTo::Stdout => {
+                self.output.write(&compact(text))?;
+                self.output.write("\n")?;
+            }
+            EventsTo::Stderr => eprintln!("{}", compact(text)),
+            EventsTo::None => {}
+        }
+        Ok(())
+    }
+}
+
+/// The reply to the oldest command in flight.
+async fn first_reply(in_flight: &mut VecDeque<(Sent, Origin)>) -> Result<Reply, Failure> {
+    match in_flight.front_mut() {
+        Some((sent, _)) => sent.reply().await,
+        None => pending().await,
+    }
+}
+
+async fn next_event(events: &mut Option<Listener>) -> Option<std::sync::Arc<crate::qmp::Event>> {
+    match events {
+        Some(events) => events.next().await,
+        None => pending().await,
+    }
+}
+
+async fn next_late(late: &mut Option<mpsc::UnboundedReceiver<Late>>) -> Option<Late> {
+    match late {
+        Some(late) => late.recv().await,
+        None => pending().await,
+    }
+}
+
+/// A reply nobody waits for any more is said, and changes nothing.
+fn print_late(late: &Late) {
+    let to = late.name.as_deref().unwrap_or("a message");
+    eprintln!(
+        "qmpsh: late reply to `{to}`: {}",
+        clip(&compact(late.reply.raw()))
+    );
+}

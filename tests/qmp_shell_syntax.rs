@@ -1,0 +1,202 @@
+//! What qmpsh makes of lines that people typed for qmp-shell, whose language it takes over.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::{fs, thread};
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Differences shown before a failure says no more.
+const SHOWN: usize = 10;
+
+/// How far ahead of a line its neighbours' messages are looked for, when its own is not there.
+const LOOKAHEAD: usize = 20;
+
+/// An object whose members keep the text they were written in.
+type Object = BTreeMap<String, Box<RawValue>>;
+
+struct Row {
+    line: String,
+    /// What the line means, or `None` if it is to be refused.
+    message: Option<Box<RawValue>>,
+}
+
+#[test]
+fn lines_without_quotes_build_the_message_qmp_shell_builds() {
+    let (accepted, mut refused): (Vec<Row>, Vec<Row>) = rows("qmp_shell.jsonl")
+        .into_iter()
+        .partition(|row| row.message.is_some());
+    assert_builds_its_messages(&accepted);
+
+    // A transaction wrongly left open would hide what becomes of the lines that follow.
+    refused.sort_by_key(|row| row.line.contains("transaction("));
+    let output = dry_run(&refused);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        stdout.is_empty(),
+        "of {} lines to refuse, {} were accepted:\n{}",
+        refused.len(),
+        stdout.lines().count(),
+        stdout.lines().take(SHOWN).collect::<Vec<_>>().join("\n")
+    );
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn live_block_operations_lines_give_the_json_the_document_prints() {
+    assert_builds_its_messages(&rows("live_block_operations.jsonl"));
+}
+
+/// The rows of a file in `tests/data`.
+fn rows(file: &str) -> Vec<Row> {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let rows: Vec<Row> = text.lines().map(row).collect();
+    assert!(!rows.is_empty(), "{path} is empty");
+    rows
+}
+
+fn row(text: &str) -> Row {
+    let mut row: Object = serde_json::from_str(text).expect("a row is an object");
+    let line = serde_json::from_str(row["line"].get()).expect("a line is a string");
+    // qmp-shell puts the `c` of `a.b=1 c=2` inside `a`. That is a slip which nobody can want
+    // (`file.driver=file file.filename=a.img` cannot be written with it), so where it shows, what
+    // counts is what it makes of the arguments one by one.
+    if let Some(from_top) = row.remove("from_top") {
+        row = serde_json::from_str(from_top.get()).expect("`from_top` is an object");
+    }
+    let message = row.remove("message");
+    assert!(
+        message.is_some() || row.contains_key("error"),
+        "neither message nor error: {text}"
+    );
+    Row { line, message }
+}
+
+/// Runs the lines and compares what is printed with their messages, one to one.
+fn assert_builds_its_messages(rows: &[Row]) {
+    let output = dry_run(rows);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let mut printed = stdout.lines().peekable();
+    let mut differences = Vec::new();
+
+    for (index, row) in rows.iter().enumerate() {
+        let got = match printed.peek() {
+            Some(got) if is_message_of(row, got) => {
+                printed.next();
+                continue;
+            }
+            // A refused line prints nothing. If what stands in its place is a later line's, leave
+            // it there, or every line from here on would seem to differ.
+            Some(got)
+                if rows[index + 1..]
+                    .iter()
+                    .take(LOOKAHEAD)
+                    .any(|later| is_message_of(later, got)) =>
+            {
+                None
+            }
+            Some(_) => printed.next(),
+            None => None,
+        };
+        differences.push(format!(
+            "line     {:?}\nexpected {}\ngot      {}\n",
+            row.line,
+            row.message.as_deref().map_or("nothing", RawValue::get),
+            got.unwrap_or("nothing")
+        ));
+    }
+    differences.extend(printed.map(|got| format!("got      {got}, after the last line's\n")));
+
+    assert!(
+        differences.is_empty(),
+        "{} of {} lines differ:\n\n{}\nexit status {:?}; {}",
+        differences.len(),
+        rows.len(),
+        differences[..differences.len().min(SHOWN)].join("\n"),
+        output.status.code(),
+        stderr(&output)
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+fn is_message_of(row: &Row, printed: &str) -> bool {
+    let Ok(printed) = serde_json::from_str::<&RawValue>(printed) else {
+        return false;
+    };
+    row.message
+        .as_deref()
+        .is_some_and(|message| same(message, printed))
+}
+
+/// Whether two values are equal, integers beyond 64 bits included: as a `Value` those would be
+/// rounded to floating point, so integers are compared by their digits.
+fn same(left: &RawValue, right: &RawValue) -> bool {
+    let (left, right) = (left.get(), right.get());
+    if let (Ok(left), Ok(right)) = (
+        serde_json::from_str::<Object>(left),
+        serde_json::from_str::<Object>(right),
+    ) {
+        return left.len() == right.len()
+            && left
+                .iter()
+                .zip(&right)
+                .all(|((a, x), (b, y))| a == b && same(x, y));
+    }
+    if let (Ok(left), Ok(right)) = (
+        serde_json::from_str::<Vec<&RawValue>>(left),
+        serde_json::from_str::<Vec<&RawValue>>(right),
+    ) {
+        return left.len() == right.len() && left.iter().zip(&right).all(|(x, y)| same(x, y));
+    }
+    if is_integer(left) || is_integer(right) {
+        return left == right;
+    }
+    let value = |text| serde_json::from_str::<Value>(text).expect("a raw value is valid JSON");
+    value(left) == value(right)
+}
+
+fn is_integer(text: &str) -> bool {
+    text.strip_prefix('-')
+        .unwrap_or(text)
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+}
+
+/// Runs all the lines as one script that sends nothing.
+fn dry_run(rows: &[Row]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_qmpsh"))
+        .args(["-n", "-k", "-o", "json", "-f", "-"])
+        // Neither a VM nor the settings of whoever runs the tests may have a say.
+        .env_remove("QMP_SOCKET")
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("qmpsh starts");
+
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    let script: String = rows
+        .iter()
+        .flat_map(|row| [row.line.as_str(), "\n"])
+        .collect();
+    // From a thread of its own, since a pipe holds less than the script and than the output.
+    let writer = thread::spawn(move || {
+        // A qmpsh that ends early is told by its output and its status, not by a broken pipe.
+        let _ = stdin.write_all(script.as_bytes());
+    });
+    let output = child.wait_with_output().expect("qmpsh ends");
+    writer.join().expect("the writer does not panic");
+    output
+}
+
+/// The beginning of what a run wrote to stderr.
+fn stderr(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = text.lines().take(SHOWN).collect();
+    format!("stderr begins:\n{}", lines.join("\n"))
+}
