@@ -98,7 +98,7 @@ impl Runner {
     pub fn send_command(&self, command: &Command) -> Result<Sent, Failure> {
         self.send(
             Request {
-                text: command.to_message(),
+                text: command.to_wire(),
                 id: None,
                 name: command.name.clone(),
                 descriptors: open_all(&command.descriptors)?,

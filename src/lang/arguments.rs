@@ -191,7 +191,7 @@ mod tests {
     fn dotted_keys_build_nested_objects_in_the_order_written() {
         assert_eq!(
             build(&[("b", "1"), ("f.d", "2"), ("a", "3"), ("f.e.g", "4")]).as_deref(),
-            Ok(r#"{"b": 1, "f": {"d": 2, "e": {"g": 4}}, "a": 3}"#)
+            Ok(r#"{"b":1,"f":{"d":2,"e":{"g":4}},"a":3}"#)
         );
     }
 
@@ -199,11 +199,11 @@ mod tests {
     fn numeric_segments_build_arrays_in_any_order() {
         assert_eq!(
             build(&[("c.1.x", "1"), ("c.0", "2"), ("c.1.y", "3")]).as_deref(),
-            Ok(r#"{"c": [2, {"x": 1, "y": 3}]}"#)
+            Ok(r#"{"c":[2,{"x":1,"y":3}]}"#)
         );
         assert_eq!(
             build(&[("c.0.0", "1"), ("c.0.1", "2")]).as_deref(),
-            Ok(r#"{"c": [[1, 2]]}"#)
+            Ok(r#"{"c":[[1,2]]}"#)
         );
     }
 
@@ -219,7 +219,7 @@ mod tests {
     fn further_keys_go_into_an_object_written_as_json() {
         assert_eq!(
             build(&[("a", "{'b': 1}"), ("a.c", "2")]).as_deref(),
-            Ok(r#"{"a": {"b": 1, "c": 2}}"#)
+            Ok(r#"{"a":{"b":1,"c":2}}"#)
         );
     }
 

@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(
             mask_secrets(r#"{"execute": "set_password", "arguments": {"protocol": "vnc", "password": "x"}, "id": 1}"#)
                 .as_deref(),
-            Some(r#"{"execute": "set_password", "arguments": {"protocol": "vnc", "password": "••••"}, "id": 1}"#)
+            Some(r#"{"execute":"set_password","arguments":{"protocol":"vnc","password":"••••"},"id":1}"#)
         );
         assert_eq!(mask_secrets(r#"{"execute": "query-status"}"#), None);
     }

@@ -19,7 +19,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value as JSON, spaced as QEMU spaces its own; bare words are typed by their looks.
+    /// The value as JSON without white space; bare words are typed by their looks.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out);
@@ -38,26 +38,29 @@ impl Value {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
                     if index > 0 {
-                        out.push_str(", ");
+                        out.push(',');
                     }
                     item.write_json(out);
                 }
                 out.push(']');
             }
-            Self::Object(members) => {
-                out.push('{');
-                for (index, (key, value)) in members.iter().enumerate() {
-                    if index > 0 {
-                        out.push_str(", ");
-                    }
-                    out.push_str(&quote(key));
-                    out.push_str(": ");
-                    value.write_json(out);
-                }
-                out.push('}');
-            }
+            Self::Object(members) => members_to_json(members, out),
         }
     }
+}
+
+/// Appends an object as JSON.
+pub(super) fn members_to_json(members: &Object, out: &mut String) {
+    out.push('{');
+    for (index, (key, value)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(&quote(key));
+        out.push(':');
+        value.write_json(out);
+    }
+    out.push('}');
 }
 
 /// `text` as a JSON string, quotes included.

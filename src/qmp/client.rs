@@ -115,10 +115,15 @@ struct Shared {
 struct Commands {
     in_flight: VecDeque<InFlight>,
     last_id: u64,
+    /// Ids up to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
+    /// reads one byte at a time. An id whose waiter gave up is still out, so none is ever mistaken.
+    free_ids: Vec<u64>,
 }
 
 struct InFlight {
     id: Value,
+    /// The id is ours, not the user's.
+    own_id: bool,
     name: String,
     waiter: oneshot::Sender<Result<Reply, Error>>,
 }
@@ -127,7 +132,7 @@ impl Request {
     /// A command without arguments.
     pub fn new(name: &str) -> Self {
         Self {
-            text: format!(r#"{{"execute": {}}}"#, Value::from(name)),
+            text: format!(r#"{{"execute":{}}}"#, Value::from(name)),
             name: name.to_owned(),
             ..Self::default()
         }
@@ -186,6 +191,7 @@ impl Client {
         if let Some(lost) = &*self.ended.borrow() {
             return Err(Error::NotConnected(lost.clone()));
         }
+        let own_id = request.id.is_none();
         let (id, text) = match request.id {
             Some(id) if commands.uses(&id) => return Err(Error::IdInUse(id.to_string())),
             Some(id) => (id, request.text),
@@ -198,6 +204,7 @@ impl Client {
         let (waiter, receiver) = oneshot::channel();
         commands.in_flight.push_back(InFlight {
             id,
+            own_id,
             name: request.name,
             waiter,
         });
@@ -296,32 +303,44 @@ impl Commands {
 
     fn next_id(&mut self) -> Value {
         loop {
-            self.last_id += 1;
-            let id = Value::from(self.last_id);
+            let id = self.free_ids.pop().unwrap_or_else(|| {
+                self.last_id += 1;
+                self.last_id
+            });
+            let id = Value::from(id);
             // Only an id the user chose can be in the way.
             if !self.uses(&id) {
                 return id;
             }
         }
     }
+
+    /// Takes out the command that a reply with this id belongs to.
+    ///
+    /// A reply without an id (QEMU answers so to JSON it could not parse) can only belong to the
+    /// oldest one.
+    fn take(&mut self, id: Option<&Value>) -> Option<InFlight> {
+        let at = match id {
+            None => 0,
+            Some(id) => self
+                .in_flight
+                .iter()
+                .position(|command| command.id == *id)?,
+        };
+        let command = self.in_flight.remove(at)?;
+        if command.own_id
+            && let Some(id) = command.id.as_u64()
+        {
+            self.free_ids.push(id);
+        }
+        Some(command)
+    }
 }
 
 impl Shared {
     /// Hands a reply to its waiter, or to whoever takes late ones.
-    ///
-    /// A reply without an id (QEMU answers so to JSON it could not parse) can only belong to the
-    /// oldest command in flight.
     fn reply(&self, reply: Reply, id: Option<Value>) {
-        let command = {
-            let in_flight = &mut lock(&self.commands).in_flight;
-            match id {
-                None => in_flight.pop_front(),
-                Some(id) => in_flight
-                    .iter()
-                    .position(|command| command.id == id)
-                    .and_then(|at| in_flight.remove(at)),
-            }
-        };
+        let command = lock(&self.commands).take(id.as_ref());
         let (name, reply) = match command {
             None => (None, reply),
             Some(command) => match command.waiter.send(Ok(reply)) {
@@ -411,9 +430,9 @@ fn with_id(text: &str, id: &Value) -> String {
     let comma = if open.trim_end().ends_with('{') {
         ""
     } else {
-        ", "
+        ","
     };
-    format!("{open}{comma}\"id\": {id}}}")
+    format!("{open}{comma}\"id\":{id}}}")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -429,8 +448,8 @@ mod tests {
         let id = Value::from(7);
         assert_eq!(
             with_id(r#"{"execute": "a"}"#, &id),
-            "{\"execute\": \"a\", \"id\": 7}"
+            "{\"execute\": \"a\",\"id\":7}"
         );
-        assert_eq!(with_id("{ }", &id), "{ \"id\": 7}");
+        assert_eq!(with_id("{ }", &id), "{ \"id\":7}");
     }
 }

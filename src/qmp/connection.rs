@@ -146,11 +146,11 @@ async fn negotiate(
 
     let oob = !options.no_oob && greeting.capabilities.iter().any(|c| c == "oob");
     let enable = if oob {
-        r#", "arguments": {"enable": ["oob"]}"#
+        r#","arguments":{"enable":["oob"]}"#
     } else {
         ""
     };
-    sender.push(&format!("{{\"execute\": \"qmp_capabilities\"{enable}}}"));
+    sender.push(&format!("{{\"execute\":\"qmp_capabilities\"{enable}}}"));
     // A server that is gone by now says so when it is read.
     let _ = sender.flush(&[]).await;
     loop {

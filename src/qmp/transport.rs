@@ -14,8 +14,10 @@ use super::{Address, Error};
 /// How long to wait before dialling again when a socket's backlog is full.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(50);
 
-/// How much to read at once, at least.
-const READ_SIZE: usize = 64 << 10;
+/// How much room there is for one read: so much when it is made, and at least so much before more is
+/// made. Replies that are still in use keep the room from being used again, so it is used up first.
+const READ_ROOM: usize = 64 << 10;
+const READ_ROOM_LEAST: usize = 8 << 10;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -81,7 +83,9 @@ pub(super) enum Reader {
 impl Reader {
     /// Reads what is there into `buffer`; 0 bytes are the end of the stream.
     pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        buffer.reserve(READ_SIZE);
+        if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
+            buffer.reserve(READ_ROOM);
+        }
         match self {
             Self::Unix(half) => half.read_buf(buffer).await,
             Self::Tcp(half) => half.read_buf(buffer).await,

@@ -53,7 +53,7 @@ mod tests {
         assert!(line.contains(".001 X "), "{line}");
         assert!(
             line.ends_with(
-                r#" device="rng 0" n=1 s="1" path=/machine/a[0] deep={"a": [1]} none:=null"#
+                r#" device="rng 0" n=1 s="1" path=/machine/a[0] deep={"a":[1]} none:=null"#
             ),
             "{line}"
         );

@@ -106,6 +106,14 @@ impl Input {
         }
     }
 
+    /// Whether a further line is there already.
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Given(given) => given.interval.is_zero() && given.rounds_left != Some(0),
+            Self::Read(lines) => !lines.ready.is_empty() || !lines.batches.is_empty(),
+        }
+    }
+
     /// The place of the line read last.
     pub fn here(&self) -> Origin {
         match self {

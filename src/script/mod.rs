@@ -8,7 +8,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 
 use crate::builtin::{self, Outcome};
 use crate::cli::{EventsTo, Invocation};
@@ -99,6 +99,7 @@ impl Script {
             self.connected();
         }
         loop {
+            let more_to_send = self.input.is_ready();
             let may_read = !self.finished && self.may_send();
             if self.finished && self.in_flight.is_empty() && self.background.is_empty() {
                 break;
@@ -125,9 +126,8 @@ impl Script {
                     Some(item) => self.item(item).await?,
                     None => self.end_of_input(),
                 },
-                // Nothing is to be done but wait, so what was printed is due. The detour lets the
-                // writer send first: the server works while we write.
-                () = yield_now(), if self.output.is_dirty() => self.output.flush()?,
+                // Nothing is to be done but wait, so what was printed is due.
+                () = self.output.due(more_to_send) => self.output.flush()?,
             }
             if self.output.is_closed() {
                 break;
