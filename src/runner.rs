@@ -150,19 +150,20 @@ impl Runner {
                 .map(|limit| (limit, Instant::now() + limit)),
         })
     }
+}
 
-    /// A reply as it is printed, or the failure it is. With whole replies asked for, a failed one is
-    /// printed too.
+impl Settings {
+    /// A reply as it is printed, and the failure it may be. With whole replies asked for, a failed one
+    /// is printed too. `id` is the one the user gave, as JSON; it is shown along.
     pub fn show(&self, reply: &Reply, id: Option<&str>) -> (String, Option<Failure>) {
         let failure = reply.value().err().map(Failure::Command);
-        let whole = self.settings.envelope || id.is_some();
-        let style = self.settings.style;
-        let text = if whole {
-            style.value(&render::envelope(reply.raw(), reply.failed(), id))
+        let text = if self.envelope || id.is_some() {
+            self.style
+                .value(&render::envelope(reply.raw(), reply.failed(), id))
         } else if failure.is_some() {
             String::new()
         } else {
-            style.value(reply.raw())
+            self.style.value(reply.raw())
         };
         (text, failure)
     }

@@ -18,6 +18,6 @@ mod tokens;
 mod value;
 
 pub use error::SyntaxError;
-pub use parser::{Builtin, Command, Descriptor, Line, Message, Parser, Words, unclosed};
+pub use parser::{Builtin, Command, Descriptor, Line, Message, Parser, Words, is_unclosed, lines};
 pub use secret::{line_has_secret, mask_secrets};
 pub use value::{Object, Value, argument, quote};

@@ -165,9 +165,26 @@ pub enum Descriptor {
 /// Built-ins that need no colon. No QMP command has these names.
 const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
-/// What closes the quote or bracket that is open at the end of `text`, if one is.
-pub fn unclosed(text: &str) -> Option<char> {
-    tokens::split(text).err().and_then(|error| error.unclosed)
+/// Whether a quote or bracket is open at the end of `text`.
+pub fn is_unclosed(text: &str) -> bool {
+    tokens::split(text).is_err_and(|error| error.unclosed.is_some())
+}
+
+/// The lines of `text`, each with those that an unclosed quote or bracket goes on in.
+pub fn lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text.split('\n');
+    while let Some(line) = rest.next() {
+        let mut line = line.to_owned();
+        while is_unclosed(&line)
+            && let Some(more) = rest.next()
+        {
+            line.push('\n');
+            line.push_str(more);
+        }
+        lines.push(line);
+    }
+    lines
 }
 
 /// Reads lines. It remembers one thing between them: a transaction that is being written.
@@ -617,6 +634,12 @@ mod tests {
             "the transaction is not sent: its action 1 was wrong"
         );
         assert!(!parser.in_transaction());
+    }
+
+    #[test]
+    fn a_text_is_cut_into_lines_where_nothing_is_open() {
+        assert_eq!(lines("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
+        assert_eq!(lines("a 'b\nc"), ["a 'b\nc"]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod json;
 
 use std::borrow::Cow;
 
+use crate::qmp::Late;
+
 pub use escape::{clip, escape};
 pub use event::event_line;
 pub use json::{compact, pretty};
@@ -57,6 +59,13 @@ impl Style {
             Err(_) => compact(json).into_owned(),
         }
     }
+}
+
+/// A reply that nobody waits for any more, on one line.
+pub fn late_reply(late: &Late) -> String {
+    let to = late.name.as_deref().unwrap_or("a message");
+    let reply = envelope(late.reply.raw(), late.reply.failed(), None);
+    format!("late reply to `{}`: {}", clip(to), clip(&compact(&reply)))
 }
 
 /// A whole reply: `{"return": …}` or `{"error": …}`, with the id if the user gave one.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cli::Invocation;
 use crate::exit::Failure;
-use crate::lang::{SyntaxError, Words};
+use crate::lang::{SyntaxError, Words, lines};
 use crate::render::escape;
 
 /// A line longer than this is an error; QEMU's own limit for one message is the same.
@@ -144,7 +144,7 @@ pub(super) struct Given {
 impl Given {
     async fn next(&mut self) -> Option<Item> {
         if let Some(line) = self.lines.pop_front() {
-            return Some(self.assemble(line));
+            return Some(given_item(line));
         }
         if self.next == 0 {
             if self.rounds_left == Some(0) {
@@ -170,31 +170,21 @@ impl Given {
                 origin: Origin::default(),
             },
             Source::Text(text) => {
-                self.lines = text.split('\n').map(str::to_owned).collect();
+                self.lines = lines(text).into();
                 let first = self.lines.pop_front().unwrap_or_default();
-                self.assemble(first)
+                given_item(first)
             }
         })
     }
+}
 
-    /// Adds the lines that an unclosed quote or bracket goes on in.
-    fn assemble(&mut self, mut text: String) -> Item {
-        let words = loop {
-            match Words::split(&text) {
-                Err(error) if error.unclosed.is_some() && !self.lines.is_empty() => {
-                    text.push('\n');
-                    text.push_str(&self.lines.pop_front().unwrap_or_default());
-                }
-                result => break result,
-            }
-        };
-        Item {
-            words: words.map_err(|error| Failure::syntax(error, &text)),
-            origin: Origin {
-                text,
-                ..Origin::default()
-            },
-        }
+fn given_item(text: String) -> Item {
+    Item {
+        words: Words::split(&text).map_err(|error| Failure::syntax(error, &text)),
+        origin: Origin {
+            text,
+            ..Origin::default()
+        },
     }
 }
 
@@ -299,9 +289,9 @@ impl Lines {
         Item {
             words: words.map_err(|error| Failure::syntax(error, &text)),
             origin: Origin {
-                file: self.file.clone(),
                 number,
                 text,
+                ..self.here()
             },
         }
     }

@@ -15,7 +15,7 @@ use crate::cli::{EventsTo, Invocation};
 use crate::exit::{Failure, Status};
 use crate::lang::{Line, Parser};
 use crate::qmp::{Filter, Late, Listener, Reply};
-use crate::render::{clip, compact};
+use crate::render::{compact, late_reply};
 use crate::runner::{Runner, Sent};
 use crate::traffic::{self, Log};
 
@@ -111,7 +111,7 @@ impl Script {
                     None => self.events = None,
                 },
                 late = next_late(&mut self.late) => match late {
-                    Some(late) => print_late(&late),
+                    Some(late) => eprintln!("qmpsh: {}", late_reply(&late)),
                     None => self.late = None,
                 },
                 result = first_reply(&mut self.in_flight) => {
@@ -273,7 +273,7 @@ impl Script {
     ) -> anyhow::Result<()> {
         let failure = match result {
             Ok(reply) => {
-                let (text, failure) = self.runner.show(&reply, sent.id.as_deref());
+                let (text, failure) = self.runner.settings.show(&reply, sent.id.as_deref());
                 self.output.write(&text)?;
                 failure
             }
@@ -333,13 +333,4 @@ async fn next_late(late: &mut Option<mpsc::UnboundedReceiver<Late>>) -> Option<L
         Some(late) => late.recv().await,
         None => pending().await,
     }
-}
-
-/// A reply nobody waits for any more is said, and changes nothing.
-fn print_late(late: &Late) {
-    let to = late.name.as_deref().unwrap_or("a message");
-    eprintln!(
-        "qmpsh: late reply to `{to}`: {}",
-        clip(&compact(late.reply.raw()))
-    );
 }

@@ -1,0 +1,122 @@
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock, mpsc};
+use std::thread;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{ColorMode, CompletionType, Config};
+use tokio::sync::mpsc as async_mpsc;
+
+use super::helper::Helper;
+use super::history;
+use super::printer::Printer;
+use crate::lang::line_has_secret;
+
+/// How many lines the history file keeps.
+const HISTORY: usize = 10_000;
+
+/// The line editor. rustyline blocks while it waits for a key, so it has a thread of its own.
+pub(super) struct Editor {
+    requests: mpsc::Sender<Request>,
+    inputs: async_mpsc::UnboundedReceiver<Input>,
+}
+
+/// A line to be asked for.
+struct Request {
+    prompt: &'static str,
+    /// Whether the line belongs into the history.
+    remember: bool,
+}
+
+/// How the editing of a line ended.
+#[derive(Debug)]
+pub(super) enum Input {
+    Line(String),
+    /// Ctrl-C.
+    Interrupted,
+    /// Ctrl-D on an empty line.
+    End,
+    Failed(String),
+}
+
+impl Editor {
+    /// Starts the thread; TAB offers `commands`, and the history is kept in `history`.
+    pub fn start(
+        printer: Printer,
+        commands: Arc<RwLock<Vec<String>>>,
+        history: Option<PathBuf>,
+        color: bool,
+    ) -> io::Result<Self> {
+        let (requests, asked) = mpsc::channel();
+        let (answers, inputs) = async_mpsc::unbounded_channel();
+        thread::Builder::new()
+            .name("editor".to_owned())
+            .spawn(move || {
+                let helper = Helper::new(printer.clone(), commands, color);
+                if let Err(error) = edit(&asked, &answers, &printer, helper, history) {
+                    let _ = answers.send(Input::Failed(error.to_string()));
+                }
+            })?;
+        Ok(Self { requests, inputs })
+    }
+
+    /// Asks for a line. The answer is the next [`Editor::input`].
+    pub fn read(&self, prompt: &'static str, remember: bool) {
+        // A thread that is gone has said why, as its last input.
+        let _ = self.requests.send(Request { prompt, remember });
+    }
+
+    pub async fn input(&mut self) -> Input {
+        let input = self.inputs.recv().await;
+        input.unwrap_or_else(|| Input::Failed("the editor is gone".to_owned()))
+    }
+}
+
+fn edit(
+    requests: &mpsc::Receiver<Request>,
+    inputs: &async_mpsc::UnboundedSender<Input>,
+    printer: &Printer,
+    helper: Helper,
+    history: Option<PathBuf>,
+) -> rustyline::Result<()> {
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .completion_show_all_if_ambiguous(true)
+        .history_ignore_dups(true)?
+        .history_ignore_space(true)
+        .max_history_size(HISTORY)?
+        // The helper is asked for colours in any case: that is how it learns that a line is edited.
+        .color_mode(ColorMode::Forced)
+        .build();
+    let mut editor = rustyline::Editor::<Helper, FileHistory>::with_config(config)?;
+    editor.set_helper(Some(helper));
+    if let Some(path) = &history {
+        history::make_private(path)?;
+        // A history that cannot be read starts anew.
+        let _ = editor.load_history(path);
+    }
+    printer.use_above(Box::new(editor.create_external_printer()?));
+    for request in requests {
+        let result = editor.readline(request.prompt);
+        printer.set_editing(false);
+        let input = match result {
+            Ok(line) => {
+                if request.remember && !line_has_secret(&line) && editor.add_history_entry(&line)? {
+                    if let Some(path) = &history {
+                        // A disk that is full must not take the prompt away.
+                        let _ = editor.append_history(path);
+                    }
+                }
+                Input::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Input::Interrupted,
+            Err(ReadlineError::Eof) => Input::End,
+            Err(error) => return Err(error),
+        };
+        if inputs.send(input).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
