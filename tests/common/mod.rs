@@ -1,0 +1,258 @@
+//! The test environment: a real QEMU in a directory of its own, qmpsh run against it, and what both said.
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+pub mod fake;
+pub mod terminal;
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up. Generous: the machine may be busy.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits for `condition`, or fails with `what` did not happen.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A running QEMU. It is killed, and its directory removed, when this is dropped.
+pub struct Qemu {
+    process: Child,
+    /// The monitor that tests connect to.
+    pub socket: PathBuf,
+    /// A second monitor, to make things happen behind qmpsh's back.
+    pub control: PathBuf,
+    pub directory: TempDir,
+}
+
+impl Qemu {
+    /// A machine without any devices.
+    pub fn start() -> Self {
+        Self::with_args(&["-machine", "none"])
+    }
+
+    /// A q35 whose CPU is stopped, with a port for hotplug named `port`.
+    pub fn q35() -> Self {
+        Self::with_args(&["-machine", "q35", "-device", "pcie-root-port,id=port"])
+    }
+
+    /// QEMU with these options besides those that every test needs.
+    pub fn with_args(args: &[&str]) -> Self {
+        let program = qemu();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let socket = directory.path().join("qmp.sock");
+        let control = directory.path().join("control.sock");
+        let monitor = |path: &Path| format!("unix:{},server=on,wait=off", path.display());
+        let mut command = Command::new(&program);
+        command
+            .args(["-display", "none", "-nodefaults", "-accel", "tcg"])
+            .args(["-qmp", &monitor(&socket), "-qmp", &monitor(&control)])
+            .args(args)
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .process_group(0);
+        let process = command.spawn().unwrap_or_else(|error| {
+            panic!(
+                "cannot start {program}: {error}; run tests/setup, or name one in QMPSH_TEST_QEMU"
+            )
+        });
+        let qemu = Self {
+            process,
+            socket,
+            control,
+            directory,
+        };
+        wait_for("QEMU's monitors", || {
+            (qemu.socket.exists() && qemu.control.exists()).then_some(())
+        });
+        qemu
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Runs `qmpsh ARGS` against the monitor.
+    pub fn qmpsh(&self, args: &[&str]) -> Outcome {
+        self.script(args, "")
+    }
+
+    /// Runs `qmpsh ARGS` against the monitor, with `input` on standard input.
+    pub fn script(&self, args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
+        let socket = self.socket.to_str().expect("a path of ours");
+        let all: Vec<&str> = ["--connect", socket].iter().chain(args).copied().collect();
+        qmpsh(&all, input)
+    }
+
+    /// Runs a command through the second monitor.
+    pub fn control(&self, line: &str) -> Outcome {
+        let control = self.control.to_str().expect("a path of ours");
+        let outcome = qmpsh(&["--connect", control, "-e", line], "");
+        outcome.assert_status(0);
+        outcome
+    }
+
+    /// Kills QEMU with SIGKILL and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Whether QEMU has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The QEMU that tests use.
+pub fn qemu() -> String {
+    std::env::var("QMPSH_TEST_QEMU").unwrap_or_else(|_| "qemu-system-x86_64".to_owned())
+}
+
+/// The qmpsh under test, in an environment that no user's settings reach.
+pub fn command(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qmpsh"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("TERM", "xterm-256color");
+    command
+}
+
+/// Runs qmpsh to its end, with `input` on standard input.
+pub fn qmpsh(args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let mut command = command(home.path());
+    command.args(args);
+    run(command, input.as_ref())
+}
+
+/// Runs a command to its end, with `input` on standard input.
+pub fn run(mut command: Command, input: &[u8]) -> Outcome {
+    let mut process = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("qmpsh starts");
+    let mut stdin = process.stdin.take().expect("it was piped");
+    let input = input.to_vec();
+    // From a thread: qmpsh may print before it has read everything, or end without reading at all.
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let pid = process.id();
+    let (done, wait) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        let output = process.wait_with_output().expect("qmpsh is our child");
+        let _ = done.send(());
+        output
+    });
+    if wait.recv_timeout(DEADLINE).is_err() {
+        kill(pid, "KILL");
+        panic!("qmpsh did not end: {command:?}");
+    }
+    let output = waiter.join().expect("the waiter does not panic");
+    writer.join().expect("the writer does not panic");
+    Outcome { output }
+}
+
+/// Sends a signal, named as `kill(1)` names it.
+pub fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{signal}"), pid.to_string()])
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "kill -{signal} {pid}"
+    );
+}
+
+/// Whether a QMP server greets at `path`.
+pub fn greets(path: &Path) -> bool {
+    let Ok(stream) = UnixStream::connect(path) else {
+        return false;
+    };
+    let _ = stream.set_read_timeout(Some(DEADLINE));
+    let mut byte = [0];
+    std::io::Read::read_exact(&mut &stream, &mut byte).is_ok()
+}
+
+/// How a run of qmpsh ended, and what it said.
+pub struct Outcome {
+    output: Output,
+}
+
+impl Outcome {
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    pub fn status(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    /// Standard output's lines, each as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Vec<serde_json::Value> {
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\n{self}"))
+        };
+        self.stdout().lines().map(parse).collect()
+    }
+
+    #[track_caller]
+    pub fn assert_status(&self, status: i32) -> &Self {
+        assert_eq!(self.status(), Some(status), "{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn assert_stdout(&self, expected: &str) -> &Self {
+        assert_eq!(self.stdout(), expected, "{self}");
+        self
+    }
+
+    /// Asserts that standard error says `part`.
+    #[track_caller]
+    pub fn assert_says(&self, part: &str) -> &Self {
+        assert!(self.stderr().contains(part), "no `{part}` in\n{self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}\n--- stdout\n{}\n--- stderr\n{}",
+            self.output.status,
+            self.stdout(),
+            self.stderr()
+        )
+    }
+}
