@@ -6,7 +6,6 @@ complete -c qmpsh -l connect-timeout -d 'How long connection and greeting may ta
 complete -c qmpsh -s o -l output -d 'How to print values' -r -f -a "auto\t'`pretty` on a terminal, `json` elsewhere'
 pretty\t'JSON, indented'
 json\t'JSON, a value a line'
-table\t'Columns'
 raw\t'Strings without quotes, other values as JSON'"
 complete -c qmpsh -s l -l log -l logfile -d 'Append each message to PATH, as JSON lines with `time`, `dir` and `msg`' -r -F
 complete -c qmpsh -l events -d 'Where a script\'s events go, as JSON lines' -r -f -a "none\t''

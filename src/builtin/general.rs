@@ -73,12 +73,12 @@ fn help(topics: &[String]) -> Result<Outcome, Failure> {
 fn overview() -> String {
     let mut text = "A line is a QMP command and its arguments:\n  \
                     COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [&]\n  \
-                    {\"execute\": …}            a whole message, sent as typed\n  \
-                    transaction(              a line an action, up to `)`\n\n\
+                    {\"execute\": …}              a whole message, sent as typed\n  \
+                    transaction(                a line an action, up to `)`\n\n\
                     or a built-in:\n"
         .to_owned();
     for builtin in BUILTINS {
-        let _ = writeln!(text, "  {:<24}  {}", headline(builtin), builtin.summary);
+        let _ = writeln!(text, "  {:<26}  {}", headline(builtin), builtin.summary);
     }
     text.push_str(
         "\nTAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them touches the VM.\n",

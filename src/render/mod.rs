@@ -22,6 +22,7 @@ pub enum Format {
     /// JSON, a value a line
     Json,
     /// Columns
+    #[value(hide = true)]
     Table,
     /// Strings without quotes, other values as JSON
     Raw,

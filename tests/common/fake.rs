@@ -1,1 +1,190 @@
 //! A server that does what a real QEMU will not do on request.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Outcome, qmpsh};
+
+/// What QEMU says first.
+pub const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}"#;
+
+/// A server on a socket of its own. Its thread is ended and joined when this is dropped, and what it
+/// asserted in vain then fails the test.
+pub struct Fake {
+    pub socket: PathBuf,
+    state: Arc<Mutex<State>>,
+    thread: Option<JoinHandle<()>>,
+    _directory: TempDir,
+}
+
+#[derive(Default)]
+struct State {
+    ended: bool,
+    /// The client that is served now.
+    client: Option<UnixStream>,
+}
+
+impl Fake {
+    /// Serves one client after the other with `serve`.
+    pub fn start(mut serve: impl FnMut(&mut Peer) + Send + 'static) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let socket = directory.path().join("fake.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket of ours");
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = state.clone();
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.expect("a client");
+                {
+                    let mut state = shared.lock().expect("nobody panics with it");
+                    if state.ended {
+                        return;
+                    }
+                    state.client = stream.try_clone().ok();
+                }
+                serve(&mut Peer::new(stream));
+                let client = shared.lock().expect("nobody panics with it").client.take();
+                // The clone would keep the connection open.
+                drop(client);
+            }
+        });
+        Self {
+            socket,
+            state,
+            thread: Some(thread),
+            _directory: directory,
+        }
+    }
+
+    /// Negotiates, then answers each command with what `answer` makes of it: the whole message.
+    pub fn answering(mut answer: impl FnMut(&Value) -> String + Send + 'static) -> Self {
+        Self::start(move |peer| {
+            peer.greet();
+            while let Some(command) = peer.command() {
+                peer.send(answer(&command));
+            }
+        })
+    }
+
+    /// Negotiates, takes one command, and sends `bytes` instead of a reply.
+    pub fn replying_with(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
+        Self::start(move |peer| {
+            peer.greet();
+            peer.command();
+            peer.send(&bytes);
+        })
+    }
+
+    /// Sends `bytes` for a greeting, and says no more until the client has gone.
+    pub fn greeting_with(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
+        Self::start(move |peer| {
+            peer.send(&bytes);
+            while peer.line().is_some() {}
+        })
+    }
+
+    /// Runs `qmpsh ARGS` against this server.
+    pub fn qmpsh(&self, args: &[&str]) -> Outcome {
+        self.script(args, "")
+    }
+
+    /// Runs `qmpsh ARGS` against this server, with `input` on standard input.
+    pub fn script(&self, args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
+        let socket = self.socket.to_str().expect("a path of ours");
+        let all: Vec<&str> = ["--connect", socket].iter().chain(args).copied().collect();
+        qmpsh(&all, input)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        {
+            let mut state = self.state.lock().expect("nobody panics with it");
+            state.ended = true;
+            if let Some(client) = state.client.take() {
+                let _ = client.shutdown(std::net::Shutdown::Both);
+            }
+        }
+        // Wakes a thread that waits for the next client.
+        let _ = UnixStream::connect(&self.socket);
+        let thread = self.thread.take().expect("it is joined once");
+        if thread.join().is_err() && !std::thread::panicking() {
+            panic!("the fake server panicked");
+        }
+    }
+}
+
+/// The client's end of a connection. Nothing fails because the client is gone: that is for the client's
+/// side to judge.
+pub struct Peer {
+    stream: BufReader<UnixStream>,
+}
+
+impl Peer {
+    fn new(stream: UnixStream) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    /// Greets and answers `qmp_capabilities`.
+    pub fn greet(&mut self) {
+        self.send(format!("{GREETING}\r\n"));
+        if let Some(command) = self.command() {
+            assert_eq!(command["execute"], "qmp_capabilities");
+            self.send("{\"return\": {}}\r\n");
+        }
+    }
+
+    /// The next line without its end, or nothing once the client has gone.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(1..) => Some(line.trim_end().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The next line as JSON.
+    pub fn command(&mut self) -> Option<Value> {
+        let line = self.line()?;
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
+    }
+
+    /// The next lines as JSON, as many as are asked for.
+    pub fn commands(&mut self, count: usize) -> Vec<Value> {
+        (0..count).map_while(|_| self.command()).collect()
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Waits until the client has gone.
+    pub fn wait_for_end(&mut self) {
+        while self.line().is_some() {}
+    }
+}
+
+/// A success for `command`.
+pub fn success(command: &Value, value: Value) -> String {
+    json!({"return": value, "id": command["id"]}).to_string() + "\r\n"
+}
+
+/// A failure for `command`.
+pub fn failure(command: &Value, desc: &str) -> String {
+    let error = json!({"class": "GenericError", "desc": desc});
+    json!({"error": error, "id": command["id"]}).to_string() + "\r\n"
+}
+
+/// An event.
+pub fn event(name: &str, data: &Value) -> String {
+    let timestamp = json!({"seconds": 1, "microseconds": 2});
+    json!({"timestamp": timestamp, "event": name, "data": data}).to_string() + "\r\n"
+}

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub mod fake;
+pub mod running;
 pub mod terminal;
 
 use std::io::Write;
@@ -103,6 +104,13 @@ impl Qemu {
         let outcome = qmpsh(&["--connect", control, "-e", line], "");
         outcome.assert_status(0);
         outcome
+    }
+
+    /// Starts `qmpsh ARGS` against the monitor, to talk to it while it runs.
+    pub fn running(&self, args: &[&str]) -> running::Running {
+        let mut command = command(self.directory.path());
+        command.arg("--connect").arg(&self.socket).args(args);
+        running::Running::start(command)
     }
 
     /// Kills QEMU with SIGKILL and waits until it is gone.
@@ -212,6 +220,11 @@ impl Outcome {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
+    /// Standard output's lines.
+    pub fn lines(&self) -> Vec<String> {
+        self.stdout().lines().map(str::to_owned).collect()
+    }
+
     pub fn status(&self) -> Option<i32> {
         self.output.status.code()
     }
@@ -235,6 +248,18 @@ impl Outcome {
     pub fn assert_stdout(&self, expected: &str) -> &Self {
         assert_eq!(self.stdout(), expected, "{self}");
         self
+    }
+
+    /// Asserts that it ended with this status and a sentence that says `part`, not with a panic, and
+    /// that nothing on standard error could do a terminal harm.
+    #[track_caller]
+    pub fn assert_fails(&self, status: i32, part: &str) -> &Self {
+        let stderr = self.stderr();
+        assert!(!stderr.contains("panicked"), "{self}");
+        let harmful = |c: char| c.is_control() && c != '\n';
+        assert!(!stderr.contains(harmful), "{stderr:?}");
+        assert!(stderr.starts_with("qmpsh: "), "{self}");
+        self.assert_status(status).assert_says(part)
     }
 
     /// Asserts that standard error says `part`.
