@@ -166,8 +166,11 @@ impl Invocation {
     ///
     /// Options that do not go together in a way clap cannot know, or that are not built yet.
     pub fn from_env() -> Result<Self, Failure> {
-        let matches = Cli::command().get_matches();
-        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let mut matches = Cli::command().get_matches();
+        let option_behind = matches
+            .index_of("first")
+            .and_then(|at| option_behind(&matches, at));
+        let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
         cli.refuse_unbuilt()?;
         let usage = |message: String| Err(Failure::Usage(message));
 
@@ -182,10 +185,7 @@ impl Invocation {
             None => std::env::var("QMP_SOCKET").ok().filter(|a| !a.is_empty()),
         };
 
-        if !first_is_address
-            && let Some(command_at) = matches.index_of("first")
-            && let Some(option) = option_behind(&matches, command_at)
-        {
+        if !first_is_address && let Some(option) = option_behind {
             return usage(misplaced(&format!("--{option}")));
         }
         let is_builtin = words.first().is_some_and(|word| word.starts_with(':'));

@@ -1,5 +1,6 @@
 //! How a run ends: exit statuses, and the failures that lead to them.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub enum Failure {
         source_text: String,
     },
     /// A line that parses, and still cannot be.
-    #[error("{0}")]
+    #[error("{}", clip(.0))]
     Usage(String),
     #[error("{}", clip(&.0.to_string()))]
     Command(QmpError),
@@ -49,7 +50,7 @@ pub enum Failure {
     Qmp(qmp::Error),
     #[error("not connected; `:connect ADDRESS` connects")]
     NotConnected,
-    #[error("no reply to `{name}` within {}", seconds(*.limit))]
+    #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
 }
 
@@ -83,6 +84,11 @@ impl Failure {
             },
         }
     }
+}
+
+/// Says something on standard error. One that is closed changes nothing but that nothing is said.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn seconds(limit: Duration) -> String {

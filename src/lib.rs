@@ -80,7 +80,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
             connect_timeout: cli.connect_timeout,
             no_oob: cli.no_oob,
             tap: None,
-            silence: Some(Arc::new(|why| eprintln!("qmpsh: {why}"))),
+            silence: Some(Arc::new(|why| exit::say(format!("qmpsh: {why}")))),
         },
         client: None,
         address: invocation

@@ -1,13 +1,13 @@
 use std::process::ExitCode;
 
 use qmpsh::cli::Invocation;
-use qmpsh::exit::{Failure, Status};
+use qmpsh::exit::{Failure, Status, say};
 
 fn main() -> ExitCode {
     match run() {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("qmpsh: {error:#}");
+            say(format!("qmpsh: {error:#}"));
             let status = error.downcast_ref().map_or(Status::Usage, Failure::status);
             status.into()
         }

@@ -10,7 +10,8 @@ use std::thread;
 use anyhow::Context;
 use chrono::{SecondsFormat, Utc};
 
-use crate::lang::mask_secrets;
+use crate::exit::say;
+use crate::lang::{mask_secrets, quote};
 use crate::qmp::{Direction, Tap};
 use crate::render::{compact, escape};
 
@@ -54,7 +55,7 @@ impl Log {
                                 && !failed
                             {
                                 failed = true;
-                                eprintln!("qmpsh: cannot log to {}: {error}", path.display());
+                                say(format!("qmpsh: cannot log to {}: {error}", path.display()));
                             }
                         }
                         Entry::Flush(done) => {
@@ -101,6 +102,11 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Direction::Receive => "recv",
             };
             let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+            // What a server sends need not be JSON; the log is.
+            let message = match serde_json::from_str::<serde::de::IgnoredAny>(&message) {
+                Ok(_) => message,
+                Err(_) => quote(&message).into(),
+            };
             let line =
                 format!("{{\"time\": \"{time}\", \"dir\": \"{dir}\", \"msg\": {message}}}\n");
             let _ = log.send(Entry::Line(line));

@@ -6,6 +6,9 @@ use unicode_width::UnicodeWidthChar;
 /// How many columns of the offending line an error shows.
 const EXCERPT_COLUMNS: usize = 76;
 
+/// How many characters its message may have.
+const MESSAGE_CHARS: usize = 200;
+
 /// A line that does not parse: what is wrong, where, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
@@ -23,7 +26,7 @@ pub struct SyntaxError {
 impl SyntaxError {
     pub(super) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
         Self {
-            message: message.into(),
+            message: tame(message.into()),
             span,
             help: None,
             unclosed: None,
@@ -31,7 +34,7 @@ impl SyntaxError {
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(tame(help.into()));
         self
     }
 
@@ -105,6 +108,23 @@ impl SyntaxError {
         }
         report
     }
+}
+
+/// A message may quote what was typed: it is cut where it gets long, and harmless to a terminal.
+fn tame(message: String) -> String {
+    let end = message.char_indices().nth(MESSAGE_CHARS);
+    if end.is_none() && !message.contains(char::is_control) {
+        return message;
+    }
+    let shown = end.map_or(message.as_str(), |(end, _)| &message[..end]);
+    let mut tame: String = shown
+        .chars()
+        .map(|c| if c.is_control() { '·' } else { c })
+        .collect();
+    if end.is_some() {
+        tame.push('…');
+    }
+    tame
 }
 
 /// Terminal columns of a character as [`SyntaxError::report`] shows it.

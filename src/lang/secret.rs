@@ -18,7 +18,8 @@ pub fn line_has_secret(line: &str) -> bool {
     match parsed {
         Ok(Line::Command(command)) => {
             // HMP's `object_add secret,data=…` hides in one string.
-            command.name == "human-monitor-command" || mask_members(&mut command.arguments.clone())
+            command.name == "human-monitor-command"
+                || mask_members(&mut command.arguments.clone(), false)
         }
         Ok(Line::Message(message)) => mask_secrets(&message.text).is_some(),
         _ => true,
@@ -31,35 +32,41 @@ pub fn mask_secrets(json: &str) -> Option<String> {
         return None;
     }
     let mut value = literal::parse(json).ok()?;
-    mask(&mut value).then(|| value.to_json())
+    mask(&mut value, false).then(|| value.to_json())
 }
 
 /// A quick look that spares most lines the slow one.
 fn may_have_secret(text: &str) -> bool {
-    SECRET_KEYS.iter().any(|key| text.contains(key))
+    // An escape may spell any letter.
+    text.contains("\\u") || SECRET_KEYS.iter().any(|key| text.contains(key))
 }
 
-fn mask(value: &mut Value) -> bool {
+/// Masks the secrets in `value`; of an object for a secret, `data` is one too.
+fn mask(value: &mut Value, is_secret_object: bool) -> bool {
     match value {
-        Value::Object(members) => mask_members(members),
+        Value::Object(members) => mask_members(members, is_secret_object),
         Value::Array(items) => items
             .iter_mut()
-            .fold(false, |found, item| mask(item) | found),
+            .fold(false, |found, item| mask(item, false) | found),
         _ => false,
     }
 }
 
-fn mask_members(members: &mut Object) -> bool {
+fn mask_members(members: &mut Object, is_secret_object: bool) -> bool {
     // `object-add qom-type=secret data=…`, and its kin `secret_keyring`.
-    let is_secret_object = matches!(
-        members.get("qom-type"),
-        Some(Value::Text(kind) | Value::Word(kind)) if kind.starts_with("secret")
-    );
+    let is_secret_object = is_secret_object
+        || matches!(
+            members.get("qom-type"),
+            Some(Value::Text(kind) | Value::Word(kind)) if kind.starts_with("secret")
+        );
     let mut found = false;
     for (key, value) in members {
         let is_secret = SECRET_KEYS.contains(&key.as_str()) || (is_secret_object && key == "data");
         match value {
-            Value::Object(_) | Value::Array(_) => found |= mask(value),
+            // Until QEMU 6.0 the properties of an object were members of `props`.
+            Value::Object(_) | Value::Array(_) => {
+                found |= mask(value, is_secret_object && key == "props");
+            }
             Value::Null => {}
             _ if is_secret => {
                 *value = Value::Text(MASK.to_owned());

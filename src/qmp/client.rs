@@ -26,8 +26,11 @@ pub struct Options {
     /// Sees every message sent and received.
     pub tap: Option<Tap>,
     /// Told, once, why it may be that a server takes the connection and then stays silent.
-    pub silence: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub silence: Option<Silence>,
 }
+
+/// Takes a sentence for the user.
+pub type Silence = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Sees a message as it passes. Called between reading and handing on, so it must not block.
 pub type Tap = Arc<dyn Fn(Direction, &str) + Send + Sync>;
@@ -243,6 +246,11 @@ impl Client {
         }
     }
 
+    /// Whether the connection has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -298,7 +306,9 @@ impl Future for Pending {
 
 impl Commands {
     fn uses(&self, id: &Value) -> bool {
-        self.in_flight.iter().any(|command| command.id == *id)
+        self.in_flight
+            .iter()
+            .any(|command| same_id(&command.id, id))
     }
 
     fn next_id(&mut self) -> Value {
@@ -325,7 +335,7 @@ impl Commands {
             Some(id) => self
                 .in_flight
                 .iter()
-                .position(|command| command.id == *id)?,
+                .position(|command| same_id(&command.id, id))?,
         };
         let command = self.in_flight.remove(at)?;
         if command.own_id
@@ -422,6 +432,11 @@ async fn send_all(
             next = queue.recv().await;
         }
     }
+}
+
+/// Whether two ids are the same. QEMU reads `1.0` and answers `1`.
+fn same_id(a: &Value, b: &Value) -> bool {
+    a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
 }
 
 /// `text`, a JSON object, with the member `id` added.

@@ -15,8 +15,11 @@ pub struct Filter {
     /// Names; none means all.
     pub names: Vec<String>,
     /// A further condition.
-    pub matches: Option<Box<dyn Fn(&Event) -> bool + Send>>,
+    pub matches: Option<Condition>,
 }
+
+/// Whether a listener wants an event.
+pub type Condition = Box<dyn Fn(&Event) -> bool + Send>;
 
 impl Filter {
     fn takes(&self, event: &Event) -> bool {

@@ -15,9 +15,9 @@ mod message;
 mod transport;
 
 pub use address::Address;
-pub use client::{Client, Direction, Late, Options, Pending, Request, Stats, Tap};
+pub use client::{Client, Direction, Late, Options, Pending, Request, Silence, Stats, Tap};
 pub use error::{Error, Lost};
-pub use events::{Filter, HISTORY, Listener};
+pub use events::{Condition, Filter, HISTORY, Listener};
 pub use fd::inherited;
 pub use message::{Event, Greeting, QmpError, Reply};
 pub use transport::Stream;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cli::Invocation;
 use crate::exit::Failure;
-use crate::lang::{SyntaxError, Words, lines};
+use crate::lang::{SyntaxError, Words, line_has_secret, lines};
 use crate::render::escape;
 
 /// A line longer than this is an error; QEMU's own limit for one message is the same.
@@ -61,6 +61,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place())?;
         let text = self.text.trim();
+        if line_has_secret(text) {
+            return Ok(());
+        }
         match text.char_indices().nth(QUOTE) {
             _ if text.is_empty() => Ok(()),
             None => write!(f, "`{}`: ", escape(text)),

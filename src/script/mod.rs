@@ -5,16 +5,18 @@ mod output;
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::builtin::{self, Outcome};
 use crate::cli::{EventsTo, Invocation};
-use crate::exit::{Failure, Status};
+use crate::exit::{Failure, Status, say};
 use crate::lang::{Line, Parser};
-use crate::qmp::{Filter, Late, Listener, Reply};
+use crate::qmp::{Event, Filter, Late, Listener, Reply};
 use crate::render::{compact, late_reply};
 use crate::runner::{Runner, Sent};
 use crate::traffic::{self, Log};
@@ -37,16 +39,29 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
     let log = cli.log.as_deref().map(Log::open).transpose()?;
-    let echo = cli
-        .verbose
-        .then(|| -> traffic::Echo { Box::new(|line| eprintln!("{line}")) });
+    let echo = cli.verbose.then(|| -> traffic::Echo { Box::new(say) });
     runner.options.tap = traffic::tap(echo, log.as_ref());
     runner
         .options
         .connect_timeout
         .get_or_insert(CONNECT_TIMEOUT);
 
+    // Nothing can overtake a lone command, and QEMU reads byte by byte: what need not be said is not.
+    // A built-in may be `:oob`, though, and a whole message `exec-oob`.
+    runner.options.no_oob |= !cli.keep_going
+        && invocation
+            .command
+            .first()
+            .is_some_and(|word| !word.starts_with([':', '{']));
+
     let input = Input::new(&invocation)?;
+    if !cli.dry_run {
+        tokio::select! {
+            biased;
+            connected = runner.connect() => connected?,
+            _ = tokio::signal::ctrl_c() => return Ok(Status::Interrupted),
+        }
+    }
     let mut script = Script {
         input,
         output: Output::new()?,
@@ -65,10 +80,13 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
     };
     tokio::select! {
         biased;
-        result = script.all() => result?,
+        () = script.all() => {}
         _ = tokio::signal::ctrl_c() => script.status = Status::Interrupted,
     }
-    script.output.flush()?;
+    script
+        .output
+        .finish()
+        .context("cannot write to standard output")?;
     Ok(script.status)
 }
 
@@ -93,11 +111,8 @@ struct Script {
 }
 
 impl Script {
-    async fn all(&mut self) -> anyhow::Result<()> {
-        if !self.dry_run {
-            self.runner.connect().await?;
-            self.connected();
-        }
+    async fn all(&mut self) {
+        self.connected();
         loop {
             let more_to_send = self.input.is_ready();
             let may_read = !self.finished && self.may_send();
@@ -107,33 +122,32 @@ impl Script {
             tokio::select! {
                 biased;
                 event = next_event(&mut self.events) => match event {
-                    Some(event) => self.print_event(&event.text)?,
+                    Some(event) => self.print_event(&event),
                     None => self.events = None,
                 },
                 late = next_late(&mut self.late) => match late {
-                    Some(late) => eprintln!("qmpsh: {}", late_reply(&late)),
+                    Some(late) => say(format!("qmpsh: {}", late_reply(&late))),
                     None => self.late = None,
                 },
                 result = first_reply(&mut self.in_flight) => {
                     let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
-                    self.finish(&sent, &origin, result)?;
+                    self.finish(&sent, &origin, result);
                 }
                 Some(done) = self.background.join_next() => {
-                    let (sent, origin, result) = done?;
-                    self.finish(&sent, &origin, result)?;
+                    let (sent, origin, result) = done.expect("waiting for a reply does not panic");
+                    self.finish(&sent, &origin, result);
                 }
                 item = self.input.next(), if may_read => match item {
-                    Some(item) => self.item(item).await?,
+                    Some(item) => self.item(item).await,
                     None => self.end_of_input(),
                 },
                 // Nothing is to be done but wait, so what was printed is due.
-                () = self.output.due(more_to_send) => self.output.flush()?,
+                () = self.output.due(more_to_send) => self.output.flush(),
             }
-            if self.output.is_closed() {
+            if self.output.has_failed() {
                 break;
             }
         }
-        Ok(())
     }
 
     /// Whether one more command may be sent now.
@@ -161,12 +175,12 @@ impl Script {
         }
     }
 
-    async fn item(&mut self, item: Item) -> anyhow::Result<()> {
+    async fn item(&mut self, item: Item) {
         let result = match item.words {
             Ok(words) => {
                 let line = self.parser.parse(&words);
                 match line.map_err(|error| Failure::syntax(error, words.source())) {
-                    Ok(line) => self.line(line, &item.origin).await?,
+                    Ok(line) => self.line(line, &item.origin).await,
                     Err(failure) => Err(failure),
                 }
             }
@@ -174,47 +188,46 @@ impl Script {
         };
         if let Err(failure) = result {
             // Output comes in the order of the lines, so what went before is waited for.
-            self.drain().await?;
+            self.drain().await;
             if !self.finished || self.keep_going {
                 self.fail(&failure, &item.origin);
             }
         }
-        Ok(())
     }
 
-    async fn line(&mut self, line: Line, origin: &Origin) -> anyhow::Result<Result<(), Failure>> {
+    async fn line(&mut self, line: Line, origin: &Origin) -> Result<(), Failure> {
         let sent = match line {
-            Line::Empty => return Ok(Ok(())),
+            Line::Empty => return Ok(()),
             Line::Command(command) if self.dry_run => {
                 return self.dry(&command.to_message());
             }
             Line::Message(message) if self.dry_run => return self.dry(&message.text),
             Line::Command(command) => {
-                self.settle_before(!command.descriptors.is_empty()).await?;
+                self.settle_before(!command.descriptors.is_empty()).await;
                 self.runner.send_command(&command)
             }
             Line::Message(message) => {
-                self.settle_before(!message.descriptors.is_empty()).await?;
+                self.settle_before(!message.descriptors.is_empty()).await;
                 self.runner.send_message(&message)
             }
             Line::Builtin(line) => {
-                self.drain().await?;
+                self.drain().await;
                 if self.finished && !self.keep_going {
-                    return Ok(Ok(()));
+                    return Ok(());
                 }
                 match builtin::run(&mut self.runner, &line).await {
                     Ok(Outcome::Text(text)) => {
-                        self.output.write(&text)?;
-                        return Ok(Ok(()));
+                        self.output.write(&text);
+                        return Ok(());
                     }
                     Ok(Outcome::Connection(text)) => {
-                        eprint!("{text}");
+                        say(text.trim_end());
                         self.connected();
-                        return Ok(Ok(()));
+                        return Ok(());
                     }
                     Ok(Outcome::Quit) => {
                         self.finished = true;
-                        return Ok(Ok(()));
+                        return Ok(());
                     }
                     Ok(Outcome::Command(command)) if self.dry_run => {
                         return self.dry(&command.to_message());
@@ -224,17 +237,19 @@ impl Script {
                 }
             }
         };
-        Ok(sent.map(|sent| self.started(sent, origin)))
+        self.started(sent?, origin);
+        Ok(())
     }
 
-    fn dry(&mut self, message: &str) -> anyhow::Result<Result<(), Failure>> {
+    fn dry(&mut self, message: &str) -> Result<(), Failure> {
         let text = self.runner.settings.style.value(message);
-        self.output.write(&text)?;
-        Ok(Ok(()))
+        self.output.write(&text);
+        Ok(())
     }
 
     fn started(&mut self, mut sent: Sent, origin: &Origin) {
-        if !sent.background {
+        // QEMU must have taken the descriptors before anything else may follow.
+        if !sent.background || sent.descriptors {
             self.in_flight.push_back((sent, origin.clone()));
             return;
         }
@@ -247,51 +262,46 @@ impl Script {
 
     /// Waits for the commands in flight if the next one passes descriptors: QEMU keeps only those of
     /// the last message it read.
-    async fn settle_before(&mut self, descriptors: bool) -> anyhow::Result<()> {
+    async fn settle_before(&mut self, descriptors: bool) {
         if descriptors {
-            self.drain().await
-        } else {
-            Ok(())
+            self.drain().await;
         }
     }
 
     /// Waits for the commands in flight and prints their replies.
-    async fn drain(&mut self) -> anyhow::Result<()> {
+    async fn drain(&mut self) {
         while let Some((mut sent, origin)) = self.in_flight.pop_front() {
             let result = sent.reply().await;
-            self.finish(&sent, &origin, result)?;
+            self.finish(&sent, &origin, result);
         }
-        Ok(())
     }
 
     /// Prints the outcome of a command.
-    fn finish(
-        &mut self,
-        sent: &Sent,
-        origin: &Origin,
-        result: Result<Reply, Failure>,
-    ) -> anyhow::Result<()> {
+    fn finish(&mut self, sent: &Sent, origin: &Origin, result: Result<Reply, Failure>) {
+        // Events that came before the reply stand before it.
+        while let Some(event) = self.events.as_mut().and_then(Listener::try_next) {
+            self.print_event(&event);
+        }
         let failure = match result {
             Ok(reply) => {
                 let (text, failure) = self.runner.settings.show(&reply, sent.id.as_deref());
-                self.output.write(&text)?;
+                self.output.write(&text);
                 failure
             }
             Err(failure) => Some(failure),
         };
         if let Some(failure) = failure {
-            // Its own line comes after the output so far, wherever the two of them go.
-            self.output.flush()?;
             self.fail(&failure, origin);
         }
-        Ok(())
     }
 
     fn fail(&mut self, failure: &Failure, origin: &Origin) {
+        // What went wrong is said after the output so far, wherever the two of them go.
+        self.output.flush();
         match failure {
             // It shows the line itself.
-            Failure::Syntax { .. } => eprintln!("qmpsh: {}{failure}", origin.place()),
-            _ => eprintln!("qmpsh: {origin}{failure}"),
+            Failure::Syntax { .. } => say(format!("qmpsh: {}{failure}", origin.place())),
+            _ => say(format!("qmpsh: {origin}{failure}")),
         }
         self.status = self.status.max(failure.status());
         let gone = failure.status() == Status::NoConnection;
@@ -300,16 +310,15 @@ impl Script {
         }
     }
 
-    fn print_event(&mut self, text: &str) -> anyhow::Result<()> {
+    fn print_event(&mut self, event: &Event) {
         match self.events_to {
             EventsTo::Stdout => {
-                self.output.write(&compact(text))?;
-                self.output.write("\n")?;
+                self.output.write(&compact(&event.text));
+                self.output.write("\n");
             }
-            EventsTo::Stderr => eprintln!("{}", compact(text)),
+            EventsTo::Stderr => say(compact(&event.text)),
             EventsTo::None => {}
         }
-        Ok(())
     }
 }
 
@@ -321,7 +330,7 @@ async fn first_reply(in_flight: &mut VecDeque<(Sent, Origin)>) -> Result<Reply, 
     }
 }
 
-async fn next_event(events: &mut Option<Listener>) -> Option<std::sync::Arc<crate::qmp::Event>> {
+async fn next_event(events: &mut Option<Listener>) -> Option<Arc<Event>> {
     match events {
         Some(events) => events.next().await,
         None => pending().await,

@@ -2,49 +2,68 @@ use std::fs::File;
 use std::future::pending;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use signal_hook::consts::SIGINT;
+use signal_hook::flag::register_conditional_shutdown;
 
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
+
+use crate::exit::Status;
+
+const BUFFER: usize = 64 << 10;
 
 /// How long output may wait while there is more to send. A write to standard output between sending a
 /// command and waiting for its reply costs more than itself: it keeps the processor from the server
 /// that was just woken.
 const BUSY: Duration = Duration::from_millis(10);
 
-/// Standard output, buffered while there is more to do. Once it is closed at the other end, what
-/// follows is dropped.
+/// Standard output, buffered while there is more to do. Once it fails, what follows is dropped.
 pub(super) struct Output {
     stdout: BufWriter<File>,
     /// Since when something waits to be flushed.
     dirty: Option<Instant>,
-    closed: bool,
+    /// Set while a write may block for as long as nobody reads: then Ctrl-C ends the process at once.
+    blocking: Arc<AtomicBool>,
+    error: Option<io::Error>,
 }
 
 impl Output {
     pub fn new() -> io::Result<Self> {
+        let blocking = Arc::new(AtomicBool::new(false));
+        register_conditional_shutdown(SIGINT, Status::Interrupted as i32, blocking.clone())?;
         // Not through `io::stdout()`, which would flush at every line break.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
-            stdout: BufWriter::with_capacity(64 << 10, stdout),
+            stdout: BufWriter::with_capacity(BUFFER, stdout),
             dirty: None,
-            closed: false,
+            blocking,
+            error: None,
         })
     }
 
-    pub fn write(&mut self, text: &str) -> io::Result<()> {
-        if text.is_empty() {
-            return Ok(());
+    pub fn write(&mut self, text: &str) {
+        if text.is_empty() || self.has_failed() {
+            return;
         }
         self.dirty.get_or_insert_with(Instant::now);
-        let result = self.stdout.write_all(text.as_bytes());
-        self.unless_closed(result)
+        self.blocking(|stdout| stdout.write_all(text.as_bytes()));
     }
 
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub fn flush(&mut self) {
         self.dirty = None;
-        let result = self.stdout.flush();
-        self.unless_closed(result)
+        if !self.has_failed() {
+            self.blocking(BufWriter::flush);
+        }
+    }
+
+    fn blocking(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
+        self.blocking.store(true, Ordering::Relaxed);
+        self.error = write(&mut self.stdout).err();
+        self.blocking.store(false, Ordering::Relaxed);
     }
 
     /// Resolves when what waits should be flushed: at once, or within [`BUSY`] if more commands are
@@ -58,18 +77,22 @@ impl Output {
         }
     }
 
-    /// Whether the other end is gone (`| head`).
-    pub fn is_closed(&self) -> bool {
-        self.closed
+    pub fn has_failed(&self) -> bool {
+        self.error.is_some()
     }
 
-    fn unless_closed(&mut self, result: io::Result<()>) -> io::Result<()> {
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.closed = true;
-                Ok(())
-            }
-            result => result,
+    /// Flushes the rest.
+    ///
+    /// # Errors
+    ///
+    /// Not everything could be written. That nobody reads any more (`| head`) is no error.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        // What could not be written must not be tried again.
+        let (_stdout, _unwritten) = self.stdout.into_parts();
+        match self.error {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc as async_mpsc;
 use super::helper::Helper;
 use super::history;
 use super::printer::Printer;
+use super::terminal;
 use crate::lang::line_has_secret;
 
 /// How many lines the history file keeps.
@@ -53,6 +54,7 @@ impl Editor {
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
+                terminal::take_suspending();
                 let helper = Helper::new(printer.clone(), commands, color);
                 if let Err(error) = edit(&asked, &answers, &printer, helper, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
@@ -102,11 +104,13 @@ fn edit(
         printer.set_editing(false);
         let input = match result {
             Ok(line) => {
-                if request.remember && !line_has_secret(&line) && editor.add_history_entry(&line)? {
-                    if let Some(path) = &history {
-                        // A disk that is full must not take the prompt away.
-                        let _ = editor.append_history(path);
-                    }
+                let remember = request.remember && !line_has_secret(&line);
+                if remember
+                    && editor.add_history_entry(&line)?
+                    && let Some(path) = &history
+                {
+                    // A disk that is full must not take the prompt away.
+                    let _ = editor.append_history(path);
                 }
                 Input::Line(line)
             }

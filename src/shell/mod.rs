@@ -38,6 +38,7 @@ const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
     let restore = terminal::Restore::new();
+    terminal::leave_suspending_to_the_editor();
     let printer = Printer::start()?;
     let log = cli.log.as_deref().map(Log::open).transpose()?;
     let echo = cli.verbose.then(|| -> traffic::Echo {
@@ -245,7 +246,8 @@ impl Shell {
 
     /// Whether `quit`, which ends the VM, is meant.
     async fn may_quit(&mut self) -> anyhow::Result<bool> {
-        if !self.runner.settings.confirm {
+        let connected = self.runner.client.as_ref().is_some_and(|c| !c.has_ended());
+        if !self.runner.settings.confirm || !connected {
             return Ok(true);
         }
         Ok(match self.ask(QUIT_PROMPT, false).await? {

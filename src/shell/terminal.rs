@@ -2,7 +2,26 @@ use std::io::{self, Write};
 
 use crossterm::event::DisableBracketedPaste;
 use crossterm::execute;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+/// Keeps the signal that suspends (Ctrl-Z) from this thread and those it starts.
+///
+/// rustyline restores the terminal, suspends the process, and takes the terminal again once it goes on.
+/// If another thread could take the signal, the editor's would go on until that has happened, and leave
+/// the terminal raw to the user's shell.
+pub(super) fn leave_suspending_to_the_editor() {
+    suspending().thread_block().expect("the signal exists");
+}
+
+/// Takes the signal for this thread, the editor's.
+pub(super) fn take_suspending() {
+    suspending().thread_unblock().expect("the signal exists");
+}
+
+fn suspending() -> SigSet {
+    SigSet::from(Signal::SIGTSTP)
+}
 
 /// Puts the terminal back as it was found when dropped, a panic included.
 ///
