@@ -1,6 +1,7 @@
 //! A server that does what a real QEMU will not do on request.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -48,10 +49,9 @@ impl Fake {
                     }
                     state.client = stream.try_clone().ok();
                 }
+                // Also when `serve` panics: the clone would keep the connection open.
+                let _hang_up = HangUp(&shared);
                 serve(&mut Peer::new(stream));
-                let client = shared.lock().expect("nobody panics with it").client.take();
-                // The clone would keep the connection open.
-                drop(client);
             }
         });
         Self {
@@ -105,17 +105,26 @@ impl Fake {
 impl Drop for Fake {
     fn drop(&mut self) {
         {
-            let mut state = self.state.lock().expect("nobody panics with it");
-            state.ended = true;
-            if let Some(client) = state.client.take() {
-                let _ = client.shutdown(std::net::Shutdown::Both);
-            }
+            let _hang_up = HangUp(&self.state);
+            self.state.lock().expect("nobody panics with it").ended = true;
         }
         // Wakes a thread that waits for the next client.
         let _ = UnixStream::connect(&self.socket);
         let thread = self.thread.take().expect("it is joined once");
         if thread.join().is_err() && !std::thread::panicking() {
             panic!("the fake server panicked");
+        }
+    }
+}
+
+/// Ends the connection there is when it is dropped.
+struct HangUp<'a>(&'a Mutex<State>);
+
+impl Drop for HangUp<'_> {
+    fn drop(&mut self) {
+        let client = self.0.lock().expect("nobody panics with it").client.take();
+        if let Some(client) = client {
+            let _ = client.shutdown(Shutdown::Both);
         }
     }
 }

@@ -45,9 +45,9 @@ impl Qemu {
         Self::with_args(&["-machine", "none"])
     }
 
-    /// A q35 whose CPU is stopped, with a port for hotplug named `port`.
+    /// A q35 with a port for hotplug named `port0`.
     pub fn q35() -> Self {
-        Self::with_args(&["-machine", "q35", "-device", "pcie-root-port,id=port"])
+        Self::with_args(&["-machine", "q35", "-device", "pcie-root-port,id=port0"])
     }
 
     /// QEMU with these options besides those that every test needs.
@@ -77,7 +77,7 @@ impl Qemu {
             directory,
         };
         wait_for("QEMU's monitors", || {
-            (qemu.socket.exists() && qemu.control.exists()).then_some(())
+            (listens(&qemu.socket) && listens(&qemu.control)).then_some(())
         });
         qemu
     }
@@ -157,12 +157,20 @@ pub fn qmpsh(args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
 
 /// Runs a command to its end, with `input` on standard input.
 pub fn run(mut command: Command, input: &[u8]) -> Outcome {
-    let mut process = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("qmpsh starts");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    run_to(command, input)
+}
+
+/// Standard output or standard error that is closed at the other end.
+pub fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+/// Runs a command to its end, with its output wherever it was told to go.
+pub fn run_to(mut command: Command, input: &[u8]) -> Outcome {
+    let mut process = command.stdin(Stdio::piped()).spawn().expect("qmpsh starts");
     let mut stdin = process.stdin.take().expect("it was piped");
     let input = input.to_vec();
     // From a thread: qmpsh may print before it has read everything, or end without reading at all.
@@ -194,6 +202,16 @@ pub fn kill(pid: u32, signal: &str) {
         status.is_ok_and(|status| status.success()),
         "kill -{signal} {pid}"
     );
+}
+
+/// Whether a server listens at `path`. There is a file a moment before it does, and to try would take the
+/// monitor from who comes next.
+pub fn listens(path: &Path) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let path = path.to_str().expect("a path of ours");
+    let mut sockets = sockets.lines().map(|line| line.split_whitespace());
+    // The flag is __SO_ACCEPTCON.
+    sockets.any(|mut fields| fields.nth(3) == Some("00010000") && fields.last() == Some(path))
 }
 
 /// Whether a QMP server greets at `path`.

@@ -1,32 +1,61 @@
 //! qmpsh in a real terminal: keys in, screen out.
 
 use std::io::{Read, Write};
+use std::panic::Location;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use super::wait_for;
+use super::{DEADLINE, wait_for};
+
+/// Keys that have no letter.
+pub const CTRL_C: &str = "\x03";
+pub const CTRL_D: &str = "\x04";
+pub const CTRL_Z: &str = "\x1a";
+pub const TAB: &str = "\t";
+pub const UP: &str = "\x1b[A";
 
 /// A terminal with qmpsh in it. The process is killed when this is dropped.
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
-    screen: Arc<Mutex<vt100::Parser>>,
+    shown: Arc<Mutex<Shown>>,
     process: Box<dyn Child + Send + Sync>,
+}
+
+struct Shown {
+    screen: vt100::Parser,
+    /// All that was ever written, escape sequences included.
+    output: Vec<u8>,
 }
 
 impl Terminal {
     /// Starts `qmpsh ARGS` in a terminal of 80 columns and 24 rows. `home` keeps its history.
     pub fn start(home: &Path, args: &[&str]) -> Self {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_qmpsh"));
+        Self::start_with(home, args, &[])
+    }
+
+    /// The same, with these environment variables besides.
+    pub fn start_with(home: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Self::command(env!("CARGO_BIN_EXE_qmpsh"), home);
         command.args(args);
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        Self::run(command)
+    }
+
+    /// A command in an environment that no user's settings reach.
+    pub fn command(program: &str, home: &Path) -> CommandBuilder {
+        let mut command = CommandBuilder::new(program);
+        command.cwd(home);
         command.env_clear();
         command.env("HOME", home);
         command.env("TERM", "xterm-256color");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        Self::run(command)
+        command
     }
 
     /// Starts a command in a terminal.
@@ -41,27 +70,29 @@ impl Terminal {
             .slave
             .spawn_command(command)
             .expect("the command starts");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(size.rows, size.cols, 1000)));
+        let shown = Arc::new(Mutex::new(Shown {
+            screen: vt100::Parser::new(size.rows, size.cols, 1000),
+            output: Vec::new(),
+        }));
         let mut output = pty.master.try_clone_reader().expect("the pty's output");
-        let shown = screen.clone();
+        let reader = shown.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
-                shown
-                    .lock()
-                    .expect("nobody panics")
-                    .process(&buffer[..length]);
+                let mut shown = reader.lock().expect("nobody panics");
+                shown.screen.process(&buffer[..length]);
+                shown.output.extend_from_slice(&buffer[..length]);
             }
         });
         Self {
             keys: pty.master.take_writer().expect("the pty's input"),
             master: pty.master,
-            screen,
+            shown,
             process,
         }
     }
 
-    /// Types `keys` as they are: `\r` is Enter, `\t` TAB, `\x03` Ctrl-C, `\x04` Ctrl-D.
+    /// Types `keys` as they are; `\r` is Enter.
     pub fn keys(&mut self, keys: &str) {
         self.keys
             .write_all(keys.as_bytes())
@@ -69,45 +100,95 @@ impl Terminal {
         self.keys.flush().expect("the pty takes keys");
     }
 
-    /// What a person sees, without trailing blanks.
+    /// Pastes `text` as a terminal does it: line breaks as Enter, in brackets where those are asked for.
+    pub fn paste(&mut self, text: &str) {
+        let text = text.replace('\n', "\r");
+        if self.look(vt100::Screen::bracketed_paste) {
+            self.keys(&format!("\x1b[200~{text}\x1b[201~"));
+        } else {
+            self.keys(&text);
+        }
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&vt100::Screen) -> T) -> T {
+        at(self.shown.lock().expect("nobody panics").screen.screen())
+    }
+
+    /// What a person sees, row by row, without trailing blanks.
     pub fn screen(&self) -> String {
-        let screen = self.screen.lock().expect("nobody panics");
-        let contents = screen.screen().contents();
-        let lines: Vec<&str> = contents.lines().map(str::trim_end).collect();
-        lines.join("\n").trim_end().to_owned()
+        let rows: Vec<String> = self.look(|screen| {
+            let rows = screen.rows(0, screen.size().1);
+            rows.map(|row| row.trim_end().to_owned()).collect()
+        });
+        rows.join("\n").trim_end().to_owned()
+    }
+
+    /// The same, with rows that a long line was broken into put together again.
+    pub fn unwrapped(&self) -> String {
+        self.look(vt100::Screen::contents).trim_end().to_owned()
+    }
+
+    /// All that was ever written to the terminal: for what scrolls away faster than one can look.
+    pub fn output(&self) -> String {
+        let shown = self.shown.lock().expect("nobody panics");
+        String::from_utf8_lossy(&shown.output).into_owned()
     }
 
     /// The row and column of the cursor, from 0.
     pub fn cursor(&self) -> (u16, u16) {
-        self.screen
-            .lock()
-            .expect("nobody panics")
-            .screen()
-            .cursor_position()
+        self.look(vt100::Screen::cursor_position)
+    }
+
+    /// Whether anything on the screen has a colour of its own.
+    pub fn has_color(&self) -> bool {
+        self.look(|screen| {
+            let (rows, columns) = screen.size();
+            let cells =
+                (0..rows).flat_map(|row| (0..columns).filter_map(move |col| screen.cell(row, col)));
+            cells
+                .into_iter()
+                .any(|cell| cell.fgcolor() != vt100::Color::Default)
+        })
     }
 
     /// Waits until the screen is as `condition` wants it, and returns it.
     #[track_caller]
     pub fn wait(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
-        let caller = std::panic::Location::caller();
-        let start = std::time::Instant::now();
+        let caller = Location::caller();
+        let start = Instant::now();
         loop {
             let screen = self.screen();
             if condition(&screen) {
                 return screen;
             }
             assert!(
-                start.elapsed() < super::DEADLINE,
+                start.elapsed() < DEADLINE,
                 "{caller}: waited in vain for {what}; the screen is\n{screen}"
             );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
+    /// Waits until `text` is on the screen, wrapped or not, and returns the screen.
+    #[track_caller]
+    pub fn wait_for_text(&self, text: &str) -> String {
+        self.wait(text, |screen| {
+            screen.contains(text) || self.unwrapped().contains(text)
+        })
+    }
+
     /// Waits until the last line on the screen is `line`.
     #[track_caller]
     pub fn wait_for_line(&self, line: &str) -> String {
         self.wait(line, |screen| screen.lines().last() == Some(line))
+    }
+
+    /// Waits until the cursor is at this row and column.
+    #[track_caller]
+    pub fn wait_for_cursor(&self, row: u16, column: u16) -> String {
+        self.wait(&format!("the cursor at {row}, {column}"), |_| {
+            self.cursor() == (row, column)
+        })
     }
 
     /// Waits for the prompt with nothing behind it.
@@ -128,13 +209,15 @@ impl Terminal {
         });
         self.keys("\r");
         self.wait("the next prompt", |screen| {
-            let mut lines = screen.lines().rev();
-            let last = lines.next();
+            let last = screen.lines().last();
             last == Some("(QEMU)") || last == Some("TRANS>")
         })
     }
 
     pub fn resize(&self, rows: u16, cols: u16) {
+        // The screen first: what the program draws for the new size must find it.
+        let mut shown = self.shown.lock().expect("nobody panics");
+        shown.screen.screen_mut().set_size(rows, cols);
         self.master
             .resize(PtySize {
                 rows,
@@ -142,17 +225,17 @@ impl Terminal {
                 ..PtySize::default()
             })
             .expect("the pty takes a size");
-        let mut screen = self.screen.lock().expect("nobody panics");
-        screen.screen_mut().set_size(rows, cols);
     }
 
     /// Waits for the process to end, and returns its exit status.
+    #[track_caller]
     pub fn wait_for_end(&mut self) -> u32 {
+        let caller = Location::caller();
         let process = &mut self.process;
-        wait_for("the end of qmpsh", || {
+        let status = wait_for(&format!("the end of what {caller} started"), || {
             process.try_wait().expect("it is our child")
-        })
-        .exit_code()
+        });
+        status.exit_code()
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,0 +1,497 @@
+//! Whatever goes wrong is told in a sentence, with the right exit status, and never as a panic.
+
+mod common;
+
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::fake::{Fake, GREETING, event, failure, success};
+use common::{Outcome, Qemu, qmpsh, wait_for};
+use serde_json::json;
+use tempfile::{TempDir, tempdir};
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ours")
+}
+
+/// A path that ends in `name`, and its directory.
+fn path(name: &str) -> (TempDir, PathBuf) {
+    let directory = tempdir().expect("a temporary directory");
+    let path = directory.path().join(name);
+    (directory, path)
+}
+
+fn connect(address: &str) -> Outcome {
+    qmpsh(
+        &["--connect-timeout", "1", "-c", address, "query-status"],
+        "",
+    )
+}
+
+#[test]
+fn a_socket_that_is_not_there_is_no_connection() {
+    let (_directory, socket) = path("none.sock");
+    connect(text(&socket)).assert_fails(3, "there is no such socket");
+}
+
+#[test]
+fn a_socket_that_nobody_serves_is_no_connection() {
+    let (_directory, socket) = path("left.sock");
+    drop(UnixListener::bind(&socket).expect("a socket of ours"));
+    connect(text(&socket)).assert_fails(3, "nobody serves this socket");
+}
+
+#[test]
+fn a_directory_is_no_socket() {
+    let (directory, _) = path("");
+    connect(text(directory.path())).assert_fails(3, "it is a directory");
+}
+
+#[test]
+fn a_regular_file_is_no_socket() {
+    let (_directory, file) = path("file");
+    std::fs::write(&file, "x").expect("a file of ours");
+    connect(text(&file)).assert_fails(3, "it is a file, not a socket");
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_is_no_connection() {
+    connect(&format!("/{}", "x".repeat(200))).assert_fails(3, "cannot connect to /xxx");
+}
+
+#[test]
+fn a_path_with_control_characters_is_shown_harmlessly() {
+    connect("/no/\x1b[31m.sock").assert_fails(3, "there is no such socket");
+}
+
+#[test]
+fn a_tcp_port_where_nobody_listens_is_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its number").to_string();
+    drop(listener);
+    connect(&address).assert_fails(3, "nobody listens there");
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_no_connection() {
+    connect("no-such-host.invalid:4444").assert_fails(3, "no-such-host.invalid:4444");
+}
+
+#[test]
+fn what_is_no_address_is_a_usage_error() {
+    for address in ["host:port", "tcp:x", "unix:", "::1"] {
+        connect(address).assert_fails(2, "is not an address");
+    }
+}
+
+#[test]
+fn a_server_that_closes_at_once_is_no_connection() {
+    let fake = Fake::start(|_| {});
+    fake.qmpsh(&["query-status"])
+        .assert_fails(3, "sent no QMP greeting: ");
+}
+
+#[test]
+fn a_server_that_closes_instead_of_negotiating_is_no_connection() {
+    let fake = Fake::start(|peer| {
+        peer.send(GREETING);
+        peer.line();
+    });
+    fake.qmpsh(&["query-status"])
+        .assert_fails(3, "closed the connection");
+}
+
+#[test]
+fn a_server_that_refuses_to_negotiate_is_no_connection() {
+    let fake = Fake::start(|peer| {
+        peer.send(GREETING);
+        peer.line();
+        peer.send("{\"error\": {\"class\": \"GenericError\", \"desc\": \"not\\u001b today\"}}");
+        peer.wait_for_end();
+    });
+    fake.qmpsh(&["query-status"])
+        .assert_fails(3, "GenericError: not");
+}
+
+#[test]
+fn a_monitor_that_another_client_holds_is_explained() {
+    let qemu = Qemu::start();
+    let _holder = UnixStream::connect(&qemu.socket).expect("a free monitor");
+    connect(text(&qemu.socket)).assert_fails(3, "within 1 second: another client may hold this");
+}
+
+#[test]
+fn a_server_with_a_full_backlog_is_waited_for_as_long_as_allowed() {
+    let (_directory, socket) = path("full.sock");
+    let listener = UnixListener::bind(&socket).expect("a socket of ours");
+    nix::sys::socket::listen(
+        &listener,
+        nix::sys::socket::Backlog::new(0).expect("a backlog"),
+    )
+    .expect("a listening socket");
+    let _first = UnixStream::connect(&socket).expect("room for one");
+    connect(text(&socket)).assert_fails(3, "did not take the connection within 1 second");
+}
+
+#[test]
+fn a_greeting_that_is_no_qmp_is_quoted_harmlessly() {
+    let fake = Fake::greeting_with("SSH-2.0-\x1b[31m\x07\u{9b}\r\n");
+    let outcome = fake.qmpsh(&["query-status"]);
+    outcome.assert_fails(3, "not a QMP message: `SSH-2.0-\\x1b[31m\\x07");
+}
+
+#[test]
+fn a_message_that_is_no_greeting_is_refused() {
+    let fake = Fake::greeting_with(event("STOP", &json!({})));
+    fake.qmpsh(&["query-status"]).assert_fails(3, "no greeting");
+    let fake = Fake::greeting_with("{\"QMP\": {}}\r\n");
+    fake.qmpsh(&["query-status"])
+        .assert_fails(3, "QMP message: `{");
+}
+
+#[test]
+fn other_monitors_of_qemu_are_recognized() {
+    let directory = tempdir().expect("a temporary directory");
+    let hmp = directory.path().join("hmp");
+    let vnc = directory.path().join("vnc");
+    let monitor = format!("unix:{},server=on,wait=off", text(&hmp));
+    let display = format!("unix:{}", text(&vnc));
+    let _qemu = Qemu::with_args(&["-machine", "none", "-monitor", &monitor, "-vnc", &display]);
+    wait_for("its sockets", || {
+        (common::listens(&hmp) && common::listens(&vnc)).then_some(())
+    });
+    connect(text(&hmp)).assert_fails(3, "this is a human monitor");
+    connect(text(&vnc)).assert_fails(3, "this is a VNC server");
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_an_error_of_their_line() {
+    let qemu = Qemu::start();
+    let script = b"query-name\nquery-\xff\xfename\nquery-name\n";
+    let outcome = qemu.script(&[], script);
+    outcome.assert_fails(2, "line 2: byte 7 of the line is not UTF-8");
+    outcome.assert_stdout("{}\n");
+    let outcome = qemu.script(&["-k"], script);
+    outcome
+        .assert_fails(2, "line 2: ")
+        .assert_stdout("{}\n{}\n");
+}
+
+#[test]
+fn a_null_byte_is_no_panic() {
+    let qemu = Qemu::start();
+    qemu.script(&["-k"], "query\0name\na=\0\nb c=\0\n\0\n")
+        .assert_status(2);
+    qemu.script(&[], "getfd fdname=a <a\0b\n")
+        .assert_fails(2, "cannot pass");
+}
+
+#[test]
+fn a_line_of_10_mb_is_sent() {
+    let fake = Fake::answering(|command| {
+        let text = command["arguments"]["text"].as_str().expect("a string");
+        success(command, json!(text.len()))
+    });
+    let long = "x y ".repeat(10 << 18);
+    for line in [
+        format!("echo text='{long}'\n"),
+        format!("{{'execute': 'echo', 'arguments': {{'text': '{long}'}}}}\n"),
+    ] {
+        let outcome = fake.script(&[], line);
+        outcome.assert_status(0);
+        assert!(outcome.stdout().contains("10485760"), "{outcome}");
+    }
+}
+
+#[test]
+fn a_line_of_10_mb_of_nonsense_is_an_error_in_a_few_lines() {
+    let qemu = Qemu::start();
+    for nonsense in ["= ", "[", "a\u{1b}", "'\"", "{\"a\":", "\u{301}"] {
+        let line = nonsense.repeat((10 << 20) / nonsense.len());
+        let outcome = qemu.script(&["-n"], format!("query-status {line}\n"));
+        outcome.assert_fails(2, "line 1: ");
+        assert!(
+            outcome.stderr().len() < 2000,
+            "{} bytes",
+            outcome.stderr().len()
+        );
+    }
+}
+
+#[test]
+fn a_failure_named_by_a_long_line_is_short() {
+    let fake =
+        Fake::answering(|command| failure(command, &format!("{} is unknown", command["execute"])));
+    let outcome = fake.script(&[], "x".repeat(1 << 20));
+    outcome.assert_fails(1, "GenericError: ");
+    assert!(
+        outcome.stderr().len() < 5000,
+        "{} bytes",
+        outcome.stderr().len()
+    );
+}
+
+#[test]
+fn an_unknown_option_is_a_usage_error() {
+    let outcome = qmpsh(&["--nope"], "");
+    outcome.assert_status(2).assert_says("--nope");
+    let outcome = qmpsh(&["-t", "soon", "vm.sock"], "");
+    outcome
+        .assert_status(2)
+        .assert_says("expected a number of seconds");
+}
+
+#[test]
+fn no_address_is_a_usage_error() {
+    qmpsh(&["-e", "query-status"], "").assert_fails(2, "no address: ");
+}
+
+#[test]
+fn a_key_given_twice_on_the_command_line_is_shown_with_a_caret() {
+    let outcome = qmpsh(&["-n", "-c", "x", "stop", "key=1", "key=2"], "");
+    outcome.assert_fails(
+        2,
+        "`key` is set twice\n  stop key=1 key=2\n             ^^^\n",
+    );
+}
+
+#[test]
+fn what_is_not_built_yet_says_so_in_a_sentence() {
+    for args in [
+        &["-H"][..],
+        &["-N"],
+        &["-j", ".x"],
+        &["--listen", "y.sock"],
+        &["--launch"],
+        &["--list"],
+        &["--dialect", "qga"],
+        &["--reconnect"],
+        &["--tls-creds", "d"],
+        &["--tls-hostname", "h"],
+        &["-o", "table"],
+        &["-c", "fd:3"],
+        &["-c", "exec:true"],
+        &["stop", "|", ".a"],
+        &["stop", ">", "f"],
+    ] {
+        let mut all = args.to_vec();
+        if !args.contains(&"-c") {
+            all.splice(..0, ["-c", "x.sock", "-n"]);
+        }
+        let outcome = qmpsh(&all, "");
+        outcome.assert_fails(2, "not built yet").assert_stdout("");
+    }
+}
+
+#[test]
+fn a_server_that_dies_during_a_command_leaves_its_outcome_unknown() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        peer.command();
+    });
+    let outcome = fake.qmpsh(&["stop"]);
+    outcome
+        .assert_fails(3, "the outcome of `stop` is unknown")
+        .assert_stdout("");
+    let outcome = fake.script(&["-k"], "stop\ncont\nstop\n");
+    outcome
+        .assert_fails(3, "line 1: `stop`: ")
+        .assert_says("line 2: `cont`: ");
+}
+
+#[test]
+fn a_qemu_that_is_killed_leaves_the_outcome_of_its_command_unknown() {
+    let mut qemu = Qemu::start();
+    let mut running = qemu.running(&[]);
+    running.send("query-name");
+    assert_eq!(running.line(), "{}");
+    common::kill(qemu.pid(), "STOP");
+    running.send("stop");
+    qemu.kill();
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("line 2: `stop`: "), "{stderr}");
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_message_is_quoted() {
+    let fake = Fake::replying_with("{\"return\": {\"half\x1b");
+    let outcome = fake.qmpsh(&["stop"]);
+    outcome.assert_fails(3, "in the middle of a message: `{");
+    outcome.assert_says("half\\x1b`); the outcome of `stop` is unknown");
+}
+
+#[test]
+fn garbage_in_the_middle_of_a_session_is_quoted() {
+    for garbage in [
+        "\x1b[2Jhello\r\n",
+        "{\"a\x1b\": 1}\r\n",
+        "{]\r\n",
+        "{\"\u{9b}\": }",
+        "}",
+    ] {
+        let outcome = Fake::replying_with(garbage).qmpsh(&["stop"]);
+        outcome.assert_fails(3, "something that is not a QMP message: `");
+    }
+    let outcome = Fake::replying_with(b"{\"return\": \"\xff\xfe\"}").qmpsh(&["stop"]);
+    outcome.assert_fails(3, "\\xff\\xfe");
+}
+
+#[test]
+fn an_error_without_an_id_belongs_to_the_command_in_flight() {
+    let fake = Fake::replying_with(
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\r\n",
+    );
+    let outcome = fake.qmpsh(&["stop"]);
+    outcome.assert_fails(1, "GenericError: JSON parse error");
+}
+
+#[test]
+fn an_error_without_class_is_still_a_failure() {
+    let fake =
+        Fake::answering(|command| json!({"error": "odd\u{1b}", "id": command["id"]}).to_string());
+    fake.qmpsh(&["stop"]).assert_fails(1, "odd");
+}
+
+#[test]
+fn a_message_over_64_mib_is_an_error_before_it_is_whole() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let fake = Fake::start(move |peer| {
+        peer.greet();
+        peer.command();
+        let piece = [b'x'; 1 << 16];
+        peer.send("{\"return\": \"");
+        while peer.send(piece) {
+            count.fetch_add(piece.len(), Ordering::Relaxed);
+        }
+    });
+    fake.qmpsh(&["stop"])
+        .assert_fails(3, "a message of more than 64 MiB");
+    drop(fake);
+    // Besides what it read there is only what the kernel keeps for it.
+    assert!(sent.load(Ordering::Relaxed) < 72 << 20);
+}
+
+#[test]
+fn a_message_of_50_mb_is_printed() {
+    let fake = Fake::answering(|command| success(command, json!("x".repeat(50 << 20))));
+    let outcome = fake.qmpsh(&["-o", "json", "big"]);
+    assert_eq!(outcome.assert_status(0).stdout().len(), (50 << 20) + 3);
+}
+
+#[test]
+fn nesting_is_bounded_in_both_directions() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let reply = move |depth| {
+        Fake::answering(move |command| {
+            format!(
+                "{{\"return\": {}, \"id\": {}}}\r\n",
+                deep(depth),
+                command["id"]
+            )
+        })
+    };
+    reply(100_000)
+        .qmpsh(&["a"])
+        .assert_fails(3, "nested more than 1024 deep");
+    for format in ["json", "pretty", "raw"] {
+        reply(1000).qmpsh(&["-o", format, "a"]).assert_status(0);
+    }
+    let outcome = qmpsh(&["-n"], format!("a b={}\n", deep(100_000)));
+    outcome.assert_fails(2, "nested more than 1024 deep");
+    qmpsh(&["-n"], format!("a b={}\n", deep(1000))).assert_status(0);
+}
+
+#[test]
+fn control_characters_from_the_server_never_reach_standard_error() {
+    let nasty = "a\u{1b}]0;title\u{7}b\u{9b}31mc\u{7f}d\re";
+    let fake = Fake::answering(move |command| {
+        let event = event("E\u{1b}", &json!({"x": nasty, "\u{9b}": nasty}));
+        event + &failure(command, nasty)
+    });
+    let outcome = fake.qmpsh(&["-v", "--events", "stderr", "stop"]);
+    outcome.assert_status(1).assert_says("title");
+    let harmful = |c: char| c.is_control() && c != '\n';
+    assert!(
+        !outcome.stderr().contains(harmful),
+        "{:?}",
+        outcome.stderr()
+    );
+}
+
+#[test]
+fn control_characters_in_values_are_escaped_unless_raw_is_asked_for() {
+    let nasty = "a\u{1b}[31m\u{9b}\u{7f}\n";
+    let fake = Fake::answering(move |command| success(command, json!(nasty)));
+    let harmful = |c: char| c.is_control() && c != '\n';
+    for format in ["json", "pretty", "auto"] {
+        let outcome = fake.qmpsh(&["-o", format, "a"]);
+        assert!(!outcome.stdout().contains(harmful), "{outcome}");
+        assert_eq!(outcome.assert_status(0).json()[0], nasty);
+    }
+    fake.qmpsh(&["-o", "raw", "a"]).assert_stdout(nasty);
+}
+
+/// What a script was made of may be somebody else's text.
+#[test]
+fn control_characters_of_a_line_never_reach_standard_error() {
+    let fake = Fake::answering(|command| failure(command, "no"));
+    for line in [
+        "a\u{1b}[31m",
+        "a b\u{1b}=1 b\u{1b}=2",
+        "a \u{1b}",
+        ":\u{1b}",
+        ":help \u{1b}",
+        ":set \u{1b} \u{1b}",
+        ":connect \u{1b}:x",
+        "a b={\u{1b}}",
+        "a b={'\u{1b}': 1, '\u{1b}': 2}",
+        "a b={'c': \u{9b}}",
+        "a b='\u{1b}'x",
+        "a b.=\u{1b}",
+        "a <\u{1b}",
+        "a <&\u{1b}",
+        "a b=[\u{1b}",
+    ] {
+        let outcome = fake.script(&["-k"], line);
+        assert_ne!(outcome.status(), Some(0), "{outcome}");
+        let status = outcome.status().expect("no signal");
+        outcome.assert_fails(status, "line 1: ");
+    }
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        peer.wait_for_end();
+    });
+    let outcome = fake.script(&["-t", "0.2"], "a\u{1b}[31m");
+    outcome.assert_fails(4, "no reply");
+}
+
+#[test]
+fn a_reply_nobody_asked_for_is_shown_and_does_no_harm() {
+    let fake = Fake::answering(|command| {
+        "{\"return\": \"\u{9b}\", \"id\": \"nobody\"}\r\n".to_owned() + &success(command, json!(1))
+    });
+    let outcome = fake.script(&[], "a\nb\n");
+    outcome
+        .assert_fails(0, "late reply")
+        .assert_stdout("1\n1\n");
+}
+
+#[test]
+fn a_file_and_lines_to_execute_exclude_each_other() {
+    let outcome = qmpsh(&["-c", "x", "-f", "y", "-e", "z"], "");
+    outcome.assert_status(2).assert_says("cannot be used with");
+    let outcome = qmpsh(&["-c", "x", "-e", "z", "stop"], "");
+    outcome.assert_fails(2, "`stop` is a command already");
+}
+
+#[test]
+fn a_script_that_is_a_directory_is_an_error() {
+    let (directory, _) = path("");
+    let outcome = qmpsh(&["-n", "-f", text(directory.path())], "");
+    outcome.assert_fails(2, "directory");
+}

@@ -1,0 +1,329 @@
+//! The embedded client against a server that sends what the test wants.
+
+mod common;
+
+use std::sync::mpsc;
+
+use common::fake::{Fake, GREETING, event, success};
+use qmpsh::qmp::{Address, Client, Error, Filter, Lost, Options, Pending, Request};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+async fn connect(fake: &Fake) -> Client {
+    let address = Address::Unix(fake.socket.clone());
+    let client = Client::connect(&address, Options::default());
+    within(client).await.expect("the fake server greets")
+}
+
+fn send(client: &Client, name: &str) -> Pending {
+    client.send(Request::new(name)).expect("a live connection")
+}
+
+/// Waits, but not for ever.
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(common::DEADLINE, future).await.expect("in time")
+}
+
+/// The reply's value.
+async fn value(pending: Pending) -> Value {
+    let reply = within(pending).await.expect("a reply");
+    serde_json::from_str(reply.value().expect("a success")).expect("valid JSON")
+}
+
+#[tokio::test]
+async fn replies_find_their_commands_in_any_order() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let commands = peer.commands(5);
+        for at in [3, 0, 4, 2, 1] {
+            peer.send(success(&commands[at], commands[at]["execute"].clone()));
+        }
+        peer.wait_for_end();
+    });
+    let client = connect(&fake).await;
+    let pending: Vec<_> = ["a", "b", "c", "d", "e"]
+        .map(|name| send(&client, name))
+        .into();
+    for (pending, name) in pending.into_iter().zip(["a", "b", "c", "d", "e"]) {
+        assert_eq!(value(pending).await, name);
+    }
+}
+
+#[tokio::test]
+async fn a_late_reply_is_handed_over_and_never_to_another() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        // Until the waiter of the first has given up, nothing is answered.
+        let commands = peer.commands(3);
+        for command in &commands {
+            peer.send(success(command, command["execute"].clone()));
+        }
+        while let Some(command) = peer.command() {
+            peer.send(success(&command, command["execute"].clone()));
+        }
+    });
+    let mut client = connect(&fake).await;
+    let mut late = client.late_replies().expect("nobody took them");
+    drop(send(&client, "given up"));
+    let (second, third) = (send(&client, "second"), send(&client, "third"));
+    assert_eq!(value(second).await, "second");
+    assert_eq!(value(third).await, "third");
+    let late = within(late.recv()).await.expect("the late reply");
+    assert_eq!(late.name.as_deref(), Some("given up"));
+    assert_eq!(late.reply.raw(), "\"given up\"");
+    for name in ["fourth", "fifth"] {
+        assert_eq!(value(send(&client, name)).await, name);
+    }
+}
+
+#[tokio::test]
+async fn an_id_of_the_users_is_told_from_ours() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        for command in peer.commands(4).iter().rev() {
+            peer.send(success(command, command["execute"].clone()));
+        }
+        peer.wait_for_end();
+    });
+    let client = connect(&fake).await;
+    let users = |id: Value| {
+        client.send(Request {
+            text: json!({"execute": format!("id {id}"), "id": id}).to_string(),
+            id: Some(id),
+            ..Request::default()
+        })
+    };
+    let two = users(json!(2)).expect("a free id");
+    let [first, second] = ["first", "second"].map(|name| send(&client, name));
+    let three = users(json!("3")).expect("a free id");
+    assert!(matches!(users(json!(2)), Err(Error::IdInUse(id)) if id == "2"));
+    assert_eq!(value(two).await, "id 2");
+    assert_eq!(value(three).await, "id \"3\"");
+    assert_eq!(value(first).await, "first");
+    assert_eq!(value(second).await, "second");
+}
+
+/// Replies and events in every way QEMU writes them, pretty-printed and not.
+fn session(commands: &[Value]) -> String {
+    let pretty = |text: &str| {
+        let value: Value = serde_json::from_str(text).expect("valid JSON");
+        serde_json::to_string_pretty(&value).expect("a value")
+    };
+    [
+        event("A", &json!({"s": "}{\\\"[\u{e9}"})),
+        success(&commands[1], json!("one \" } \\ two")),
+        "\r\n\n".to_owned(),
+        pretty(&event("B", &json!({"a": [{}, []]}))).replace('\n', "\r\n"),
+        pretty(&success(&commands[0], json!({"x": [1, {"y": "\n"}]}))) + "\n",
+        event("C", &json!({})),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn messages_are_read_however_their_bytes_are_split() {
+    let pieces = [1, 2, 3, 5, 7, 16, 33, 64, 100, 1000];
+    let mut sizes = pieces.into_iter();
+    let fake = Fake::start(move |peer| {
+        let size = sizes.next().unwrap_or(1);
+        peer.greet();
+        let commands = peer.commands(2);
+        for piece in session(&commands).into_bytes().chunks(size) {
+            peer.send(piece);
+            std::thread::yield_now();
+        }
+        peer.wait_for_end();
+    });
+    for size in pieces {
+        let client = connect(&fake).await;
+        let mut events = client.listen(Filter::default(), usize::MAX);
+        let (first, second) = (send(&client, "first"), send(&client, "second"));
+        assert_eq!(value(first).await, json!({"x": [1, {"y": "\n"}]}), "{size}");
+        assert_eq!(value(second).await, "one \" } \\ two", "{size}");
+        for (name, data) in [
+            ("A", json!({"s": "}{\\\"[\u{e9}"})),
+            ("B", json!({"a": [{}, []]})),
+            ("C", json!({})),
+        ] {
+            let event = within(events.next()).await.expect("an event");
+            let found: Value = serde_json::from_str(&event.data).expect("valid JSON");
+            assert_eq!((&*event.name, found), (name, data), "{size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_greeting_may_be_pretty_and_come_with_what_follows_it() {
+    let fake = Fake::start(|peer| {
+        let greeting: Value = serde_json::from_str(GREETING).expect("valid JSON");
+        let greeting = serde_json::to_string_pretty(&greeting).expect("a value");
+        peer.send(format!("{greeting}\n{}", event("EARLY", &json!({}))));
+        let negotiation = peer.command().expect("a command");
+        assert_eq!(negotiation["arguments"]["enable"], json!(["oob"]));
+        let early = "{\"return\": {}}".to_owned() + &event("NEXT", &json!({}));
+        peer.send(early);
+        peer.wait_for_end();
+    });
+    let client = connect(&fake).await;
+    assert!(client.oob());
+    assert_eq!(client.greeting().version.qemu.to_string(), "7.2.0");
+}
+
+#[tokio::test]
+async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_wanted() {
+    let fake = Fake::start(|peer| {
+        peer.send(GREETING.replace("\"oob\"", ""));
+        let negotiation = peer.command().expect("a command");
+        assert_eq!(negotiation.get("arguments"), None);
+        peer.send("{\"return\": {}}");
+        peer.wait_for_end();
+    });
+    assert!(!connect(&fake).await.oob());
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        peer.wait_for_end();
+    });
+    let options = Options {
+        no_oob: true,
+        ..Options::default()
+    };
+    let address = Address::Unix(fake.socket.clone());
+    let client = within(Client::connect(&address, options)).await;
+    assert!(!client.expect("the fake server greets").oob());
+}
+
+#[tokio::test]
+async fn each_listener_gets_the_events_of_its_names_in_order() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let command = peer.command().expect("a command");
+        for n in 0..300 {
+            let name = ["A", "B", "C"][n % 3];
+            peer.send(event(name, &json!({"n": n})));
+        }
+        peer.send(success(&command, json!({})));
+        peer.wait_for_end();
+    });
+    let client = connect(&fake).await;
+    let listen = |names: &[&str], capacity| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let filter = Filter {
+            names,
+            matches: None,
+        };
+        client.listen(filter, capacity)
+    };
+    let mut all = listen(&[], usize::MAX);
+    let mut some = listen(&["A", "C"], usize::MAX);
+    let mut few = listen(&["B"], 10);
+    value(send(&client, "go")).await;
+    // The reply came behind the events, so they are all there.
+    let count = |listener: &mut qmpsh::qmp::Listener| {
+        let mut numbers = Vec::new();
+        while let Some(event) = listener.try_next() {
+            let data: Value = serde_json::from_str(&event.data).expect("valid JSON");
+            numbers.push(data["n"].as_u64().expect("a number"));
+        }
+        numbers
+    };
+    assert_eq!(count(&mut all), (0..300).collect::<Vec<_>>());
+    let expected: Vec<u64> = (0..300).filter(|n| n % 3 != 1).collect();
+    assert_eq!(count(&mut some), expected);
+    assert_eq!(
+        count(&mut few),
+        (0..10).map(|n| n * 3 + 1).collect::<Vec<_>>()
+    );
+    assert_eq!(few.missed(), 90);
+    assert_eq!(client.history().len(), 300);
+}
+
+#[tokio::test]
+async fn an_orderly_close_ends_listeners_and_is_told_as_such() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let command = peer.command().expect("a command");
+        peer.send(success(&command, json!({})) + &event("SHUTDOWN", &json!({})));
+    });
+    let client = connect(&fake).await;
+    let mut events = client.listen(Filter::default(), usize::MAX);
+    value(send(&client, "quit")).await;
+    assert!(matches!(within(client.ended()).await, Lost::Closed));
+    let event = within(events.next())
+        .await
+        .expect("what came before the end");
+    assert_eq!(&*event.name, "SHUTDOWN");
+    assert!(within(events.next()).await.is_none());
+    let refused = client.send(Request::new("late"));
+    assert!(matches!(refused, Err(Error::NotConnected(Lost::Closed))));
+}
+
+#[tokio::test]
+async fn an_end_of_the_connection_leaves_every_outcome_unknown() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let commands = peer.commands(3);
+        peer.send(success(&commands[1], json!({})));
+        peer.send("{1");
+    });
+    let client = connect(&fake).await;
+    let [first, second, third] = ["a", "b", "c"].map(|name| send(&client, name));
+    assert_eq!(value(second).await, json!({}));
+    for (pending, expected) in [(first, "a"), (third, "c")] {
+        match within(pending).await {
+            Err(Error::OutcomeUnknown(Lost::Cut(quote), name)) => {
+                assert_eq!((quote.as_str(), name.as_str()), ("{1", expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_client_closes_the_socket_and_ends_what_is_pending() {
+    let (sender, closed) = mpsc::channel();
+    let fake = Fake::start(move |peer| {
+        peer.greet();
+        peer.command();
+        peer.wait_for_end();
+        let _ = sender.send(());
+    });
+    let client = connect(&fake).await;
+    let pending = send(&client, "stop");
+    let mut events = client.listen(Filter::default(), 1);
+    let ended = client.ended();
+    drop(client);
+    assert!(matches!(
+        within(pending).await,
+        Err(Error::OutcomeUnknown(Lost::Disconnected, name)) if name == "stop"
+    ));
+    assert!(within(events.next()).await.is_none());
+    assert!(matches!(within(ended).await, Lost::Disconnected));
+    let wait = tokio::task::spawn_blocking(move || closed.recv_timeout(common::DEADLINE));
+    within(wait)
+        .await
+        .expect("no panic")
+        .expect("the server saw the end");
+}
+
+#[tokio::test]
+async fn every_message_is_seen_as_it_passes() {
+    let fake = Fake::answering(|command| success(command, json!(null)));
+    let (sender, seen) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let options = Options {
+        tap: Some(std::sync::Arc::new(move |direction, message: &str| {
+            let sender = sender.lock().expect("nobody panics with it");
+            let _ = sender.send((direction, message.len()));
+        })),
+        ..Options::default()
+    };
+    let address = Address::Unix(fake.socket.clone());
+    let client = within(Client::connect(&address, options)).await;
+    let client = client.expect("the fake server greets");
+    value(send(&client, "a")).await;
+    use qmpsh::qmp::Direction::{Receive, Send};
+    let directions: Vec<_> = seen.try_iter().map(|(direction, _)| direction).collect();
+    assert_eq!(directions, [Receive, Send, Receive, Send, Receive]);
+    let stats = client.stats();
+    assert_eq!((stats.sent, stats.received), (1, 1));
+}

@@ -1,0 +1,174 @@
+//! File descriptors that travel with a command.
+
+mod common;
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+use common::{Outcome, Qemu, qmpsh, run};
+use serde_json::Value;
+
+/// A QEMU, and another client of it: when the last one goes, QEMU drops the descriptors it was passed.
+fn qemu() -> (Qemu, UnixStream) {
+    let qemu = Qemu::start();
+    let other = hold(&qemu);
+    (qemu, other)
+}
+
+/// Takes QEMU's second monitor.
+fn hold(qemu: &Qemu) -> UnixStream {
+    let mut other = UnixStream::connect(&qemu.control).expect("QEMU's second monitor");
+    other.read_exact(&mut [0]).expect("its greeting");
+    other
+}
+
+/// Writes a file in QEMU's directory.
+fn file(qemu: &Qemu, name: &str) -> PathBuf {
+    let path = qemu.directory.path().join(name);
+    std::fs::write(&path, name).expect("a file of ours");
+    path
+}
+
+/// The sets of descriptors QEMU holds.
+fn sets(qemu: &Qemu) -> Vec<Value> {
+    let outcome = qemu.qmpsh(&["query-fdsets"]);
+    let sets = outcome.assert_status(0).json().remove(0);
+    sets.as_array().expect("a list of sets").clone()
+}
+
+/// The file behind descriptor `fd` of QEMU, and whether it may be written.
+fn behind(qemu: &Qemu, fd: &Value) -> (PathBuf, bool) {
+    let process = format!("/proc/{}", qemu.pid());
+    let path = std::fs::read_link(format!("{process}/fd/{fd}")).expect("QEMU's descriptor");
+    let info = std::fs::read_to_string(format!("{process}/fdinfo/{fd}")).expect("its flags");
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = u32::from_str_radix(flags.expect("flags").trim(), 8).expect("octal");
+    (path, flags & 3 == 2)
+}
+
+/// Runs a shell line in which `$0` is qmpsh and `$1` QEMU's socket.
+fn shell(qemu: &Qemu, line: &str) -> Outcome {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", line, env!("CARGO_BIN_EXE_qmpsh")])
+        .arg(&qemu.socket)
+        .current_dir(qemu.directory.path());
+    run(shell, b"")
+}
+
+#[test]
+fn a_file_is_passed_for_reading() {
+    let (qemu, _other) = qemu();
+    let path = file(&qemu, "read me");
+    let passed = format!("<{}", path.display());
+    let outcome = qemu.qmpsh(&["add-fd", "fdset-id=1", &passed]);
+    let fd = outcome.assert_status(0).json()[0]["fd"].clone();
+    assert_eq!(sets(&qemu)[0]["fds"][0]["fd"], fd);
+    assert_eq!(behind(&qemu, &fd), (path, false));
+}
+
+#[test]
+fn a_file_is_passed_for_reading_and_writing() {
+    let (qemu, _other) = qemu();
+    let path = file(&qemu, "write me");
+    let line = format!("add-fd fdset-id=1 <>\"{}\"", path.display());
+    let outcome = qemu.qmpsh(&["-e", &line]);
+    let fd = outcome.assert_status(0).json()[0]["fd"].clone();
+    assert_eq!(behind(&qemu, &fd), (path, true));
+}
+
+#[test]
+fn an_inherited_descriptor_is_passed() {
+    let (qemu, _other) = qemu();
+    let path = file(&qemu, "mine");
+    let line = "exec \"$0\" -c \"$1\" add-fd fdset-id=1 '<&9' 9<mine";
+    let fd = shell(&qemu, line).assert_status(0).json()[0]["fd"].clone();
+    assert_eq!(behind(&qemu, &fd), (path, false));
+}
+
+#[test]
+fn a_descriptor_that_was_not_inherited_is_an_error() {
+    let (qemu, _other) = qemu();
+    for fd in ["<&99", "<&-1", "<&99999999"] {
+        let outcome = qemu.qmpsh(&["add-fd", "fdset-id=1", fd]);
+        outcome.assert_fails(2, fd);
+    }
+    assert!(sets(&qemu).is_empty());
+}
+
+#[test]
+fn a_whole_message_takes_a_descriptor_along() {
+    let (qemu, _other) = qemu();
+    let path = file(&qemu, "a");
+    let message = "{\"execute\": \"add-fd\", \"arguments\": {\"fdset-id\": 4}}";
+    let passed = format!("<{}", path.display());
+    qemu.qmpsh(&[message, &passed]).assert_status(0);
+    assert_eq!(sets(&qemu)[0]["fdset-id"], 4);
+}
+
+#[test]
+fn a_named_descriptor_is_kept_and_closed() {
+    let (qemu, _other) = qemu();
+    let passed = format!("<{}", file(&qemu, "a").display());
+    let script = format!("getfd fdname=a {passed}\nclosefd fdname=a\nclosefd fdname=a\n");
+    let outcome = qemu.script(&[], script);
+    outcome.assert_fails(1, "line 3").assert_stdout("{}\n{}\n");
+}
+
+#[test]
+fn every_descriptor_of_a_pipelined_script_arrives() {
+    let (qemu, _other) = qemu();
+    let mut script = String::new();
+    for number in 0..20 {
+        let path = file(&qemu, &format!("file {number}"));
+        script += &format!("add-fd fdset-id={number} <'{}'\n", path.display());
+        script += &"query-version\n".repeat(number % 3);
+    }
+    qemu.script(&["-k"], script).assert_status(0);
+    let mut sets = sets(&qemu);
+    sets.sort_by_key(|set| set["fdset-id"].as_u64());
+    assert_eq!(sets.len(), 20);
+    for (number, set) in sets.iter().enumerate() {
+        let (path, _) = behind(&qemu, &set["fds"][0]["fd"]);
+        assert!(path.ends_with(format!("file {number}")), "{path:?}");
+    }
+}
+
+#[test]
+fn tcp_carries_no_descriptors_and_nothing_is_sent() {
+    let monitor = "tcp:127.0.0.1:0,server=on,wait=off";
+    let qemu = Qemu::with_args(&["-machine", "none", "-qmp", monitor]);
+    let chardevs = qemu.control("query-chardev").stdout();
+    let (_, from) = chardevs.split_once("tcp:127.0.0.1:").expect("a port");
+    let (port, _) = from.split_once(',').expect("options behind it");
+    let passed = format!("<{}", file(&qemu, "a").display());
+    let _other = hold(&qemu);
+    let address = format!("127.0.0.1:{port}");
+    qmpsh(&[&address, "query-status"], "").assert_status(0);
+    let outcome = qmpsh(&[&address, "add-fd", "fdset-id=1", &passed], "");
+    outcome.assert_fails(2, "Unix socket");
+    assert!(sets(&qemu).is_empty());
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_and_nothing_is_sent() {
+    let (qemu, _other) = qemu();
+    let outcome = qemu.qmpsh(&["add-fd", "fdset-id=1", "</no/such/file"]);
+    outcome.assert_fails(2, "cannot pass `</no/such/file`: No such file");
+    let outcome = qemu.script(&[], "add-fd fdset-id=1 <\n");
+    outcome.assert_fails(2, "a path is missing");
+    assert!(sets(&qemu).is_empty());
+}
+
+#[test]
+fn a_fifo_does_not_hang_the_shell() {
+    let (qemu, _other) = qemu();
+    // Nobody writes into it, so opening it for reading alone would wait for ever.
+    let outcome = shell(
+        &qemu,
+        "mkfifo f && exec \"$0\" -c \"$1\" add-fd fdset-id=1 '<>f'",
+    );
+    outcome.assert_status(0);
+}

@@ -1,0 +1,196 @@
+//! What holds for every line, however odd.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use qmpsh::lang::{
+    Line, Object, Parser, SyntaxError, Value, Words, argument, is_unclosed, line_has_secret, lines,
+    literal, mask_secrets,
+};
+
+/// Any text at all.
+fn any_text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..40).prop_map(String::from_iter)
+}
+
+/// Text that comes near to being a line.
+fn line() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => "[a-c=.:{}\\[\\]'\"\\\\|><&#,0-9()_ \n\t-]",
+        1 => any::<char>().prop_map(String::from),
+        1 => Just("\u{9b}".to_owned()),
+        2 => prop::sample::select(vec![
+            "transaction( ", " )", ":oob ", "a=", "a:=", " | ", " > ", " &", "{'a': ", "\\u", "True",
+            "null", "0x", "1e", "{\"execute\": \"", "\"id\": ", "<>", "<&", " a.0=", " a.1=", "''",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    vec(part, 0..30).prop_map(|parts| parts.concat())
+}
+
+/// Any JSON value, in the spelling of the program.
+fn value() -> impl Strategy<Value = Value> {
+    let number = prop_oneof![
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<u64>().prop_map(|n| n.to_string()),
+        any::<f64>()
+            .prop_filter("JSON has finite numbers", |n| n.is_finite())
+            .prop_map(|n| serde_json::Value::from(n).to_string()),
+    ];
+    let leaf = prop_oneof![
+        any_text().prop_map(Value::Text),
+        line().prop_map(Value::Text),
+        "(true|FALSE|null|[-+]?[0-9_]{1,4}|[{\\[]|)".prop_map(Value::Text),
+        number.prop_map(Value::Number),
+        any::<bool>().prop_map(Value::Bool),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::Array),
+            vec((any_text(), inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Object>())),
+        ]
+    })
+}
+
+/// The value as any JSON parser sees it.
+fn json(value: &Value) -> serde_json::Value {
+    serde_json::from_str(&value.to_json()).expect("what it prints is JSON")
+}
+
+fn parse(line: &str) -> Result<Line, SyntaxError> {
+    Parser::default().parse(&Words::split(line)?)
+}
+
+/// The report on an error can be shown.
+fn is_harmless(error: &SyntaxError, line: &str) -> Result<(), TestCaseError> {
+    let report = error.report(line);
+    let harmful = report.chars().find(|c| c.is_control() && *c != '\n');
+    prop_assert_eq!(harmful, None, "{:?}", report);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in prop_oneof![any_text(), line()]) {
+        let _ = parse(&text);
+        let _ = literal::parse(&text);
+        let _ = line_has_secret(&text);
+        let _ = mask_secrets(&text);
+    }
+
+    #[test]
+    fn no_words_of_a_command_line_make_the_parser_panic(
+        args in vec(prop_oneof![any_text(), line()], 0..5)
+    ) {
+        let words = Words::from_args(&args);
+        match Parser::default().parse(&words) {
+            Ok(Line::Builtin(builtin)) => drop(builtin.args()),
+            Ok(_) => {}
+            Err(error) => is_harmless(&error, words.source())?,
+        }
+    }
+
+    #[test]
+    fn no_sequence_of_lines_makes_the_parser_panic(
+        script in vec(prop_oneof![line(), Just("transaction(".to_owned()), Just(")".to_owned())], 0..8)
+    ) {
+        let mut parser = Parser::default();
+        for line in &script {
+            let result = Words::split(line).and_then(|words| parser.parse(&words));
+            if let Err(error) = result {
+                is_harmless(&error, line)?;
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_shows_no_control_characters(text in prop_oneof![any_text(), line()]) {
+        if let Err(error) = parse(&text) {
+            is_harmless(&error, &text)?;
+        }
+        if let Err(error) = literal::parse(&text) {
+            is_harmless(&error, &text)?;
+        }
+    }
+
+    #[test]
+    fn an_argument_that_was_printed_reads_back_as_the_same_value(value in value()) {
+        let line = format!("command before=1 {} behind=2", argument("key", &value));
+        let Ok(Line::Command(command)) = parse(&line) else {
+            panic!("{line:?}: {:?}", parse(&line));
+        };
+        let keys: Vec<&str> = command.arguments.keys().map(String::as_str).collect();
+        prop_assert_eq!(keys, ["before", "key", "behind"], "{:?}", line);
+        prop_assert_eq!(json(&command.arguments["key"]), json(&value), "{:?}", line);
+    }
+
+    #[test]
+    fn a_word_that_was_printed_reads_back_as_the_same_value(text in prop_oneof![any_text(), line()]) {
+        // Only what can be typed bare is a word.
+        let typed = format!("command key={text}");
+        if let Ok(Line::Command(command)) = parse(&typed)
+            && let Some(value) = command.arguments.get("key")
+        {
+            let line = format!("command {}", argument("key", value));
+            let Ok(Line::Command(again)) = parse(&line) else {
+                panic!("{line:?}: {:?}", parse(&line));
+            };
+            prop_assert_eq!(json(&again.arguments["key"]), json(value), "{:?}", line);
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_json(text in line()) {
+        let message = match parse(&text) {
+            Ok(Line::Command(command)) => command.to_message(),
+            Ok(Line::Message(message)) => message.text,
+            _ => return Ok(()),
+        };
+        let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&message);
+        prop_assert!(parsed.is_ok(), "{:?} became {:?}", text, message);
+    }
+
+    #[test]
+    fn json_that_was_printed_reads_back_as_it_was(value in value()) {
+        let text = value.to_json();
+        let again = literal::parse(&text).expect("it is JSON");
+        prop_assert_eq!(again.to_json(), text);
+    }
+
+    #[test]
+    fn lines_lose_nothing_and_only_the_last_may_be_open(text in line()) {
+        let lines = lines(&text);
+        prop_assert_eq!(lines.join("\n"), text);
+        if let Some((_, complete)) = lines.split_last() {
+            prop_assert!(!complete.iter().any(|line| is_unclosed(line)));
+        }
+    }
+
+    #[test]
+    fn a_secret_never_survives_masking(
+        before in value(), behind in value(), key in "(password|secret|key|data)",
+        secret in prop_oneof![any_text().prop_map(Value::Text), Just(Value::Number("4711".into()))],
+        levels in 0..4,
+    ) {
+        let secret = match secret {
+            Value::Text(text) => Value::Text(format!("hunter2{text}")),
+            other => other,
+        };
+        let mut arguments = Object::from([
+            ("before".to_owned(), before),
+            (key, secret.clone()),
+            ("qom-type".to_owned(), Value::Text("secret".to_owned())),
+            ("behind".to_owned(), behind),
+        ]);
+        for _ in 0..levels {
+            arguments = Object::from([("inside".to_owned(), Value::Object(arguments))]);
+        }
+        let message = Value::Object(arguments).to_json();
+        let masked = mask_secrets(&message).expect("there is a secret");
+        prop_assert!(!masked.contains("hunter2"), "{}", masked);
+        prop_assert!(!masked.contains(&format!(":{}", secret.to_json())), "{}", masked);
+    }
+}

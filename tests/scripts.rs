@@ -1,0 +1,699 @@
+//! Scripts: from standard input, from a file, from `--execute`.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use common::fake::{Fake, event, failure, success};
+use common::running::Running;
+use common::{Outcome, Qemu, kill, qmpsh, wait_for};
+use serde_json::{Value, json};
+
+/// A temporary directory with a file in it.
+fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join(name);
+    fs::write(&path, content).expect("a file of ours");
+    (directory, path)
+}
+
+/// A server that answers each command with its name.
+fn echo() -> Fake {
+    Fake::answering(|command| success(command, command["execute"].clone()))
+}
+
+fn names(outcome: &Outcome) -> Vec<String> {
+    outcome
+        .json()
+        .iter()
+        .map(|value| value.as_str().expect("a name").to_owned())
+        .collect()
+}
+
+#[test]
+fn each_line_prints_its_reply_on_a_line() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "stop\nquery-status\ncont\n");
+    let replies = outcome.assert_status(0).json();
+    assert_eq!(replies.len(), 3, "{outcome}");
+    assert_eq!(replies[1]["running"], false, "{outcome}");
+}
+
+#[test]
+fn comments_blank_lines_carriage_returns_and_a_missing_last_line_break_are_no_matter() {
+    let script = "# first\r\n\r\n   \t\nstop # now\r\n  query-status a=b#c\n#last\ncont";
+    let outcome = echo().script(&[], script);
+    outcome.assert_status(0);
+    assert_eq!(names(&outcome), ["stop", "query-status", "cont"]);
+}
+
+#[test]
+fn a_command_goes_on_while_a_quote_or_bracket_is_open() {
+    let script = "one a={'b': [1,\n 2],\n\n 'c': '#'}\ntwo a='x\ny' b=\"\n\"\r\nthree\n";
+    let outcome = qmpsh(&["-n"], script);
+    let sent = outcome.assert_status(0).json();
+    assert_eq!(sent[0]["arguments"]["a"], json!({"b": [1, 2], "c": "#"}));
+    assert_eq!(sent[1]["arguments"], json!({"a": "x\ny", "b": "\n"}));
+    assert_eq!(sent[2]["execute"], "three");
+}
+
+#[test]
+fn a_bracket_that_is_never_closed_names_the_line_that_opened_it() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "query-name\nstop a={'b': [\n\n1, 2\n");
+    outcome.assert_fails(2, "line 2: `[` is never closed\n  stop a={'b': [");
+    outcome.assert_stdout("{}\n");
+    assert_eq!(qemu.qmpsh(&["query-status"]).json()[0]["running"], true);
+}
+
+#[test]
+fn a_line_that_fails_stops_the_script_and_is_named() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "stop\nnope a=1\ncont\n");
+    outcome.assert_stdout("{}\n");
+    outcome.assert_fails(1, "qmpsh: line 2: `nope a=1`: CommandNotFound: ");
+    assert_eq!(qemu.qmpsh(&["query-status"]).json()[0]["running"], false);
+}
+
+#[test]
+fn a_script_that_keeps_going_runs_every_line_and_ends_with_the_failure() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&["-k"], "stop\nnope\nquery-status\n");
+    outcome.assert_fails(1, "line 2: `nope`: CommandNotFound");
+    assert_eq!(outcome.json()[1]["running"], false, "{outcome}");
+}
+
+#[test]
+fn a_line_that_does_not_parse_is_shown_with_a_caret() {
+    let qemu = Qemu::start();
+    let script = "query-name\nstop a=1 b=2 a=3\ncont\n";
+    let report = "line 2: `a` is set twice\n  stop a=1 b=2 a=3\n               ^\n";
+    let outcome = qemu.script(&[], script);
+    outcome.assert_fails(2, report).assert_stdout("{}\n");
+    let outcome = qemu.script(&["-k"], script);
+    outcome.assert_fails(2, report).assert_stdout("{}\n{}\n");
+}
+
+#[test]
+fn the_worst_of_several_failures_is_the_exit_status() {
+    let qemu = Qemu::start();
+    qemu.script(&["-k"], "nope\na=b\nnope\n").assert_status(2);
+}
+
+#[test]
+fn pipelined_commands_print_in_the_order_of_their_lines() {
+    let qemu = Qemu::start();
+    let script = "query-status\nquery-version\nnope\nquery-name\n".repeat(500);
+    let outcome = qemu.script(&["-k"], script);
+    outcome.assert_status(1);
+    let replies = outcome.json();
+    assert_eq!(replies.len(), 1500);
+    for three in replies.chunks(3) {
+        assert!(three[0].get("running").is_some(), "{three:?}");
+        assert!(three[1].get("qemu").is_some(), "{three:?}");
+        assert_eq!(three[2], json!({}));
+    }
+    let failures = outcome.stderr();
+    let lines = failures.lines().map(|line| line.split(':').nth(1));
+    let expected = (0..500).map(|at| format!(" line {}", at * 4 + 3));
+    assert!(
+        lines.eq(expected
+            .collect::<Vec<_>>()
+            .iter()
+            .map(|line| Some(&**line)))
+    );
+}
+
+#[test]
+fn replies_out_of_order_are_printed_in_the_order_of_the_lines() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        for command in peer.commands(8).iter().rev() {
+            peer.send(success(command, command["execute"].clone()));
+        }
+    });
+    let outcome = fake.script(&["-k"], "a\nb\nc\nd\ne\nf\ng\nh\n");
+    outcome.assert_status(0);
+    assert_eq!(names(&outcome).concat(), "abcdefgh");
+}
+
+#[test]
+fn at_most_eight_commands_are_in_flight() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let first = peer.commands(8);
+        // Only now is there room for the ninth; before, it must not have been sent.
+        peer.send(success(&first[3], Value::Null));
+        peer.send(event("NOTHING_MORE_CAME", &json!({})));
+        for command in first.iter().filter(|command| command["execute"] != "3") {
+            peer.send(success(command, command["execute"].clone()));
+        }
+        while let Some(command) = peer.command() {
+            peer.send(success(&command, command["execute"].clone()));
+        }
+    });
+    let script: String = (0..100).map(|number| format!("{number}\n")).collect();
+    let outcome = fake.script(&["-k"], script);
+    assert_eq!(outcome.assert_status(0).json().len(), 100);
+}
+
+#[test]
+fn without_keep_going_a_command_is_sent_when_the_one_before_has_replied() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let first = peer.command().expect("a command");
+        peer.send(failure(&first, "no"));
+        assert_eq!(peer.line(), None);
+    });
+    fake.script(&[], "a\nb\n")
+        .assert_fails(1, "`a`: GenericError: no");
+}
+
+#[test]
+fn a_script_comes_from_a_file_and_errors_name_it() {
+    let qemu = Qemu::start();
+    let (_directory, path) = file("my script", "query-name\n\nnope\n");
+    let path = path.to_str().expect("a path of ours");
+    let outcome = qemu.script(&["-f", path], "stop\n");
+    outcome.assert_stdout("{}\n");
+    outcome.assert_fails(1, &format!("{path}:3: `nope`: CommandNotFound"));
+    let outcome = qemu.qmpsh(&["-f", "/no/such/script"]);
+    outcome.assert_fails(2, "/no/such/script: No such file");
+}
+
+#[test]
+fn a_file_named_minus_is_standard_input() {
+    let outcome = echo().script(&["-f", "-"], "a\nb\n");
+    assert_eq!(names(outcome.assert_status(0)), ["a", "b"]);
+}
+
+#[test]
+fn a_script_may_be_a_pipe() {
+    let script = "printf 'a\\nb\\n' | \"$0\" -n -f /dev/stdin";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_qmpsh")]);
+    let outcome = common::run(shell, b"");
+    assert_eq!(outcome.assert_status(0).json().len(), 2);
+}
+
+#[test]
+fn lines_to_execute_run_in_their_order() {
+    let fake = echo();
+    let outcome = fake.script(
+        &["-e", "a", "-e", "b\n# none\nc\r\n\nd x='\n'", "-e", ""],
+        "z\n",
+    );
+    assert_eq!(names(outcome.assert_status(0)), ["a", "b", "c", "d"]);
+    let outcome = fake.qmpsh(&["-e", "a", "-e", "b x=[", "-e", "c"]);
+    outcome.assert_fails(2, "`[` is never closed");
+    assert_eq!(names(&outcome), ["a"]);
+}
+
+#[test]
+fn a_reply_is_printed_before_the_next_line_is_there() {
+    let qemu = Qemu::start();
+    for args in [&[][..], &["-k"]] {
+        let mut running = qemu.running(args);
+        for _ in 0..3 {
+            running.send("query-name");
+            assert_eq!(running.line(), "{}");
+        }
+        running.close();
+        assert!(running.wait().0.success());
+    }
+}
+
+#[test]
+fn a_command_is_repeated() {
+    let fake = echo();
+    let outcome = fake.qmpsh(&["--repeat", "3", "a"]);
+    assert_eq!(names(outcome.assert_status(0)), ["a", "a", "a"]);
+    let outcome = fake.qmpsh(&["--repeat", "2", "-e", "a\nb", "-e", "c"]);
+    assert_eq!(names(outcome.assert_status(0)).concat(), "abcabc");
+    let outcome = fake.script(&["--repeat", "2"], "a\n");
+    outcome.assert_fails(2, "--repeat needs a command");
+}
+
+#[test]
+fn a_repeated_command_that_fails_is_not_repeated_unless_asked_to_keep_going() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&["--repeat", "3", "nope"]);
+    assert_eq!(outcome.assert_status(1).stderr().lines().count(), 1);
+    let outcome = qemu.qmpsh(&["-k", "--repeat", "3", "nope"]);
+    assert_eq!(outcome.assert_status(1).stderr().lines().count(), 3);
+}
+
+#[test]
+fn repeats_start_an_interval_apart() {
+    let fake = echo();
+    let start = Instant::now();
+    let outcome = fake.qmpsh(&["--repeat", "3", "--interval", "0.2", "a"]);
+    assert_eq!(names(outcome.assert_status(0)).len(), 3);
+    assert!(start.elapsed() >= Duration::from_millis(400));
+}
+
+#[test]
+fn events_go_where_they_are_wanted() {
+    let qemu = Qemu::start();
+    let none = qemu.script(&[], "stop\ncont\n");
+    none.assert_status(0).assert_stdout("{}\n{}\n");
+    assert_eq!(none.stderr(), "");
+    let stderr = qemu.script(&["--events", "stderr"], "stop\ncont\n");
+    stderr.assert_status(0).assert_stdout("{}\n{}\n");
+    let events = stderr.stderr();
+    let events: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON line"))
+        .collect();
+    assert_eq!(events[0]["event"], "STOP", "{stderr}");
+    assert_eq!(events[1]["event"], "RESUME", "{stderr}");
+}
+
+#[test]
+fn no_event_that_came_before_the_end_is_lost() {
+    for script in [
+        "a\n:quit\n",
+        "a\nb=c\n",
+        "a\n",
+        "a\n:set nothing\n",
+        "a\n:disconnect\n",
+    ] {
+        let fake = Fake::start(|peer| {
+            peer.greet();
+            let command = peer.command().expect("a command");
+            let events: String = (0..100).map(|n| event("E", &json!({"n": n}))).collect();
+            peer.send(events + &success(&command, json!("reply")));
+            peer.wait_for_end();
+        });
+        for args in [&["--events", "stdout"][..], &["-k", "--events", "stdout"]] {
+            let outcome = fake.script(args, script);
+            let lines = outcome.json();
+            assert_eq!(lines.len(), 101, "{args:?} {script:?}: {outcome}");
+            for (n, line) in lines[..100].iter().enumerate() {
+                assert_eq!(line["data"]["n"], n, "{args:?} {script:?}");
+            }
+            assert_eq!(lines[100], "reply");
+        }
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_line_that_ends_in_an_ampersand_but_its_reply_is_printed() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let slow = peer.command().expect("a command");
+        let fast = peer.command().expect("a command that did not wait");
+        peer.send(success(&fast, fast["execute"].clone()));
+        peer.send(success(&slow, slow["execute"].clone()));
+    });
+    let outcome = fake.script(&[], "slow &\nfast\n");
+    assert_eq!(names(outcome.assert_status(0)), ["fast", "slow"]);
+}
+
+#[test]
+fn a_line_in_the_background_that_fails_is_a_failure_of_the_script() {
+    let outcome = Qemu::start().script(&[], "nope &\n");
+    outcome.assert_fails(1, "line 1: `nope &`: CommandNotFound");
+}
+
+#[test]
+fn values_are_printed_as_the_script_sets_it() {
+    let qemu = Qemu::start();
+    let script = "query-name\n:set envelope on\nquery-name\n:set output pretty\nquery-name\n\
+                  :set timeout 7\n:set timeout\n";
+    let outcome = qemu.script(&[], script);
+    outcome
+        .assert_status(0)
+        .assert_stdout("{}\n{\"return\": {}}\n{\n  \"return\": {}\n}\ntimeout   7\n");
+    for wrong in [
+        ":set colour red",
+        ":set output blue",
+        ":set timeout -1",
+        ":nope",
+        ":oob",
+    ] {
+        let outcome = qemu.script(&["-k"], wrong);
+        outcome.assert_fails(2, "line 1: ").assert_stdout("");
+    }
+}
+
+#[test]
+fn the_status_of_the_connection_is_told() {
+    let qemu = Qemu::start();
+    let socket = qemu.socket.to_str().expect("a path of ours");
+    let outcome = qemu.script(&[], "query-name\n:status\n");
+    let text = outcome.assert_status(0).stdout();
+    for part in [
+        socket,
+        "QEMU ",
+        &format!("pid          {}\n", qemu.pid()),
+        "round trip",
+    ] {
+        assert!(text.contains(part), "no {part}: {outcome}");
+    }
+}
+
+#[test]
+fn help_lists_the_built_ins_and_explains_one() {
+    let outcome = qmpsh(&["-n", ":help"], "");
+    for builtin in [
+        ":connect",
+        ":disconnect",
+        ":status",
+        ":oob",
+        ":set",
+        ":quit",
+    ] {
+        assert!(outcome.stdout().contains(builtin), "{outcome}");
+    }
+    qmpsh(&["-n", ":help", "set"], "").assert_status(0);
+    qmpsh(&["-n", "help", ":set"], "").assert_status(0);
+}
+
+#[test]
+fn a_script_may_end_before_its_last_line() {
+    let qemu = Qemu::start();
+    for quit in [":quit", ":exit", "exit"] {
+        for args in [&[][..], &["-k"]] {
+            let outcome = qemu.script(args, format!("query-name\n{quit}\nnope\n"));
+            outcome.assert_status(0).assert_stdout("{}\n");
+        }
+    }
+    assert_eq!(qemu.qmpsh(&["query-status"]).json()[0]["running"], true);
+}
+
+#[test]
+fn a_command_after_disconnecting_finds_no_connection() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "query-name\n:disconnect\nquery-name\n");
+    outcome.assert_stdout("{}\n").assert_status(3);
+    outcome.assert_says("disconnected from ");
+    outcome.assert_says("line 3: `query-name`: not connected");
+}
+
+#[test]
+fn a_script_connects_anew_and_elsewhere() {
+    let (one, two) = (Qemu::start(), Qemu::start());
+    one.control("stop");
+    let script = format!(
+        "query-status\n:connect {}\nquery-status\n:disconnect\n:connect '{}'\nquery-status\n",
+        two.socket.display(),
+        one.socket.display(),
+    );
+    for args in [&[][..], &["-k"]] {
+        let outcome = one.script(args, &script);
+        let replies = outcome.assert_status(0).json();
+        let running: Vec<&Value> = replies.iter().map(|reply| &reply["running"]).collect();
+        assert_eq!(running, [false, true, false], "{outcome}");
+    }
+}
+
+#[test]
+fn events_come_from_the_server_a_script_connected_to_last() {
+    let (one, two) = (Qemu::start(), Qemu::start());
+    let script = format!("stop\n:connect {}\nstop\n", two.socket.display());
+    for args in [&["--events", "stdout"][..], &["-k", "--events", "stdout"]] {
+        one.control("cont");
+        two.control("cont");
+        let outcome = one.script(args, &script);
+        let lines = outcome.assert_status(0).json();
+        let stops = lines.iter().filter(|line| line["event"] == "STOP").count();
+        assert_eq!((stops, lines.len()), (2, 4), "{outcome}");
+    }
+}
+
+#[test]
+fn connecting_in_vain_stops_a_script() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], ":connect /no/such.sock\nquery-name\n");
+    outcome.assert_fails(3, "line 1: `:connect /no/such.sock`: cannot connect");
+    outcome.assert_stdout("");
+}
+
+#[test]
+fn verbose_shows_each_message_on_standard_error() {
+    let outcome = Qemu::start().qmpsh(&["-v", "query-name"]);
+    outcome.assert_status(0).assert_stdout("{}\n");
+    let stderr = outcome.stderr();
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 5, "{outcome}");
+    assert!(lines[0].starts_with("<- {\"QMP\": "), "{outcome}");
+    assert!(
+        lines[1].starts_with("-> {\"execute\":\"qmp_capabilities\""),
+        "{outcome}"
+    );
+    assert!(
+        lines[3].starts_with("-> {\"execute\":\"query-name\""),
+        "{outcome}"
+    );
+    assert!(lines[4].starts_with("<- {\"return\": {}"), "{outcome}");
+}
+
+#[test]
+fn the_log_has_every_message_as_a_json_line_for_its_owners_eyes() {
+    let qemu = Qemu::start();
+    let log = qemu.directory.path().join("log");
+    let path = log.to_str().expect("a path of ours");
+    for _ in 0..2 {
+        qemu.qmpsh(&["-l", path, "query-name"]).assert_status(0);
+    }
+    let mode = fs::metadata(&log).expect("the log").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let lines = entries(&log);
+    assert_eq!(lines.len(), 10);
+    let dirs: Vec<&Value> = lines[..5].iter().map(|line| &line["dir"]).collect();
+    assert_eq!(dirs, ["recv", "send", "recv", "send", "recv"]);
+    assert_eq!(lines[3]["msg"]["execute"], "query-name");
+    for line in &lines {
+        let time = line["time"].as_str().expect("a time");
+        chrono::DateTime::parse_from_rfc3339(time).expect(time);
+    }
+}
+
+#[test]
+fn the_log_is_json_lines_whatever_the_server_sends() {
+    let fake = Fake::replying_with("{\"return\": nonsense\x1b\n \"\n\"\r\n}");
+    let (_directory, path) = file("log", "");
+    let outcome = fake.qmpsh(&["-l", path.to_str().expect("a path of ours"), "a"]);
+    outcome.assert_fails(3, "nonsense");
+    assert!(entries(&path).len() >= 4);
+}
+
+/// The lines of a log, each as JSON.
+fn entries(log: &std::path::Path) -> Vec<Value> {
+    let text = fs::read_to_string(log).expect("the log");
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_an_error() {
+    let outcome = Qemu::start().qmpsh(&["-l", "/no/such/log", "query-name"]);
+    outcome
+        .assert_fails(2, "cannot log to /no/such/log")
+        .assert_stdout("");
+}
+
+#[test]
+fn secrets_appear_neither_in_the_log_nor_among_verbose_messages() {
+    let qemu = Qemu::start();
+    let log = qemu.directory.path().join("log");
+    let path = log.to_str().expect("a path of ours");
+    let script = r#"
+        object-add qom-type=secret id=s data=hunter2
+        object-add data=hunter2 qom-type=secret id=t
+        {"execute": "object-add", "arguments": {"qom-type": "secret", "id": "u", "data": "hunter2"}}
+        {"execute": "object-add", "arguments": {"qom-type": "secret", "id": "v", "d\u0061ta": "hunter2"}}
+        {"execute": "object-add", "arguments": {"qom-type": "s\u0065cret", "id": "w", "data": "hunter2"}}
+        {"execute": "x", "arguments": {"p\u0061ssword": "hunter2"}}
+        transaction( x password=hunter2 )
+        object-add qom-type=secret id=x props.data=hunter2
+        set_password protocol=vnc password='hunter2'
+        set_password protocol=vnc password=hunter2 &
+        change-vnc-password password=hunter2
+    "#;
+    let mut leaked = Vec::new();
+    for line in script.lines().filter(|line| !line.trim().is_empty()) {
+        let outcome = qemu.script(&["-k", "-v", "-l", path], line);
+        let messages = outcome.stderr();
+        let mut messages = messages.lines().filter(|said| !said.starts_with("qmpsh:"));
+        if messages.any(|said| said.contains("hunter2")) {
+            leaked.push(format!("shown: {line}"));
+        }
+        let logged = fs::read_to_string(&log).expect("the log");
+        if logged.contains("hunter2") {
+            leaked.push(format!("logged: {line}"));
+        }
+        fs::remove_file(&log).expect("the log");
+    }
+    assert!(leaked.is_empty(), "{leaked:#?}");
+}
+
+/// The error quotes the line, and goes where the messages go.
+#[test]
+fn a_secret_line_that_fails_is_not_quoted_with_its_secret() {
+    let qemu = Qemu::start();
+    let line = "object-add qom-type=secret id=s data=hunter2";
+    let outcome = qemu.script(&["-v"], format!("{line}\n{line}\n"));
+    outcome.assert_status(1);
+    assert!(!outcome.stderr().contains("hunter2"), "{outcome}");
+}
+
+#[test]
+fn a_reply_that_takes_too_long_ends_a_script_with_a_status_of_its_own() {
+    let qemu = Qemu::start();
+    let mut running = qemu.running(&["-t", "600"]);
+    running.send("query-name\n:set timeout 0.5");
+    assert_eq!(running.line(), "{}");
+    kill(qemu.pid(), "STOP");
+    running.send("query-name");
+    running.close();
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(4), "{stderr}");
+    assert!(
+        stderr.contains("line 3: `query-name`: no reply to `query-name` within 0.5 s"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_late_reply_is_shown_as_late_and_not_taken_for_anothers() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        let slow = peer.command().expect("a command");
+        let fast = peer.command().expect("one after the time limit");
+        peer.send(success(&slow, json!("slow")) + &success(&fast, json!("fast")));
+        peer.wait_for_end();
+    });
+    let outcome = fake.script(&["-k", "-t", "0.3"], "slow\n:set timeout off\nfast\n");
+    outcome.assert_status(4).assert_stdout("\"fast\"\n");
+    outcome.assert_says("no reply to `slow` within 0.3 s");
+    outcome.assert_says("late reply to `slow`");
+}
+
+#[test]
+fn an_interrupt_ends_the_run_and_leaves_the_vm_alone() {
+    let qemu = Qemu::start();
+    for args in [
+        &[][..],
+        &["-k"],
+        &["--repeat", "0", "--interval", "600", "query-name"],
+    ] {
+        let mut running = qemu.running(args);
+        if !args.contains(&"--repeat") {
+            running.send("query-name");
+        }
+        assert_eq!(running.line(), "{}");
+        kill(running.pid(), "INT");
+        let (status, stderr) = running.wait();
+        assert_eq!(status.code(), Some(130), "{stderr}");
+    }
+    assert_eq!(qemu.qmpsh(&["query-status"]).json()[0]["running"], true);
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_a_connection() {
+    let qemu = Qemu::start();
+    let _holder = std::os::unix::net::UnixStream::connect(&qemu.socket).expect("a free monitor");
+    let mut running = qemu.running(&["-e", "query-name"]);
+    wait_for("its handler", || {
+        catches_interrupts(running.pid()).then_some(())
+    });
+    kill(running.pid(), "INT");
+    assert_eq!(running.wait().0.code(), Some(130));
+}
+
+/// Nobody reads what it prints, so it waits for room in the pipe.
+#[test]
+fn an_interrupt_ends_a_run_whose_output_nobody_takes() {
+    let qemu = Qemu::start();
+    let script = "exec \"$0\" -c \"$1\" --repeat 0 query-qmp-schema";
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_qmpsh")])
+        .arg(&qemu.socket)
+        .stdout(std::process::Stdio::piped());
+    let mut process = Killed(command.spawn().expect("sh starts"));
+    let pid = process.0.id();
+    wait_for("a full pipe", || waits_in(pid, "pipe_write").then_some(()));
+    kill(pid, "INT");
+    let status = wait_for("qmpsh to end", || process.0.try_wait().expect("our child"));
+    assert_eq!(status.code(), Some(130));
+}
+
+/// A process that does not outlive the test.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether some thread of a process waits in this function of the kernel.
+fn waits_in(pid: u32, function: &str) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    threads.flatten().any(|thread| {
+        fs::read_to_string(thread.path().join("wchan")).is_ok_and(|wchan| wchan.contains(function))
+    })
+}
+
+/// Whether a process has a handler for SIGINT.
+fn catches_interrupts(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 2 != 0))
+}
+
+#[test]
+fn what_was_not_read_before_the_connection_ended_is_a_lost_connection() {
+    let qemu = Qemu::start();
+    for args in [&[][..], &["-k"]] {
+        let fake = Fake::start(|peer| {
+            peer.greet();
+            let command = peer.command().expect("a command");
+            peer.send(success(&command, json!({})));
+        });
+        let outcome = fake.script(args, "a\nb\nc\n");
+        outcome
+            .assert_stdout("{}\n")
+            .assert_fails(3, "line 2: `b`: ");
+        assert!(
+            !outcome.stderr().contains("`c`:") || args.len() == 1,
+            "{outcome}"
+        );
+    }
+    qemu.script(&[], "quit\nquery-name\n").assert_status(3);
+}
+
+#[test]
+fn a_dry_run_prints_what_a_script_would_send() {
+    let script = "stop\ntransaction(\na x=1\nb y=2\n)\n{'execute': 'c'}\n:oob d\n";
+    let outcome = qmpsh(&["-n"], script);
+    outcome.assert_status(0).assert_stdout(concat!(
+        "{\"execute\":\"stop\",\"arguments\":{}}\n",
+        "{\"execute\":\"transaction\",\"arguments\":{\"actions\":[",
+        "{\"type\":\"a\",\"data\":{\"x\":1}},{\"type\":\"b\",\"data\":{\"y\":2}}]}}\n",
+        "{\"execute\":\"c\"}\n",
+        "{\"exec-oob\":\"d\",\"arguments\":{}}\n",
+    ));
+    qmpsh(&["-n", "-k"], "a\nb x\nc\n").assert_fails(2, "expected KEY=VALUE, found `x`");
+}
+
+#[test]
+fn a_running_script_may_be_followed() {
+    let qemu = Qemu::start();
+    let mut running: Running = qemu.running(&["--events", "stdout"]);
+    running.send("query-name");
+    assert_eq!(running.line(), "{}");
+    qemu.control("stop");
+    assert!(running.line().contains("\"STOP\""));
+    running.close();
+    assert!(running.wait().0.success());
+}
