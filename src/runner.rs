@@ -58,13 +58,26 @@ impl Runner {
     ///
     /// No address is known, or no server answers there.
     pub async fn connect(&mut self) -> Result<(), Failure> {
-        let Some(address) = &self.address else {
-            return Err(Failure::Usage(
+        match self.address.clone() {
+            Some(address) => self.connect_to(address).await,
+            None => Err(Failure::Usage(
                 "no address: say :connect ADDRESS".to_owned(),
-            ));
-        };
-        self.client = None;
-        self.client = Some(Client::connect(address, self.options.clone()).await?);
+            )),
+        }
+    }
+
+    /// Connects to `address`. If that fails, what there was before stays, unless it is the same server.
+    ///
+    /// # Errors
+    ///
+    /// No server answers there.
+    pub async fn connect_to(&mut self, address: Address) -> Result<(), Failure> {
+        if self.address.as_ref() == Some(&address) {
+            // QEMU serves one client at a time.
+            self.client = None;
+        }
+        self.client = Some(Client::connect(&address, self.options.clone()).await?);
+        self.address = Some(address);
         Ok(())
     }
 

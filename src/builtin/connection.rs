@@ -12,8 +12,8 @@ use crate::runner::Runner;
 pub(super) const STATUS: Builtin = Builtin {
     name: "status",
     synopsis: "",
-    summary: "show the connection: address, server, pid, uptime, messages, round-trip time",
-    help: "",
+    summary: "show the connection and the server",
+    help: "That is its address, version and pid, the messages so far, and the round-trip time.",
     completes: Completes::Nothing,
     run: |runner, _| Box::pin(status(runner)),
 };
@@ -57,11 +57,10 @@ pub(super) const OOB: Builtin = Builtin {
 
 async fn connect(runner: &mut Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
     match &args(line)?[..] {
-        [] => {}
-        [address] => runner.address = Some(address.parse()?),
+        [] => runner.connect().await?,
+        [address] => runner.connect_to(address.parse()?).await?,
         _ => return Err(usage(&CONNECT)),
     }
-    runner.connect().await?;
     Ok(Outcome::Connection(runner.banner().await + "\n"))
 }
 

@@ -63,7 +63,7 @@ fn help(topics: &[String]) -> Result<Outcome, Failure> {
             "there is no built-in `{topic}`; help on QMP commands is not built yet"
         )));
     };
-    let mut text = format!("{}\n  {}\n", headline(builtin), builtin.summary);
+    let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
     for line in builtin.help.lines() {
         let _ = writeln!(text, "  {line}");
     }
@@ -78,18 +78,12 @@ fn overview() -> String {
                     or a built-in:\n"
         .to_owned();
     for builtin in BUILTINS {
-        let _ = writeln!(text, "  {:<26}  {}", headline(builtin), builtin.summary);
+        let _ = writeln!(text, "  {:<26}  {}", builtin.headline(), builtin.summary);
     }
     text.push_str(
         "\nTAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them touches the VM.\n",
     );
     text
-}
-
-fn headline(builtin: &Builtin) -> String {
-    format!(":{} {}", builtin.name, builtin.synopsis)
-        .trim_end()
-        .to_owned()
 }
 
 fn set(settings: &mut Settings, args: &[String]) -> Result<Outcome, Failure> {

@@ -66,6 +66,15 @@ pub const BUILTINS: &[Builtin] = &[
     general::EXIT,
 ];
 
+impl Builtin {
+    /// Its name and what goes behind it.
+    pub fn headline(&self) -> String {
+        format!(":{} {}", self.name, self.synopsis)
+            .trim_end()
+            .to_owned()
+    }
+}
+
 /// The built-in of that name, given with or without its colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     let name = name.strip_prefix(':').unwrap_or(name);
@@ -79,6 +88,9 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 /// There is none of that name, or what the built-in says.
 pub async fn run(runner: &mut Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
     match find(&line.name) {
+        Some(builtin) if builtin.synopsis.is_empty() && !args(line)?.is_empty() => {
+            Err(usage(builtin))
+        }
         Some(builtin) => (builtin.run)(runner, line).await,
         None => Err(Failure::Usage(format!(
             "there is no built-in `:{}`; `:help` lists them",
@@ -95,7 +107,7 @@ fn args(line: &lang::Builtin) -> Result<Vec<String>, Failure> {
 
 /// The error for arguments that a built-in cannot take.
 fn usage(builtin: &Builtin) -> Failure {
-    Failure::Usage(format!("usage: :{} {}", builtin.name, builtin.synopsis))
+    Failure::Usage(format!("usage: {}", builtin.headline()))
 }
 
 #[cfg(test)]

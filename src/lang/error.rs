@@ -6,6 +6,9 @@ use unicode_width::UnicodeWidthChar;
 /// How many columns of the offending line an error shows.
 const EXCERPT_COLUMNS: usize = 76;
 
+/// How many characters it may have in them, since some take no column.
+const MOST_CHARS: usize = 2 * EXCERPT_COLUMNS;
+
 /// How many characters its message may have.
 const MESSAGE_CHARS: usize = 200;
 
@@ -56,7 +59,10 @@ impl SyntaxError {
     ///
     /// Control characters of `source` are replaced, long lines are cut around the place.
     pub fn report(&self, source: &str) -> String {
-        let start = self.span.start.min(source.len());
+        let mut start = self.span.start.min(source.len());
+        while !source.is_char_boundary(start) {
+            start -= 1;
+        }
         let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = source[start..]
             .find('\n')
@@ -65,7 +71,11 @@ impl SyntaxError {
         // Columns before the place are shown as far as they fit in half of the excerpt.
         let mut shown_from = start;
         let mut before = 0;
-        for (at, c) in source[line_start..start].char_indices().rev() {
+        for (at, c) in source[line_start..start]
+            .char_indices()
+            .rev()
+            .take(MOST_CHARS)
+        {
             before += width(c);
             if before > EXCERPT_COLUMNS / 2 {
                 break;
@@ -81,9 +91,9 @@ impl SyntaxError {
             indent += 1;
         }
         let mut columns = indent;
-        for (at, c) in source[shown_from..line_end].char_indices() {
+        for (count, (at, c)) in source[shown_from..line_end].char_indices().enumerate() {
             let at = shown_from + at;
-            if columns + width(c) > EXCERPT_COLUMNS {
+            if columns + width(c) > EXCERPT_COLUMNS || count == MOST_CHARS {
                 excerpt.push('…');
                 break;
             }

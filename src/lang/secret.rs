@@ -16,11 +16,7 @@ pub fn line_has_secret(line: &str) -> bool {
     }
     let parsed = Words::split(line).and_then(|words| Parser::default().parse(&words));
     match parsed {
-        Ok(Line::Command(command)) => {
-            // HMP's `object_add secret,data=…` hides in one string.
-            command.name == "human-monitor-command"
-                || mask_members(&mut command.arguments.clone(), false)
-        }
+        Ok(Line::Command(mut command)) => mask_members(&mut command.arguments, false),
         Ok(Line::Message(message)) => mask_secrets(&message.text).is_some(),
         _ => true,
     }
@@ -52,16 +48,31 @@ fn mask(value: &mut Value, is_secret_object: bool) -> bool {
     }
 }
 
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) | Value::Word(text) => Some(text),
+        _ => None,
+    }
+}
+
 fn mask_members(members: &mut Object, is_secret_object: bool) -> bool {
     // `object-add qom-type=secret data=…`, and its kin `secret_keyring`.
     let is_secret_object = is_secret_object
-        || matches!(
-            members.get("qom-type"),
-            Some(Value::Text(kind) | Value::Word(kind)) if kind.starts_with("secret")
-        );
+        || members
+            .get("qom-type")
+            .and_then(text)
+            .is_some_and(|kind| kind.starts_with("secret"));
+    // `qom-set path=… property=password value=…`
+    let is_secret_property = members
+        .get("property")
+        .and_then(text)
+        .is_some_and(|name| name == "data" || SECRET_KEYS.contains(&name));
     let mut found = false;
     for (key, value) in members {
-        let is_secret = SECRET_KEYS.contains(&key.as_str()) || (is_secret_object && key == "data");
+        let is_secret = is_secret_property && key == "value"
+            || key == "command-line" && text(value).is_some_and(may_have_secret)
+            || SECRET_KEYS.contains(&key.as_str())
+            || (is_secret_object && key == "data");
         match value {
             // Until QEMU 6.0 the properties of an object were members of `props`.
             Value::Object(_) | Value::Array(_) => {
@@ -91,6 +102,8 @@ mod tests {
             "blockdev-add driver=luks file.x.password=y",
             "transaction( a b={'password':'x'} )",
             "set_password password='unclosed",
+            "human-monitor-command command-line='object_add secret,id=s,data=x'",
+            "qom-set path=/objects/s property=password value=x",
         ] {
             assert!(line_has_secret(line), "{line}");
         }

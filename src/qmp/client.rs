@@ -424,7 +424,7 @@ async fn send_all(
         if let Err(error) = sender.flush(&descriptors).await {
             // A server that closed its end may have said something before, which is still read.
             if error.kind() != std::io::ErrorKind::BrokenPipe {
-                shared.end(Lost::Io(error.to_string()));
+                shared.end(Lost::io(&error));
             }
             return;
         }

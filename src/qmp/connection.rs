@@ -43,7 +43,7 @@ impl Receiver {
                 Ok(0) => return Err(self.frames.end()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Lost::Io(error.to_string())),
+                Err(error) => return Err(Lost::io(&error)),
             }
         }
     }

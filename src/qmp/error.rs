@@ -35,7 +35,7 @@ pub enum Error {
     #[error("{address} refused to negotiate capabilities: {error}")]
     Negotiation { address: Address, error: QmpError },
 
-    #[error("the connection is gone ({0}); the outcome of `{1}` is unknown")]
+    #[error("the outcome of `{1}` is unknown: {0}")]
     OutcomeUnknown(Lost, String),
 
     /// There was no connection to send on.
@@ -56,6 +56,8 @@ pub enum Lost {
     Closed,
     #[error("the server closed the connection in the middle of a message: `{0}`")]
     Cut(String),
+    #[error("the server reset the connection")]
+    Reset,
     #[error("{0}")]
     Io(String),
     #[error("the server sent something that is not a QMP message: `{quote}`{hint}")]
@@ -68,6 +70,15 @@ pub enum Lost {
     NoGreeting,
     #[error("we closed the connection")]
     Disconnected,
+}
+
+impl Lost {
+    pub(super) fn io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => Self::Reset,
+            _ => Self::Io(error.to_string()),
+        }
+    }
 }
 
 impl Error {

@@ -94,11 +94,19 @@ fn edit(
     let mut editor = rustyline::Editor::<Helper, FileHistory>::with_config(config)?;
     editor.set_helper(Some(helper));
     if let Some(path) = &history {
-        history::make_private(path)?;
+        if let Err(error) = history::make_private(path) {
+            printer.complain(&format!(
+                "no history is kept in {}: {error}\n",
+                path.display()
+            ));
+        }
         // A history that cannot be read starts anew.
         let _ = editor.load_history(path);
     }
-    printer.use_above(Box::new(editor.create_external_printer()?));
+    // A terminal without abilities (`TERM=dumb`) has no above; there, rustyline edits nothing.
+    if let Ok(above) = editor.create_external_printer() {
+        printer.use_above(Box::new(above));
+    }
     for request in requests {
         let result = editor.readline(request.prompt);
         printer.set_editing(false);

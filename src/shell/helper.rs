@@ -4,16 +4,19 @@ use std::borrow::Cow;
 use std::sync::{Arc, RwLock};
 
 use nu_ansi_term::{Color, Style};
-use rustyline::completion::{Completer, FilenameCompleter, Pair};
+use rustyline::completion::{Completer, FilenameCompleter, Pair, longest_common_prefix};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Context};
 
-use super::TRANSACTION_PROMPT;
 use super::printer::Printer;
+use super::{TRANSACTION_PROMPT, listing};
 use crate::builtin::{self, BUILTINS, Completes};
 use crate::lang::is_unclosed;
+
+/// How many candidates are left to rustyline to list.
+const FEW: usize = 40;
 
 pub(super) struct Helper {
     printer: Printer,
@@ -101,7 +104,7 @@ impl Completer for Helper {
                 let path_at = start + word.len() - word.trim_start_matches(['<', '>']).len();
                 return self.path(line, at, path_at);
             }
-            None => self.first_word(word),
+            None => self.list_many(self.first_word(word)),
             Some((first, before)) => match builtin::find(first) {
                 Some(builtin) if builtin.completes == Completes::Files => {
                     return self.path(line, at, start);
@@ -115,6 +118,20 @@ impl Completer for Helper {
 }
 
 impl Helper {
+    /// Lists very many candidates itself, and leaves what they have in common: rustyline would first
+    /// ask whether to list them, and then page, and neither can be left with Ctrl-C.
+    fn list_many(&self, candidates: Vec<Pair>) -> Vec<Pair> {
+        if candidates.len() <= FEW {
+            return candidates;
+        }
+        self.printer.show(listing::columns(&candidates));
+        let common = longest_common_prefix(&candidates).unwrap_or_default();
+        vec![Pair {
+            display: String::new(),
+            replacement: common.to_owned(),
+        }]
+    }
+
     /// Completes the path that starts at `start`.
     fn path(&self, line: &str, at: usize, start: usize) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (offset, candidates) = self.files.complete_path(&line[start..at], at - start)?;

@@ -7,6 +7,7 @@
 mod editor;
 mod helper;
 mod history;
+mod listing;
 mod printer;
 mod terminal;
 mod watch;
@@ -19,6 +20,7 @@ use crate::builtin::{self, Outcome};
 use crate::cli::Invocation;
 use crate::exit::{Failure, Status};
 use crate::lang::{self, Line, Parser, Words};
+use crate::render::clip;
 use crate::runner::{Runner, Sent};
 use crate::traffic::{self, Log};
 
@@ -43,7 +45,7 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
     let log = cli.log.as_deref().map(Log::open).transpose()?;
     let echo = cli.verbose.then(|| -> traffic::Echo {
         let printer = printer.clone();
-        Box::new(move |line| printer.show(line + "\n"))
+        Box::new(move |line| printer.show(format!("{}\n", clip(&line))))
     });
     runner.options.tap = traffic::tap(echo, log.as_ref());
     let silence = printer.clone();
@@ -52,7 +54,11 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
     let mut signals = Signals::new()?;
     tokio::select! {
         connected = runner.connect() => connected?,
-        _ = signals.stop() => return Ok(Status::Interrupted),
+        _ = signals.stop() => {
+            printer.show("\n".to_owned());
+            printer.settle().await;
+            return Ok(Status::Interrupted);
+        }
     }
     printer.show(runner.banner().await + "\n");
 
@@ -74,7 +80,7 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
         signals,
     };
     let result = shell.read_lines().await;
-    shell.printer.settle().await;
+    shell.printer.settle_for_editing().await;
     drop(restore);
     result
 }
@@ -133,7 +139,7 @@ impl Shell {
         prompt: &'static str,
         remember: bool,
     ) -> anyhow::Result<Result<Input, Status>> {
-        self.printer.settle().await;
+        self.printer.settle_for_editing().await;
         self.editor.read(prompt, remember);
         Ok(tokio::select! {
             input = self.editor.input() => Ok(input),
@@ -152,13 +158,11 @@ impl Shell {
         };
         let sent = match line {
             Line::Empty => return Ok(Next::Line),
-            Line::Command(command) if command.name == "quit" && !self.may_quit().await? => {
-                return Ok(Next::Line);
-            }
-            Line::Message(message)
-                if message.name.as_deref() == Some("quit") && !self.may_quit().await? =>
+            Line::Command(_) | Line::Message(_)
+                if self.must_confirm(&line)
+                    && let Some(next) = self.confirm_quit().await? =>
             {
-                return Ok(Next::Line);
+                return Ok(next);
             }
             Line::Command(command) => self.runner.send_command(&command),
             Line::Message(message) => self.runner.send_message(&message),
@@ -244,17 +248,25 @@ impl Shell {
         });
     }
 
-    /// Whether `quit`, which ends the VM, is meant.
-    async fn may_quit(&mut self) -> anyhow::Result<bool> {
-        let connected = self.runner.client.as_ref().is_some_and(|c| !c.has_ended());
-        if !self.runner.settings.confirm || !connected {
-            return Ok(true);
-        }
+    /// Whether a line is QMP's `quit`, which ends the VM, and the user wants to be asked.
+    fn must_confirm(&self, line: &Line) -> bool {
+        let name = match line {
+            Line::Command(command) => Some(command.name.as_str()),
+            Line::Message(message) => message.name.as_deref(),
+            _ => None,
+        };
+        let client = self.runner.client.as_ref();
+        name == Some("quit")
+            && self.runner.settings.confirm
+            && client.is_some_and(|client| !client.has_ended())
+    }
+
+    /// Asks whether `quit` is meant; if it is not, what comes next.
+    async fn confirm_quit(&mut self) -> anyhow::Result<Option<Next>> {
         Ok(match self.ask(QUIT_PROMPT, false).await? {
-            Ok(Input::Line(answer)) => {
-                matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
-            }
-            _ => false,
+            Ok(Input::Line(answer)) if matches!(answer.trim(), "y" | "Y" | "yes") => None,
+            Ok(_) => Some(Next::Line),
+            Err(status) => Some(Next::Leave(status)),
         })
     }
 

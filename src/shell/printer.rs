@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
 
 use rustyline::ExternalPrinter;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// Shows things on the terminal, in order, from a thread of its own: a terminal can be slow, and
 /// rustyline takes what is shown above a line being edited one at a time.
@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 pub(super) struct Printer {
     queue: mpsc::Sender<Job>,
     screen: Arc<Mutex<Screen>>,
+    /// The editing of a line has ended.
+    edited: Arc<Notify>,
 }
 
 enum Job {
@@ -29,6 +31,8 @@ type Above = Box<dyn ExternalPrinter + Send>;
 struct Screen {
     /// A prompt stands there and a line is being edited: only rustyline may write.
     editing: bool,
+    /// The printer is handing something over to rustyline, to be shown above that line.
+    handing_over: bool,
 }
 
 impl Printer {
@@ -38,6 +42,7 @@ impl Printer {
         let printer = Self {
             queue,
             screen: screen.clone(),
+            edited: Arc::default(),
         };
         thread::Builder::new()
             .name("printer".to_owned())
@@ -70,6 +75,31 @@ impl Printer {
     /// Says whether a line is being edited. When this returns, nothing is half written.
     pub fn set_editing(&self, editing: bool) {
         lock(&self.screen).editing = editing;
+        if !editing {
+            self.edited.notify_one();
+        }
+    }
+
+    /// The same, but for when the next line is about to be edited.
+    ///
+    /// rustyline takes what is to be shown above a line one thing at a time, and only while a line is
+    /// edited. When one line has ended, the printer may be left with something it can hand over only
+    /// once the next line is edited, which therefore must not wait for it.
+    pub async fn settle_for_editing(&self) {
+        let settled = self.settle();
+        tokio::pin!(settled);
+        loop {
+            {
+                let screen = lock(&self.screen);
+                if screen.handing_over && !screen.editing {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = &mut settled => return,
+                () = self.edited.notified() => {}
+            }
+        }
     }
 
     fn send(&self, job: Job) {
@@ -79,7 +109,7 @@ impl Printer {
     }
 }
 
-fn work(jobs: &mpsc::Receiver<Job>, screen: &Mutex<Screen>) {
+fn work(jobs: &mpsc::Receiver<Job>, shared: &Mutex<Screen>) {
     let mut above: Option<Above> = None;
     for job in jobs {
         let (text, wrong) = match job {
@@ -97,13 +127,15 @@ fn work(jobs: &mpsc::Receiver<Job>, screen: &Mutex<Screen>) {
         if text.is_empty() {
             continue;
         }
-        let screen = lock(screen);
+        let mut screen = lock(shared);
         // A terminal that is gone is no reason to stop: the shell is told by a signal.
         match &mut above {
             Some(above) if screen.editing => {
                 // It may wait for the editor, which in turn may wait for the screen.
+                screen.handing_over = true;
                 drop(screen);
                 let _ = above.print(text);
+                lock(shared).handing_over = false;
             }
             _ if wrong => {
                 let _ = io::stderr().write_all(text.as_bytes());

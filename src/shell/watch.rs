@@ -81,6 +81,9 @@ async fn show_events(
         }
     }
     let lost = ended.await;
+    if matches!(lost, Lost::Disconnected) {
+        return;
+    }
     printer.complain(&format!(
         "The connection is gone: {lost}. `:connect` connects again.\n"
     ));
