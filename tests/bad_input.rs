@@ -321,7 +321,8 @@ fn an_end_in_the_middle_of_a_message_is_quoted() {
     let fake = Fake::replying_with("{\"return\": {\"half\x1b");
     let outcome = fake.qmpsh(&["stop"]);
     outcome.assert_fails(3, "in the middle of a message: `{");
-    outcome.assert_says("half\\x1b`); the outcome of `stop` is unknown");
+    outcome.assert_says("the outcome of `stop` is unknown: ");
+    outcome.assert_says("half\\x1b`");
 }
 
 #[test]
