@@ -101,7 +101,7 @@ fn tab_lists_the_commands_a_beginning_may_stand_for() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     terminal.enter("query-name");
-    terminal.keys("query-mig");
+    terminal.keys("query-migrate");
     terminal.keys(TAB);
     let screen = terminal.wait("the list", |screen| {
         screen.contains("query-migrate-parameters") && screen.ends_with("(QEMU) query-migrate")

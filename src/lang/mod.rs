@@ -9,6 +9,7 @@
 //! keys. A bare word stays a [`Value::Word`] until somebody who knows types looks at it.
 
 mod arguments;
+mod command;
 mod error;
 pub mod literal;
 mod parser;
@@ -16,8 +17,11 @@ mod secret;
 
 mod tokens;
 mod value;
+mod words;
 
+pub use command::{Builtin, Command, Descriptor, Line, Message};
 pub use error::SyntaxError;
-pub use parser::{Builtin, Command, Descriptor, Line, Message, Parser, Words, is_unclosed, lines};
+pub use parser::Parser;
 pub use secret::{line_has_secret, mask_secrets};
 pub use value::{Object, Value, argument, quote};
+pub use words::{Words, is_unclosed, lines};

@@ -1,191 +1,13 @@
-use std::ops::Range;
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::literal::{self, string_end, unescape};
+use super::literal;
 use super::tokens::{self, Word};
-use super::value::members_to_json;
-use super::{Object, SyntaxError, Value, quote};
-
-/// A line split into words, with the text it came from, so that an error can point at it.
-#[derive(Debug, Clone)]
-pub struct Words {
-    source: String,
-    spans: Vec<Range<usize>>,
-}
-
-impl Words {
-    /// Splits a line as it was typed.
-    ///
-    /// # Errors
-    ///
-    /// An unclosed quote or bracket; see [`SyntaxError::unclosed`].
-    pub fn split(line: &str) -> Result<Self, SyntaxError> {
-        let spans = tokens::split(line)?.iter().map(Word::span).collect();
-        Ok(Self {
-            source: line.to_owned(),
-            spans,
-        })
-    }
-
-    /// Takes the words of a command line, which a shell has split already.
-    pub fn from_args<S: AsRef<str>>(args: &[S]) -> Self {
-        let mut source = String::new();
-        let mut spans = Vec::new();
-        for arg in args {
-            if !spans.is_empty() {
-                source.push(' ');
-            }
-            let start = source.len();
-            source.push_str(arg.as_ref());
-            spans.push(start..source.len());
-        }
-        Self { source, spans }
-    }
-
-    /// The text that the words' places refer to.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// The words without the first one, of the same text.
-    pub fn tail(&self) -> Self {
-        Self {
-            source: self.source.clone(),
-            spans: self.spans.iter().skip(1).cloned().collect(),
-        }
-    }
-
-    fn list(&self) -> Vec<Word<'_>> {
-        let word = |span: &Range<usize>| Word {
-            text: &self.source[span.clone()],
-            start: span.start,
-        };
-        self.spans.iter().map(word).collect()
-    }
-}
-
-/// What one line asks for.
-#[derive(Debug, Clone)]
-pub enum Line {
-    /// Nothing: a blank line, a comment, or an action kept for its transaction.
-    Empty,
-    Command(Command),
-    Message(Message),
-    Builtin(Builtin),
-}
-
-/// A QMP command, as `cmd key=value` says it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Command {
-    pub name: String,
-    pub arguments: Object,
-    /// Descriptors that travel with the command, in the order written.
-    pub descriptors: Vec<Descriptor>,
-    /// Sent out of band (`exec-oob`).
-    pub oob: bool,
-    /// Ends in `&`: nobody waits for the reply.
-    pub background: bool,
-}
-
-impl Command {
-    /// The QMP message, without an id. Bare words are typed by their looks.
-    pub fn to_message(&self) -> String {
-        let mut message = self.head();
-        message.push_str(",\"arguments\":");
-        members_to_json(&self.arguments, &mut message);
-        message.push('}');
-        message
-    }
-
-    /// The same message as short as the protocol allows: an empty `arguments` is left out. QEMU's
-    /// monitor reads one byte at a time, so every byte costs it a few microseconds.
-    pub fn to_wire(&self) -> String {
-        if self.arguments.is_empty() {
-            self.head() + "}"
-        } else {
-            self.to_message()
-        }
-    }
-
-    fn head(&self) -> String {
-        let execute = if self.oob { "exec-oob" } else { "execute" };
-        format!(r#"{{"{execute}":{}"#, quote(&self.name))
-    }
-}
-
-/// A whole QMP message, to be sent as typed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// A JSON object.
-    pub text: String,
-    /// The `id` it carries, as JSON.
-    pub id: Option<String>,
-    /// What `execute` or `exec-oob` says, for messages about it.
-    pub name: Option<String>,
-    pub descriptors: Vec<Descriptor>,
-    pub background: bool,
-}
-
-/// A line that starts with `:`.
-#[derive(Debug, Clone)]
-pub struct Builtin {
-    /// The name without its colon.
-    pub name: String,
-    /// The line's words behind the name.
-    pub words: Words,
-}
-
-impl Builtin {
-    /// The arguments as plain text: a word in quotes without them.
-    ///
-    /// # Errors
-    ///
-    /// Text behind a closing quote.
-    pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
-        let words = self.words.list();
-        words
-            .iter()
-            .map(|word| plain(word.text, word.start))
-            .collect()
-    }
-}
-
-/// A file descriptor to pass along (SCM_RIGHTS, `unix(7)`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Descriptor {
-    /// `<PATH`: a file opened for reading.
-    Read(PathBuf),
-    /// `<>PATH`: a file opened for reading and writing.
-    ReadWrite(PathBuf),
-    /// `<&N`: a descriptor this process inherited.
-    Inherited(i32),
-}
+use super::words::plain;
+use super::{Builtin, Command, Descriptor, Line, Message, Object, SyntaxError, Value, Words};
 
 /// Built-ins that need no colon. No QMP command has these names.
 const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
-
-/// Whether a quote or bracket is open at the end of `text`.
-pub fn is_unclosed(text: &str) -> bool {
-    tokens::split(text).is_err_and(|error| error.unclosed.is_some())
-}
-
-/// The lines of `text`, each with those that an unclosed quote or bracket goes on in.
-pub fn lines(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut rest = text.split('\n');
-    while let Some(line) = rest.next() {
-        let mut line = line.to_owned();
-        while is_unclosed(&line)
-            && let Some(more) = rest.next()
-        {
-            line.push('\n');
-            line.push_str(more);
-        }
-        lines.push(line);
-    }
-    lines
-}
 
 /// Reads lines. It remembers one thing between them: a transaction that is being written.
 #[derive(Debug, Default)]
@@ -387,32 +209,6 @@ fn not_an_argument(word: &Word<'_>) -> SyntaxError {
             .help("an option of qmpsh goes before the command"),
         text => error(&format!("expected KEY=VALUE, found `{text}`"))
             .help("arguments are written key=value, without spaces around the `=`"),
-    }
-}
-
-/// The text of a word: what its quotes delimit, or the word itself.
-fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
-    let quote = match text.chars().next() {
-        Some(quote @ ('"' | '\'')) => quote,
-        _ => return Ok(text.to_owned()),
-    };
-    let end = match quote {
-        '"' => string_end(text, 0),
-        _ => text[1..].find('\'').map(|length| length + 2),
-    };
-    let Some(end) = end else {
-        return Err(SyntaxError::unclosed(quote, quote, at..at + 1));
-    };
-    if end < text.len() {
-        return Err(
-            SyntaxError::new("text behind the closing quote", at + end..at + text.len())
-                .help(r#"a quote delimits the whole value; inside "…" write \" for one"#),
-        );
-    }
-    let inner = &text[1..end - 1];
-    match quote {
-        '"' => unescape(inner, quote).map_err(|error| error.shifted(at + 1)),
-        _ => Ok(inner.to_owned()),
     }
 }
 
@@ -634,12 +430,6 @@ mod tests {
             "the transaction is not sent: its action 1 was wrong"
         );
         assert!(!parser.in_transaction());
-    }
-
-    #[test]
-    fn a_text_is_cut_into_lines_where_nothing_is_open() {
-        assert_eq!(lines("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
-        assert_eq!(lines("a 'b\nc"), ["a 'b\nc"]);
     }
 
     #[test]

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -13,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::connection::{Receiver, Sender, connect};
 use super::events::Events;
+use super::in_flight::{Commands, InFlight, with_id};
 use super::message::Incoming;
 use super::{Address, Error, Event, Filter, Greeting, Listener, Lost, Reply};
 
@@ -112,25 +112,6 @@ struct Shared {
     received: AtomicU64,
 }
 
-/// Commands in flight, oldest first. There are few, and replies mostly come in order, so a queue finds
-/// its entry faster than a map would.
-#[derive(Default)]
-struct Commands {
-    in_flight: VecDeque<InFlight>,
-    last_id: u64,
-    /// Ids up to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
-    /// reads one byte at a time. An id whose waiter gave up is still out, so none is ever mistaken.
-    free_ids: Vec<u64>,
-}
-
-struct InFlight {
-    id: Value,
-    /// The id is ours, not the user's.
-    own_id: bool,
-    name: String,
-    waiter: oneshot::Sender<Result<Reply, Error>>,
-}
-
 impl Request {
     /// A command without arguments.
     pub fn new(name: &str) -> Self {
@@ -205,7 +186,7 @@ impl Client {
             }
         };
         let (waiter, receiver) = oneshot::channel();
-        commands.in_flight.push_back(InFlight {
+        commands.push(InFlight {
             id,
             own_id,
             name: request.name,
@@ -304,49 +285,6 @@ impl Future for Pending {
     }
 }
 
-impl Commands {
-    fn uses(&self, id: &Value) -> bool {
-        self.in_flight
-            .iter()
-            .any(|command| same_id(&command.id, id))
-    }
-
-    fn next_id(&mut self) -> Value {
-        loop {
-            let id = self.free_ids.pop().unwrap_or_else(|| {
-                self.last_id += 1;
-                self.last_id
-            });
-            let id = Value::from(id);
-            // Only an id the user chose can be in the way.
-            if !self.uses(&id) {
-                return id;
-            }
-        }
-    }
-
-    /// Takes out the command that a reply with this id belongs to.
-    ///
-    /// A reply without an id (QEMU answers so to JSON it could not parse) can only belong to the
-    /// oldest one.
-    fn take(&mut self, id: Option<&Value>) -> Option<InFlight> {
-        let at = match id {
-            None => 0,
-            Some(id) => self
-                .in_flight
-                .iter()
-                .position(|command| same_id(&command.id, id))?,
-        };
-        let command = self.in_flight.remove(at)?;
-        if command.own_id
-            && let Some(id) = command.id.as_u64()
-        {
-            self.free_ids.push(id);
-        }
-        Some(command)
-    }
-}
-
 impl Shared {
     /// Hands a reply to its waiter, or to whoever takes late ones.
     fn reply(&self, reply: Reply, id: Option<Value>) {
@@ -376,7 +314,7 @@ impl Shared {
             if !first {
                 return;
             }
-            std::mem::take(&mut commands.in_flight)
+            commands.take_all()
         };
         for command in commands {
             let unknown = Error::OutcomeUnknown(lost.clone(), command.name);
@@ -434,37 +372,6 @@ async fn send_all(
     }
 }
 
-/// Whether two ids are the same. QEMU reads `1.0` and answers `1`.
-fn same_id(a: &Value, b: &Value) -> bool {
-    a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
-}
-
-/// `text`, a JSON object, with the member `id` added.
-fn with_id(text: &str, id: &Value) -> String {
-    let open = text.trim_end().strip_suffix('}').unwrap_or(text);
-    let comma = if open.trim_end().ends_with('{') {
-        ""
-    } else {
-        ","
-    };
-    format!("{open}{comma}\"id\":{id}}}")
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of this lock panics")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_added_behind_the_other_members() {
-        let id = Value::from(7);
-        assert_eq!(
-            with_id(r#"{"execute": "a"}"#, &id),
-            "{\"execute\": \"a\",\"id\":7}"
-        );
-        assert_eq!(with_id("{ }", &id), "{ \"id\":7}");
-    }
 }

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod fd;
 mod frame;
+mod in_flight;
 mod message;
 mod transport;
 

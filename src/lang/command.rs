@@ -1,0 +1,102 @@
+use std::path::PathBuf;
+
+use super::value::members_to_json;
+use super::words::plain;
+use super::{Object, SyntaxError, Words, quote};
+
+/// What one line asks for.
+#[derive(Debug, Clone)]
+pub enum Line {
+    /// Nothing: a blank line, a comment, or an action kept for its transaction.
+    Empty,
+    Command(Command),
+    Message(Message),
+    Builtin(Builtin),
+}
+
+/// A QMP command, as `cmd key=value` says it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    pub name: String,
+    pub arguments: Object,
+    /// Descriptors that travel with the command, in the order written.
+    pub descriptors: Vec<Descriptor>,
+    /// Sent out of band (`exec-oob`).
+    pub oob: bool,
+    /// Ends in `&`: nobody waits for the reply.
+    pub background: bool,
+}
+
+impl Command {
+    /// The QMP message, without an id. Bare words are typed by their looks.
+    pub fn to_message(&self) -> String {
+        let mut message = self.head();
+        message.push_str(",\"arguments\":");
+        members_to_json(&self.arguments, &mut message);
+        message.push('}');
+        message
+    }
+
+    /// The same message as short as the protocol allows: an empty `arguments` is left out. QEMU's
+    /// monitor reads one byte at a time, so every byte costs it a few microseconds.
+    pub fn to_wire(&self) -> String {
+        if self.arguments.is_empty() {
+            self.head() + "}"
+        } else {
+            self.to_message()
+        }
+    }
+
+    fn head(&self) -> String {
+        let execute = if self.oob { "exec-oob" } else { "execute" };
+        format!(r#"{{"{execute}":{}"#, quote(&self.name))
+    }
+}
+
+/// A whole QMP message, to be sent as typed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// A JSON object.
+    pub text: String,
+    /// The `id` it carries, as JSON.
+    pub id: Option<String>,
+    /// What `execute` or `exec-oob` says, for messages about it.
+    pub name: Option<String>,
+    pub descriptors: Vec<Descriptor>,
+    pub background: bool,
+}
+
+/// A line that starts with `:`.
+#[derive(Debug, Clone)]
+pub struct Builtin {
+    /// The name without its colon.
+    pub name: String,
+    /// The line's words behind the name.
+    pub words: Words,
+}
+
+impl Builtin {
+    /// The arguments as plain text: a word in quotes without them.
+    ///
+    /// # Errors
+    ///
+    /// Text behind a closing quote.
+    pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
+        let words = self.words.list();
+        words
+            .iter()
+            .map(|word| plain(word.text, word.start))
+            .collect()
+    }
+}
+
+/// A file descriptor to pass along (SCM_RIGHTS, `unix(7)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Descriptor {
+    /// `<PATH`: a file opened for reading.
+    Read(PathBuf),
+    /// `<>PATH`: a file opened for reading and writing.
+    ReadWrite(PathBuf),
+    /// `<&N`: a descriptor this process inherited.
+    Inherited(i32),
+}

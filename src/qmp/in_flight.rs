@@ -1,0 +1,112 @@
+//! Which commands wait for a reply, and by which id it is known.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{Error, Reply};
+
+/// Commands in flight, oldest first. There are few, and replies mostly come in order, so a queue finds
+/// its entry faster than a map would.
+#[derive(Default)]
+pub(super) struct Commands {
+    in_flight: VecDeque<InFlight>,
+    last_id: u64,
+    /// Ids up to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
+    /// reads one byte at a time. An id whose waiter gave up is still out, so none is ever mistaken.
+    free_ids: Vec<u64>,
+}
+
+pub(super) struct InFlight {
+    pub id: Value,
+    /// The id is ours, not the user's.
+    pub own_id: bool,
+    pub name: String,
+    pub waiter: oneshot::Sender<Result<Reply, Error>>,
+}
+
+impl Commands {
+    /// Whether a command in flight has this id.
+    pub fn uses(&self, id: &Value) -> bool {
+        self.in_flight
+            .iter()
+            .any(|command| same_id(&command.id, id))
+    }
+
+    /// An id that no command in flight has.
+    pub fn next_id(&mut self) -> Value {
+        loop {
+            let id = self.free_ids.pop().unwrap_or_else(|| {
+                self.last_id += 1;
+                self.last_id
+            });
+            let id = Value::from(id);
+            // Only an id the user chose can be in the way.
+            if !self.uses(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Takes out the command that a reply with this id belongs to.
+    ///
+    /// A reply without an id (QEMU answers so to JSON it could not parse) can only belong to the
+    /// oldest one.
+    pub fn take(&mut self, id: Option<&Value>) -> Option<InFlight> {
+        let at = match id {
+            None => 0,
+            Some(id) => self
+                .in_flight
+                .iter()
+                .position(|command| same_id(&command.id, id))?,
+        };
+        let command = self.in_flight.remove(at)?;
+        if command.own_id
+            && let Some(id) = command.id.as_u64()
+        {
+            self.free_ids.push(id);
+        }
+        Some(command)
+    }
+
+    pub fn push(&mut self, command: InFlight) {
+        self.in_flight.push_back(command);
+    }
+
+    /// Takes out all of them.
+    pub fn take_all(&mut self) -> VecDeque<InFlight> {
+        std::mem::take(&mut self.in_flight)
+    }
+}
+
+/// Whether two ids are the same. QEMU reads `1.0` and answers `1`.
+fn same_id(a: &Value, b: &Value) -> bool {
+    a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
+}
+
+/// `text`, a JSON object, with the member `id` added.
+pub(super) fn with_id(text: &str, id: &Value) -> String {
+    let open = text.trim_end().strip_suffix('}').unwrap_or(text);
+    let comma = if open.trim_end().ends_with('{') {
+        ""
+    } else {
+        ","
+    };
+    format!("{open}{comma}\"id\":{id}}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_added_behind_the_other_members() {
+        let id = Value::from(7);
+        assert_eq!(
+            with_id(r#"{"execute": "a"}"#, &id),
+            "{\"execute\": \"a\",\"id\":7}"
+        );
+        assert_eq!(with_id("{ }", &id), "{ \"id\":7}");
+    }
+}
