@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up. Generous: the machine may be busy.
@@ -193,15 +195,12 @@ pub fn run_to(mut command: Command, input: &[u8]) -> Outcome {
     Outcome { output }
 }
 
-/// Sends a signal, named as `kill(1)` names it.
+/// Sends a signal, named without its `SIG`.
 pub fn kill(pid: u32, signal: &str) {
-    let status = Command::new("kill")
-        .args([format!("-{signal}"), pid.to_string()])
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "kill -{signal} {pid}"
-    );
+    let pid = Pid::from_raw(i32::try_from(pid).expect("the kernel's pids fit"));
+    let signal: Signal = format!("SIG{signal}").parse().expect("a signal's name");
+    nix::sys::signal::kill(pid, signal)
+        .unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
 }
 
 /// Whether a server listens at `path`. There is a file a moment before it does, and to try would take the
