@@ -1,9 +1,10 @@
 use std::io::{self, Write};
 
-use crossterm::event::DisableBracketedPaste;
-use crossterm::execute;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+/// Tells the terminal to mark pasted text no longer, as rustyline had asked it to.
+const END_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
 
 /// Keeps the signal that suspends (Ctrl-Z) from this thread and those it starts.
 ///
@@ -47,8 +48,10 @@ impl Drop for Restore {
         if raw {
             let mut stdout = io::stdout();
             // A terminal that is gone needs no restoring.
-            let _ = execute!(stdout, DisableBracketedPaste);
-            let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
+            let _ = stdout
+                .write_all(END_BRACKETED_PASTE)
+                .and_then(|()| stdout.write_all(b"\n"))
+                .and_then(|()| stdout.flush());
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, found);
         }
     }
