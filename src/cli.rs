@@ -192,6 +192,16 @@ impl Invocation {
         if !is_builtin && let Some(option) = words.iter().find(|word| is_option(word)) {
             return usage(misplaced(option));
         }
+        if first_is_address
+            && std::env::var_os("QMP_SOCKET").is_some()
+            && let Some(word) = &address
+            && !looks_like_address(word)
+            && !std::path::Path::new(word).exists()
+        {
+            return usage(format!(
+                "`{word}` is taken for an address; with QMP_SOCKET set, say --execute '{word}'"
+            ));
+        }
         if !words.is_empty() && (!cli.execute.is_empty() || cli.file.is_some()) {
             return usage(format!(
                 "`{}` is a command already; give either a command, --execute or --file",

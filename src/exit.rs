@@ -1,10 +1,15 @@
 //! How a run ends: exit statuses, and the failures that lead to them.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use crate::lang::SyntaxError;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag::register_conditional_shutdown;
+
+use crate::lang::{SyntaxError, conceal};
 use crate::qmp::{self, QmpError};
 use crate::render::clip;
 
@@ -15,7 +20,7 @@ pub enum Status {
     /// All replies were successes.
     #[default]
     Success = 0,
-    /// A command failed.
+    /// A command failed, or its output could not be written.
     CommandFailed = 1,
     /// The command line, or a line of a script, does not parse.
     Usage = 2,
@@ -65,7 +70,7 @@ impl Failure {
     pub fn syntax(error: SyntaxError, source_text: &str) -> Self {
         Self::Syntax {
             error,
-            source_text: source_text.to_owned(),
+            source_text: conceal(source_text).into_owned(),
         }
     }
 
@@ -79,7 +84,8 @@ impl Failure {
                 qmp::Error::Address { .. }
                 | qmp::Error::NotBuilt(_)
                 | qmp::Error::IdInUse(_)
-                | qmp::Error::NoDescriptors => Status::Usage,
+                | qmp::Error::NoDescriptors
+                | qmp::Error::TooManyDescriptors(_) => Status::Usage,
                 _ => Status::NoConnection,
             },
         }
@@ -88,7 +94,29 @@ impl Failure {
 
 /// Says something on standard error. One that is closed changes nothing but that nothing is said.
 pub fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = while_blocked(|| writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Set while a write may block for as long as nobody reads.
+static BLOCKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Lets Ctrl-C end the process at once while a write blocks: nothing else could react to it then.
+///
+/// # Errors
+///
+/// The signal cannot be handled.
+pub fn end_by_interrupt_while_blocked() -> io::Result<()> {
+    let status = Status::Interrupted as i32;
+    register_conditional_shutdown(SIGINT, status, BLOCKED.clone())?;
+    Ok(())
+}
+
+/// Does a write that may block for as long as nobody reads.
+pub fn while_blocked<T>(write: impl FnOnce() -> T) -> T {
+    BLOCKED.store(true, Ordering::Relaxed);
+    let result = write();
+    BLOCKED.store(false, Ordering::Relaxed);
+    result
 }
 
 fn seconds(limit: Duration) -> String {

@@ -44,9 +44,6 @@ pub struct Sent {
     pub id: Option<String>,
     /// Nobody waits for the reply.
     pub background: bool,
-    /// Descriptors travelled with it. QEMU keeps those of the last message only, so nothing may follow
-    /// before the reply.
-    pub descriptors: bool,
     /// How long the reply may take, and when that is over.
     limit: Option<(Duration, Instant)>,
 }
@@ -91,7 +88,11 @@ impl Runner {
             name: Option<String>,
         }
         let name = async {
-            let reply = client.send(Request::new("query-name")).ok()?.await.ok()?;
+            let reply = client
+                .send(Request::new("query-name").quietly())
+                .ok()?
+                .await
+                .ok()?;
             let value: Name = serde_json::from_str(reply.value().ok()?).ok()?;
             value.name
         };
@@ -115,6 +116,7 @@ impl Runner {
                 id: None,
                 name: command.name.clone(),
                 descriptors: open_all(&command.descriptors)?,
+                quiet: false,
             },
             None,
             command.background,
@@ -134,6 +136,7 @@ impl Runner {
                 id: id.map_err(|error| Failure::Usage(format!("the id is no JSON: {error}")))?,
                 name: message.name.clone().unwrap_or_else(|| "message".to_owned()),
                 descriptors: open_all(&message.descriptors)?,
+                quiet: false,
             },
             message.id.clone(),
             message.background,
@@ -150,13 +153,11 @@ impl Runner {
             return Err(Failure::NotConnected);
         };
         let name = request.name.clone();
-        let descriptors = !request.descriptors.is_empty();
         Ok(Sent {
             pending: client.send(request)?,
             name,
             id,
             background,
-            descriptors,
             limit: self
                 .settings
                 .timeout

@@ -251,10 +251,10 @@ fn no_address_is_a_usage_error() {
 
 #[test]
 fn a_key_given_twice_on_the_command_line_is_shown_with_a_caret() {
-    let outcome = qmpsh(&["-n", "-c", "x", "stop", "key=1", "key=2"], "");
+    let outcome = qmpsh(&["-n", "-c", "x", "stop", "id=1", "id=2"], "");
     outcome.assert_fails(
         2,
-        "`key` is set twice\n  stop key=1 key=2\n             ^^^\n",
+        "`id` is set twice\n  stop id=1 id=2\n            ^^\n",
     );
 }
 

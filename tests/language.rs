@@ -172,7 +172,7 @@ proptest! {
     #[test]
     fn a_secret_never_survives_masking(
         before in value(), behind in value(), key in "(password|secret|key|data)",
-        secret in prop_oneof![any_text().prop_map(Value::Text), Just(Value::Number("4711".into()))],
+        secret in prop_oneof![any_text().prop_map(Value::Text), Just(Value::Number("-407110704".into()))],
         levels in 0..4,
     ) {
         let secret = match secret {

@@ -36,8 +36,8 @@ pub(super) const DISCONNECT: Builtin = Builtin {
     run: |runner, _| {
         Box::pin(async {
             match runner.client.take() {
-                Some(client) => Ok(Outcome::Connection(format!(
-                    "disconnected from {}\n",
+                Some(client) => Ok(Outcome::Notice(format!(
+                    "disconnected from {}",
                     client.address()
                 ))),
                 None => Err(Failure::NotConnected),
@@ -61,7 +61,7 @@ async fn connect(runner: &mut Runner, line: &lang::Builtin) -> Result<Outcome, F
         [address] => runner.connect_to(address.parse()?).await?,
         _ => return Err(usage(&CONNECT)),
     }
-    Ok(Outcome::Connection(runner.banner().await + "\n"))
+    Ok(Outcome::Connected)
 }
 
 fn oob(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
@@ -95,7 +95,7 @@ async fn status(runner: &mut Runner) -> Result<Outcome, Failure> {
     };
     let started = Instant::now();
     // Any reply will do, a refusal too.
-    let reply = client.send(Request::new("query-version"))?;
+    let reply = client.send(Request::new("query-version").quietly())?;
     let trip = match runner.settings.timeout {
         None => Some(reply.await?),
         Some(limit) => tokio::time::timeout(limit, reply).await.ok().transpose()?,

@@ -48,8 +48,10 @@ pub enum Outcome {
     Text(String),
     /// A command to send in its place.
     Command(Command),
-    /// The connection is another one, or gone; the text says so.
-    Connection(String),
+    /// A sentence that is no value.
+    Notice(String),
+    /// The connection is a new one.
+    Connected,
     /// The end of the run.
     Quit,
 }

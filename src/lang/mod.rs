@@ -22,6 +22,6 @@ mod words;
 pub use command::{Builtin, Command, Descriptor, Line, Message};
 pub use error::SyntaxError;
 pub use parser::Parser;
-pub use secret::{line_has_secret, mask_secrets};
+pub use secret::{conceal, line_has_secret, mask_secrets};
 pub use value::{Object, Value, argument, quote};
 pub use words::{Words, is_unclosed, lines};

@@ -1,6 +1,9 @@
 //! Which arguments are secrets, so that they stay out of history and logs.
 
-use super::{Line, Object, Parser, Value, Words, literal};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Line, Object, Parser, Value, Words, literal, quote};
 
 /// Keys whose value is a secret in every QMP command that has them.
 const SECRET_KEYS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "key"];
@@ -8,8 +11,7 @@ const SECRET_KEYS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "k
 /// What a secret is shown as.
 const MASK: &str = "••••";
 
-/// Whether `line` carries a secret. A line that does not parse is judged by the words in it: better
-/// forgotten than leaked.
+/// Whether `line` carries a secret. A line that does not parse is judged by the words in it.
 pub fn line_has_secret(line: &str) -> bool {
     if !may_have_secret(line) {
         return false;
@@ -18,8 +20,42 @@ pub fn line_has_secret(line: &str) -> bool {
     match parsed {
         Ok(Line::Command(mut command)) => mask_members(&mut command.arguments, false),
         Ok(Line::Message(message)) => mask_secrets(&message.text).is_some(),
-        _ => true,
+        _ => matches!(conceal(line), Cow::Owned(_)),
     }
+}
+
+/// `text` with what looks like a secret's value overwritten, byte for byte, so that places in it stay
+/// where they are. It need not parse.
+pub fn conceal(text: &str) -> Cow<'_, str> {
+    let mut concealed = Cow::Borrowed(text);
+    let data = text.contains("secret").then_some("data");
+    for key in SECRET_KEYS.into_iter().chain(data) {
+        for (at, _) in text.match_indices(key) {
+            if let Some(value) = value_of(text, at, key) {
+                let stars = "*".repeat(value.len());
+                concealed.to_mut().replace_range(value, &stars);
+            }
+        }
+    }
+    concealed
+}
+
+/// Where the value of `key` stands, if what stands at `at` is that key.
+fn value_of(text: &str, at: usize, key: &str) -> Option<Range<usize>> {
+    let part_of_a_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    if text[..at].ends_with(part_of_a_word) {
+        return None;
+    }
+    let behind = text[at + key.len()..].trim_start_matches(['"', '\'', ' ']);
+    let behind = behind.strip_prefix([':', '='])?;
+    let value = behind.trim_start_matches(['=', ' ']);
+    let start = text.len() - value.len();
+    let length = match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => value[1..].find(quote).map(|length| length + 2),
+        _ => value.find(char::is_whitespace),
+    };
+    let length = length.unwrap_or(value.len());
+    (length > 0).then_some(start..start + length)
 }
 
 /// `json` with its secrets masked, or nothing if it has none.
@@ -27,7 +63,10 @@ pub fn mask_secrets(json: &str) -> Option<String> {
     if !may_have_secret(json) {
         return None;
     }
-    let mut value = literal::parse(json).ok()?;
+    let Ok(mut value) = literal::parse(json) else {
+        // What cannot be read cannot be masked in part.
+        return Some(quote(MASK));
+    };
     mask(&mut value, false).then(|| value.to_json())
 }
 
@@ -114,9 +153,25 @@ mod tests {
             "object-add qom-type=rng-random id=r",
             ":help set_password password",
         ] {
-            let forgotten = line_has_secret(line);
-            assert_eq!(forgotten, line.starts_with(':'), "{line}");
+            assert!(!line_has_secret(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_that_does_not_parse_is_shown_without_its_secret() {
+        for (line, shown) in [
+            ("a password=hunter2 oops", "a password=******* oops"),
+            ("a password='x y' oops", "a password=***** oops"),
+            ("a password=\"x y", "a password=****"),
+            ("a b={'key': 'x'} c", "a b={'key': ***} c"),
+            ("a key:=[1 2", "a key:=** 2"),
+            ("a qom-type=secret data=x y", "a qom-type=secret data=* y"),
+            ("send-key keys=[1 2]", "send-key keys=[1 2]"),
+            ("a key-secret=s0 data=x y", "a key-secret=s0 data=* y"),
+        ] {
+            assert_eq!(conceal(line), shown);
+        }
+        assert!(!line_has_secret("send-key keys=[{'type' oops"));
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub enum Direction {
     Receive,
 }
 
+/// How many descriptors one message may have; QEMU drops what is beyond (`TCP_MAX_FDS`).
+const MAX_DESCRIPTORS: usize = 16;
+
+/// How long a server that takes nothing more is still listened to.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A command for the server.
 #[derive(Debug, Default)]
 pub struct Request {
@@ -50,8 +56,11 @@ pub struct Request {
     pub id: Option<Value>,
     /// What it asks for, for messages about it.
     pub name: String,
-    /// Descriptors to pass along.
+    /// Descriptors to pass along. QEMU keeps those of the last message only, so nothing else is sent
+    /// until the reply has come.
     pub descriptors: Vec<OwnedFd>,
+    /// Nobody asked aloud: a reply that comes late is dropped.
+    pub quiet: bool,
 }
 
 /// A reply that nobody waits for any more.
@@ -100,6 +109,8 @@ pub struct Client {
 struct Outgoing {
     text: String,
     descriptors: Vec<OwnedFd>,
+    /// With descriptors: resolves when the reply has come.
+    replied: Option<oneshot::Receiver<()>>,
 }
 
 /// What the client and its two tasks share.
@@ -119,6 +130,14 @@ impl Request {
             text: format!(r#"{{"execute":{}}}"#, Value::from(name)),
             name: name.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// The same, asked by nobody aloud: a reply that comes late is dropped.
+    pub fn quietly(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
         }
     }
 }
@@ -170,6 +189,9 @@ impl Client {
         if !request.descriptors.is_empty() && !self.carries_descriptors {
             return Err(Error::NoDescriptors);
         }
+        if request.descriptors.len() > MAX_DESCRIPTORS {
+            return Err(Error::TooManyDescriptors(MAX_DESCRIPTORS));
+        }
         // Held until the message is queued, so that the two queues agree on the order.
         let mut commands = lock(&self.shared.commands);
         if let Some(lost) = &*self.ended.borrow() {
@@ -186,10 +208,14 @@ impl Client {
             }
         };
         let (waiter, receiver) = oneshot::channel();
+        let (done, replied) = oneshot::channel();
+        let alone = !request.descriptors.is_empty();
         commands.push(InFlight {
             id,
             own_id,
             name: request.name,
+            quiet: request.quiet,
+            replied: alone.then_some(done),
             waiter,
         });
         self.shared.sent.fetch_add(1, Ordering::Relaxed);
@@ -197,6 +223,7 @@ impl Client {
         let _ = self.outgoing.send(Outgoing {
             text,
             descriptors: request.descriptors,
+            replied: alone.then_some(replied),
         });
         Ok(Pending { receiver })
     }
@@ -288,13 +315,19 @@ impl Future for Pending {
 impl Shared {
     /// Hands a reply to its waiter, or to whoever takes late ones.
     fn reply(&self, reply: Reply, id: Option<Value>) {
-        let command = lock(&self.commands).take(id.as_ref());
+        let command = lock(&self.commands).take(id.as_ref(), reply.failed());
         let (name, reply) = match command {
             None => (None, reply),
-            Some(command) => match command.waiter.send(Ok(reply)) {
-                Ok(()) => return,
-                Err(reply) => (Some(command.name), reply.expect("what was sent just now")),
-            },
+            Some(command) => {
+                if let Some(replied) = command.replied {
+                    let _ = replied.send(());
+                }
+                match command.waiter.send(Ok(reply)) {
+                    Ok(()) => return,
+                    Err(_) if command.quiet => return,
+                    Err(reply) => (Some(command.name), reply.expect("what was sent just now")),
+                }
+            }
         };
         // Nobody left to show it to is the one case in which it is dropped.
         let _ = self.late.send(Late { name, reply });
@@ -328,10 +361,16 @@ async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
     let lost = loop {
         match receiver.receive().await {
             Ok(incoming) => {
-                shared.received.fetch_add(1, Ordering::Relaxed);
+                let number = shared.received.fetch_add(1, Ordering::Relaxed);
                 match incoming {
-                    Incoming::Reply(reply, id) => shared.reply(reply, id),
-                    Incoming::Event(event) => lock(&shared.events).publish(event),
+                    Incoming::Reply(mut reply, id) => {
+                        reply.number = number;
+                        shared.reply(reply, id);
+                    }
+                    Incoming::Event(mut event) => {
+                        event.number = number;
+                        lock(&shared.events).publish(event);
+                    }
                     // A server that greets again has nothing to tell.
                     Incoming::Greeting(_) => {}
                 }
@@ -348,7 +387,12 @@ async fn send_all(
     shared: Arc<Shared>,
 ) {
     let mut next = queue.recv().await;
-    while let Some(Outgoing { text, descriptors }) = next.take() {
+    while let Some(Outgoing {
+        text,
+        descriptors,
+        replied,
+    }) = next.take()
+    {
         sender.push(&text);
         // What waits already goes out in one write, unless descriptors travel with it: they belong
         // to the message they are sent with.
@@ -361,10 +405,15 @@ async fn send_all(
         }
         if let Err(error) = sender.flush(&descriptors).await {
             // A server that closed its end may have said something before, which is still read.
-            if error.kind() != std::io::ErrorKind::BrokenPipe {
-                shared.end(Lost::io(&error));
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                tokio::time::sleep(LAST_WORDS).await;
             }
+            shared.end(Lost::io(&error));
             return;
+        }
+        if let Some(replied) = replied {
+            // An end of the connection ends this as well.
+            let _ = replied.await;
         }
         if next.is_none() {
             next = queue.recv().await;

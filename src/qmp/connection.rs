@@ -4,15 +4,19 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::frame::Frames;
 use super::message::{Incoming, read};
-use super::transport::{Reader, Writer};
-use super::{Address, Direction, Error, Greeting, Lost, Options, Stream, Tap};
+use super::transport::{Reader, Stream, Writer};
+use super::{Address, Direction, Error, Greeting, Lost, Options, Tap};
 
 /// How long a server may stay silent before that is explained.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// A read of so many bytes is part of a flood.
+const FLOOD: usize = 4 << 10;
 
 /// A negotiated connection, in its two halves.
 pub(super) struct Connection {
@@ -41,6 +45,8 @@ impl Receiver {
             }
             match self.reader.read(&mut self.frames.buffer).await {
                 Ok(0) => return Err(self.frames.end()),
+                // In a flood, those who work with what came get their turn.
+                Ok(FLOOD..) => yield_now().await,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Lost::io(&error)),

@@ -45,6 +45,9 @@ pub enum Error {
     #[error("id {0} belongs to a command still in flight; use another")]
     IdInUse(String),
 
+    #[error("more than {0} file descriptors cannot travel with one command")]
+    TooManyDescriptors(usize),
+
     #[error("this connection carries no file descriptors: they need a Unix socket")]
     NoDescriptors,
 }
@@ -76,6 +79,7 @@ impl Lost {
     pub(super) fn io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset => Self::Reset,
+            io::ErrorKind::BrokenPipe => Self::Closed,
             _ => Self::Io(error.to_string()),
         }
     }

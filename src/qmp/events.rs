@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::Event;
+use super::{Event, Reply};
 
-/// How many events the history keeps.
+/// How many events the history keeps, and how many bytes of them.
 pub const HISTORY: usize = 10_000;
+const HISTORY_BYTES: usize = 16 << 20;
 
 /// Which events a listener wants.
 #[derive(Default)]
@@ -32,6 +33,8 @@ impl Filter {
 #[derive(Debug)]
 pub struct Listener {
     queue: mpsc::UnboundedReceiver<Arc<Event>>,
+    /// An event that was looked at, and is still to be taken.
+    next: Option<Arc<Event>>,
     depth: Arc<AtomicUsize>,
     missed: Arc<AtomicU64>,
 }
@@ -39,14 +42,34 @@ pub struct Listener {
 impl Listener {
     /// The next event, or nothing once the connection has ended and the queue is empty.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
-        let event = self.queue.recv().await;
-        self.taken(event)
+        match self.next.take() {
+            Some(event) => Some(event),
+            None => {
+                let event = self.queue.recv().await;
+                self.taken(event)
+            }
+        }
     }
 
     /// The next event if it is there already.
     pub fn try_next(&mut self) -> Option<Arc<Event>> {
-        let event = self.queue.try_recv().ok();
-        self.taken(event)
+        match self.next.take() {
+            Some(event) => Some(event),
+            None => {
+                let event = self.queue.try_recv().ok();
+                self.taken(event)
+            }
+        }
+    }
+
+    /// The next event if it came before `reply`.
+    pub fn next_before(&mut self, reply: &Reply) -> Option<Arc<Event>> {
+        let event = self.try_next()?;
+        if event.number < reply.number {
+            return Some(event);
+        }
+        self.next = Some(event);
+        None
     }
 
     fn taken(&self, event: Option<Arc<Event>>) -> Option<Arc<Event>> {
@@ -67,6 +90,7 @@ impl Listener {
 pub(super) struct Events {
     listeners: Vec<Registered>,
     history: VecDeque<Arc<Event>>,
+    history_bytes: usize,
 }
 
 struct Registered {
@@ -83,6 +107,7 @@ impl Events {
         let (sender, queue) = mpsc::unbounded_channel();
         let listener = Listener {
             queue,
+            next: None,
             depth: Arc::default(),
             missed: Arc::default(),
         };
@@ -112,10 +137,12 @@ impl Events {
             }
             true
         });
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
+        self.history_bytes += event.text.len();
         self.history.push_back(event);
+        while self.history.len() > HISTORY || self.history_bytes > HISTORY_BYTES {
+            let oldest = self.history.pop_front();
+            self.history_bytes -= oldest.map_or(0, |event| event.text.len());
+        }
     }
 
     /// Ends every listener once it has emptied its queue.
@@ -123,7 +150,7 @@ impl Events {
         self.listeners.clear();
     }
 
-    /// The last [`HISTORY`] events, oldest first.
+    /// The last events, oldest first: [`HISTORY`] of them, fewer if they are large.
     pub fn history(&self) -> Vec<Arc<Event>> {
         self.history.iter().cloned().collect()
     }
@@ -139,6 +166,7 @@ mod tests {
             name: name.into(),
             data: data.into(),
             timestamp: (0, 0),
+            number: 0,
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Commands {
     /// Ids up to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
     /// reads one byte at a time. An id whose waiter gave up is still out, so none is ever mistaken.
     free_ids: Vec<u64>,
+    /// How many in flight have an id that the user chose.
+    users_ids: usize,
 }
 
 pub(super) struct InFlight {
@@ -23,6 +25,10 @@ pub(super) struct InFlight {
     /// The id is ours, not the user's.
     pub own_id: bool,
     pub name: String,
+    /// A late reply is of no interest to anybody.
+    pub quiet: bool,
+    /// Told when the reply has come.
+    pub replied: Option<oneshot::Sender<()>>,
     pub waiter: oneshot::Sender<Result<Reply, Error>>,
 }
 
@@ -42,8 +48,8 @@ impl Commands {
                 self.last_id
             });
             let id = Value::from(id);
-            // Only an id the user chose can be in the way.
-            if !self.uses(&id) {
+            // Only an id the user chose can be in the way; there are seldom any.
+            if self.users_ids == 0 || !self.uses(&id) {
                 return id;
             }
         }
@@ -51,38 +57,40 @@ impl Commands {
 
     /// Takes out the command that a reply with this id belongs to.
     ///
-    /// A reply without an id (QEMU answers so to JSON it could not parse) can only belong to the
-    /// oldest one.
-    pub fn take(&mut self, id: Option<&Value>) -> Option<InFlight> {
+    /// An error without an id (QEMU answers so to JSON it could not parse) can only belong to the
+    /// oldest one, and any reply to the only one.
+    pub fn take(&mut self, id: Option<&Value>, failed: bool) -> Option<InFlight> {
         let at = match id {
-            None => 0,
+            None if failed || self.in_flight.len() == 1 => 0,
+            None => return None,
             Some(id) => self
                 .in_flight
                 .iter()
                 .position(|command| same_id(&command.id, id))?,
         };
         let command = self.in_flight.remove(at)?;
-        if command.own_id
-            && let Some(id) = command.id.as_u64()
-        {
-            self.free_ids.push(id);
+        match command.id.as_u64() {
+            Some(id) if command.own_id => self.free_ids.push(id),
+            _ => self.users_ids -= 1,
         }
         Some(command)
     }
 
     pub fn push(&mut self, command: InFlight) {
+        self.users_ids += usize::from(!command.own_id);
         self.in_flight.push_back(command);
     }
 
     /// Takes out all of them.
     pub fn take_all(&mut self) -> VecDeque<InFlight> {
+        self.users_ids = 0;
         std::mem::take(&mut self.in_flight)
     }
 }
 
 /// Whether two ids are the same. QEMU reads `1.0` and answers `1`.
 fn same_id(a: &Value, b: &Value) -> bool {
-    a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
+    a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
 }
 
 /// `text`, a JSON object, with the member `id` added.

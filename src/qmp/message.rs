@@ -53,6 +53,8 @@ pub struct Reply {
     text: Bytes,
     value: Range<usize>,
     failed: bool,
+    /// Which message of the connection it is, counted from the first.
+    pub(crate) number: u64,
 }
 
 impl Reply {
@@ -103,6 +105,8 @@ pub struct Event {
     /// When it happened, by the server's clock: seconds and microseconds since 1970, or -1 if the
     /// server does not know.
     pub timestamp: (i64, i64),
+    /// Which message of the connection it is, counted from the first.
+    pub(crate) number: u64,
 }
 
 /// Every member a message can have at its top level.
@@ -149,10 +153,12 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
             text: text.clone(),
             value: start..start + value.get().len(),
             failed,
+            number: 0,
         };
-        let id = envelope
-            .id
-            .and_then(|id| serde_json::from_str(id.get()).ok());
+        // An id that cannot be read is one that nobody gave.
+        let id = envelope.id.map(|id| {
+            serde_json::from_str(id.get()).unwrap_or_else(|_| id.get().to_owned().into())
+        });
         Incoming::Reply(reply, id)
     };
     if let Some(value) = envelope.returned {
@@ -169,6 +175,7 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
             timestamp: envelope
                 .timestamp
                 .map_or((-1, -1), |at| (at.seconds, at.microseconds)),
+            number: 0,
         }));
     }
     envelope

@@ -21,4 +21,3 @@ pub use error::{Error, Lost};
 pub use events::{Condition, Filter, HISTORY, Listener};
 pub use fd::inherited;
 pub use message::{Event, Greeting, QmpError, Reply};
-pub use transport::Stream;

@@ -21,7 +21,7 @@ const READ_ROOM_LEAST: usize = 8 << 10;
 
 /// A connected stream.
 #[derive(Debug)]
-pub enum Stream {
+pub(super) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
 }

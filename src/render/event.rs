@@ -48,6 +48,7 @@ mod tests {
             data: r#"{"device": "rng 0", "n": 1, "s": "1", "path": "/machine/a[0]", "deep": {"a": [1]}, "none": null}"#
                 .into(),
             timestamp: (0, 1000),
+            number: 0,
         };
         let line = event_line(&event, false);
         assert!(line.contains(".001 X "), "{line}");

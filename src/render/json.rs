@@ -10,16 +10,15 @@ const INDENT: &str = "  ";
 
 /// `json` on one line. Where it is on one line already it is passed on as it came.
 pub fn compact(json: &str) -> Cow<'_, str> {
-    let json = escape_json(json);
-    if memchr::memchr(b'\n', json.as_bytes()).is_none() {
-        return json;
+    if memchr::memchr2(b'\n', b'\r', json.as_bytes()).is_none() {
+        return escape_json(json);
     }
     let mut out = String::with_capacity(json.len());
-    for token in Tokens::new(&json) {
+    for token in Tokens::new(json) {
         match token {
             "," => out.push_str(", "),
             ":" => out.push_str(": "),
-            text => out.push_str(text),
+            text => out.push_str(&escape_json(text)),
         }
     }
     Cow::Owned(out)
@@ -27,10 +26,9 @@ pub fn compact(json: &str) -> Cow<'_, str> {
 
 /// `json` indented, a member a line, in colour if asked.
 pub fn pretty(json: &str, color: bool) -> String {
-    let json = escape_json(json);
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0;
-    let mut tokens = Tokens::new(&json).peekable();
+    let mut tokens = Tokens::new(json).peekable();
     while let Some(token) = tokens.next() {
         match token {
             "{" | "[" => {
@@ -58,9 +56,10 @@ pub fn pretty(json: &str, color: bool) -> String {
             ":" => out.push_str(": "),
             text if color => {
                 let is_key = tokens.peek().is_some_and(|next| *next == ":");
-                out.push_str(&paint(text, is_key).paint(text).to_string());
+                let style = paint(text, is_key);
+                out.push_str(&style.paint(escape_json(text)).to_string());
             }
-            text => out.push_str(text),
+            text => out.push_str(&escape_json(text)),
         }
     }
     out
@@ -139,6 +138,12 @@ mod tests {
             compact(&pretty(JSON, false)),
             r#"{"a": [1, -2.50, {}], "b": {"c,\"}": null}, "d": [], "e": "é"}"#
         );
+    }
+
+    #[test]
+    fn carriage_returns_between_tokens_are_white_space() {
+        assert_eq!(compact("{\"a\":\r\n \"\u{9b}\"}"), "{\"a\": \"\\u009b\"}");
+        assert_eq!(compact("[1,\r2]"), "[1, 2]");
     }
 
     #[test]

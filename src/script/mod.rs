@@ -8,13 +8,14 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
 
 use crate::builtin::{self, Outcome};
 use crate::cli::{EventsTo, Invocation};
-use crate::exit::{Failure, Status, say};
+use crate::exit::{Failure, Status, end_by_interrupt_while_blocked, say};
 use crate::lang::{Line, Parser};
 use crate::qmp::{Event, Filter, Late, Listener, Reply};
 use crate::render::{compact, late_reply};
@@ -55,11 +56,12 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
             .is_some_and(|word| !word.starts_with([':', '{']));
 
     let input = Input::new(&invocation)?;
+    end_by_interrupt_while_blocked()?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     if !cli.dry_run {
         tokio::select! {
-            biased;
             connected = runner.connect() => connected?,
-            _ = tokio::signal::ctrl_c() => return Ok(Status::Interrupted),
+            _ = interrupt.recv() => return Ok(Status::Interrupted),
         }
     }
     let mut script = Script {
@@ -81,12 +83,12 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
     tokio::select! {
         biased;
         () = script.all() => {}
-        _ = tokio::signal::ctrl_c() => script.status = Status::Interrupted,
+        _ = interrupt.recv() => script.status = Status::Interrupted,
     }
-    script
-        .output
-        .finish()
-        .context("cannot write to standard output")?;
+    if let Err(error) = script.output.finish() {
+        say(format!("qmpsh: cannot write to standard output: {error}"));
+        script.status = script.status.max(Status::CommandFailed);
+    }
     Ok(script.status)
 }
 
@@ -114,17 +116,15 @@ impl Script {
     async fn all(&mut self) {
         self.connected();
         loop {
+            // A run that never has to wait can still be interrupted.
+            consume_budget().await;
             let more_to_send = self.input.is_ready();
-            let may_read = !self.finished && self.may_send();
+            let may_read = !self.finished && self.in_flight.len() < self.window;
             if self.finished && self.in_flight.is_empty() && self.background.is_empty() {
                 break;
             }
             tokio::select! {
                 biased;
-                event = next_event(&mut self.events) => match event {
-                    Some(event) => self.print_event(&event),
-                    None => self.events = None,
-                },
                 late = next_late(&mut self.late) => match late {
                     Some(late) => say(format!("qmpsh: {}", late_reply(&late))),
                     None => self.late = None,
@@ -137,6 +137,13 @@ impl Script {
                     let (sent, origin, result) = done.expect("waiting for a reply does not panic");
                     self.finish(&sent, &origin, result);
                 }
+                event = next_event(&mut self.events) => match event {
+                    Some(event) => {
+                        self.print_event(&event);
+                        self.print_events();
+                    }
+                    None => self.events = None,
+                },
                 item = self.input.next(), if may_read => match item {
                     Some(item) => self.item(item).await,
                     None => self.end_of_input(),
@@ -150,14 +157,9 @@ impl Script {
         }
     }
 
-    /// Whether one more command may be sent now.
-    fn may_send(&self) -> bool {
-        self.in_flight.len() < self.window
-            && !self.in_flight.iter().any(|(sent, _)| sent.descriptors)
-    }
-
     /// Listens to a connection that is new.
     fn connected(&mut self) {
+        self.print_events();
         let Some(client) = &mut self.runner.client else {
             return;
         };
@@ -202,14 +204,8 @@ impl Script {
                 return self.dry(&command.to_message());
             }
             Line::Message(message) if self.dry_run => return self.dry(&message.text),
-            Line::Command(command) => {
-                self.settle_before(!command.descriptors.is_empty()).await;
-                self.runner.send_command(&command)
-            }
-            Line::Message(message) => {
-                self.settle_before(!message.descriptors.is_empty()).await;
-                self.runner.send_message(&message)
-            }
+            Line::Command(command) => self.runner.send_command(&command),
+            Line::Message(message) => self.runner.send_message(&message),
             Line::Builtin(line) => {
                 self.drain().await;
                 if self.finished && !self.keep_going {
@@ -220,8 +216,11 @@ impl Script {
                         self.output.write(&text);
                         return Ok(());
                     }
-                    Ok(Outcome::Connection(text)) => {
-                        say(text.trim_end());
+                    Ok(Outcome::Notice(text)) => {
+                        say(text);
+                        return Ok(());
+                    }
+                    Ok(Outcome::Connected) => {
                         self.connected();
                         return Ok(());
                     }
@@ -248,8 +247,7 @@ impl Script {
     }
 
     fn started(&mut self, mut sent: Sent, origin: &Origin) {
-        // QEMU must have taken the descriptors before anything else may follow.
-        if !sent.background || sent.descriptors {
+        if !sent.background {
             self.in_flight.push_back((sent, origin.clone()));
             return;
         }
@@ -260,16 +258,9 @@ impl Script {
         });
     }
 
-    /// Waits for the commands in flight if the next one passes descriptors: QEMU keeps only those of
-    /// the last message it read.
-    async fn settle_before(&mut self, descriptors: bool) {
-        if descriptors {
-            self.drain().await;
-        }
-    }
-
     /// Waits for the commands in flight and prints their replies.
     async fn drain(&mut self) {
+        self.output.flush();
         while let Some((mut sent, origin)) = self.in_flight.pop_front() {
             let result = sent.reply().await;
             self.finish(&sent, &origin, result);
@@ -278,12 +269,15 @@ impl Script {
 
     /// Prints the outcome of a command.
     fn finish(&mut self, sent: &Sent, origin: &Origin, result: Result<Reply, Failure>) {
-        // Events that came before the reply stand before it.
-        while let Some(event) = self.events.as_mut().and_then(Listener::try_next) {
-            self.print_event(&event);
-        }
         let failure = match result {
             Ok(reply) => {
+                while let Some(event) = self
+                    .events
+                    .as_mut()
+                    .and_then(|events| events.next_before(&reply))
+                {
+                    self.print_event(&event);
+                }
                 let (text, failure) = self.runner.settings.show(&reply, sent.id.as_deref());
                 self.output.write(&text);
                 failure
@@ -307,6 +301,13 @@ impl Script {
         let gone = failure.status() == Status::NoConnection;
         if !self.keep_going || gone {
             self.finished = true;
+        }
+    }
+
+    /// Prints the events that are there.
+    fn print_events(&mut self) {
+        while let Some(event) = self.events.as_mut().and_then(Listener::try_next) {
+            self.print_event(&event);
         }
     }
 

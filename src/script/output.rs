@@ -2,17 +2,12 @@ use std::fs::File;
 use std::future::pending;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use signal_hook::consts::SIGINT;
-use signal_hook::flag::register_conditional_shutdown;
 
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::exit::Status;
+use crate::exit::while_blocked;
 
 const BUFFER: usize = 64 << 10;
 
@@ -26,21 +21,16 @@ pub(super) struct Output {
     stdout: BufWriter<File>,
     /// Since when something waits to be flushed.
     dirty: Option<Instant>,
-    /// Set while a write may block for as long as nobody reads: then Ctrl-C ends the process at once.
-    blocking: Arc<AtomicBool>,
     error: Option<io::Error>,
 }
 
 impl Output {
     pub fn new() -> io::Result<Self> {
-        let blocking = Arc::new(AtomicBool::new(false));
-        register_conditional_shutdown(SIGINT, Status::Interrupted as i32, blocking.clone())?;
         // Not through `io::stdout()`, which would flush at every line break.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
             stdout: BufWriter::with_capacity(BUFFER, stdout),
             dirty: None,
-            blocking,
             error: None,
         })
     }
@@ -50,20 +40,14 @@ impl Output {
             return;
         }
         self.dirty.get_or_insert_with(Instant::now);
-        self.blocking(|stdout| stdout.write_all(text.as_bytes()));
+        self.error = while_blocked(|| self.stdout.write_all(text.as_bytes())).err();
     }
 
     pub fn flush(&mut self) {
         self.dirty = None;
         if !self.has_failed() {
-            self.blocking(BufWriter::flush);
+            self.error = while_blocked(|| self.stdout.flush()).err();
         }
-    }
-
-    fn blocking(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
-        self.blocking.store(true, Ordering::Relaxed);
-        self.error = write(&mut self.stdout).err();
-        self.blocking.store(false, Ordering::Relaxed);
     }
 
     /// Resolves when what waits should be flushed: at once, or within [`BUSY`] if more commands are

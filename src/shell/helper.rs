@@ -95,8 +95,10 @@ impl Completer for Helper {
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let start = line[..at]
-            .rfind(char::is_whitespace)
-            .map_or(0, |space| space + 1);
+            .char_indices()
+            .rev()
+            .find(|(_, c)| c.is_whitespace())
+            .map_or(0, |(space, c)| space + c.len_utf8());
         let word = &line[start..at];
         let before: Vec<&str> = line[..start].split_whitespace().collect();
         let candidates = match before.split_first() {

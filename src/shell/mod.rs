@@ -13,8 +13,10 @@ mod terminal;
 mod watch;
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::builtin::{self, Outcome};
 use crate::cli::Invocation;
@@ -27,6 +29,9 @@ use crate::traffic::{self, Log};
 use editor::{Editor, Input};
 use printer::Printer;
 use watch::Watch;
+
+/// How long what was printed last may take to appear.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 const PROMPT: &str = "(QEMU) ";
 const TRANSACTION_PROMPT: &str = "TRANS> ";
@@ -60,8 +65,6 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
             return Ok(Status::Interrupted);
         }
     }
-    printer.show(runner.banner().await + "\n");
-
     let commands = Arc::new(RwLock::new(Vec::new()));
     let history = if cli.no_history {
         None
@@ -71,7 +74,7 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
     let color = runner.settings.style.color;
     let editor = Editor::start(printer.clone(), commands.clone(), history, color)?;
     let mut shell = Shell {
-        watch: Watch::start(&mut runner, &printer, &commands),
+        watch: Watch::start(&mut runner, &printer, &commands).await,
         runner,
         printer,
         commands,
@@ -80,7 +83,8 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
         signals,
     };
     let result = shell.read_lines().await;
-    shell.printer.settle_for_editing().await;
+    // A terminal that takes nothing more (Ctrl-S) must not keep us.
+    let _ = timeout(LAST_OUTPUT, shell.printer.settle_for_editing()).await;
     drop(restore);
     result
 }
@@ -99,6 +103,8 @@ struct Shell {
 /// What comes after a line.
 enum Next {
     Line,
+    /// Ctrl-C: what was pasted behind it is not run.
+    Stop,
     Leave(Status),
 }
 
@@ -114,8 +120,10 @@ impl Shell {
                 Ok(Input::Line(text)) => {
                     // What was pasted may be several lines.
                     for line in lang::lines(&text) {
-                        if let Next::Leave(status) = self.line(&line).await? {
-                            return Ok(status);
+                        match self.line(&line).await? {
+                            Next::Line => {}
+                            Next::Stop => break,
+                            Next::Leave(status) => return Ok(status),
                         }
                     }
                 }
@@ -139,7 +147,10 @@ impl Shell {
         prompt: &'static str,
         remember: bool,
     ) -> anyhow::Result<Result<Input, Status>> {
-        self.printer.settle_for_editing().await;
+        tokio::select! {
+            () = self.printer.settle_for_editing() => {}
+            () = self.signals.leave() => return Ok(Err(Status::Interrupted)),
+        }
         self.editor.read(prompt, remember);
         Ok(tokio::select! {
             input = self.editor.input() => Ok(input),
@@ -171,7 +182,7 @@ impl Shell {
                 let outcome = tokio::select! {
                     outcome = builtin::run(&mut self.runner, &line) => outcome,
                     stop = self.signals.stop() => match stop {
-                        Stop::Waiting => return Ok(Next::Line),
+                        Stop::Waiting => return Ok(Next::Stop),
                         Stop::Shell => return Ok(Next::Leave(Status::Interrupted)),
                     },
                 };
@@ -180,9 +191,13 @@ impl Shell {
                         self.printer.show(text);
                         return Ok(Next::Line);
                     }
-                    Ok(Outcome::Connection(text)) => {
-                        self.printer.show(text);
-                        self.watch = Watch::start(&mut self.runner, &self.printer, &self.commands);
+                    Ok(Outcome::Notice(text)) => {
+                        self.printer.show(text + "\n");
+                        return Ok(Next::Line);
+                    }
+                    Ok(Outcome::Connected) => {
+                        self.watch =
+                            Watch::start(&mut self.runner, &self.printer, &self.commands).await;
                         return Ok(Next::Line);
                     }
                     Ok(Outcome::Quit) => return Ok(Next::Leave(Status::Success)),
@@ -211,7 +226,7 @@ impl Shell {
                         "\nno longer waiting for `{}`; its reply is shown when it comes\n",
                         sent.name
                     ));
-                    return Ok(Next::Line);
+                    return Ok(Next::Stop);
                 }
                 Stop::Shell => return Ok(Next::Leave(Status::Interrupted)),
             },
@@ -238,9 +253,11 @@ impl Shell {
             match result {
                 Ok(reply) => {
                     let (text, failure) = settings.show(&reply, sent.id.as_deref());
-                    match failure {
-                        Some(failure) => printer.complain(&format!("`{name}`: {failure}\n")),
-                        None => printer.show(format!("`{name}`: {text}")),
+                    if !text.is_empty() {
+                        printer.show(format!("`{name}`: {text}"));
+                    }
+                    if let Some(failure) = failure {
+                        printer.complain(&format!("`{name}`: {failure}\n"));
                     }
                 }
                 Err(failure) => printer.complain(&format!("`{name}`: {failure}\n")),

@@ -19,24 +19,25 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches the runner's connection, if there is one, and fills `commands` with what it knows.
-    pub fn start(
+    /// Says what the runner is connected to, watches that, and fills `commands` with what it knows.
+    pub async fn start(
         runner: &mut Runner,
         printer: &Printer,
         commands: &Arc<RwLock<Vec<String>>>,
     ) -> Self {
         let style = runner.settings.style;
-        let Some(client) = &mut runner.client else {
+        // Before anything is waited for: from now on no event is missed.
+        let events = runner
+            .client
+            .as_ref()
+            .map(|client| client.listen(Filter::default(), HISTORY));
+        printer.show(runner.banner().await + "\n");
+        let (Some(client), Some(events)) = (&mut runner.client, events) else {
             return Self { tasks: Vec::new() };
         };
         let mut tasks = vec![
-            tokio::spawn(show_events(
-                client.listen(Filter::default(), HISTORY),
-                client.ended(),
-                printer.clone(),
-                style,
-            ))
-            .abort_handle(),
+            tokio::spawn(show_events(events, client.ended(), printer.clone(), style))
+                .abort_handle(),
         ];
         if let Some(late) = client.late_replies() {
             tasks.push(tokio::spawn(show_late(late, printer.clone())).abort_handle());
@@ -101,7 +102,7 @@ fn learn_commands(client: &Client, commands: Arc<RwLock<Vec<String>>>) -> Option
     struct Command {
         name: String,
     }
-    let pending = client.send(Request::new("query-commands")).ok()?;
+    let pending = client.send(Request::new("query-commands").quietly()).ok()?;
     let task = tokio::spawn(async move {
         if let Ok(reply) = pending.await
             && let Ok(value) = reply.value()
