@@ -252,10 +252,7 @@ fn no_address_is_a_usage_error() {
 #[test]
 fn a_key_given_twice_on_the_command_line_is_shown_with_a_caret() {
     let outcome = qmpsh(&["-n", "-c", "x", "stop", "id=1", "id=2"], "");
-    outcome.assert_fails(
-        2,
-        "`id` is set twice\n  stop id=1 id=2\n            ^^\n",
-    );
+    outcome.assert_fails(2, "`id` is set twice\n  stop id=1 id=2\n            ^^\n");
 }
 
 #[test]

@@ -96,7 +96,14 @@ pub(super) async fn connect(address: &Address, options: Options) -> Result<Conne
             address: address.clone(),
             limit: limit.unwrap_or_default(),
         };
-        negotiate(stream, address, options).await
+        let mut connection = greet(stream, address, &options).await?;
+        stage = Error::NoAnswer {
+            address: address.clone(),
+            limit: limit.unwrap_or_default(),
+        };
+        connection.oob = !options.no_oob && connection.greeting.offers("oob");
+        negotiate(&mut connection, address).await?;
+        Ok(connection)
     };
     match limit {
         None => connecting.await,
@@ -107,11 +114,8 @@ pub(super) async fn connect(address: &Address, options: Options) -> Result<Conne
     }
 }
 
-async fn negotiate(
-    stream: Stream,
-    address: &Address,
-    options: Options,
-) -> Result<Connection, Error> {
+/// Takes the greeting of a server just connected to.
+async fn greet(stream: Stream, address: &Address, options: &Options) -> Result<Connection, Error> {
     let peer_pid = stream.peer_pid();
     let (reader, writer) = stream.split();
     let mut receiver = Receiver {
@@ -119,16 +123,11 @@ async fn negotiate(
         frames: Frames::default(),
         tap: options.tap.clone(),
     };
-    let mut sender = Sender {
+    let sender = Sender {
         writer,
         buffer: String::new(),
-        tap: options.tap,
+        tap: options.tap.clone(),
     };
-    let not_qmp = |lost| Error::NotQmp {
-        address: address.clone(),
-        lost,
-    };
-
     let first = tokio::select! {
         biased;
         first = receiver.receive() => first,
@@ -143,41 +142,47 @@ async fn negotiate(
             receiver.receive().await
         }
     };
-    let greeting = match first.map_err(not_qmp)? {
-        Incoming::Greeting(greeting) => greeting,
-        Incoming::Reply(..) | Incoming::Event(_) => {
-            return Err(not_qmp(Lost::NoGreeting));
-        }
-    };
+    match first {
+        Ok(Incoming::Greeting(greeting)) => Ok(Connection {
+            receiver,
+            sender,
+            greeting,
+            oob: false,
+            peer_pid,
+        }),
+        Ok(Incoming::Reply(..) | Incoming::Event(_)) => Err(not_qmp(address, Lost::NoGreeting)),
+        Err(lost) => Err(not_qmp(address, lost)),
+    }
+}
 
-    let oob = !options.no_oob && greeting.capabilities.iter().any(|c| c == "oob");
-    let enable = if oob {
+/// Negotiates capabilities: `oob`, or none.
+async fn negotiate(connection: &mut Connection, address: &Address) -> Result<(), Error> {
+    let enable = if connection.oob {
         r#","arguments":{"enable":["oob"]}"#
     } else {
         ""
     };
-    sender.push(&format!("{{\"execute\":\"qmp_capabilities\"{enable}}}"));
+    let request = format!("{{\"execute\":\"qmp_capabilities\"{enable}}}");
+    connection.sender.push(&request);
     // A server that is gone by now says so when it is read.
-    let _ = sender.flush(&[]).await;
+    let _ = connection.sender.flush(&[]).await;
     loop {
-        match receiver.receive().await.map_err(not_qmp)? {
-            Incoming::Reply(reply, _) => {
-                if let Err(error) = reply.value() {
-                    return Err(Error::Negotiation {
-                        address: address.clone(),
-                        error,
-                    });
-                }
-                break;
+        match connection.receiver.receive().await {
+            Ok(Incoming::Reply(reply, _)) => {
+                return reply.value().map(drop).map_err(|error| Error::Negotiation {
+                    address: address.clone(),
+                    error,
+                });
             }
-            Incoming::Event(_) | Incoming::Greeting(_) => {}
+            Ok(Incoming::Event(_) | Incoming::Greeting(_)) => {}
+            Err(lost) => return Err(not_qmp(address, lost)),
         }
     }
-    Ok(Connection {
-        receiver,
-        sender,
-        greeting,
-        oob,
-        peer_pid,
-    })
+}
+
+fn not_qmp(address: &Address, lost: Lost) -> Error {
+    Error::NotQmp {
+        address: address.clone(),
+        lost,
+    }
 }

@@ -27,6 +27,12 @@ pub enum Error {
     )]
     NoGreeting { address: Address, limit: Duration },
 
+    #[error(
+        "{address} greeted, but did not answer within {}; QEMU may be busy or stopped",
+        seconds(*.limit)
+    )]
+    NoAnswer { address: Address, limit: Duration },
+
     /// The connection ended before the server had greeted.
     #[error("{address} sent no QMP greeting: {lost}")]
     NotQmp { address: Address, lost: Lost },

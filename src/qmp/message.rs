@@ -25,6 +25,15 @@ pub struct Greeting {
     pub capabilities: Vec<String>,
 }
 
+impl Greeting {
+    /// Whether a capability is on offer.
+    pub fn offers(&self, capability: &str) -> bool {
+        self.capabilities
+            .iter()
+            .any(|offered| offered == capability)
+    }
+}
+
 /// The server's version, as `query-version` gives it.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Version {

@@ -5,7 +5,7 @@ pub mod fake;
 pub mod running;
 pub mod terminal;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -81,6 +81,11 @@ impl Qemu {
         wait_for("QEMU's monitors", || {
             (listens(&qemu.socket) && listens(&qemu.control)).then_some(())
         });
+        // Once in some hundred starts, QEMU 7.2 greets its first client and never answers it; the next
+        // one it does.
+        for monitor in [&qemu.socket, &qemu.control] {
+            wait_for("QEMU's answer", || answers(monitor).then_some(()));
+        }
         qemu
     }
 
@@ -213,14 +218,19 @@ pub fn listens(path: &Path) -> bool {
     sockets.any(|mut fields| fields.nth(3) == Some("00010000") && fields.last() == Some(path))
 }
 
-/// Whether a QMP server greets at `path`.
-pub fn greets(path: &Path) -> bool {
-    let Ok(stream) = UnixStream::connect(path) else {
+/// Whether a QMP server greets at `path` and answers a command, each within a second.
+pub fn answers(path: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(path) else {
         return false;
     };
-    let _ = stream.set_read_timeout(Some(DEADLINE));
-    let mut byte = [0];
-    std::io::Read::read_exact(&mut &stream, &mut byte).is_ok()
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+    let mut replies = BufReader::new(stream.try_clone().expect("a descriptor to spare"));
+    let mut line = String::new();
+    replies.read_line(&mut line).is_ok_and(|length| length > 0)
+        && stream
+            .write_all(b"{\"execute\":\"qmp_capabilities\"}\n")
+            .is_ok()
+        && replies.read_line(&mut line).is_ok_and(|length| length > 0)
 }
 
 /// How a run of qmpsh ended, and what it said.
