@@ -23,7 +23,7 @@ _qmpsh() {
 
     case "${cmd}" in
         qmpsh)
-            opts="-c -e -f -k -t -o -p -n -v -l -H -N -j -h -V --connect --execute --file --keep-going --timeout --connect-timeout --output --pretty --envelope --dry-run --verbose --logfile --log --events --repeat --interval --color --no-history --no-config --no-oob --hmp --skip-negotiation --jq --listen --launch --list --dialect --reconnect --no-reconnect --tls-creds --tls-hostname --help --version"
+            opts="-c -e -f -k -t -o -p -n -v -l -h -V --connect --execute --file --keep-going --timeout --connect-timeout --output --pretty --envelope --dry-run --verbose --logfile --log --events --repeat --interval --color --no-history --no-config --no-oob --no-reconnect --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,34 +99,6 @@ _qmpsh() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --jq)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -j)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --dialect)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --reconnect)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --tls-creds)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --tls-hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -16,12 +16,6 @@ complete -c qmpsh -l interval -d 'With --repeat, start one every SECS' -r
 complete -c qmpsh -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c qmpsh -s j -l jq -r
-complete -c qmpsh -l listen -r
-complete -c qmpsh -l dialect -r
-complete -c qmpsh -l reconnect -r
-complete -c qmpsh -l tls-creds -r -F
-complete -c qmpsh -l tls-hostname -r
 complete -c qmpsh -s k -l keep-going -d 'Go on with a script after an error; up to 8 commands are then in flight'
 complete -c qmpsh -s p -l pretty -d 'The same as -o pretty'
 complete -c qmpsh -l envelope -d 'Print whole replies, {"return": …} or {"error": …}, not just the value'
@@ -30,10 +24,6 @@ complete -c qmpsh -s v -l verbose -d 'Echo each message sent and received on sta
 complete -c qmpsh -l no-history -d 'Neither read nor write the history file'
 complete -c qmpsh -l no-config -d 'Read no configuration file (there is none so far)'
 complete -c qmpsh -l no-oob -d 'Do not negotiate out-of-band execution'
-complete -c qmpsh -s H -l hmp
-complete -c qmpsh -s N -l skip-negotiation
-complete -c qmpsh -l launch
-complete -c qmpsh -l list
-complete -c qmpsh -l no-reconnect
+complete -c qmpsh -l no-reconnect -d 'Do not reconnect (nothing does so far)'
 complete -c qmpsh -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qmpsh -s V -l version -d 'Print version'

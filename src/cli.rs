@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum, parser::ValueSource};
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::exit::Failure;
 use crate::render::Format;
@@ -105,29 +107,39 @@ pub struct Cli {
     #[arg(long)]
     pub no_oob: bool,
 
-    // What is specified and not there yet is known by name, so that it can say so.
-    #[arg(short = 'H', long, hide = true)]
-    hmp: bool,
-    #[arg(short = 'N', long, hide = true)]
-    skip_negotiation: bool,
-    #[arg(short, long, hide = true, value_name = "FILTER")]
-    jq: Option<String>,
-    #[arg(long, hide = true, value_name = "ADDRESS")]
-    listen: Option<String>,
-    #[arg(long, hide = true)]
-    launch: bool,
-    #[arg(long, hide = true)]
-    list: bool,
-    #[arg(long, hide = true, value_name = "DIALECT")]
-    dialect: Option<String>,
-    #[arg(long, hide = true, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
-    reconnect: Option<String>,
+    /// Do not reconnect (nothing does so far)
     #[arg(long, hide = true)]
     no_reconnect: bool,
-    #[arg(long, hide = true, value_name = "DIR")]
-    tls_creds: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "NAME")]
-    tls_hostname: Option<String>,
+}
+
+/// Options that are specified and not there yet, with what they are for. They are known by name alone, so
+/// that they cost nothing.
+const UNBUILT: &[(&str, &str)] = &[
+    ("-H", "the HMP shell (-H, --hmp)"),
+    ("--hmp", "the HMP shell (-H, --hmp)"),
+    ("-N", "talking to a guest agent (-N, --skip-negotiation)"),
+    (
+        "--skip-negotiation",
+        "talking to a guest agent (-N, --skip-negotiation)",
+    ),
+    ("-j", "jq filters (-j, --jq)"),
+    ("--jq", "jq filters (-j, --jq)"),
+    ("--listen", "--listen"),
+    ("--launch", "--launch"),
+    ("--list", "--list"),
+    ("--dialect", "--dialect"),
+    ("--reconnect", "--reconnect"),
+    ("--tls-creds", "--tls-creds"),
+    ("--tls-hostname", "--tls-hostname"),
+];
+
+/// The error for an option that is not built yet, if that is what `error` is about.
+fn unbuilt(error: &clap::Error) -> Option<Failure> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let (_, what) = UNBUILT.iter().find(|(name, _)| name == option)?;
+    Some(Failure::Usage(format!("{what} is not built yet")))
 }
 
 const USAGE: &str = "qmpsh [OPTIONS] ADDRESS [COMMAND [ARG]...]\n       \
@@ -166,12 +178,19 @@ impl Invocation {
     ///
     /// Options that do not go together in a way clap cannot know, or that are not built yet.
     pub fn from_env() -> Result<Self, Failure> {
-        let mut matches = Cli::command().get_matches();
+        let mut matches = match Cli::command().try_get_matches() {
+            Ok(matches) => matches,
+            Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| error.exit())),
+        };
         let option_behind = matches
             .index_of("first")
             .and_then(|at| option_behind(&matches, at));
         let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
-        cli.refuse_unbuilt()?;
+        if cli.output == Format::Table {
+            return Err(Failure::Usage(
+                "the output format `table` is not built yet".to_owned(),
+            ));
+        }
         let usage = |message: String| Err(Failure::Usage(message));
 
         let mut words: Vec<String> = cli.first.iter().chain(&cli.rest).cloned().collect();
@@ -225,31 +244,6 @@ impl Invocation {
     }
 }
 
-impl Cli {
-    fn refuse_unbuilt(&self) -> Result<(), Failure> {
-        let unbuilt = [
-            (self.hmp, "the HMP shell (-H, --hmp)"),
-            (
-                self.skip_negotiation,
-                "talking to a guest agent (-N, --skip-negotiation)",
-            ),
-            (self.jq.is_some(), "jq filters (-j, --jq)"),
-            (self.listen.is_some(), "--listen"),
-            (self.launch, "--launch"),
-            (self.list, "--list"),
-            (self.dialect.is_some(), "--dialect"),
-            (self.reconnect.is_some(), "--reconnect"),
-            (self.tls_creds.is_some(), "--tls-creds"),
-            (self.tls_hostname.is_some(), "--tls-hostname"),
-            (self.output == Format::Table, "the output format `table`"),
-        ];
-        match unbuilt.into_iter().find(|(given, _)| *given) {
-            Some((_, what)) => Err(Failure::Usage(format!("{what} is not built yet"))),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Whether a word can only be meant as an address, in a place where it could also be a command.
 fn looks_like_address(word: &str) -> bool {
     !word.starts_with([':', '{', '_']) && word.contains(['/', ':', '.']) && !word.contains('=')
@@ -272,6 +266,9 @@ fn option_behind(matches: &clap::ArgMatches, at: usize) -> Option<String> {
 /// Whether a word is spelled as one of our options is.
 fn is_option(word: &str) -> bool {
     let command = Cli::command();
+    if UNBUILT.iter().any(|(name, _)| *name == word) {
+        return true;
+    }
     if let Some(long) = word.strip_prefix("--") {
         let name = long.split('=').next().unwrap_or(long);
         return command.get_arguments().any(|arg| {

@@ -20,7 +20,7 @@ fn run() -> anyhow::Result<Status> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(qmpsh::run(invocation));
-    // A thread may still wait for a line of standard input; nobody will take it.
-    runtime.shutdown_background();
+    // The process ends, and takes everything along: a thread that still waits for standard input, too.
+    std::mem::forget(runtime);
     result
 }
