@@ -159,8 +159,9 @@ int main(int argc, char **argv)
     }
     unsigned long count = number(argv[2]), window = number(argv[3]);
 
+    /* QEMU's monitor reads a byte at a time, so spaces would cost it. */
     char head[512];
-    int head_size = snprintf(head, sizeof head, "{\"execute\": \"%s\", \"id\": ",
+    int head_size = snprintf(head, sizeof head, "{\"execute\":\"%s\",\"id\":",
                              argc > 4 ? argv[4] : "query-status");
     if (head_size < 0 || (size_t)head_size >= sizeof head) {
         errno = EMSGSIZE;
