@@ -27,6 +27,7 @@ use portable_pty::CommandBuilder;
 use report::{in_turn, print_rates, print_ratio, print_times};
 use server::Server;
 
+const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
 const FIGURES: [&str; 5] = ["oneshot", "script", "pipelined", "instant", "memory"];
 /// How long anything that is waited for may take to come about.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,7 +82,7 @@ impl Bench {
         }
         // As an installed program is: a copy lies in larger pieces in the page
         // cache than what a linker wrote, and starts with fewer page faults.
-        fs::copy(env!("CARGO_BIN_EXE_qmpsh"), dir.path().join("qmpsh"))?;
+        fs::copy(QMPSH, dir.path().join("qmpsh"))?;
         Ok(Self { dir })
     }
 
@@ -99,18 +100,22 @@ impl Bench {
 
     fn oneshot(&self) -> Result<()> {
         let qemu = Server::qemu(self.dir.path())?;
-        let ours = || {
-            let mut command = self.command(self.path("qmpsh"));
+        let qmpsh = |program: &Path| {
+            let mut command = self.command(program);
             command.arg("--connect").arg(&qemu.socket);
             one_shot(command.arg("query-status"), b"")
         };
+        let (built, installed) = (Path::new(QMPSH), self.path("qmpsh"));
         let minimal = || one_shot(self.command(self.path("oneshot")).arg(&qemu.socket), b"");
 
         println!("\none-shot query-status, the whole process, in ms");
-        let (a, b) = in_turn(200, ours, minimal)?;
-        print_times("qmpsh", &a);
-        print_times("oneshot.c", &b);
-        print_ratio("qmpsh / oneshot.c", &a, &b, "   (target: at most 1.5)");
+        for (how, program) in [("as cargo built it", built), ("copied", &installed)] {
+            println!("  {how}:");
+            let (a, b) = in_turn(200, || qmpsh(program), minimal)?;
+            print_times("qmpsh", &a);
+            print_times("oneshot.c", &b);
+            print_ratio("qmpsh / oneshot.c", &a, &b, "   (target: at most 1.5)");
+        }
 
         let Some(program) = qmp_shell() else {
             println!("  no qmp-shell on PATH to compare with");
@@ -125,7 +130,7 @@ impl Bench {
             }
             one_shot(command.arg(&qemu.socket), b"query-status\n")
         };
-        let (a, b) = in_turn(20, ours, theirs)?;
+        let (a, b) = in_turn(20, || qmpsh(built), theirs)?;
         print_times("qmpsh", &a);
         print_times("qmp-shell", &b);
         print_ratio("qmp-shell / qmpsh", &b, &a, "   (target: at least 50)");
@@ -163,7 +168,7 @@ impl Bench {
         let script = self.path("script");
         fs::write(&script, "query-status\n".repeat(count))?;
         let ours = || {
-            let mut command = self.command(self.path("qmpsh"));
+            let mut command = self.command(QMPSH);
             command.arg("-c").arg(&server.socket).arg("-f").arg(&script);
             command.args(["-o", "json"]);
             if window > 1 {
@@ -206,7 +211,7 @@ impl Bench {
 
     fn memory(&self) -> Result<()> {
         let qemu = Server::qemu(self.dir.path())?;
-        let mut command = CommandBuilder::new(self.path("qmpsh"));
+        let mut command = CommandBuilder::new(QMPSH);
         command.arg(&qemu.socket);
         command.env_clear();
         command.env("HOME", self.dir.path());
