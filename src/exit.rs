@@ -1,7 +1,6 @@
 //! How a run ends: exit statuses, and the failures that lead to them.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag::register_conditional_shutdown;
 
 use crate::lang::{SyntaxError, conceal};
-use crate::qmp::{self, QmpError};
+use crate::qmp::{self, QmpError, State};
 use crate::render::clip;
 
 /// The exit status. Of several, the highest counts.
@@ -26,16 +25,10 @@ pub enum Status {
     Usage = 2,
     /// There was no connection, or it was lost.
     NoConnection = 3,
-    /// A reply took too long.
+    /// A reply, or an event that was waited for, took too long.
     TimedOut = 4,
     /// Ctrl-C.
     Interrupted = 130,
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        Self::from(status as u8)
-    }
 }
 
 /// Why a line came to nothing.
@@ -49,14 +42,27 @@ pub enum Failure {
     /// A line that parses, and still cannot be.
     #[error("{}", clip(.0))]
     Usage(String),
-    #[error("{}", clip(&.0.to_string()))]
-    Command(QmpError),
+    /// The server has refused a command. `help` says what it would have taken, as far as that is known.
+    #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
+    Command { error: QmpError, help: Vec<String> },
+    /// The VM that was to be launched is not there.
+    #[error("{}", clip(.0))]
+    Launch(String),
     #[error("{}", clip(&.0.to_string()))]
     Qmp(qmp::Error),
-    #[error("not connected; `:connect ADDRESS` connects")]
-    NotConnected,
+    #[error("not connected{0}")]
+    NotConnected(String),
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
+    #[error("no event `{}` within {}", clip(.what), seconds(*.limit))]
+    NoEvent { what: String, limit: Duration },
+}
+
+impl From<QmpError> for Failure {
+    fn from(error: QmpError) -> Self {
+        let help = Vec::new();
+        Self::Command { error, help }
+    }
 }
 
 // By hand: as a `source` its text, which is ours already, would be said twice.
@@ -74,17 +80,30 @@ impl Failure {
         }
     }
 
+    /// There is no connection, for the reason that `state` knows.
+    pub fn not_connected(state: &State) -> Self {
+        let (ending, next) = match state {
+            State::Idle(ending) => (ending, "; `:connect ADDRESS` connects"),
+            State::Connecting(ending) => (ending, "; trying to connect"),
+            State::Running(_) | State::Disconnecting => (&None, ""),
+        };
+        let why = ending
+            .as_ref()
+            .map_or(String::new(), |why| format!(": {why}"));
+        Self::NotConnected(why + next)
+    }
+
     pub fn status(&self) -> Status {
         match self {
-            Self::Command(_) => Status::CommandFailed,
+            Self::Command { .. } => Status::CommandFailed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
-            Self::NotConnected => Status::NoConnection,
-            Self::Timeout { .. } => Status::TimedOut,
+            Self::NotConnected(_) | Self::Launch(_) => Status::NoConnection,
+            Self::Timeout { .. } | Self::NoEvent { .. } => Status::TimedOut,
             Self::Qmp(error) => match error {
                 qmp::Error::Address { .. }
-                | qmp::Error::NotBuilt(_)
+                | qmp::Error::TlsCreds(_)
                 | qmp::Error::IdInUse(_)
-                | qmp::Error::NoDescriptors
+                | qmp::Error::NoDescriptors { .. }
                 | qmp::Error::TooManyDescriptors(_) => Status::Usage,
                 _ => Status::NoConnection,
             },
@@ -94,7 +113,9 @@ impl Failure {
 
 /// Says something on standard error. One that is closed changes nothing but that nothing is said.
 pub fn say(text: impl std::fmt::Display) {
-    let _ = while_blocked(|| writeln!(std::io::stderr(), "{text}"));
+    // In one piece: others may write there, too.
+    let line = format!("{text}\n");
+    let _ = while_blocked(|| std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// Set while a write may block for as long as nobody reads.
@@ -117,6 +138,13 @@ pub fn while_blocked<T>(write: impl FnOnce() -> T) -> T {
     let result = write();
     BLOCKED.store(false, Ordering::Relaxed);
     result
+}
+
+/// Lines as an error of the language has them.
+fn help_lines(help: &[String]) -> String {
+    help.iter()
+        .map(|help| format!("\nhelp: {}", clip(help)))
+        .collect()
 }
 
 fn seconds(limit: Duration) -> String {

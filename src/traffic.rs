@@ -2,7 +2,6 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -12,6 +11,7 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::exit::say;
 use crate::lang::{mask_secrets, quote};
+use crate::private;
 use crate::qmp::{Direction, Tap};
 use crate::render::{compact, escape};
 
@@ -36,11 +36,7 @@ impl Log {
     ///
     /// The file cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
+        let mut file = private::open(OpenOptions::new().append(true).create(true), path)
             .with_context(|| format!("cannot log to {}", path.display()))?;
         let path = path.to_owned();
         let (queue, entries) = mpsc::channel();

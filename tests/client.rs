@@ -62,7 +62,7 @@ async fn a_late_reply_is_handed_over_and_never_to_another() {
             peer.send(success(&command, command["execute"].clone()));
         }
     });
-    let mut client = connect(&fake).await;
+    let client = connect(&fake).await;
     let mut late = client.late_replies().expect("nobody took them");
     drop(send(&client, "given up"));
     let (second, third) = (send(&client, "second"), send(&client, "third"));
@@ -146,8 +146,8 @@ async fn messages_are_read_however_their_bytes_are_split() {
             ("C", json!({})),
         ] {
             let event = within(events.next()).await.expect("an event");
-            let found: Value = serde_json::from_str(&event.data).expect("valid JSON");
-            assert_eq!((&*event.name, found), (name, data), "{size}");
+            let found: Value = serde_json::from_str(event.data()).expect("valid JSON");
+            assert_eq!((event.name(), found), (name, data), "{size}");
         }
     }
 }
@@ -221,7 +221,7 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
     let count = |listener: &mut qmpsh::qmp::Listener| {
         let mut numbers = Vec::new();
         while let Some(event) = listener.try_next() {
-            let data: Value = serde_json::from_str(&event.data).expect("valid JSON");
+            let data: Value = serde_json::from_str(event.data()).expect("valid JSON");
             numbers.push(data["n"].as_u64().expect("a number"));
         }
         numbers
@@ -231,7 +231,7 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
     assert_eq!(count(&mut some), expected);
     assert_eq!(
         count(&mut few),
-        (0..10).map(|n| n * 3 + 1).collect::<Vec<_>>()
+        (90..100).map(|n| n * 3 + 1).collect::<Vec<_>>()
     );
     assert_eq!(few.missed(), 90);
     assert_eq!(client.history().len(), 300);
@@ -251,7 +251,7 @@ async fn an_orderly_close_ends_listeners_and_is_told_as_such() {
     let event = within(events.next())
         .await
         .expect("what came before the end");
-    assert_eq!(&*event.name, "SHUTDOWN");
+    assert_eq!(event.name(), "SHUTDOWN");
     assert!(within(events.next()).await.is_none());
     let refused = client.send(Request::new("late"));
     assert!(matches!(refused, Err(Error::NotConnected(Lost::Closed))));

@@ -4,8 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use qmpsh::lang::{
     Line, Object, Parser, SyntaxError, Value, Words, argument, is_unclosed, line_has_secret, lines,
-    literal, mask_secrets,
+    literal, mask_secrets, quote,
 };
+use qmpsh::schema::Schema;
 
 /// Any text at all.
 fn any_text() -> impl Strategy<Value = String> {
@@ -60,6 +61,89 @@ fn json(value: &Value) -> serde_json::Value {
 
 fn parse(line: &str) -> Result<Line, SyntaxError> {
     Parser::default().parse(&Words::split(line)?)
+}
+
+/// A command `c` that has a member of every kind of type: `s` is a string, and so is `i` when `u` is `b`.
+const SCHEMA: &str = r#"[
+    {"meta-type": "command", "name": "c", "arg-type": "0", "ret-type": "0"},
+    {"meta-type": "object", "name": "0", "tag": "u", "members": [
+        {"name": "u", "type": "1"}, {"name": "s", "type": "str"}, {"name": "n", "type": "number", "default": null},
+        {"name": "x", "type": "2"}, {"name": "l", "type": "[2]"}, {"name": "o", "type": "0"},
+        {"name": "any", "type": "any"}],
+     "variants": [{"case": "a", "type": "3"}, {"case": "b", "type": "4"}]},
+    {"meta-type": "enum", "name": "1", "values": ["a", "b", "c"]},
+    {"meta-type": "alternate", "name": "2", "members": [
+        {"type": "str"}, {"type": "0"}, {"type": "int"}, {"type": "null"}, {"type": "[int]"}]},
+    {"meta-type": "object", "name": "3", "members": [{"name": "i", "type": "int"}, {"name": "t", "type": "bool"}]},
+    {"meta-type": "object", "name": "4", "members": [{"name": "i", "type": "str"}, {"name": "t", "type": "null"}]},
+    {"meta-type": "array", "name": "[2]", "element-type": "2"},
+    {"meta-type": "array", "name": "[int]", "element-type": "int"},
+    {"meta-type": "builtin", "name": "str", "json-type": "string"},
+    {"meta-type": "builtin", "name": "int", "json-type": "int"},
+    {"meta-type": "builtin", "name": "number", "json-type": "number"},
+    {"meta-type": "builtin", "name": "bool", "json-type": "boolean"},
+    {"meta-type": "builtin", "name": "null", "json-type": "null"},
+    {"meta-type": "builtin", "name": "any", "json-type": "value"}]"#;
+
+/// A key that the schema knows, or comes near to one.
+fn key() -> impl Strategy<Value = String> {
+    let segment = "(u|s|n|x|l|o|i|t|any|0|1|z)";
+    vec(segment, 1..5).prop_map(|segments| segments.join("."))
+}
+
+/// A bare word that could be of any type, or of none.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "(a|b|c|null|on|OFF|yes|True|)",
+        "[-+]?(0x)?[0-9a-fA-F_]{1,30}",
+        "[-+]?[0-9]{0,25}[.]?[0-9]{0,20}[kKmMgGtTpPeE]?",
+        "[0-9]{1,3}e[-+]?[0-9]{1,5}",
+        "[^ \\s'\"{\\[\\\\]{0,8}",
+    ]
+}
+
+/// Lines for the command of the schema.
+fn known_line() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        4 => word(),
+        1 => value().prop_map(|value| value.to_json()),
+        1 => (word(), word()).prop_map(|(a, b)| format!("{{'i': {a}, 'x': [{b}, 'q'], 'u': a}}")),
+    ];
+    let pair = (key(), value).prop_map(|(key, value)| format!(" {key}={value}"));
+    vec(pair, 0..6).prop_map(|pairs| format!("c{}", pairs.concat()))
+}
+
+/// Every bare word of `before` is a word or has become one of what its text can be; nothing else has changed.
+fn only_words_changed(before: &Value, after: &Value) -> Result<(), TestCaseError> {
+    match (before, after) {
+        (Value::Word(word), Value::Word(same) | Value::Text(same)) => prop_assert_eq!(word, same),
+        (Value::Word(word), Value::Number(_)) => {
+            prop_assert!(word.contains(|c: char| c.is_ascii_digit()), "{:?}", word);
+        }
+        (Value::Word(word), Value::Bool(truth)) => {
+            let spellings = if *truth {
+                ["true", "on", "yes"]
+            } else {
+                ["false", "off", "no"]
+            };
+            prop_assert!(spellings.contains(&&*word.to_lowercase()), "{:?}", word);
+        }
+        (Value::Word(word), Value::Null) => prop_assert_eq!(word, "null"),
+        (Value::Array(before), Value::Array(after)) => {
+            prop_assert_eq!(before.len(), after.len());
+            for (before, after) in before.iter().zip(after) {
+                only_words_changed(before, after)?;
+            }
+        }
+        (Value::Object(before), Value::Object(after)) => {
+            prop_assert!(before.keys().eq(after.keys()));
+            for (before, after) in before.values().zip(after.values()) {
+                only_words_changed(before, after)?;
+            }
+        }
+        _ => prop_assert_eq!(before, after),
+    }
+    Ok(())
 }
 
 /// The report on an error can be shown.
@@ -192,5 +276,57 @@ proptest! {
         let masked = mask_secrets(&message).expect("there is a secret");
         prop_assert!(!masked.contains("hunter2"), "{}", masked);
         prop_assert!(!masked.contains(&format!(":{}", secret.to_json())), "{}", masked);
+    }
+
+    #[test]
+    fn typing_changes_bare_words_alone_and_what_is_sent_is_json(text in prop_oneof![known_line(), line()]) {
+        let schema = Schema::read(SCHEMA).expect("it is one");
+        let Ok(Line::Command(before)) = parse(&text) else {
+            return Ok(());
+        };
+        let mut after = before.clone();
+        schema.type_words(&mut after);
+        let (was, is) = (Value::Object(before.arguments), Value::Object(after.arguments.clone()));
+        only_words_changed(&was, &is)?;
+        let message = after.to_message();
+        let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&message);
+        prop_assert!(parsed.is_ok(), "{:?} became {:?}", text, message);
+        let once = after.clone();
+        schema.type_words(&mut after);
+        prop_assert_eq!(once, after);
+    }
+
+    #[test]
+    fn a_quoted_value_is_that_string_whatever_the_schema_says(key in key(), text in any_text(), case in "[abcz]") {
+        let schema = Schema::read(SCHEMA).expect("it is one");
+        let tag = if key.starts_with('u') { "z" } else { "u" };
+        let line = format!("c {key}={} {tag}={case}", quote(&text));
+        let Ok(Line::Command(mut command)) = parse(&line) else {
+            // An array that begins with its second item, and the like.
+            return Ok(());
+        };
+        schema.type_words(&mut command);
+        let mut value = &Value::Object(command.arguments);
+        for segment in key.split('.') {
+            value = match value {
+                Value::Object(members) => &members[segment],
+                Value::Array(items) => &items[segment.parse::<usize>().expect("an index")],
+                other => panic!("{other:?}: {line}"),
+            };
+        }
+        prop_assert_eq!(value, &Value::Text(text), "{}", line);
+    }
+
+    #[test]
+    fn a_string_is_the_word_that_was_typed(word in word()) {
+        let schema = Schema::read(SCHEMA).expect("it is one");
+        for line in [format!("c s={word}"), format!("c i={word} u=b"), format!("c u=c o.s={word}")] {
+            let Ok(Line::Command(mut command)) = parse(&line) else {
+                panic!("{line:?}: {:?}", parse(&line));
+            };
+            schema.type_words(&mut command);
+            let message = command.to_message();
+            prop_assert!(message.contains(&quote(&word)), "{:?} became {:?}", line, message);
+        }
     }
 }

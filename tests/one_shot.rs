@@ -2,10 +2,11 @@
 
 mod common;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use common::fake::Fake;
+use common::fake::{Fake, failure, success};
 use common::{Qemu, qmpsh};
+use serde_json::json;
 
 #[test]
 fn a_command_prints_the_value_it_returns() {
@@ -229,5 +230,26 @@ fn a_closed_standard_error_leaves_the_exit_status_as_it_is() {
         command.arg("-c").arg(&qemu.socket).args(args);
         command.stdout(Stdio::piped()).stderr(common::closed());
         common::run_to(command, b"").assert_status(status);
+    }
+}
+
+#[test]
+fn nothing_is_written_to_the_server_for_a_standard_descriptor_that_is_closed() {
+    let fake = Fake::answering(|command| match command["execute"].as_str() {
+        Some("query-status") => success(command, json!({})),
+        Some(_) => failure(command, "refused"),
+        None => panic!("no command: {command}"),
+    });
+    for (closed, command, status) in [
+        ("<&- >&- 2>&-", "query-status", 0),
+        ("<&- >&- 2>&-", "nope", 1),
+        (">&-", "query-status", 0),
+        ("2>&-", "nope", 1),
+    ] {
+        let mut shell = Command::new("sh");
+        let line = format!("exec \"$0\" -v -c \"$1\" {command} {closed}");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_qmpsh")]);
+        let ended = shell.arg(&fake.socket).output().expect("sh runs");
+        assert_eq!(ended.status.code(), Some(status), "{closed} {command}");
     }
 }

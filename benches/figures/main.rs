@@ -1,7 +1,7 @@
 //! The performance figures, each beside what it is held against.
 //!
-//! `cargo bench` takes them all, `cargo bench -- oneshot` (or script,
-//! pipelined, instant, memory) one of them.  The two sides of a figure run in
+//! `cargo bench` takes them all, `cargo bench -- oneshot` (or typed, schema, tab,
+//! script, pipelined, instant, events, typing, memory) one of them.  The two sides of a figure run in
 //! turn, so that whatever else the machine does falls on both; their ratio is
 //! the median of the ratios of the pairs.  Nothing here judges a figure: the
 //! target is printed next to it.  A run whose output is wrong ends the program.
@@ -9,9 +9,12 @@
 //! `QMPSH_TEST_QEMU` names another QEMU than `qemu-system-x86_64`, and
 //! `QMPSH_BENCH_QMP_SHELL` another qmp-shell than the one on `PATH`.
 
+mod events;
 mod memory;
 mod report;
 mod server;
+mod tab;
+mod typing;
 
 use std::env;
 use std::ffi::OsString;
@@ -24,11 +27,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use portable_pty::CommandBuilder;
 
-use report::{in_turn, print_rates, print_ratio, print_times};
+use qmpsh::schema::Schema;
+use report::{alone, in_turn, print_rates, print_ratio, print_times};
 use server::Server;
 
 const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
-const FIGURES: [&str; 5] = ["oneshot", "script", "pipelined", "instant", "memory"];
+const FIGURES: [&str; 10] = [
+    "oneshot",
+    "typed",
+    "schema",
+    "tab",
+    "script",
+    "pipelined",
+    "instant",
+    "events",
+    "typing",
+    "memory",
+];
 /// How long anything that is waited for may take to come about.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,9 +68,14 @@ fn main() -> Result<()> {
     for name in wanted {
         match name.as_str() {
             "oneshot" => bench.oneshot()?,
+            "typed" => bench.typed()?,
+            "schema" => bench.schema()?,
+            "tab" => bench.tab()?,
             "script" => bench.script()?,
             "pipelined" => bench.pipelined()?,
             "instant" => bench.instant()?,
+            "events" => bench.events()?,
+            "typing" => bench.typing()?,
             _ => bench.memory()?,
         }
     }
@@ -103,10 +123,13 @@ impl Bench {
         let qmpsh = |program: &Path| {
             let mut command = self.command(program);
             command.arg("--connect").arg(&qemu.socket);
-            one_shot(command.arg("query-status"), b"")
+            one_shot(command.arg("query-status"), b"", "status")
         };
         let (built, installed) = (Path::new(QMPSH), self.path("qmpsh"));
-        let minimal = || one_shot(self.command(self.path("oneshot")).arg(&qemu.socket), b"");
+        let minimal = || {
+            let mut command = self.command(self.path("oneshot"));
+            one_shot(command.arg(&qemu.socket), b"", "status")
+        };
 
         println!("\none-shot query-status, the whole process, in ms");
         for (how, program) in [("as cargo built it", built), ("copied", &installed)] {
@@ -128,12 +151,98 @@ impl Bench {
             if let (None, Some(home)) = (env::var_os("PYTHONUSERBASE"), env::var_os("HOME")) {
                 command.env("PYTHONUSERBASE", Path::new(&home).join(".local"));
             }
-            one_shot(command.arg(&qemu.socket), b"query-status\n")
+            one_shot(command.arg(&qemu.socket), b"query-status\n", "status")
         };
-        let (a, b) = in_turn(20, || qmpsh(built), theirs)?;
-        print_times("qmpsh", &a);
-        print_times("qmp-shell", &b);
-        print_ratio("qmp-shell / qmpsh", &b, &a, "   (target: at least 50)");
+        let print = |ours: &[f64], theirs: &[f64]| {
+            print_times("qmpsh", ours);
+            print_times("qmp-shell", theirs);
+            print_ratio(
+                "qmp-shell / qmpsh",
+                theirs,
+                ours,
+                "   (target: at least 50)",
+            );
+        };
+        for (how, program) in [("as cargo built it", built), ("copied", &installed)] {
+            // Each run finds in the caches what the other program has left there.
+            println!("  {how}, in turn with qmp-shell:");
+            let (a, b) = in_turn(20, || qmpsh(program), theirs)?;
+            print(&a, &b);
+            println!("  {how}, each by itself:");
+            print(&alone(20, || qmpsh(program))?, &alone(20, theirs)?);
+        }
+        Ok(())
+    }
+
+    /// A word whose type only the schema tells, beside a value that needs none.
+    fn typed(&self) -> Result<()> {
+        let qemu = Server::qemu(self.dir.path())?;
+        let cache = self.path(".cache");
+        let qmpsh = |argument: &str| {
+            let mut command = self.command(self.path("qmpsh"));
+            command.arg("--connect").arg(&qemu.socket);
+            command.args(["query-named-block-nodes", argument]);
+            one_shot(&mut command, b"", "[]")
+        };
+        let without = || qmpsh("flat:=true");
+        let with = || qmpsh("flat=on");
+        let cold = || {
+            fs::remove_dir_all(&cache)?;
+            with()
+        };
+
+        println!("\none-shot with a word to be typed, the whole process, in ms");
+        with()?;
+        ensure!(cache.is_dir(), "the schema is not cached");
+        let (a, b) = in_turn(200, with, without)?;
+        print_times("warm cache", &a);
+        print_times("no word", &b);
+        print_ratio("warm cache / no word", &a, &b, "");
+        let (a, b) = in_turn(100, cold, without)?;
+        print_times("cold cache", &a);
+        print_times("no word", &b);
+        print_ratio("cold cache / no word", &a, &b, "");
+        Ok(())
+    }
+
+    /// What the server says of itself, as JSON.
+    fn schema_json(&self) -> Result<String> {
+        let qemu = Server::qemu(self.dir.path())?;
+        let mut command = self.command(self.path("qmpsh"));
+        command.args(["-o", "raw", "--connect"]).arg(&qemu.socket);
+        let output = command.arg("query-qmp-schema").output()?;
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// TAB without a live question, in this process.
+    fn tab(&self) -> Result<()> {
+        let schema = Schema::read(&self.schema_json()?)?;
+        let mut times = tab::times(&schema);
+        times.sort();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        println!("\nTAB at {} places, in ms (target: at most 1)", times.len());
+        for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+            println!("  {name}  {:7.3}", at(share).as_secs_f64() * 1e3);
+        }
+        Ok(())
+    }
+
+    /// The server's schema, read in this process.
+    fn schema(&self) -> Result<()> {
+        let json = self.schema_json()?;
+        println!(
+            "\nschema of {} kB read and indexed, in ms (target for 240 kB: at most 5)",
+            json.len() / 1000
+        );
+        let read = || {
+            let start = Instant::now();
+            let schema = Schema::read(&json)?;
+            let time = start.elapsed();
+            ensure!(schema.command("query-status").is_some(), "not its schema");
+            Ok(time)
+        };
+        let times = alone(200, read)?;
+        print_times("read", &times);
         Ok(())
     }
 
@@ -209,14 +318,48 @@ impl Bench {
         Ok(time)
     }
 
-    fn memory(&self) -> Result<()> {
-        let qemu = Server::qemu(self.dir.path())?;
+    fn events(&self) -> Result<()> {
+        const COUNT: usize = 500_000;
+        let socket = events::serve(self.dir.path(), COUNT, 1)?;
+        println!(
+            "\n{COUNT} events as JSON lines into a file, in events/s (target: at least 500000)"
+        );
+        let output = self.path("events");
+        let mut times = Vec::new();
+        for _ in 0..7 {
+            let mut command = self.command(QMPSH);
+            command
+                .arg("--connect")
+                .arg(&socket)
+                .args(["--events", "stdout", "stop"]);
+            times.push(events::print_all(&mut command, &output, COUNT)?.as_secs_f64());
+        }
+        print_rates("qmpsh", &times, COUNT);
+        Ok(())
+    }
+
+    fn typing(&self) -> Result<()> {
+        let socket = events::serve(self.dir.path(), 500_000, 20)?;
+        println!("\nfrom a key to its letter at the prompt, while events flood in, in ms");
+        let times = typing::echoes(self.at_terminal(&socket), "stop")?;
+        print_times("qmpsh", &times);
+        println!("  (target: at most 50)");
+        Ok(())
+    }
+
+    /// The shell, as it is started in a terminal.
+    fn at_terminal(&self, socket: &Path) -> CommandBuilder {
         let mut command = CommandBuilder::new(QMPSH);
-        command.arg(&qemu.socket);
+        command.arg(socket);
         command.env_clear();
         command.env("HOME", self.dir.path());
         command.env("TERM", "xterm-256color");
-        let memory = memory::at_prompt(command)?;
+        command
+    }
+
+    fn memory(&self) -> Result<()> {
+        let qemu = Server::qemu(self.dir.path())?;
+        let memory = memory::at_prompt(self.at_terminal(&qemu.socket))?;
         let mib = |kib| f64::from(kib) / 1024.0;
         println!("\nmemory at the prompt, in MiB");
         println!(
@@ -228,9 +371,9 @@ impl Bench {
     }
 }
 
-/// Times a command from its start until it has ended and all of its output has
-/// been read.
-fn one_shot(command: &mut Command, input: &[u8]) -> Result<Duration> {
+/// Times a command from its start until it has ended and all of its output,
+/// in which `part` must stand, has been read.
+fn one_shot(command: &mut Command, input: &[u8], part: &str) -> Result<Duration> {
     let stdin = if input.is_empty() {
         Stdio::null()
     } else {
@@ -246,7 +389,7 @@ fn one_shot(command: &mut Command, input: &[u8]) -> Result<Duration> {
     let time = start.elapsed();
     ensure!(output.status.success(), "{command:?}: {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(text.contains("status"), "{command:?} printed {text:?}");
+    ensure!(text.contains(part), "{command:?} printed {text:?}");
     Ok(time)
 }
 

@@ -30,6 +30,18 @@ pub fn in_turn(
     Ok((a, b))
 }
 
+/// Runs `side` after one round that is not counted; returns the times in
+/// seconds.
+pub fn alone(rounds: usize, side: impl Fn() -> Result<Duration>) -> Result<Vec<f64>> {
+    side()?;
+    (0..rounds)
+        .map(|_| {
+            thread::sleep(BREATH);
+            side().map(|time| time.as_secs_f64())
+        })
+        .collect()
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,11 +1,11 @@
 //! `:status`, `:connect`, `:disconnect`, and `:oob`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Builtin, Completes, Outcome, args, usage};
+use super::{Builtin, Completes, Outcome, args, span, usage};
 use crate::exit::Failure;
 use crate::lang::{self, Line, Parser};
-use crate::qmp::Request;
+use crate::qmp::{Address, Request, State};
 use crate::render::escape;
 use crate::runner::Runner;
 
@@ -22,7 +22,8 @@ pub(super) const CONNECT: Builtin = Builtin {
     name: "connect",
     synopsis: "[ADDRESS]",
     summary: "connect there, or again where we were connected last",
-    help: "ADDRESS is a path, HOST:PORT, [V6]:PORT, :PORT, unix:PATH or tcp:HOST:PORT.",
+    help: "ADDRESS is a path, HOST:PORT, [V6]:PORT, :PORT, unix:PATH, tcp:HOST:PORT, fd:N\n\
+           or exec:COMMAND LINE.",
     completes: Completes::Files,
     run: |runner, line| Box::pin(connect(runner, line)),
 };
@@ -35,12 +36,16 @@ pub(super) const DISCONNECT: Builtin = Builtin {
     completes: Completes::Nothing,
     run: |runner, _| {
         Box::pin(async {
-            match runner.client.take() {
-                Some(client) => Ok(Outcome::Notice(format!(
-                    "disconnected from {}",
-                    client.address()
+            stays(runner)?;
+            let (before, address) = (runner.session.state(), runner.session.address());
+            runner.session.disconnect().await;
+            let address = address.map_or(String::new(), |address| address.to_string());
+            match before {
+                State::Running(_) => Ok(Outcome::Notice(format!("disconnected from {address}"))),
+                State::Connecting(_) => Ok(Outcome::Notice(format!(
+                    "no longer trying to connect to {address}"
                 ))),
-                None => Err(Failure::NotConnected),
+                state => Err(Failure::not_connected(&state)),
             }
         })
     },
@@ -51,21 +56,40 @@ pub(super) const OOB: Builtin = Builtin {
     synopsis: "COMMAND [KEY=VALUE…]",
     summary: "send a command out of band, ahead of those still running",
     help: "Few commands allow it: those with `allow-oob` in query-qmp-schema.",
-    completes: Completes::Commands,
+    completes: Completes::OobCommands,
     run: |runner, line| Box::pin(async move { oob(runner, line) }),
 };
 
-async fn connect(runner: &mut Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
-    match &args(line)?[..] {
-        [] => runner.connect().await?,
-        [address] => runner.connect_to(address.parse()?).await?,
-        _ => return Err(usage(&CONNECT)),
+async fn connect(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+    let address = match &args(line)?[..] {
+        [] => runner
+            .session
+            .address()
+            .ok_or_else(|| Failure::Usage("no address: say :connect ADDRESS".to_owned()))?,
+        [address] => address.parse()?,
+        _ => return Err(usage("connect")),
+    };
+    stays(runner)?;
+    runner.session.connect(address).await?;
+    match runner.session.state() {
+        State::Running(client) => Ok(Outcome::Connected(client)),
+        state => Err(Failure::not_connected(&state)),
     }
-    Ok(Outcome::Connected)
+}
+
+/// The monitor of a VM that we launched may be ours alone. Closed, it is lost to everybody.
+fn stays(runner: &Runner) -> Result<(), Failure> {
+    match runner.session.address() {
+        Some(Address::Launched(_)) => Err(Failure::Usage(
+            "this shell launched its VM and stays with it; `:vm stop` ends it, `:vm restart` starts it again"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn oob(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
-    if runner.client.as_ref().is_some_and(|client| !client.oob()) {
+    if runner.session.client().is_some_and(|client| !client.oob()) {
         return Err(Failure::Usage(
             "this connection has no out-of-band execution".to_owned(),
         ));
@@ -81,22 +105,23 @@ fn oob(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
         Line::Message(_) => Err(Failure::Usage(
             "a whole message says `exec-oob` itself".to_owned(),
         )),
-        Line::Empty | Line::Builtin(_) => Err(usage(&OOB)),
+        Line::Empty | Line::Builtin(_) => Err(usage("oob")),
     }
 }
 
-async fn status(runner: &mut Runner) -> Result<Outcome, Failure> {
-    let Some(client) = &runner.client else {
-        let address = runner.address.as_ref().map(ToString::to_string);
+async fn status(runner: &Runner) -> Result<Outcome, Failure> {
+    let Some(client) = runner.session.client() else {
+        let address = runner.session.address().map(|address| address.to_string());
         return Ok(Outcome::Text(format!(
-            "not connected\naddress      {}\n",
+            "{}\naddress      {}\n",
+            Failure::not_connected(&runner.session.state()),
             address.as_deref().unwrap_or("none")
         )));
     };
     let started = Instant::now();
     // Any reply will do, a refusal too.
     let reply = client.send(Request::new("query-version").quietly())?;
-    let trip = match runner.settings.timeout {
+    let trip = match runner.settings().timeout {
         None => Some(reply.await?),
         Some(limit) => tokio::time::timeout(limit, reply).await.ok().transpose()?,
     }
@@ -115,7 +140,7 @@ async fn status(runner: &mut Runner) -> Result<Outcome, Failure> {
     text.push_str(&format!(
         "out-of-band  {}\nconnected    for {}\nmessages     {} sent, {} received\n",
         if client.oob() { "enabled" } else { "no" },
-        span(stats.since.elapsed()),
+        span(stats.since.elapsed().as_secs_f64().floor()),
         stats.sent,
         stats.received,
     ));
@@ -131,15 +156,5 @@ fn package(package: &str) -> String {
     match package.trim() {
         "" => String::new(),
         package => format!(" ({package})"),
-    }
-}
-
-/// A length of time, to the second.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
     }
 }

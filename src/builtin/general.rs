@@ -1,23 +1,14 @@
-//! `:help`, `:set`, and the ways out.
+//! `:set`, and the ways out.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{BUILTINS, Builtin, Completes, Outcome, args, find, usage};
+use super::{Builtin, Completes, Outcome, args, usage};
 use crate::exit::Failure;
+use crate::lang::{any_of, nearest};
 use crate::render::Format;
 use crate::runner::Settings;
-
-pub(super) const HELP: Builtin = Builtin {
-    name: "help",
-    synopsis: "[BUILT-IN]",
-    summary: "list the built-ins, or explain one",
-    help: "`help` alone, without the colon, does the same.",
-    completes: Completes::Topics,
-    run: |_, line| Box::pin(async move { help(&args(line)?) }),
-};
 
 pub(super) const SET: Builtin = Builtin {
     name: "set",
@@ -33,7 +24,7 @@ pub(super) const SET: Builtin = Builtin {
         ("output", &["auto", "pretty", "json", "raw"]),
         ("timeout", &["off"]),
     ]),
-    run: |runner, line| Box::pin(async move { set(&mut runner.settings, &args(line)?) }),
+    run: |runner, line| Box::pin(async move { set(&mut runner.settings_mut(), &args(line)?) }),
 };
 
 pub(super) const QUIT: Builtin = Builtin {
@@ -53,38 +44,6 @@ pub(super) const EXIT: Builtin = Builtin {
     completes: Completes::Nothing,
     run: |_, _| Box::pin(async { Ok(Outcome::Quit) }),
 };
-
-fn help(topics: &[String]) -> Result<Outcome, Failure> {
-    let Some(topic) = topics.first() else {
-        return Ok(Outcome::Text(overview()));
-    };
-    let Some(builtin) = find(topic) else {
-        return Err(Failure::Usage(format!(
-            "there is no built-in `{topic}`; help on QMP commands is not built yet"
-        )));
-    };
-    let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
-    for line in builtin.help.lines() {
-        let _ = writeln!(text, "  {line}");
-    }
-    Ok(Outcome::Text(text))
-}
-
-fn overview() -> String {
-    let mut text = "A line is a QMP command and its arguments:\n  \
-                    COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [&]\n  \
-                    {\"execute\": …}              a whole message, sent as typed\n  \
-                    transaction(                a line an action, up to `)`\n\n\
-                    or a built-in:\n"
-        .to_owned();
-    for builtin in BUILTINS {
-        let _ = writeln!(text, "  {:<26}  {}", builtin.headline(), builtin.summary);
-    }
-    text.push_str(
-        "\nTAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them touches the VM.\n",
-    );
-    text
-}
 
 fn set(settings: &mut Settings, args: &[String]) -> Result<Outcome, Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -127,7 +86,7 @@ fn set(settings: &mut Settings, args: &[String]) -> Result<Outcome, Failure> {
             }
         }
         [name, _] => return Err(no_such_setting(name)),
-        _ => return Err(usage(&SET)),
+        _ => return Err(usage("set")),
     }
     Ok(Outcome::Text(String::new()))
 }
@@ -155,7 +114,15 @@ fn switch(value: &str) -> Result<bool, Failure> {
 }
 
 fn no_such_setting(name: &str) -> Failure {
-    Failure::Usage(format!(
-        "there is no setting `{name}`; `:set` alone lists them"
-    ))
+    let Completes::Words(settings) = SET.completes else {
+        unreachable!("the names of settings complete");
+    };
+    let near = nearest(name, settings.iter().map(|(setting, _)| *setting));
+    Failure::Usage(match &near[..] {
+        [] => format!("there is no setting `{name}`; `:set` alone lists them"),
+        near => format!(
+            "there is no setting `{name}`; did you mean {}?",
+            any_of(near)
+        ),
+    })
 }

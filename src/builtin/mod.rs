@@ -1,14 +1,27 @@
 //! The built-ins: one table, which running, help, completion and the man page all read.
 
+mod background;
 mod connection;
+mod events;
 mod general;
+mod help;
+mod jobs;
+mod listeners;
+mod timers;
+mod vm;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::agenda::Row;
 use crate::exit::Failure;
-use crate::lang::{self, Command};
+use crate::lang::{self, Command, any_of, nearest};
+use crate::qmp::{Client, Event};
+use crate::render::table;
 use crate::runner::Runner;
+use crate::vm::{Console, Follow};
 
 /// A built-in.
 pub struct Builtin {
@@ -22,19 +35,25 @@ pub struct Builtin {
     pub help: &'static str,
     /// How its arguments complete.
     pub completes: Completes,
-    run: for<'a> fn(&'a mut Runner, &'a lang::Builtin) -> Run<'a>,
+    run: for<'a> fn(&'a Runner, &'a lang::Builtin) -> Run<'a>,
 }
 
-type Run<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + 'a>>;
+type Run<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send + 'a>>;
 
 /// How the arguments of a built-in complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completes {
     Nothing,
-    /// A QMP command.
-    Commands,
+    /// A command that may run out of band, and its line.
+    OobCommands,
+    /// A time, and behind it a line.
+    Line,
+    /// One of these words, and behind it a job.
+    Jobs(&'static [&'static str]),
     /// A QMP command or a built-in.
     Topics,
+    /// Events or one of these words, and behind them what the events' data has; a line behind `do`.
+    Events(&'static [&'static str]),
     /// A path.
     Files,
     /// One of these words, and behind it one of those.
@@ -42,27 +61,47 @@ pub enum Completes {
 }
 
 /// What a built-in leads to.
-#[derive(Debug)]
 pub enum Outcome {
     /// Text to print.
     Text(String),
+    /// The same, and a sentence about it that is no value.
+    Noted { text: String, notice: String },
+    /// An event that was waited for.
+    Event(Arc<Event>),
     /// A command to send in its place.
     Command(Command),
     /// A sentence that is no value.
     Notice(String),
-    /// The connection is a new one.
-    Connected,
+    /// There is a connection that was asked for.
+    Connected(Arc<Client>),
+    /// A file to show as it grows, until the user has seen enough.
+    Follow(Follow),
+    /// A console for the terminal to be attached to.
+    Console(Arc<Console>),
     /// The end of the run.
     Quit,
 }
 
 /// Every built-in there is, in the order of their help.
 pub const BUILTINS: &[Builtin] = &[
-    general::HELP,
+    help::HELP,
     connection::STATUS,
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    events::EVENTS,
+    events::WAIT,
+    jobs::JOBS,
+    jobs::JOB,
+    listeners::ON,
+    listeners::OFF,
+    timers::EVERY,
+    timers::AFTER,
+    timers::TIMERS,
+    timers::TIMER,
+    timers::CANCEL,
+    vm::VM,
+    vm::CONSOLE,
     general::SET,
     general::QUIT,
     general::EXIT,
@@ -88,17 +127,75 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 /// # Errors
 ///
 /// There is none of that name, or what the built-in says.
-pub async fn run(runner: &mut Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+pub async fn run(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
     match find(&line.name) {
         Some(builtin) if builtin.synopsis.is_empty() && !args(line)?.is_empty() => {
-            Err(usage(builtin))
+            Err(usage(builtin.name))
         }
         Some(builtin) => (builtin.run)(runner, line).await,
-        None => Err(Failure::Usage(format!(
-            "there is no built-in `:{}`; `:help` lists them",
-            line.name
-        ))),
+        None => Err(unknown(&line.name)),
     }
+}
+
+/// The error for a name that no built-in has, given without its colon.
+fn unknown(name: &str) -> Failure {
+    let near = nearest(name, BUILTINS.iter().map(|builtin| builtin.name));
+    let near: Vec<String> = near.iter().map(|name| format!(":{name}")).collect();
+    Failure::Usage(match &near[..] {
+        [] => format!("there is no built-in `:{name}`; `:help` lists them"),
+        near => format!(
+            "there is no built-in `:{name}`; did you mean {}?",
+            any_of(near)
+        ),
+    })
+}
+
+/// A length of time: seconds, or with a unit.
+fn time(text: &str) -> Result<Duration, Failure> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let seconds = number.parse().map(|number: f64| number * unit);
+    let time = seconds
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| {
+        Failure::Usage(format!(
+            "`{text}` is no length of time; write 500ms, 2s, 1m or 1h"
+        ))
+    })
+}
+
+/// A length of time in seconds, to the second.
+fn span(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+/// A table of what is on the agenda; nothing if there is nothing.
+fn rows(title: &str, rows: &[Row]) -> String {
+    let mut cells = vec![["ID", title, "RUNS", "LINE"].map(str::to_owned).to_vec()];
+    cells.extend(rows.iter().map(|row| {
+        vec![
+            row.id.to_string(),
+            row.when.clone(),
+            row.runs.to_string(),
+            row.line.clone(),
+        ]
+    }));
+    if rows.is_empty() {
+        return String::new();
+    }
+    table(&cells)
 }
 
 /// The arguments of `line` as plain words.
@@ -107,9 +204,10 @@ fn args(line: &lang::Builtin) -> Result<Vec<String>, Failure> {
         .map_err(|error| Failure::syntax(error, line.words.source()))
 }
 
-/// The error for arguments that a built-in cannot take.
-fn usage(builtin: &Builtin) -> Failure {
-    Failure::Usage(format!("usage: {}", builtin.headline()))
+/// The error for arguments that the built-in `name` cannot take.
+fn usage(name: &str) -> Failure {
+    let headline = find(name).map(Builtin::headline).unwrap_or_default();
+    Failure::Usage(format!("usage: {headline}"))
 }
 
 #[cfg(test)]

@@ -106,6 +106,39 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// The object so far: where an array has a hole, there is null.
+    pub fn finish_with_holes(self) -> Object {
+        fill_members(self.members)
+    }
+}
+
+/// How many items an array has at most that is still being typed.
+const MOST_ITEMS: usize = 1000;
+
+fn fill_members(members: IndexMap<String, Node>) -> Object {
+    let members = members.into_iter();
+    members.map(|(key, node)| (key, fill(node))).collect()
+}
+
+fn fill(node: Node) -> Value {
+    match node {
+        Node::Value(value) => value,
+        Node::Object(members) => Value::Object(fill_members(members)),
+        Node::Array(items, _) => {
+            let mut values = Vec::new();
+            for (index, node) in items
+                .into_iter()
+                .take_while(|(index, _)| *index < MOST_ITEMS)
+            {
+                values.resize(index, Value::Null);
+                values.push(fill(node));
+            }
+            Value::Array(values)
+        }
+    }
+}
+
 /// A place in an object or array: already used, or free to be filled.
 enum Slot<'a> {
     Taken(&'a mut Node),

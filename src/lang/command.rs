@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::value::members_to_json;
 use super::words::plain;
-use super::{Object, SyntaxError, Words, quote};
+use super::{Object, SyntaxError, Value, Words, literal, quote};
 
 /// What one line asks for.
 #[derive(Debug, Clone)]
@@ -64,6 +64,27 @@ pub struct Message {
     pub name: Option<String>,
     pub descriptors: Vec<Descriptor>,
     pub background: bool,
+}
+
+impl Message {
+    /// The command that the message gives, if it is one.
+    pub fn command(&self) -> Option<Command> {
+        let Ok(Value::Object(mut members)) = literal::parse(&self.text) else {
+            return None;
+        };
+        let arguments = match members.swap_remove("arguments") {
+            None => Object::new(),
+            Some(Value::Object(arguments)) => arguments,
+            Some(_) => return None,
+        };
+        Some(Command {
+            name: self.name.clone()?,
+            arguments,
+            descriptors: Vec::new(),
+            oob: members.contains_key("exec-oob"),
+            background: self.background,
+        })
+    }
 }
 
 /// A line that starts with `:`.

@@ -1,9 +1,10 @@
 //! JSON, and the relaxed form of it that qmp-shell's users type.
 //!
 //! On top of JSON (RFC 8259): single-quoted strings with the escape `\'`, a comma after the last
-//! item, `True`, `False` and `None`, numbers with a leading `+`, and `0x` integers.
+//! item, `True`, `False` and `None`, numbers with a leading `+`, and `0x` integers; where the schema
+//! may type them, also bare words.
 
-use super::value::python_integer;
+use super::value::integer;
 use super::{Object, SyntaxError, Value};
 
 /// QEMU's own parser gives up at this depth (`MAX_NESTING`), so nothing deeper can be of use.
@@ -16,7 +17,16 @@ const MAX_NESTING: usize = 1024;
 /// What was found instead, with its place in `text`. A bracket or quote that is still open at the
 /// end is reported as unclosed.
 pub fn parse(text: &str) -> Result<Value, SyntaxError> {
-    let mut reader = Reader { text, at: 0 };
+    read(text, false)
+}
+
+/// The same, but a bare word among the values, like the `1G` in `{'size': 1G}`, stays a word.
+pub(super) fn parse_with_words(text: &str) -> Result<Value, SyntaxError> {
+    read(text, true)
+}
+
+fn read(text: &str, words: bool) -> Result<Value, SyntaxError> {
+    let mut reader = Reader { text, at: 0, words };
     let value = reader.value(0)?;
     reader.space();
     if reader.at < text.len() {
@@ -32,7 +42,8 @@ pub fn string_end(text: &str, start: usize) -> Option<usize> {
     let quote = bytes[start];
     let mut at = start + 1;
     loop {
-        at += memchr::memchr2(quote, b'\\', bytes.get(at..)?)?;
+        let mut rest = bytes.get(at..)?.iter();
+        at += rest.position(|byte| *byte == quote || *byte == b'\\')?;
         if bytes[at] == quote {
             return Some(at + 1);
         }
@@ -43,6 +54,8 @@ pub fn string_end(text: &str, start: usize) -> Option<usize> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Whether bare words are values.
+    words: bool,
 }
 
 impl Reader<'_> {
@@ -190,6 +203,9 @@ impl Reader<'_> {
         let word = &self.text[start..start + length];
         let number = python_number(word);
         let Some(number) = number else {
+            if self.words {
+                return Ok(self.word());
+            }
             return Err(SyntaxError::new(
                 format!("`{word}` is not a number"),
                 start..start + length,
@@ -211,6 +227,7 @@ impl Reader<'_> {
             "true" | "True" => Value::Bool(true),
             "false" | "False" => Value::Bool(false),
             "null" | "None" => Value::Null,
+            _ if self.words => return Ok(self.word()),
             _ => {
                 return Err(SyntaxError::new(
                     format!("`{word}` is not JSON"),
@@ -224,10 +241,21 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// A bare word, up to what separates it from the next.
+    fn word(&mut self) -> Value {
+        let ends = |c: char| c.is_whitespace() || ",:]}[{\"'".contains(c);
+        let rest = self.rest();
+        let word = rest[..rest.find(ends).unwrap_or(rest.len())].to_owned();
+        self.at += word.len();
+        Value::Word(word)
+    }
+}
+
 /// A number as JSON or Python spells it, in JSON's spelling. Beyond JSON, Python has a leading `+`,
 /// single underscores between digits, `0x`, `0o` and `0b`, and floats without digits on one side.
 fn python_number(word: &str) -> Option<String> {
-    if let Some(integer) = python_integer(word) {
+    if let Some(integer) = integer(word) {
         return Some(integer);
     }
     let (sign, digits) = match word.strip_prefix('-') {
@@ -236,7 +264,10 @@ fn python_number(word: &str) -> Option<String> {
     };
     let is_digit = |c: Option<&u8>| c.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = digits.as_bytes();
-    for at in memchr::memchr_iter(b'_', bytes) {
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte != b'_' {
+            continue;
+        }
         if at == 0 || !is_digit(bytes.get(at - 1)) || !is_digit(bytes.get(at + 1)) {
             return None;
         }

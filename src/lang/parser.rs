@@ -7,7 +7,7 @@ use super::words::plain;
 use super::{Builtin, Command, Descriptor, Line, Message, Object, SyntaxError, Value, Words};
 
 /// Built-ins that need no colon. No QMP command has these names.
-const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
+pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
 /// Reads lines. It remembers one thing between them: a transaction that is being written.
 #[derive(Debug, Default)]
@@ -116,7 +116,8 @@ fn action(list: &[Word<'_>]) -> Result<Value, SyntaxError> {
     if list[0].text == ")" {
         return Err(SyntaxError::new(
             "nothing may follow the `)` that closes a transaction",
-            list[1].span(),
+            // What follows may be another one, which has been taken off.
+            list.get(1).unwrap_or(&list[0]).span(),
         ));
     }
     let command = command(list)?;
@@ -170,7 +171,7 @@ fn command(list: &[Word<'_>]) -> Result<Command, SyntaxError> {
 }
 
 /// Splits `KEY=VALUE` or `KEY:=JSON`.
-fn argument<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError> {
+pub(super) fn argument<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError> {
     let Some((key, text)) = word.text.split_once('=') else {
         return Err(not_an_argument(word));
     };
@@ -187,7 +188,7 @@ fn argument<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError> {
     }
     let value = match text.as_bytes().first() {
         Some(b'"' | b'\'') => Value::Text(plain(text, text_at)?),
-        Some(b'{' | b'[') => literal::parse(text).map_err(|error| {
+        Some(b'{' | b'[') => literal::parse_with_words(text).map_err(|error| {
             let error = error.shifted(text_at);
             match error.help {
                 None => error.help("a string that opens with a bracket goes in quotes"),
@@ -398,6 +399,14 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_transaction_closed_twice_is_an_error() {
+        let mut parser = Parser::default();
+        let mut parse = |line| parser.parse(&Words::split(line).expect("words"));
+        assert!(matches!(parse("transaction("), Ok(Line::Empty)));
+        assert!(parse(") )").is_err());
     }
 
     #[test]

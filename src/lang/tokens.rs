@@ -15,7 +15,12 @@ pub(super) struct Word<'a> {
 
 impl Word<'_> {
     pub fn span(&self) -> std::ops::Range<usize> {
-        self.start..self.start + self.text.len()
+        self.start..self.end()
+    }
+
+    /// The offset behind it.
+    pub fn end(&self) -> usize {
+        self.start + self.text.len()
     }
 }
 
@@ -27,13 +32,33 @@ impl Word<'_> {
 /// An unclosed quote or bracket, which a further line may close.
 pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
     let mut words = Vec::new();
+    split_into(line, &mut words)?;
+    Ok(words)
+}
+
+/// The same for a line that is still being typed: the word in which a quote or bracket is open goes up
+/// to the end.
+pub(super) fn split_open(line: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    if split_into(line, &mut words).is_err() {
+        let end = words.last().map_or(0, Word::end);
+        let rest = line[end..].trim_start();
+        words.push(Word {
+            text: rest,
+            start: line.len() - rest.len(),
+        });
+    }
+    words
+}
+
+fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), SyntaxError> {
     let mut at = 0;
     loop {
         let rest = &line[at..];
         let trimmed = rest.trim_start();
         at += rest.len() - trimmed.len();
         if trimmed.is_empty() {
-            return Ok(words);
+            return Ok(());
         }
         if trimmed.starts_with('#') {
             at += trimmed.find('\n').unwrap_or(trimmed.len());
@@ -43,7 +68,7 @@ pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
         let text = &line[at..end];
         words.push(Word { text, start: at });
         if opens_tail(text) {
-            return Ok(words);
+            return Ok(());
         }
         at = end;
     }

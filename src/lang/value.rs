@@ -74,7 +74,7 @@ pub fn argument(key: &str, value: &Value) -> String {
         Value::Text(text) if is_plain(text) => format!("{key}={text}"),
         Value::Word(text) if text.is_empty() || !needs_quotes(text) => format!("{key}={text}"),
         Value::Text(text) | Value::Word(text) => format!("{key}={}", quote(text)),
-        Value::Number(digits) if python_integer(digits).as_ref() != Some(digits) => {
+        Value::Number(digits) if integer(digits).as_ref() != Some(digits) => {
             format!("{key}:={digits}")
         }
         Value::Null => format!("{key}:=null"),
@@ -82,6 +82,39 @@ pub fn argument(key: &str, value: &Value) -> String {
             format!("{key}={}", value.to_json())
         }
     }
+}
+
+/// `text` as a value on the line: bare where it can be, in quotes where it must.
+pub fn word(text: &str) -> String {
+    if text.is_empty() || needs_quotes(text) {
+        quote(text)
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The values in `object` that hold no further keys, by their dotted keys.
+pub fn dotted(object: &Object) -> Vec<(String, &Value)> {
+    fn collect<'a>(path: &str, value: &'a Value, all: &mut Vec<(String, &'a Value)>) {
+        match value {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    collect(&format!("{path}.{key}"), value, all);
+                }
+            }
+            Value::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    collect(&format!("{path}.{index}"), value, all);
+                }
+            }
+            _ => all.push((path.to_owned(), value)),
+        }
+    }
+    let mut all = Vec::new();
+    for (key, value) in object {
+        collect(key, value, &mut all);
+    }
+    all
 }
 
 /// Whether a string reads as the same string when it stands there bare.
@@ -97,7 +130,7 @@ fn needs_quotes(text: &str) -> bool {
 
 /// Types a bare word as qmp-shell does: integer, `true`/`false` in any case, else string.
 fn write_by_looks(word: &str, out: &mut String) {
-    if let Some(digits) = python_integer(word) {
+    if let Some(digits) = integer(word) {
         out.push_str(&digits);
     } else if word.eq_ignore_ascii_case("true") {
         out.push_str("true");
@@ -110,7 +143,7 @@ fn write_by_looks(word: &str, out: &mut String) {
 
 /// The digits of `word` if Python's `int()` takes it: a sign, leading zeros and single underscores
 /// between digits are allowed, any length is. JSON allows none of the three, so they are taken out.
-pub(super) fn python_integer(word: &str) -> Option<String> {
+pub fn integer(word: &str) -> Option<String> {
     let word = word.trim();
     let (negative, digits) = match word.as_bytes().first()? {
         b'-' => (true, &word[1..]),

@@ -1,8 +1,9 @@
 use std::ops::Range;
 
-use super::SyntaxError;
+use super::arguments::Arguments;
 use super::literal::{string_end, unescape};
 use super::tokens::{self, Word};
+use super::{Object, SyntaxError, parser};
 
 /// A line split into words, with the text it came from, so that an error can point at it.
 #[derive(Debug, Clone)]
@@ -47,10 +48,53 @@ impl Words {
 
     /// The words without the first one, of the same text.
     pub fn tail(&self) -> Self {
+        self.part(1..self.spans.len())
+    }
+
+    /// Those at these positions, as far as there are any, of the same text.
+    fn part(&self, range: Range<usize>) -> Self {
         Self {
             source: self.source.clone(),
-            spans: self.spans.iter().skip(1).cloned().collect(),
+            spans: self.spans.get(range).unwrap_or_default().to_vec(),
         }
+    }
+
+    /// The words before the first one that is `word`, and those behind it.
+    pub fn split_at(&self, word: &str) -> Option<(Self, Self)> {
+        let at = self.list().iter().position(|other| other.text == word)?;
+        Some((self.part(0..at), self.part(at + 1..self.spans.len())))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The text from the first word to the last.
+    pub fn text(&self) -> &str {
+        match (self.spans.first(), self.spans.last()) {
+            (Some(first), Some(last)) => &self.source[first.start..last.end],
+            _ => "",
+        }
+    }
+
+    /// What an event is to be like: plain words, and `key=value` for what its data must have. A word that starts
+    /// with `--` is a plain one.
+    ///
+    /// # Errors
+    ///
+    /// As for a command's arguments.
+    pub fn conditions(&self) -> Result<(Vec<String>, Object), SyntaxError> {
+        let mut names = Vec::new();
+        let mut arguments = Arguments::default();
+        for word in self.list() {
+            if word.text.contains('=') && !word.text.starts_with("--") {
+                let (key, value) = parser::argument(&word)?;
+                arguments.set(key, value, word.start..word.start + key.len())?;
+            } else {
+                names.push(plain(word.text, word.start)?);
+            }
+        }
+        Ok((names, arguments.finish()?))
     }
 
     pub(super) fn list(&self) -> Vec<Word<'_>> {
@@ -112,7 +156,23 @@ pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Value;
     use super::*;
+
+    #[test]
+    fn a_condition_has_names_and_members() {
+        let words =
+            Words::split("STOP,RESUME id=j deep.a=1 --timeout 5 do stop a=b").expect("words");
+        let (condition, line) = words.split_at("do").expect("it is there");
+        let (names, members) = condition.conditions().expect("a condition");
+        assert_eq!(names, ["STOP,RESUME", "--timeout", "5"]);
+        assert_eq!(
+            Value::Object(members).to_json(),
+            r#"{"id":"j","deep":{"a":1}}"#
+        );
+        assert_eq!(line.text(), "stop a=b");
+        assert!(line.split_at("do").is_none());
+    }
 
     #[test]
     fn a_text_is_cut_into_lines_where_nothing_is_open() {

@@ -1,23 +1,55 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use super::Error;
+use super::{Error, Handover, ServerSocket};
 
 /// Where a QMP server is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Address {
     /// A Unix socket.
     Unix(PathBuf),
     /// A TCP port; an empty host is this machine.
     Tcp { host: String, port: u16 },
+    /// A connected socket that this process inherited under that number.
+    Inherited(i32),
+    /// A command line for the system's shell, whose standard input and output speak QMP.
+    Program(String),
+    /// QEMU connects to us.
+    Listen(Arc<ServerSocket>),
+    /// A QEMU that we start ourselves.
+    Launched(Handover),
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix(a), Self::Unix(b)) => a == b,
+            (Self::Tcp { host: a, port: p }, Self::Tcp { host: b, port: q }) => a == b && p == q,
+            (Self::Inherited(a), Self::Inherited(b)) => a == b,
+            (Self::Program(a), Self::Program(b)) => a == b,
+            (Self::Listen(a), Self::Listen(b)) => Arc::ptr_eq(a, b),
+            (Self::Launched(a), Self::Launched(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Address {}
+
+impl Address {
+    /// Whether there can be a connection to it once more when one has ended.
+    pub fn can_be_dialled_again(&self) -> bool {
+        !matches!(self, Self::Inherited(_) | Self::Launched(_))
+    }
 }
 
 impl FromStr for Address {
     type Err = Error;
 
     /// Reads every spelling: `/run/vm.sock`, `vm.sock`, `unix:PATH`, `host:port`, `[::1]:port`,
-    /// `:port`, `tcp:host:port`.
+    /// `:port`, `tcp:host:port`, `fd:N`, `exec:COMMAND LINE`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |why: &str| Error::Address {
             text: text.to_owned(),
@@ -38,12 +70,17 @@ impl FromStr for Address {
             let rest = rest.split_once(",server").map_or(rest, |(rest, _)| rest);
             return host_and_port(rest).ok_or_else(|| invalid("`tcp:` is followed by HOST:PORT"));
         }
-        for scheme in ["fd:", "exec:"] {
-            if text.starts_with(scheme) {
-                return Err(Error::NotBuilt(format!(
-                    "addresses of the form `{scheme}…`"
-                )));
-            }
+        if let Some(number) = text.strip_prefix("fd:") {
+            return match number.parse() {
+                Ok(number @ 0..) => Ok(Self::Inherited(number)),
+                _ => Err(invalid("`fd:` is followed by the number of a descriptor")),
+            };
+        }
+        if let Some(line) = text.strip_prefix("exec:") {
+            return match line.trim() {
+                "" => Err(invalid("a command line is missing behind `exec:`")),
+                line => Ok(Self::Program(line.to_owned())),
+            };
         }
         if text.contains('/') || !text.contains(':') {
             return Ok(Self::Unix(text.into()));
@@ -76,6 +113,10 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "{}", path.display()),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Inherited(number) => write!(f, "fd:{number}"),
+            Self::Program(line) => write!(f, "exec:{line}"),
+            Self::Listen(socket) => socket.address().fmt(f),
+            Self::Launched(_) => f.write_str("the launched VM"),
         }
     }
 }
@@ -105,6 +146,11 @@ mod tests {
             ("tcp:host:1", tcp("host", 1)),
             ("tcp::1", tcp("", 1)),
             ("tcp:[::1]:1,server=on", tcp("::1", 1)),
+            ("fd:3", Address::Inherited(3)),
+            (
+                "exec:ssh host socat - /run/vm.sock",
+                Address::Program("ssh host socat - /run/vm.sock".into()),
+            ),
         ] {
             assert_eq!(text.parse::<Address>().expect(text), address, "{text}");
         }
@@ -120,13 +166,14 @@ mod tests {
             "unix:",
             "tcp:x",
             "[::1]4444:",
+            "fd:",
+            "fd:-1",
+            "fd:x",
+            "exec:",
+            "exec: ",
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains("is not an address"), "{text}: {error}");
         }
-        assert!(matches!(
-            "exec:true".parse::<Address>(),
-            Err(Error::NotBuilt(_))
-        ));
     }
 }

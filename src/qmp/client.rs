@@ -2,7 +2,7 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::connection::{Receiver, Sender, connect};
-use super::events::Events;
-use super::in_flight::{Commands, InFlight, with_id};
-use super::message::Incoming;
-use super::{Address, Error, Event, Filter, Greeting, Listener, Lost, Reply};
+use super::connection::connect;
+use super::events::Hub;
+use super::in_flight::{InFlight, with_id};
+use super::tasks::{Outgoing, Shared, lock, receive_all, send_all};
+use super::{Address, Change, Error, Event, Filter, Greeting, Listener, Lost, Reply, Tls};
 
 /// How to connect.
 #[derive(Clone, Default)]
@@ -25,12 +25,14 @@ pub struct Options {
     pub no_oob: bool,
     /// Sees every message sent and received.
     pub tap: Option<Tap>,
-    /// Told, once, why it may be that a server takes the connection and then stays silent.
-    pub silence: Option<Silence>,
+    /// Wraps TCP connections in TLS.
+    pub tls: Option<Tls>,
+    /// Told what becomes of the connection.
+    pub tell: Option<Tell>,
 }
 
-/// Takes a sentence for the user.
-pub type Silence = Arc<dyn Fn(&str) + Send + Sync>;
+/// Takes what becomes of a connection, in the order in which it happens.
+pub type Tell = Arc<dyn Fn(Change) + Send + Sync>;
 
 /// Sees a message as it passes. Called between reading and handing on, so it must not block.
 pub type Tap = Arc<dyn Fn(Direction, &str) + Send + Sync>;
@@ -44,8 +46,8 @@ pub enum Direction {
 /// How many descriptors one message may have; QEMU drops what is beyond (`TCP_MAX_FDS`).
 const MAX_DESCRIPTORS: usize = 16;
 
-/// How long a server that takes nothing more is still listened to.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The commands that take a descriptor from the message.
+const NEED_DESCRIPTOR: [&str; 2] = ["add-fd", "getfd"];
 
 /// A command for the server.
 #[derive(Debug, Default)]
@@ -69,6 +71,13 @@ pub struct Late {
     /// The command it answers, where that is known.
     pub name: Option<String>,
     pub reply: Reply,
+}
+
+/// Where what nobody asked for goes: events, and replies that nobody waits for any more.
+#[derive(Clone)]
+pub(super) struct Outlets {
+    pub hub: Arc<Hub>,
+    pub late: mpsc::UnboundedSender<Late>,
 }
 
 /// Counters of a connection.
@@ -97,30 +106,17 @@ pub struct Client {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     ended: watch::Receiver<Option<Lost>>,
     tasks: [AbortHandle; 2],
-    late: Option<mpsc::UnboundedReceiver<Late>>,
+    /// Resolves when the tasks are gone, and the socket with them.
+    gone: watch::Receiver<()>,
+    /// Nothing if it is somebody else's.
+    late: Mutex<Option<mpsc::UnboundedReceiver<Late>>>,
     address: Address,
     greeting: Greeting,
     oob: bool,
-    carries_descriptors: bool,
+    /// What the connection goes over, if that carries no descriptors.
+    no_descriptors: Option<&'static str>,
     peer_pid: Option<i32>,
     since: Instant,
-}
-
-struct Outgoing {
-    text: String,
-    descriptors: Vec<OwnedFd>,
-    /// With descriptors: resolves when the reply has come.
-    replied: Option<oneshot::Receiver<()>>,
-}
-
-/// What the client and its two tasks share.
-struct Shared {
-    commands: Mutex<Commands>,
-    events: Mutex<Events>,
-    late: mpsc::UnboundedSender<Late>,
-    ended: watch::Sender<Option<Lost>>,
-    sent: AtomicU64,
-    received: AtomicU64,
 }
 
 impl Request {
@@ -149,31 +145,60 @@ impl Client {
     ///
     /// There is no connection to be had, or what answers is no QMP server.
     pub async fn connect(address: &Address, options: Options) -> Result<Self, Error> {
-        let connection = connect(address, options).await?;
-        let (outgoing, queue) = mpsc::unbounded_channel();
         let (late_sender, late) = mpsc::unbounded_channel();
+        let outlets = Outlets {
+            hub: Arc::default(),
+            late: late_sender,
+        };
+        Self::start(address, options, outlets, Some(late)).await
+    }
+
+    /// Connects and negotiates; what nobody asked for goes to `outlets`, which may outlive the connection. With
+    /// `late`, nobody else listens there.
+    pub(super) async fn start(
+        address: &Address,
+        options: Options,
+        outlets: Outlets,
+        late: Option<mpsc::UnboundedReceiver<Late>>,
+    ) -> Result<Self, Error> {
+        // It is soon over, but takes most of the room that the caller's future would need from the start.
+        let connection = Box::pin(connect(address, options)).await?;
+        let (outgoing, queue) = mpsc::unbounded_channel();
         let (ended_sender, ended) = watch::channel(None);
+        let (alive, gone) = watch::channel(());
         let shared = Arc::new(Shared {
             commands: Mutex::default(),
-            events: Mutex::default(),
-            late: late_sender,
+            outlets,
+            end_listeners: late.is_some(),
             ended: ended_sender,
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
-        let carries_descriptors = connection.sender.carries_descriptors();
-        let reader = tokio::spawn(receive_all(connection.receiver, shared.clone()));
-        let writer = tokio::spawn(send_all(connection.sender, queue, shared.clone()));
+        let no_descriptors = connection.sender.no_descriptors();
+        // Each task holds one until it is gone.
+        let alive = Arc::new(alive);
+        let (reading, writing) = (alive.clone(), alive);
+        let (receiver, sender) = (connection.receiver, connection.sender);
+        let (by_reader, by_writer) = (shared.clone(), shared.clone());
+        let reader = tokio::spawn(async move {
+            let _alive = reading;
+            receive_all(receiver, by_reader).await;
+        });
+        let writer = tokio::spawn(async move {
+            let _alive = writing;
+            send_all(sender, queue, by_writer).await;
+        });
         Ok(Self {
             shared,
             outgoing,
             ended,
             tasks: [reader.abort_handle(), writer.abort_handle()],
-            late: Some(late),
+            gone,
+            late: Mutex::new(late),
             address: address.clone(),
             greeting: connection.greeting,
             oob: connection.oob,
-            carries_descriptors,
+            no_descriptors,
             peer_pid: connection.peer_pid,
             since: Instant::now(),
         })
@@ -186,12 +211,7 @@ impl Client {
     ///
     /// Nothing was sent: the connection has ended, the id is in use, or descriptors cannot travel.
     pub fn send(&self, request: Request) -> Result<Pending, Error> {
-        if !request.descriptors.is_empty() && !self.carries_descriptors {
-            return Err(Error::NoDescriptors);
-        }
-        if request.descriptors.len() > MAX_DESCRIPTORS {
-            return Err(Error::TooManyDescriptors(MAX_DESCRIPTORS));
-        }
+        self.can_carry(&request.name, request.descriptors.len())?;
         // Held until the message is queued, so that the two queues agree on the order.
         let mut commands = lock(&self.shared.commands);
         if let Some(lost) = &*self.ended.borrow() {
@@ -228,19 +248,40 @@ impl Client {
         Ok(Pending { receiver })
     }
 
+    /// Whether a command may be sent with so many descriptors. Those that only make sense with one are
+    /// refused without, too, where none can travel.
+    ///
+    /// # Errors
+    ///
+    /// They are too many, or what the connection goes over carries none.
+    pub fn can_carry(&self, command: &str, descriptors: usize) -> Result<(), Error> {
+        if descriptors > MAX_DESCRIPTORS {
+            return Err(Error::TooManyDescriptors(MAX_DESCRIPTORS));
+        }
+        match self.no_descriptors {
+            Some(over) if descriptors > 0 || NEED_DESCRIPTOR.contains(&command) => {
+                Err(Error::NoDescriptors {
+                    command: command.to_owned(),
+                    over,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Listens to events: those of `filter`, at most `capacity` waiting.
     pub fn listen(&self, filter: Filter, capacity: usize) -> Listener {
-        lock(&self.shared.events).listen(filter, capacity)
+        self.shared.outlets.hub.listen(filter, capacity)
     }
 
     /// The last events, oldest first.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        lock(&self.shared.events).history()
+        self.shared.outlets.hub.history()
     }
 
-    /// Replies that nobody waits for. There is one such queue; the first caller gets it.
-    pub fn late_replies(&mut self) -> Option<mpsc::UnboundedReceiver<Late>> {
-        self.late.take()
+    /// Replies that nobody waits for. There is one such queue; the first caller gets it, unless a session has it.
+    pub fn late_replies(&self) -> Option<mpsc::UnboundedReceiver<Late>> {
+        lock(&self.late).take()
     }
 
     /// Resolves when the connection has ended, with the reason.
@@ -287,12 +328,26 @@ impl Client {
     }
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
+impl Client {
+    /// Closes the connection, whoever else still holds the client; resolves when the socket is closed.
+    pub(super) async fn close(&self) {
+        self.end();
+        let mut gone = self.gone.clone();
+        // Nothing is ever sent: this is the end of the last sender.
+        while gone.changed().await.is_ok() {}
+    }
+
+    fn end(&self) {
         self.shared.end(Lost::Disconnected);
         for task in &self.tasks {
             task.abort();
         }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -310,117 +365,4 @@ impl Future for Pending {
             outcome.expect("every waiter is answered: by a reply, or by the end of the connection")
         })
     }
-}
-
-impl Shared {
-    /// Hands a reply to its waiter, or to whoever takes late ones.
-    fn reply(&self, reply: Reply, id: Option<Value>) {
-        let command = lock(&self.commands).take(id.as_ref(), reply.failed());
-        let (name, reply) = match command {
-            None => (None, reply),
-            Some(command) => {
-                if let Some(replied) = command.replied {
-                    let _ = replied.send(());
-                }
-                match command.waiter.send(Ok(reply)) {
-                    Ok(()) => return,
-                    Err(_) if command.quiet => return,
-                    Err(reply) => (Some(command.name), reply.expect("what was sent just now")),
-                }
-            }
-        };
-        // Nobody left to show it to is the one case in which it is dropped.
-        let _ = self.late.send(Late { name, reply });
-    }
-
-    /// Ends the connection, once: every command in flight, every listener.
-    fn end(&self, lost: Lost) {
-        let commands = {
-            let mut commands = lock(&self.commands);
-            let first = self.ended.send_if_modified(|ended| {
-                let first = ended.is_none();
-                if first {
-                    *ended = Some(lost.clone());
-                }
-                first
-            });
-            if !first {
-                return;
-            }
-            commands.take_all()
-        };
-        for command in commands {
-            let unknown = Error::OutcomeUnknown(lost.clone(), command.name);
-            let _ = command.waiter.send(Err(unknown));
-        }
-        lock(&self.events).end();
-    }
-}
-
-async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
-    let lost = loop {
-        match receiver.receive().await {
-            Ok(incoming) => {
-                let number = shared.received.fetch_add(1, Ordering::Relaxed);
-                match incoming {
-                    Incoming::Reply(mut reply, id) => {
-                        reply.number = number;
-                        shared.reply(reply, id);
-                    }
-                    Incoming::Event(mut event) => {
-                        event.number = number;
-                        lock(&shared.events).publish(event);
-                    }
-                    // A server that greets again has nothing to tell.
-                    Incoming::Greeting(_) => {}
-                }
-            }
-            Err(lost) => break lost,
-        }
-    };
-    shared.end(lost);
-}
-
-async fn send_all(
-    mut sender: Sender,
-    mut queue: mpsc::UnboundedReceiver<Outgoing>,
-    shared: Arc<Shared>,
-) {
-    let mut next = queue.recv().await;
-    while let Some(Outgoing {
-        text,
-        descriptors,
-        replied,
-    }) = next.take()
-    {
-        sender.push(&text);
-        // What waits already goes out in one write, unless descriptors travel with it: they belong
-        // to the message they are sent with.
-        while descriptors.is_empty() && next.is_none() {
-            match queue.try_recv() {
-                Ok(more) if more.descriptors.is_empty() => sender.push(&more.text),
-                Ok(more) => next = Some(more),
-                Err(_) => break,
-            }
-        }
-        if let Err(error) = sender.flush(&descriptors).await {
-            // A server that closed its end may have said something before, which is still read.
-            if error.kind() == std::io::ErrorKind::BrokenPipe {
-                tokio::time::sleep(LAST_WORDS).await;
-            }
-            shared.end(Lost::io(&error));
-            return;
-        }
-        if let Some(replied) = replied {
-            // An end of the connection ends this as well.
-            let _ = replied.await;
-        }
-        if next.is_none() {
-            next = queue.recv().await;
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no holder of this lock panics")
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -10,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::frame::Frames;
 use super::message::{Incoming, read};
 use super::transport::{Reader, Stream, Writer};
-use super::{Address, Direction, Error, Greeting, Lost, Options, Tap};
+use super::{Address, Change, Direction, Error, Greeting, Lost, Options, Tap, holder};
 
 /// How long a server may stay silent before that is explained.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -44,13 +46,23 @@ impl Receiver {
                 return read(&message);
             }
             match self.reader.read(&mut self.frames.buffer).await {
-                Ok(0) => return Err(self.frames.end()),
+                Ok(0) => return Err(self.end().await),
                 // In a flood, those who work with what came get their turn.
                 Ok(FLOOD..) => yield_now().await,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Lost::io(&error)),
+                Err(error) => return Err(self.reader.lost(&error)),
             }
+        }
+    }
+}
+
+impl Receiver {
+    /// Why the stream ended.
+    async fn end(&mut self) -> Lost {
+        match self.frames.end() {
+            Lost::Closed => self.reader.end().await.unwrap_or(Lost::Closed),
+            cut => cut,
         }
     }
 }
@@ -62,8 +74,9 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub fn carries_descriptors(&self) -> bool {
-        self.writer.carries_descriptors()
+    /// What messages go over, if that carries no descriptors.
+    pub fn no_descriptors(&self) -> Option<&'static str> {
+        self.writer.no_descriptors()
     }
 
     /// Takes a message along with the next [`Sender::flush`].
@@ -83,33 +96,105 @@ impl Sender {
     }
 }
 
+/// How far connecting has come.
+#[derive(Clone, Copy)]
+enum Stage {
+    Dialing,
+    /// The connection is there, to this process where the system tells, and the greeting is not.
+    Greeting(Option<i32>),
+    Negotiating,
+}
+
+impl Stage {
+    /// What is wrong when it takes longer than `limit`.
+    fn too_long(self, address: &Address, limit: Duration) -> Error {
+        let address = address.clone();
+        match self {
+            Self::Dialing => Error::ConnectTimeout { address, limit },
+            Self::Greeting(server) => Error::NoGreeting {
+                why: why_silent(&address, server),
+                address,
+                limit,
+            },
+            Self::Negotiating => Error::NoAnswer { address, limit },
+        }
+    }
+
+    /// Why it may be that nothing happens.
+    fn explain(self, address: &Address) -> String {
+        match self {
+            Self::Dialing if matches!(address, Address::Listen(_)) => {
+                format!("waiting for a QEMU to connect to {address}")
+            }
+            Self::Dialing => format!(
+                "{address} does not take the connection, its queue may be full: {}; waiting",
+                why_silent(address, None)
+            ),
+            Self::Greeting(server) => format!(
+                "{address} took the connection but is silent: {}; waiting",
+                why_silent(address, server)
+            ),
+            Self::Negotiating => {
+                format!(
+                    "{address} greeted, but does not answer: QEMU may be busy or stopped; waiting"
+                )
+            }
+        }
+    }
+}
+
+/// Who or what keeps a server from greeting.
+fn why_silent(address: &Address, server: Option<i32>) -> String {
+    if let Some(pid) = server.filter(|pid| holder::is_stopped(*pid)) {
+        return format!("pid {pid}, which serves it, is stopped");
+    }
+    let holder = match address {
+        Address::Unix(path) => holder::of(path),
+        _ => None,
+    };
+    match holder {
+        Some(holder) => {
+            format!("another client holds this monitor ({holder}); QEMU serves one at a time")
+        }
+        None => {
+            "another client may hold this monitor (QEMU serves one at a time), or QEMU is still \
+                 starting or stopped"
+                .to_owned()
+        }
+    }
+}
+
 /// Connects, takes the greeting and negotiates capabilities.
 pub(super) async fn connect(address: &Address, options: Options) -> Result<Connection, Error> {
-    let limit = options.connect_timeout;
-    let mut stage = Error::ConnectTimeout {
-        address: address.clone(),
-        limit: limit.unwrap_or_default(),
-    };
+    let stage = Mutex::new(Stage::Dialing);
+    let at = || *stage.lock().expect("no holder of this lock panics");
+    let enter = |next| *stage.lock().expect("no holder of this lock panics") = next;
     let connecting = async {
-        let stream = Stream::open(address).await?;
-        stage = Error::NoGreeting {
-            address: address.clone(),
-            limit: limit.unwrap_or_default(),
-        };
+        let stream = Stream::open(address, &options).await?;
+        enter(Stage::Greeting(stream.peer_pid()));
         let mut connection = greet(stream, address, &options).await?;
-        stage = Error::NoAnswer {
-            address: address.clone(),
-            limit: limit.unwrap_or_default(),
-        };
+        enter(Stage::Negotiating);
         connection.oob = !options.no_oob && connection.greeting.offers("oob");
         negotiate(&mut connection, address).await?;
         Ok(connection)
     };
-    match limit {
-        None => connecting.await,
-        Some(limit) => match timeout(limit, connecting).await {
+    let explained = async {
+        let mut connecting = pin!(connecting);
+        tokio::select! {
+            biased;
+            result = &mut connecting => return result,
+            () = sleep(SILENCE) => {}
+        }
+        if let Some(tell) = &options.tell {
+            tell(Change::Silent(at().explain(address)));
+        }
+        connecting.await
+    };
+    match options.connect_timeout {
+        None => explained.await,
+        Some(limit) => match timeout(limit, explained).await {
             Ok(result) => result,
-            Err(_) => Err(stage),
+            Err(_) => Err(at().too_long(address, limit)),
         },
     }
 }
@@ -128,21 +213,7 @@ async fn greet(stream: Stream, address: &Address, options: &Options) -> Result<C
         buffer: String::new(),
         tap: options.tap.clone(),
     };
-    let first = tokio::select! {
-        biased;
-        first = receiver.receive() => first,
-        () = sleep(SILENCE) => {
-            if let Some(silence) = &options.silence {
-                silence(&format!(
-                    "{address} took the connection but is silent: another client may hold this \
-                     monitor (QEMU serves one at a time), or QEMU is still starting or stopped; \
-                     waiting",
-                ));
-            }
-            receiver.receive().await
-        }
-    };
-    match first {
+    match receiver.receive().await {
         Ok(Incoming::Greeting(greeting)) => Ok(Connection {
             receiver,
             sender,
@@ -168,13 +239,14 @@ async fn negotiate(connection: &mut Connection, address: &Address) -> Result<(),
     let _ = connection.sender.flush(&[]).await;
     loop {
         match connection.receiver.receive().await {
-            Ok(Incoming::Reply(reply, _)) => {
+            Ok(Incoming::Reply(reply, None)) => {
                 return reply.value().map(drop).map_err(|error| Error::Negotiation {
                     address: address.clone(),
                     error,
                 });
             }
-            Ok(Incoming::Event(_) | Incoming::Greeting(_)) => {}
+            // One with an id answers somebody who was connected before us: ours has none.
+            Ok(Incoming::Reply(_, Some(_)) | Incoming::Event(_) | Incoming::Greeting(_)) => {}
             Err(lost) => return Err(not_qmp(address, lost)),
         }
     }

@@ -2,7 +2,9 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
-use super::{Address, QmpError};
+use nix::errno::Errno;
+
+use super::{Address, QmpError, tls};
 
 /// What can go wrong between here and a QMP server, in sentences a user can act on.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -10,22 +12,36 @@ pub enum Error {
     #[error("`{text}` is not an address: {why}")]
     Address { text: String, why: String },
 
-    /// Specified, but not there yet.
-    #[error("{0} are not built yet")]
-    NotBuilt(String),
-
     #[error("cannot connect to {address}: {why}")]
-    Connect { address: Address, why: String },
+    Connect {
+        address: Address,
+        why: String,
+        /// A server may be there later: nobody serves the address now.
+        not_yet: bool,
+    },
 
-    #[error("{address} did not take the connection within {}", seconds(*.limit))]
+    #[error("cannot listen at {address}: {why}")]
+    Listen { address: Address, why: String },
+
+    /// Our own credentials are no use.
+    #[error("{0}")]
+    TlsCreds(String),
+
+    #[error("no TLS connection to {address}: {why}")]
+    Tls { address: Address, why: String },
+
+    #[error("{}", no_connection(.address, *.limit))]
     ConnectTimeout { address: Address, limit: Duration },
 
     #[error(
-        "{address} took the connection but sent no greeting within {}: another client may hold this \
-         monitor (QEMU serves one at a time), or QEMU is still starting or stopped",
+        "{address} took the connection but sent no greeting within {}: {why}",
         seconds(*.limit)
     )]
-    NoGreeting { address: Address, limit: Duration },
+    NoGreeting {
+        address: Address,
+        limit: Duration,
+        why: String,
+    },
 
     #[error(
         "{address} greeted, but did not answer within {}; QEMU may be busy or stopped",
@@ -54,8 +70,11 @@ pub enum Error {
     #[error("more than {0} file descriptors cannot travel with one command")]
     TooManyDescriptors(usize),
 
-    #[error("this connection carries no file descriptors: they need a Unix socket")]
-    NoDescriptors,
+    /// Nothing was sent.
+    #[error(
+        "`{command}` passes a file descriptor, which {over} cannot carry; it needs a Unix socket"
+    )]
+    NoDescriptors { command: String, over: &'static str },
 }
 
 /// Why a connection ended.
@@ -69,6 +88,8 @@ pub enum Lost {
     Reset,
     #[error("{0}")]
     Io(String),
+    #[error("{0}")]
+    Tls(String),
     #[error("the server sent something that is not a QMP message: `{quote}`{hint}")]
     Garbage { quote: String, hint: &'static str },
     #[error("the server sent a message of more than {} MiB", .0 >> 20)]
@@ -79,6 +100,9 @@ pub enum Lost {
     NoGreeting,
     #[error("we closed the connection")]
     Disconnected,
+    /// What the connection went through has ended.
+    #[error("`{name}` {how}")]
+    Program { name: String, how: String },
 }
 
 impl Lost {
@@ -92,6 +116,16 @@ impl Lost {
 }
 
 impl Error {
+    pub(super) fn tls(address: &Address, failed: tls::Failed) -> Self {
+        match failed {
+            tls::Failed::Creds(why) => Self::TlsCreds(why),
+            tls::Failed::Handshake(why) => Self::Tls {
+                address: address.clone(),
+                why,
+            },
+        }
+    }
+
     /// Puts the operating system's reason for a failed connection into words.
     pub(super) fn connect(address: &Address, error: &io::Error) -> Self {
         let unix = matches!(address, Address::Unix(_));
@@ -104,13 +138,69 @@ impl Error {
             io::ErrorKind::PermissionDenied => {
                 "permission denied; QEMU runs as another user".to_owned()
             }
+            _ if matches!(address, Address::Inherited(_)) => inherited(error),
             _ => error.to_string(),
+        };
+        let not_yet = match error.kind() {
+            io::ErrorKind::ConnectionRefused if unix => !is_no_socket(address),
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::TimedOut => true,
+            _ => false,
         };
         Self::Connect {
             address: address.clone(),
             why,
+            not_yet,
         }
     }
+
+    /// The time limit it says was exceeded.
+    pub(super) fn limit_mut(&mut self) -> Option<&mut Duration> {
+        match self {
+            Self::ConnectTimeout { limit, .. }
+            | Self::NoGreeting { limit, .. }
+            | Self::NoAnswer { limit, .. } => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// Whether another attempt may succeed, of somebody who has been connected to the address `before`
+    /// or has not.
+    pub(super) fn may_pass(&self, before: bool) -> bool {
+        match self {
+            Self::Connect { not_yet, .. } => *not_yet || before,
+            // Whoever it was that connected to us, the next one may be QEMU.
+            Self::NotQmp {
+                address: Address::Listen(_),
+                ..
+            } => true,
+            // Something stands between: a tunnel, or a QEMU on its way down.
+            Self::NotQmp { lost, .. } => before && lost.may_pass(),
+            _ => false,
+        }
+    }
+}
+
+impl Lost {
+    /// Whether another connection may do better: not if what is there speaks no QMP.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed | Self::Cut(_) | Self::Reset | Self::Io(_) | Self::Program { .. }
+        )
+    }
+}
+
+/// Whether what is found at a Unix socket's path is something else.
+fn is_no_socket(address: &Address) -> bool {
+    let Address::Unix(path) = address else {
+        return false;
+    };
+    std::fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket())
 }
 
 /// Why a Unix socket refuses: the kernel has one errno for three reasons.
@@ -122,6 +212,26 @@ fn refused(address: &Address) -> &'static str {
         Ok(found) if found.is_dir() => "it is a directory, not a socket",
         Ok(found) if !found.file_type().is_socket() => "it is a file, not a socket",
         _ => "nobody serves this socket; it may be left over from a QEMU that is gone",
+    }
+}
+
+/// Why a descriptor that was inherited, or should have been, is no connection.
+fn inherited(error: &io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBADF) => "no such descriptor was inherited, or it has been used already",
+        Some(Errno::ENOTSOCK) => "it is not a socket",
+        Some(Errno::ENOTCONN) => "it is a socket that is not connected",
+        _ => return error.to_string(),
+    }
+    .to_owned()
+}
+
+/// What is wrong when there is no connection in time.
+fn no_connection(address: &Address, limit: Duration) -> String {
+    let limit = seconds(limit);
+    match address {
+        Address::Listen(_) => format!("no QEMU connected to {address} within {limit}"),
+        _ => format!("{address} did not take the connection within {limit}"),
     }
 }
 

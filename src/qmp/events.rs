@@ -1,10 +1,14 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Context, Poll};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, oneshot};
 
-use super::{Event, Reply};
+use super::Event;
 
 /// How many events the history keeps, and how many bytes of them.
 pub const HISTORY: usize = 10_000;
@@ -23,8 +27,9 @@ pub struct Filter {
 pub type Condition = Box<dyn Fn(&Event) -> bool + Send>;
 
 impl Filter {
-    fn takes(&self, event: &Event) -> bool {
-        (self.names.is_empty() || self.names.iter().any(|name| **name == *event.name))
+    /// Whether an event is one of them.
+    pub fn takes(&self, event: &Event) -> bool {
+        (self.names.is_empty() || self.names.iter().any(|name| name == event.name()))
             && self.matches.as_ref().is_none_or(|matches| matches(event))
     }
 }
@@ -32,127 +37,272 @@ impl Filter {
 /// A queue of one's own with the events of a filter, in order. Dropping it ends the listening.
 #[derive(Debug)]
 pub struct Listener {
-    queue: mpsc::UnboundedReceiver<Arc<Event>>,
-    /// An event that was looked at, and is still to be taken.
-    next: Option<Arc<Event>>,
-    depth: Arc<AtomicUsize>,
-    missed: Arc<AtomicU64>,
+    queue: Arc<Queue>,
+}
+
+/// What lies between the hub and a listener.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There is an event more, or the hub has ended.
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Arc<Event>>,
+    missed: u64,
+    ended: bool,
 }
 
 impl Listener {
-    /// The next event, or nothing once the connection has ended and the queue is empty.
+    /// The next event, or nothing once the hub has ended and the queue is empty.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
-        match self.next.take() {
-            Some(event) => Some(event),
-            None => {
-                let event = self.queue.recv().await;
-                self.taken(event)
+        loop {
+            {
+                let mut waiting = self.queue.waiting();
+                if let Some(event) = waiting.events.pop_front() {
+                    return Some(event);
+                }
+                if waiting.ended {
+                    return None;
+                }
             }
+            self.queue.news.notified().await;
         }
     }
 
     /// The next event if it is there already.
     pub fn try_next(&mut self) -> Option<Arc<Event>> {
-        match self.next.take() {
-            Some(event) => Some(event),
-            None => {
-                let event = self.queue.try_recv().ok();
-                self.taken(event)
-            }
-        }
+        self.queue.waiting().events.pop_front()
     }
 
-    /// The next event if it came before `reply`.
-    pub fn next_before(&mut self, reply: &Reply) -> Option<Arc<Event>> {
-        let event = self.try_next()?;
-        if event.number < reply.number {
-            return Some(event);
+    /// The next event if it is there already and came before `message`, a reply's or an event's number.
+    pub fn next_before(&mut self, message: u64) -> Option<Arc<Event>> {
+        let mut waiting = self.queue.waiting();
+        if waiting.events.front()?.number < message {
+            return waiting.events.pop_front();
         }
-        self.next = Some(event);
         None
     }
 
-    fn taken(&self, event: Option<Arc<Event>>) -> Option<Arc<Event>> {
-        if event.is_some() {
-            self.depth.fetch_sub(1, Ordering::Relaxed);
-        }
-        event
-    }
-
-    /// How many events found the queue full since this was last asked.
+    /// How many events gave way to later ones, the queue being full, since this was last asked.
     pub fn missed(&self) -> u64 {
-        self.missed.swap(0, Ordering::Relaxed)
+        mem::take(&mut self.queue.waiting().missed)
     }
 }
 
-/// Everybody who listens, and the history.
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// Everybody who listens to a server's events, and the last of those. It may outlive a connection, and then
+/// serves the next one.
 #[derive(Default)]
-pub(super) struct Events {
-    listeners: Vec<Registered>,
-    history: VecDeque<Arc<Event>>,
-    history_bytes: usize,
+pub struct Hub {
+    events: Mutex<Events>,
+    /// Messages received so far, which numbers them.
+    messages: AtomicU64,
 }
 
-struct Registered {
-    filter: Filter,
-    queue: mpsc::UnboundedSender<Arc<Event>>,
-    capacity: usize,
-    depth: Arc<AtomicUsize>,
-    missed: Arc<AtomicU64>,
-}
-
-impl Events {
-    /// Adds a listener whose queue holds `capacity` events; what comes beyond that is counted.
-    pub fn listen(&mut self, filter: Filter, capacity: usize) -> Listener {
-        let (sender, queue) = mpsc::unbounded_channel();
-        let listener = Listener {
-            queue,
-            next: None,
-            depth: Arc::default(),
-            missed: Arc::default(),
-        };
-        self.listeners.push(Registered {
-            filter,
-            queue: sender,
-            capacity,
-            depth: listener.depth.clone(),
-            missed: listener.missed.clone(),
-        });
-        listener
+impl Hub {
+    /// Listens to events: those of `filter`. Of more than `capacity` that wait, the oldest are left out and
+    /// counted.
+    pub fn listen(&self, filter: Filter, capacity: usize) -> Listener {
+        self.events().listen(filter, capacity)
     }
 
-    /// Hands an event to every listener that wants it. Never waits.
-    pub fn publish(&mut self, event: Event) {
-        let event = Arc::new(event);
-        self.listeners.retain(|to| {
-            if to.queue.is_closed() {
-                return false;
+    /// Waits for one event of `filter` that no other wait has had: one that is there already and came as message
+    /// `since` or later, or else the next.
+    pub fn wait(&self, filter: Filter, since: u64) -> Wait {
+        let (waiter, event) = oneshot::channel();
+        let mut events = self.events();
+        let mut there = events.history.iter();
+        match there.find(|event| event.number >= since && filter.takes(event) && event.take()) {
+            Some(event) => {
+                let _ = waiter.send(event.clone());
             }
-            if to.filter.takes(&event) {
-                if to.depth.load(Ordering::Relaxed) < to.capacity {
-                    to.depth.fetch_add(1, Ordering::Relaxed);
-                    return to.queue.send(event.clone()).is_ok();
-                }
-                to.missed.fetch_add(1, Ordering::Relaxed);
-            }
-            true
-        });
-        self.history_bytes += event.text.len();
-        self.history.push_back(event);
-        while self.history.len() > HISTORY || self.history_bytes > HISTORY_BYTES {
-            let oldest = self.history.pop_front();
-            self.history_bytes -= oldest.map_or(0, |event| event.text.len());
+            None => events.waits.push((filter, waiter)),
         }
-    }
-
-    /// Ends every listener once it has emptied its queue.
-    pub fn end(&mut self) {
-        self.listeners.clear();
+        Wait { event }
     }
 
     /// The last events, oldest first: [`HISTORY`] of them, fewer if they are large.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        self.history.iter().cloned().collect()
+        self.events().history.iter().cloned().collect()
+    }
+
+    /// How many events the history has lost because others came after them.
+    pub fn fallen(&self) -> u64 {
+        self.events().fallen
+    }
+
+    /// Empties the history.
+    pub fn clear(&self) {
+        let mut events = self.events();
+        events.history.clear();
+        (events.history_bytes, events.fallen) = (0, 0);
+    }
+
+    /// How many messages have come so far: the number of the next.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// The number of the next message.
+    pub(super) fn next_number(&self) -> u64 {
+        self.messages.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Hands an event to every listener that wants it. Never waits.
+    pub(super) fn publish(&self, event: Event) {
+        self.events().publish(event);
+    }
+
+    /// Ends every listener once it has emptied its queue.
+    pub(super) fn end(&self) {
+        self.events().listeners.clear();
+    }
+
+    /// What the last `SHUTDOWN` gave as its reason; asked once.
+    pub(super) fn take_shutdown(&self) -> Option<String> {
+        self.events().shutdown.take()
+    }
+
+    fn events(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// A wait for one event. Dropping it ends the waiting.
+#[derive(Debug)]
+pub struct Wait {
+    event: oneshot::Receiver<Arc<Event>>,
+}
+
+impl Future for Wait {
+    type Output = Arc<Event>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match Pin::new(&mut self.event).poll(context) {
+            Poll::Ready(Ok(event)) => Poll::Ready(event),
+            // The hub is gone: there will be no event.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// What a [`Hub`] guards.
+#[derive(Default)]
+struct Events {
+    listeners: Vec<Registered>,
+    history: VecDeque<Arc<Event>>,
+    history_bytes: usize,
+    /// How many the history has lost.
+    fallen: u64,
+    /// Who waits for one event each; who came first is served first.
+    waits: Vec<(Filter, oneshot::Sender<Arc<Event>>)>,
+    /// The reason of a `SHUTDOWN` that was seen.
+    shutdown: Option<String>,
+}
+
+struct Registered {
+    filter: Filter,
+    queue: Weak<Queue>,
+    capacity: usize,
+}
+
+impl Registered {
+    /// Queues an event if the listener wants it. False if nobody listens any more.
+    fn take(&self, event: &Arc<Event>) -> bool {
+        let Some(queue) = self.queue.upgrade() else {
+            return false;
+        };
+        if self.filter.takes(event) {
+            let mut waiting = queue.waiting();
+            if waiting.events.len() >= self.capacity {
+                waiting.events.pop_front();
+                waiting.missed += 1;
+            }
+            waiting.events.push_back(event.clone());
+            drop(waiting);
+            queue.news.notify_one();
+        }
+        true
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.upgrade() {
+            queue.waiting().ended = true;
+            queue.news.notify_one();
+        }
+    }
+}
+
+impl Events {
+    fn listen(&mut self, filter: Filter, capacity: usize) -> Listener {
+        let queue = Arc::default();
+        self.listeners.push(Registered {
+            filter,
+            queue: Arc::downgrade(&queue),
+            capacity,
+        });
+        Listener { queue }
+    }
+
+    fn publish(&mut self, event: Event) {
+        if event.name() == "SHUTDOWN" {
+            self.shutdown = Some(shutdown_reason(&event));
+        }
+        let event = Arc::new(event);
+        self.satisfy(&event);
+        self.listeners.retain(|listener| listener.take(&event));
+        self.history_bytes += event.text().len();
+        self.history.push_back(event);
+        while self.history.len() > HISTORY || self.history_bytes > HISTORY_BYTES {
+            let oldest = self.history.pop_front();
+            self.fallen += 1;
+            self.history_bytes -= oldest.map_or(0, |event| event.text().len());
+        }
+    }
+
+    /// Gives an event to the first who waits for it.
+    fn satisfy(&mut self, event: &Arc<Event>) {
+        if self.waits.is_empty() {
+            return;
+        }
+        self.waits.retain(|(_, waiter)| !waiter.is_closed());
+        let wanted = self
+            .waits
+            .iter()
+            .position(|(filter, _)| filter.takes(event));
+        if let Some(at) = wanted {
+            let (_, waiter) = self.waits.remove(at);
+            event.take();
+            let _ = waiter.send(event.clone());
+        }
+    }
+}
+
+/// Why the VM shuts down, as QEMU's `ShutdownCause` names it; servers before 4.0 say only whose wish it was.
+fn shutdown_reason(event: &Event) -> String {
+    #[derive(serde::Deserialize)]
+    struct Shutdown {
+        reason: Option<String>,
+        guest: Option<bool>,
+    }
+    let data = serde_json::from_str(event.data()).unwrap_or(Shutdown {
+        reason: None,
+        guest: None,
+    });
+    match (data.reason, data.guest) {
+        (Some(reason), _) => reason,
+        (None, Some(true)) => "guest".to_owned(),
+        (None, _) => "host".to_owned(),
     }
 }
 
@@ -161,18 +311,12 @@ mod tests {
     use super::*;
 
     fn event(name: &str, data: &str) -> Event {
-        Event {
-            text: "".into(),
-            name: name.into(),
-            data: data.into(),
-            timestamp: (0, 0),
-            number: 0,
-        }
+        Event::example(name, data)
     }
 
     #[test]
     fn each_listener_has_its_own_copy_of_what_its_filter_takes() {
-        let mut events = Events::default();
+        let events = Hub::default();
         let mut all = events.listen(Filter::default(), usize::MAX);
         let mut stops = events.listen(
             Filter {
@@ -184,15 +328,15 @@ mod tests {
         let mut with_data = events.listen(
             Filter {
                 names: Vec::new(),
-                matches: Some(Box::new(|event| event.data.contains("x"))),
+                matches: Some(Box::new(|event| event.data().contains("x"))),
             },
             usize::MAX,
         );
         events.publish(event("STOP", "{}"));
-        events.publish(event("RESUME", "x"));
+        events.publish(event("RESUME", r#"{"x": 1}"#));
         let names = |listener: &mut Listener| {
             std::iter::from_fn(|| listener.try_next())
-                .map(|event| event.name.to_string())
+                .map(|event| event.name().to_owned())
                 .collect::<Vec<_>>()
         };
         assert_eq!(names(&mut all), ["STOP", "RESUME"]);
@@ -201,26 +345,67 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_a_queue_is_counted() {
-        let mut events = Events::default();
+    fn of_what_does_not_fit_into_a_queue_the_oldest_is_counted() {
+        let events = Hub::default();
         let mut listener = events.listen(Filter::default(), 2);
-        for _ in 0..5 {
-            events.publish(event("A", "{}"));
+        for number in 0..5 {
+            events.publish(event("A", &number.to_string()));
         }
         assert_eq!(listener.missed(), 3);
         assert_eq!(listener.missed(), 0);
-        assert!(listener.try_next().is_some());
-        events.publish(event("A", "{}"));
+        let mut next = || listener.try_next().map(|event| event.data().to_owned());
+        assert_eq!(next().as_deref(), Some("3"));
+        events.publish(event("A", "5"));
+        assert_eq!(
+            [next(), next(), next()],
+            [Some("4".into()), Some("5".into()), None]
+        );
         assert_eq!(listener.missed(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_listener_empties_its_queue_when_the_hub_has_ended() {
+        let events = Hub::default();
+        let mut listener = events.listen(Filter::default(), 2);
+        events.publish(event("A", "{}"));
+        events.end();
+        assert!(listener.next().await.is_some());
+        assert!(listener.next().await.is_none());
     }
 
     #[test]
     fn the_history_is_bounded() {
-        let mut events = Events::default();
+        let events = Hub::default();
         for number in 0..HISTORY + 5 {
             events.publish(event(&number.to_string(), "{}"));
         }
         let history = events.history();
-        assert_eq!((history.len(), &*history[0].name), (HISTORY, "5"));
+        assert_eq!((history.len(), history[0].name()), (HISTORY, "5"));
+    }
+
+    #[tokio::test]
+    async fn each_event_satisfies_one_wait_and_the_first_who_waits_is_served_first() {
+        let hub = Hub::default();
+        hub.publish(event("A", "{}"));
+        let a = || Filter {
+            names: vec!["A".into()],
+            matches: None,
+        };
+        let earlier = hub.wait(a(), 0).await;
+        assert!(earlier.is_taken());
+        let (first, second) = (hub.wait(a(), 0), hub.wait(a(), 0));
+        hub.publish(event("A", "1"));
+        hub.publish(event("A", "2"));
+        let (first, second) = (first.await, second.await);
+        assert_eq!((first.data(), second.data()), ("1", "2"));
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_was_given_up_takes_no_event() {
+        let hub = Hub::default();
+        drop(hub.wait(Filter::default(), 0));
+        hub.publish(event("A", "{}"));
+        assert!(!hub.history()[0].is_taken());
+        assert_eq!(hub.wait(Filter::default(), 0).await.name(), "A");
     }
 }

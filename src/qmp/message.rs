@@ -1,5 +1,7 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -62,7 +64,7 @@ pub struct Reply {
     text: Bytes,
     value: Range<usize>,
     failed: bool,
-    /// Which message of the connection it is, counted from the first.
+    /// Which message of the session it is, counted from the first.
     pub(crate) number: u64,
 }
 
@@ -103,19 +105,65 @@ pub struct QmpError {
     pub desc: String,
 }
 
-/// An asynchronous event.
-#[derive(Debug, Clone)]
+/// An asynchronous event, kept as the text that came. That is a copy: the bytes around it may be a reply of
+/// many megabytes, and an event may be kept for long.
+#[derive(Debug)]
 pub struct Event {
-    /// The whole message as it came.
-    pub text: Box<str>,
-    pub name: Box<str>,
-    /// The event's `data` as JSON text; where it has none, an empty object.
-    pub data: Box<str>,
+    text: Box<str>,
+    name: Range<usize>,
+    /// The name, if it is spelled with escapes.
+    odd_name: Option<Box<str>>,
+    data: Option<Range<usize>>,
     /// When it happened, by the server's clock: seconds and microseconds since 1970, or -1 if the
     /// server does not know.
     pub timestamp: (i64, i64),
-    /// Which message of the connection it is, counted from the first.
+    /// Which message of the session it is, counted from the first.
     pub(crate) number: u64,
+    /// Somebody waited for it, and has it.
+    taken: AtomicBool,
+}
+
+impl Event {
+    /// The whole message as it came.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn name(&self) -> &str {
+        match &self.odd_name {
+            Some(name) => name,
+            None => &self.text[self.name.clone()],
+        }
+    }
+
+    /// The event's `data` as JSON text; where it has none, an empty object.
+    pub fn data(&self) -> &str {
+        self.data
+            .as_ref()
+            .map_or("{}", |range| &self.text[range.clone()])
+    }
+
+    /// Whether a wait was satisfied by it; then it satisfies no other.
+    pub fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Takes it for a wait, unless another has it.
+    pub(super) fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::Relaxed)
+    }
+
+    /// An event as a server sends it.
+    #[cfg(test)]
+    pub fn example(name: &str, data: &str) -> Self {
+        let text = format!(
+            r#"{{"timestamp": {{"seconds": 0, "microseconds": 1000}}, "event": "{name}", "data": {data}}}"#
+        );
+        match read(&Bytes::from(text)) {
+            Ok(Incoming::Event(event)) => event,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// Every member a message can have at its top level.
@@ -127,7 +175,8 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
-    event: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow)]
+    event: Option<Name<'a>>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     timestamp: Option<Timestamp>,
@@ -141,6 +190,10 @@ fn present<'de, D: serde::Deserializer<'de>>(
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
+
+/// A string that is borrowed wherever it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Deserialize)]
 struct Timestamp {
@@ -157,10 +210,9 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
     let json = std::str::from_utf8(text).map_err(|_| garbage(text))?;
     let envelope: Envelope = serde_json::from_str(json).map_err(|_| garbage(text))?;
     let reply = |value: &RawValue, failed| {
-        let start = value.get().as_ptr() as usize - json.as_ptr() as usize;
         let reply = Reply {
             text: text.clone(),
-            value: start..start + value.get().len(),
+            value: place(json, value.get()),
             failed,
             number: 0,
         };
@@ -176,21 +228,33 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
     if let Some(value) = envelope.error {
         return Ok(reply(value, true));
     }
-    if let Some(name) = envelope.event {
+    if let Some(Name(name)) = envelope.event {
+        let (name, odd_name) = match name {
+            Cow::Borrowed(name) => (place(json, name), None),
+            Cow::Owned(name) => (0..0, Some(name.into())),
+        };
         return Ok(Incoming::Event(Event {
             text: json.into(),
-            name: name.into(),
-            data: envelope.data.map_or("{}", RawValue::get).into(),
+            name,
+            odd_name,
+            data: envelope.data.map(|data| place(json, data.get())),
             timestamp: envelope
                 .timestamp
                 .map_or((-1, -1), |at| (at.seconds, at.microseconds)),
             number: 0,
+            taken: AtomicBool::new(false),
         }));
     }
     envelope
         .greeting
         .map(Incoming::Greeting)
         .ok_or_else(|| garbage(text))
+}
+
+/// Where `part`, a part of `whole`, stands in it.
+fn place(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
 }
 
 #[cfg(test)]
@@ -235,8 +299,18 @@ mod tests {
     fn an_event_without_data_has_an_empty_object() {
         match incoming(r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "STOP"}"#) {
             Ok(Incoming::Event(event)) => {
-                assert_eq!((&*event.name, &*event.data), ("STOP", "{}"));
+                assert_eq!((event.name(), event.data()), ("STOP", "{}"));
                 assert_eq!(event.timestamp, (1, 2));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_with_escapes_is_read() {
+        match incoming(r#"{"data": {"a": 1}, "event": "ST\u004fP"}"#) {
+            Ok(Incoming::Event(event)) => {
+                assert_eq!((event.name(), event.data()), ("STOP", r#"{"a": 1}"#));
             }
             other => panic!("{other:?}"),
         }

@@ -2,22 +2,33 @@
 //!
 //! [`Address`] says where, [`transport`] connects, [`frame`] cuts the byte stream into messages,
 //! [`message`] reads them, and [`Client`] sends commands and hands replies and events to whoever
-//! waits for them. The protocol is QEMU's `docs/interop/qmp-spec`.
+//! waits for them. A [`Session`] outlives its connections. The protocol is QEMU's `docs/interop/qmp-spec`.
 
 mod address;
 mod client;
 mod connection;
 mod error;
 mod events;
-mod fd;
 mod frame;
+mod handover;
+mod holder;
 mod in_flight;
 mod message;
+mod program;
+mod server_socket;
+mod session;
+mod session_loop;
+mod tasks;
+mod tls;
 mod transport;
 
 pub use address::Address;
-pub use client::{Client, Direction, Late, Options, Pending, Request, Silence, Stats, Tap};
+pub use client::{Client, Direction, Late, Options, Pending, Request, Stats, Tap, Tell};
 pub use error::{Error, Lost};
-pub use events::{Condition, Filter, HISTORY, Listener};
-pub use fd::inherited;
+pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
+pub use handover::{Handover, Process};
 pub use message::{Event, Greeting, QmpError, Reply};
+pub use program::describe_exit;
+pub use server_socket::ServerSocket;
+pub use session::{Change, Ending, Retry, Session, State};
+pub use tls::Tls;

@@ -25,7 +25,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// The same for JSON text, which stays the same JSON. There, control characters below U+0020 are
 /// escaped already; DEL and U+0080 to U+009F need not be.
 pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
-    if memchr::memchr2(0x7f, 0xc2, json.as_bytes()).is_none() || !json.chars().any(is_dangerous) {
+    let has = |byte| json.as_bytes().contains(byte);
+    if !has(&0x7f) && !has(&0xc2) || !json.chars().any(is_dangerous) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 8);

@@ -19,9 +19,9 @@ pub fn event_line(event: &Event, color: bool) -> String {
     let mut line = format!(
         "{} {}",
         style(Style::new().dimmed()).paint(time),
-        style(Color::Yellow.bold()).paint(escape(&event.name)),
+        style(Color::Yellow.bold()).paint(escape(event.name())),
     );
-    match literal::parse(&event.data) {
+    match literal::parse(event.data()) {
         Ok(Value::Object(members)) => {
             for (key, value) in &members {
                 line.push(' ');
@@ -30,7 +30,7 @@ pub fn event_line(event: &Event, color: bool) -> String {
         }
         _ => {
             line.push(' ');
-            line.push_str(&escape(&event.data));
+            line.push_str(&escape(event.data()));
         }
     }
     line
@@ -42,14 +42,8 @@ mod tests {
 
     #[test]
     fn the_data_could_be_pasted_back() {
-        let event = Event {
-            text: "".into(),
-            name: "X".into(),
-            data: r#"{"device": "rng 0", "n": 1, "s": "1", "path": "/machine/a[0]", "deep": {"a": [1]}, "none": null}"#
-                .into(),
-            timestamp: (0, 1000),
-            number: 0,
-        };
+        let data = r#"{"device": "rng 0", "n": 1, "s": "1", "path": "/machine/a[0]", "deep": {"a": [1]}, "none": null}"#;
+        let event = Event::example("X", data);
         let line = event_line(&event, false);
         assert!(line.contains(".001 X "), "{line}");
         assert!(

@@ -10,7 +10,8 @@ const INDENT: &str = "  ";
 
 /// `json` on one line. Where it is on one line already it is passed on as it came.
 pub fn compact(json: &str) -> Cow<'_, str> {
-    if memchr::memchr2(b'\n', b'\r', json.as_bytes()).is_none() {
+    let has = |byte| json.as_bytes().contains(byte);
+    if !has(&b'\n') && !has(&b'\r') {
         return escape_json(json);
     }
     let mut out = String::with_capacity(json.len());

@@ -1,21 +1,26 @@
 //! Values, errors and events as text.
 
+mod columns;
 mod escape;
 mod event;
 mod json;
+mod table;
 
 use std::borrow::Cow;
 
-use crate::qmp::Late;
+use crate::qmp::{Address, Change, Event, Late};
 
+pub use columns::{columns, width};
 pub use escape::{clip, escape};
 pub use event::event_line;
 pub use json::{compact, pretty};
+pub use table::table;
 
 /// How values are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// `pretty` on a terminal, `json` elsewhere
+    #[default]
     Auto,
     /// JSON, indented
     Pretty,
@@ -52,6 +57,20 @@ impl Style {
         text
     }
 
+    /// Whether a person reads it, and has not asked for JSON.
+    pub fn is_for_a_person(self) -> bool {
+        self.format == Format::Auto && self.terminal
+    }
+
+    /// An event in this style, with a line break behind it: for a person a line that could be pasted, else its JSON.
+    pub fn event(self, event: &Event) -> String {
+        match self.format {
+            _ if self.is_for_a_person() => event_line(event, self.color) + "\n",
+            Format::Raw => compact(event.text()).into_owned() + "\n",
+            _ => self.value(event.text()),
+        }
+    }
+
     fn raw(self, json: &str) -> String {
         match serde_json::from_str::<String>(json) {
             // What goes into a pipe is for a program, which wants it as it is.
@@ -67,6 +86,31 @@ pub fn late_reply(late: &Late) -> String {
     let to = late.name.as_deref().unwrap_or("a message");
     let reply = envelope(late.reply.raw(), late.reply.failed(), None);
     format!("late reply to `{}`: {}", clip(to), clip(&compact(&reply)))
+}
+
+/// What becomes of the connection, as a sentence or two.
+pub fn change(change: &Change) -> String {
+    let text = match change {
+        Change::Silent(text) | Change::Said(text) => text.clone(),
+        Change::Waiting(error) => format!("{error}; trying again"),
+        Change::Lost {
+            address,
+            ending,
+            again,
+        } => {
+            let next = match (address, again) {
+                (Address::Launched(_), _) => "`:vm restart` starts the VM again.",
+                (Address::Listen(_), true) => "Waiting for the next one.",
+                (_, true) => "Trying again; `:connect` does so at once, `:disconnect` gives up.",
+                (_, false) => "`:connect` connects again.",
+            };
+            let space = if *again { '\n' } else { ' ' };
+            format!("The connection is gone: {ending}.{space}{next}")
+        }
+        Change::Back(client) => format!("connected again to {}", client.address()),
+        Change::GivenUp(error) => format!("{error}. No longer trying; `:connect` does."),
+    };
+    clip(&text).into_owned()
 }
 
 /// A whole reply: `{"return": …}` or `{"error": …}`, with the id if the user gave one.

@@ -2,28 +2,35 @@
 
 mod input;
 mod output;
+mod stop;
 
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{Future, pending};
+use std::io::{self, IsTerminal, Write};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 
+use crate::Start;
+use crate::advice::advise;
+use crate::agenda::{Report, Said};
 use crate::builtin::{self, Outcome};
 use crate::cli::{EventsTo, Invocation};
 use crate::exit::{Failure, Status, end_by_interrupt_while_blocked, say};
-use crate::lang::{Line, Parser};
-use crate::qmp::{Event, Filter, Late, Listener, Reply};
-use crate::render::{compact, late_reply};
+use crate::lang::{Command, Line, Parser, conceal};
+use crate::leave;
+use crate::qmp::{Address, Change, Event, Filter, Late, Listener, Reply, Retry, State};
+use crate::render::{self, clip, compact, escape, late_reply};
 use crate::runner::{Runner, Sent};
 use crate::traffic::{self, Log};
 
 use input::{Input, Item, Origin};
 use output::Output;
+use stop::Stop;
 
 /// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
 /// a command out of band could no longer overtake.
@@ -37,31 +44,48 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// What kept it from starting.
-pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<Status> {
+pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
+    let mut options = start.options;
     let log = cli.log.as_deref().map(Log::open).transpose()?;
     let echo = cli.verbose.then(|| -> traffic::Echo { Box::new(say) });
-    runner.options.tap = traffic::tap(echo, log.as_ref());
-    runner
-        .options
-        .connect_timeout
-        .get_or_insert(CONNECT_TIMEOUT);
+    options.tap = traffic::tap(echo, log.as_ref());
+    options.tell = Some(Arc::new(tell));
+    // A VM that we launch takes its time to start, and we see if it ends.
+    if start.retry == Retry::Never && start.vm.is_none() {
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+    }
 
     // Nothing can overtake a lone command, and QEMU reads byte by byte: what need not be said is not.
     // A built-in may be `:oob`, though, and a whole message `exec-oob`.
-    runner.options.no_oob |= !cli.keep_going
+    options.no_oob |= !cli.keep_going
         && invocation
             .command
             .first()
             .is_some_and(|word| !word.starts_with([':', '{']));
 
-    let input = Input::new(&invocation)?;
-    end_by_interrupt_while_blocked()?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let input = Input::new(invocation)?;
+    // There is something left behind unless we leave in good order.
+    let orderly = start.vm.is_some() || matches!(start.address, Some(Address::Listen(_)));
+    if !orderly {
+        end_by_interrupt_while_blocked()?;
+    }
+    if let Some(vm) = &start.vm {
+        vm.tell(Arc::new(tell));
+    }
+    let mut stop = Stop::new(orderly)?;
+    let (mut runner, reports) =
+        Runner::new(start.settings, options, start.retry, start.schema, start.vm);
+    if io::stderr().is_terminal() {
+        runner.progress = Some(Arc::new(|text| progress(&clip(text))));
+    }
+    // Before there is a connection: no event is missed.
+    let events = (cli.events != EventsTo::None)
+        .then(|| runner.session.hub().listen(Filter::default(), usize::MAX));
     if !cli.dry_run {
         tokio::select! {
-            connected = runner.connect() => connected?,
-            _ = interrupt.recv() => return Ok(Status::Interrupted),
+            connected = runner.open(start.address) => connected?,
+            () = stop.wait() => return Ok(Status::Interrupted),
         }
     }
     let mut script = Script {
@@ -70,20 +94,28 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
         parser: Parser::default(),
         in_flight: VecDeque::new(),
         background: JoinSet::new(),
-        events: None,
-        late: None,
+        builtin: None,
+        reports,
+        events,
+        late: runner.session.late_replies(),
         window: if cli.keep_going { WINDOW } else { 1 },
         keep_going: cli.keep_going,
+        reconnect: start.retry != Retry::Never,
         dry_run: cli.dry_run,
         events_to: cli.events,
         status: Status::Success,
         finished: false,
+        stopped: false,
         runner,
     };
     tokio::select! {
         biased;
         () = script.all() => {}
-        _ = interrupt.recv() => script.status = Status::Interrupted,
+        () = stop.wait() => script.status = Status::Interrupted,
+    }
+    if let Some(vm) = &script.runner.vm {
+        let client = script.runner.session.client();
+        leave::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
     }
     if let Err(error) = script.output.finish() {
         say(format!("qmpsh: cannot write to standard output: {error}"));
@@ -101,26 +133,39 @@ struct Script {
     in_flight: VecDeque<(Sent, Origin)>,
     /// Commands that ended in `&`.
     background: JoinSet<(Sent, Origin, Result<Reply, Failure>)>,
+    /// The built-in that runs; meanwhile no line is read.
+    builtin: Option<Running>,
+    /// What listeners and timers say.
+    reports: mpsc::Receiver<Report>,
     events: Option<Listener>,
     late: Option<mpsc::UnboundedReceiver<Late>>,
     window: usize,
     keep_going: bool,
+    /// A connection that ends is no reason to stop.
+    reconnect: bool,
     dry_run: bool,
     events_to: EventsTo,
     status: Status,
     /// No further line is read.
     finished: bool,
+    /// Nor is anything waited for that is still to be run.
+    stopped: bool,
 }
+
+/// A built-in that runs, and in the end where it stood and what it led to.
+type Running = Pin<Box<dyn Future<Output = (Origin, Result<Outcome, Failure>)> + Send>>;
 
 impl Script {
     async fn all(&mut self) {
-        self.connected();
         loop {
             // A run that never has to wait can still be interrupted.
             consume_budget().await;
-            let more_to_send = self.input.is_ready();
-            let may_read = !self.finished && self.in_flight.len() < self.window;
-            if self.finished && self.in_flight.is_empty() && self.background.is_empty() {
+            let idle = self.builtin.is_none();
+            let more_to_send = idle && self.input.is_ready();
+            let may_read = idle && !self.finished && self.in_flight.len() < self.window;
+            let to_come = !self.stopped && self.runner.agenda.has_due();
+            let waits = !self.in_flight.is_empty() || !self.background.is_empty() || !idle;
+            if self.finished && !waits && !to_come {
                 break;
             }
             tokio::select! {
@@ -131,12 +176,23 @@ impl Script {
                 },
                 result = first_reply(&mut self.in_flight) => {
                     let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
-                    self.finish(&sent, &origin, result);
+                    self.finish(&sent, &origin, result).await;
                 }
                 Some(done) = self.background.join_next() => {
                     let (sent, origin, result) = done.expect("waiting for a reply does not panic");
-                    self.finish(&sent, &origin, result);
+                    self.finish(&sent, &origin, result).await;
                 }
+                (origin, result) = outcome(&mut self.builtin) => {
+                    self.builtin = None;
+                    let result = match result {
+                        Ok(outcome) => self.outcome(outcome, &origin).await,
+                        Err(failure) => Err(failure),
+                    };
+                    if let Err(failure) = result {
+                        self.fail(&failure, &origin);
+                    }
+                }
+                Some(report) = self.reports.recv() => self.report(report),
                 event = next_event(&mut self.events) => match event {
                     Some(event) => {
                         self.print_event(&event);
@@ -155,17 +211,6 @@ impl Script {
                 break;
             }
         }
-    }
-
-    /// Listens to a connection that is new.
-    fn connected(&mut self) {
-        self.print_events();
-        let Some(client) = &mut self.runner.client else {
-            return;
-        };
-        self.late = client.late_replies();
-        self.events = (self.events_to != EventsTo::None)
-            .then(|| client.listen(Filter::default(), usize::MAX));
     }
 
     fn end_of_input(&mut self) {
@@ -200,48 +245,106 @@ impl Script {
     async fn line(&mut self, line: Line, origin: &Origin) -> Result<(), Failure> {
         let sent = match line {
             Line::Empty => return Ok(()),
-            Line::Command(command) if self.dry_run => {
-                return self.dry(&command.to_message());
-            }
             Line::Message(message) if self.dry_run => return self.dry(&message.text),
-            Line::Command(command) => self.runner.send_command(&command),
-            Line::Message(message) => self.runner.send_message(&message),
+            Line::Command(command) => return self.command(command, origin).await,
+            Line::Message(message) => {
+                self.connection().await;
+                self.runner.send_message(message)
+            }
             Line::Builtin(line) => {
                 self.drain().await;
                 if self.finished && !self.keep_going {
                     return Ok(());
                 }
-                match builtin::run(&mut self.runner, &line).await {
-                    Ok(Outcome::Text(text)) => {
-                        self.output.write(&text);
-                        return Ok(());
-                    }
-                    Ok(Outcome::Notice(text)) => {
-                        say(text);
-                        return Ok(());
-                    }
-                    Ok(Outcome::Connected) => {
-                        self.connected();
-                        return Ok(());
-                    }
-                    Ok(Outcome::Quit) => {
-                        self.finished = true;
-                        return Ok(());
-                    }
-                    Ok(Outcome::Command(command)) if self.dry_run => {
-                        return self.dry(&command.to_message());
-                    }
-                    Ok(Outcome::Command(command)) => self.runner.send_command(&command),
-                    Err(failure) => Err(failure),
-                }
+                let (runner, origin) = (self.runner.clone(), origin.clone());
+                self.builtin = Some(Box::pin(async move {
+                    let result = builtin::run(&runner, &line).await;
+                    (origin, result)
+                }));
+                return Ok(());
             }
         };
         self.started(sent?, origin);
         Ok(())
     }
 
+    /// Does what a built-in leads to.
+    async fn outcome(&mut self, outcome: Outcome, origin: &Origin) -> Result<(), Failure> {
+        match outcome {
+            Outcome::Text(text) => self.output.write(&text),
+            Outcome::Notice(text) => {
+                self.output.flush();
+                say(text);
+            }
+            Outcome::Noted { text, notice } => {
+                self.output.write(&text);
+                self.output.flush();
+                say(format!("qmpsh: {notice}"));
+            }
+            Outcome::Event(event) => {
+                self.print_events_before(event.number + 1);
+                let text = self.runner.settings().style.event(&event);
+                self.output.write(&text);
+            }
+            Outcome::Connected(_) => {}
+            Outcome::Follow(mut file) => {
+                // Nobody follows what nobody reads.
+                while !self.output.has_failed()
+                    && let Some(text) = file.next().await
+                {
+                    self.output.write(&escape(&text));
+                    self.output.flush();
+                }
+            }
+            Outcome::Console(_) => {
+                let why = "`:console` needs a terminal, and the prompt";
+                return Err(Failure::Usage(why.to_owned()));
+            }
+            Outcome::Quit => (self.finished, self.stopped) = (true, true),
+            Outcome::Command(command) => return self.command(command, origin).await,
+        }
+        Ok(())
+    }
+
+    /// Prints what a listener or timer says. An error there ends nothing.
+    fn report(&mut self, report: Report) {
+        let Report {
+            origin,
+            line,
+            result,
+        } = report;
+        match result {
+            Ok(Said::Text(text)) => self.output.write(&text),
+            Ok(Said::Quit) => (self.finished, self.stopped) = (true, true),
+            Err(failure) => {
+                self.output.flush();
+                let line = clip(&conceal(&line)).into_owned();
+                say(format!("qmpsh: {origin}: `{line}`: {failure}"));
+                self.status = self.status.max(failure.status());
+            }
+        }
+    }
+
+    async fn command(&mut self, mut command: Command, origin: &Origin) -> Result<(), Failure> {
+        self.connection().await;
+        self.runner.type_words(&mut command).await?;
+        if self.dry_run {
+            return self.dry(&command.to_message());
+        }
+        let sent = self.runner.send_command(command)?;
+        self.started(sent, origin);
+        Ok(())
+    }
+
+    /// Waits for a connection, if one is sought.
+    async fn connection(&mut self) {
+        if self.reconnect {
+            self.runner.session.settled().await;
+        }
+    }
+
     fn dry(&mut self, message: &str) -> Result<(), Failure> {
-        let text = self.runner.settings.style.value(message);
+        let text = self.runner.settings().style.value(message);
         self.output.write(&text);
         Ok(())
     }
@@ -263,28 +366,23 @@ impl Script {
         self.output.flush();
         while let Some((mut sent, origin)) = self.in_flight.pop_front() {
             let result = sent.reply().await;
-            self.finish(&sent, &origin, result);
+            self.finish(&sent, &origin, result).await;
         }
     }
 
     /// Prints the outcome of a command.
-    fn finish(&mut self, sent: &Sent, origin: &Origin, result: Result<Reply, Failure>) {
+    async fn finish(&mut self, sent: &Sent, origin: &Origin, result: Result<Reply, Failure>) {
         let failure = match result {
             Ok(reply) => {
-                while let Some(event) = self
-                    .events
-                    .as_mut()
-                    .and_then(|events| events.next_before(&reply))
-                {
-                    self.print_event(&event);
-                }
-                let (text, failure) = self.runner.settings.show(&reply, sent.id.as_deref());
+                self.print_events_before(reply.number);
+                let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
                 self.output.write(&text);
                 failure
             }
             Err(failure) => Some(failure),
         };
-        if let Some(failure) = failure {
+        if let Some(mut failure) = failure {
+            advise(&self.runner, &sent.line, &mut failure).await;
             self.fail(&failure, origin);
         }
     }
@@ -298,9 +396,22 @@ impl Script {
             _ => say(format!("qmpsh: {origin}{failure}")),
         }
         self.status = self.status.max(failure.status());
-        let gone = failure.status() == Status::NoConnection;
-        if !self.keep_going || gone {
-            self.finished = true;
+        let stops = match failure.status() {
+            // With no way to another one, every further line would fail as well.
+            Status::NoConnection => {
+                !self.reconnect || matches!(self.runner.session.state(), State::Idle(_))
+            }
+            _ => !self.keep_going,
+        };
+        self.finished |= stops;
+        self.stopped |= stops;
+    }
+
+    /// Prints the events that came before a message of this number.
+    fn print_events_before(&mut self, number: u64) {
+        let next = |events: &mut Option<Listener>| events.as_mut()?.next_before(number);
+        while let Some(event) = next(&mut self.events) {
+            self.print_event(&event);
         }
     }
 
@@ -312,14 +423,41 @@ impl Script {
     }
 
     fn print_event(&mut self, event: &Event) {
+        if self.runner.mutes(event.name()) {
+            return;
+        }
         match self.events_to {
             EventsTo::Stdout => {
-                self.output.write(&compact(&event.text));
+                self.output.write(&compact(event.text()));
                 self.output.write("\n");
             }
-            EventsTo::Stderr => say(compact(&event.text)),
+            EventsTo::Stderr => say(compact(event.text())),
             EventsTo::None => {}
         }
+    }
+}
+
+/// Says what becomes of the connection, but for its end: that is an error of the line it concerns.
+fn tell(change: Change) {
+    if !matches!(
+        change,
+        Change::Lost { again: false, .. } | Change::GivenUp(_)
+    ) {
+        say(format!("qmpsh: {}", render::change(&change)));
+    }
+}
+
+/// Shows on standard error how far something is, in place of what it showed before.
+fn progress(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+}
+
+/// What the built-in that runs leads to, if one does.
+async fn outcome(builtin: &mut Option<Running>) -> (Origin, Result<Outcome, Failure>) {
+    match builtin {
+        Some(builtin) => builtin.await,
+        None => pending().await,
     }
 }
 

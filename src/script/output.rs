@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::exit::while_blocked;
 
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 16 << 10;
 
 /// How long output may wait while there is more to send. A write to standard output between sending a
 /// command and waiting for its reply costs more than itself: it keeps the processor from the server

@@ -6,12 +6,15 @@ use std::thread;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{ColorMode, CompletionType, Config};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
-use super::helper::Helper;
+use super::complete::Live;
+use super::helper::{Helper, Server};
 use super::history;
 use super::printer::Printer;
-use super::terminal;
+use super::vm_state::VmState;
+use super::{TRANSACTION_PROMPT, terminal};
 use crate::lang::line_has_secret;
 
 /// How many lines the history file keeps.
@@ -25,7 +28,7 @@ pub(super) struct Editor {
 
 /// A line to be asked for.
 struct Request {
-    prompt: &'static str,
+    prompt: String,
     /// Whether the line belongs into the history.
     remember: bool,
 }
@@ -42,20 +45,22 @@ pub(super) enum Input {
 }
 
 impl Editor {
-    /// Starts the thread; TAB offers `commands`, and the history is kept in `history`.
+    /// Starts the thread; lines are for `server`, and the history is kept in `history`.
     pub fn start(
         printer: Printer,
-        commands: Arc<RwLock<Vec<String>>>,
+        server: Arc<RwLock<Server>>,
+        state: VmState,
         history: Option<PathBuf>,
         color: bool,
     ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel();
         let (answers, inputs) = async_mpsc::unbounded_channel();
+        let live = Live::on(Handle::current());
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 terminal::take_suspending();
-                let helper = Helper::new(printer.clone(), commands, color);
+                let helper = Helper::new(printer.clone(), server, live, state, color);
                 if let Err(error) = edit(&asked, &answers, &printer, helper, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
@@ -64,9 +69,12 @@ impl Editor {
     }
 
     /// Asks for a line. The answer is the next [`Editor::input`].
-    pub fn read(&self, prompt: &'static str, remember: bool) {
+    pub fn read(&self, prompt: &str, remember: bool) {
         // A thread that is gone has said why, as its last input.
-        let _ = self.requests.send(Request { prompt, remember });
+        let _ = self.requests.send(Request {
+            prompt: prompt.to_owned(),
+            remember,
+        });
     }
 
     pub async fn input(&mut self) -> Input {
@@ -84,7 +92,6 @@ fn edit(
 ) -> rustyline::Result<()> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
-        .completion_show_all_if_ambiguous(true)
         .history_ignore_dups(true)?
         .history_ignore_space(true)
         .max_history_size(HISTORY)?
@@ -93,6 +100,10 @@ fn edit(
         .build();
     let mut editor = rustyline::Editor::<Helper, FileHistory>::with_config(config)?;
     editor.set_helper(Some(helper));
+    // A terminal without abilities (`TERM=dumb`) has no above; there, rustyline edits nothing.
+    if let Ok(above) = editor.create_external_printer() {
+        printer.use_above(Box::new(above));
+    }
     if let Some(path) = &history {
         if let Err(error) = history::make_private(path) {
             printer.complain(&format!(
@@ -103,12 +114,11 @@ fn edit(
         // A history that cannot be read starts anew.
         let _ = editor.load_history(path);
     }
-    // A terminal without abilities (`TERM=dumb`) has no above; there, rustyline edits nothing.
-    if let Ok(above) = editor.create_external_printer() {
-        printer.use_above(Box::new(above));
-    }
     for request in requests {
-        let result = editor.readline(request.prompt);
+        if let Some(helper) = editor.helper_mut() {
+            helper.in_transaction = request.prompt == TRANSACTION_PROMPT;
+        }
+        let result = editor.readline(&request.prompt);
         printer.set_editing(false);
         let input = match result {
             Ok(line) => {

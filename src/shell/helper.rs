@@ -1,88 +1,73 @@
 //! What rustyline asks while a line is edited.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::{Arc, RwLock};
 
 use nu_ansi_term::{Color, Style};
-use rustyline::completion::{Completer, FilenameCompleter, Pair, longest_common_prefix};
-use rustyline::highlight::Highlighter;
+use rustyline::Context;
+use rustyline::completion::{Completer, Pair};
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Context};
+use unicode_width::UnicodeWidthStr;
 
+use super::colors::Judge;
+use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
+use super::hint::{Missing, missing};
+use super::listing;
 use super::printer::Printer;
-use super::{TRANSACTION_PROMPT, listing};
-use crate::builtin::{self, BUILTINS, Completes};
+use super::vm_state::VmState;
+use crate::inspector::Inspector;
 use crate::lang::is_unclosed;
+use crate::render::width;
 
-/// How many candidates are left to rustyline to list.
-const FEW: usize = 40;
+/// How many columns the prompt takes, and what is left free at the other end.
+const PROMPT_COLUMNS: usize = 12;
 
 pub(super) struct Helper {
     printer: Printer,
-    commands: Arc<RwLock<Vec<String>>>,
-    files: FilenameCompleter,
+    server: Arc<RwLock<Server>>,
+    live: Live,
+    state: VmState,
     color: bool,
+    /// The line is an action of a transaction.
+    pub in_transaction: bool,
+}
+
+/// Whom a line is for.
+#[derive(Default)]
+pub(super) struct Server {
+    pub inspector: Arc<Inspector>,
+    /// The names of its commands, if it has no schema.
+    pub commands: Vec<String>,
 }
 
 impl Helper {
-    pub fn new(printer: Printer, commands: Arc<RwLock<Vec<String>>>, color: bool) -> Self {
+    pub fn new(
+        printer: Printer,
+        server: Arc<RwLock<Server>>,
+        live: Live,
+        state: VmState,
+        color: bool,
+    ) -> Self {
         Self {
             printer,
-            commands,
-            files: FilenameCompleter::new(),
+            server,
+            live,
+            state,
             color,
+            in_transaction: false,
         }
     }
 
-    /// The candidates for the word that starts `line` and goes up to the cursor.
-    fn first_word(&self, word: &str) -> Vec<Pair> {
-        match word.strip_prefix(':') {
-            Some(name) => builtins(name, ":"),
-            None => self.commands(word),
-        }
+    fn inspector(&self) -> Arc<Inspector> {
+        self.server
+            .read()
+            .expect("no writer panics")
+            .inspector
+            .clone()
     }
-
-    fn commands(&self, word: &str) -> Vec<Pair> {
-        let commands = self.commands.read().expect("no writer panics");
-        matching(commands.iter().map(String::as_str), word)
-    }
-
-    fn argument(&self, completes: Completes, before: &[&str], word: &str) -> Vec<Pair> {
-        match (completes, before) {
-            (Completes::Commands, []) => self.commands(word),
-            (Completes::Topics, []) => builtins(word.trim_start_matches(':'), ""),
-            (Completes::Words(words), []) => matching(words.iter().map(|(name, _)| *name), word),
-            (Completes::Words(words), [name]) => {
-                let values = words.iter().find(|(other, _)| other == name);
-                matching(values.iter().flat_map(|(_, values)| *values).copied(), word)
-            }
-            _ => Vec::new(),
-        }
-    }
-}
-
-fn builtins(name: &str, colon: &str) -> Vec<Pair> {
-    BUILTINS
-        .iter()
-        .filter(|builtin| builtin.name.starts_with(name))
-        .map(|builtin| Pair {
-            display: format!("{colon}{}", builtin.name),
-            replacement: format!("{colon}{} ", builtin.name),
-        })
-        .collect()
-}
-
-fn matching<'a>(words: impl Iterator<Item = &'a str>, prefix: &str) -> Vec<Pair> {
-    let mut found: Vec<Pair> = words
-        .filter(|word| word.starts_with(prefix))
-        .map(|word| Pair {
-            display: word.to_owned(),
-            replacement: format!("{word} "),
-        })
-        .collect();
-    found.sort_by(|a, b| a.display.cmp(&b.display));
-    found
 }
 
 impl Completer for Helper {
@@ -94,74 +79,132 @@ impl Completer for Helper {
         at: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let start = line[..at]
-            .char_indices()
-            .rev()
-            .find(|(_, c)| c.is_whitespace())
-            .map_or(0, |(space, c)| space + c.len_utf8());
-        let word = &line[start..at];
-        let before: Vec<&str> = line[..start].split_whitespace().collect();
-        let candidates = match before.split_first() {
-            _ if word.starts_with('<') && !before.is_empty() => {
-                let path_at = start + word.len() - word.trim_start_matches(['<', '>']).len();
-                return self.path(line, at, path_at);
-            }
-            None => self.list_many(self.first_word(word)),
-            Some((first, before)) => match builtin::find(first) {
-                Some(builtin) if builtin.completes == Completes::Files => {
-                    return self.path(line, at, start);
-                }
-                Some(builtin) => self.argument(builtin.completes, before, word),
-                None => Vec::new(),
-            },
+        let inspector = self.inspector();
+        let schema = inspector.known_schema();
+        let commands = match &schema {
+            Some(_) => Vec::new(),
+            None => self
+                .server
+                .read()
+                .expect("no writer panics")
+                .commands
+                .clone(),
         };
-        Ok((start, candidates))
+        let patience = Cell::new(PATIENCE);
+        let sources = Sources {
+            schema: schema.as_deref(),
+            commands: &commands,
+            ask: &|question| self.live.ask(&inspector, question, &patience),
+        };
+        let found = complete(line, at, self.in_transaction, &sources);
+        if found.candidates.is_empty()
+            && let Some(expected) = expected(line, at, self.in_transaction, &sources)
+        {
+            // Only the user knows the value, but he may not know of what kind it is.
+            self.list(&[expected]);
+        }
+        Ok((
+            found.start,
+            self.offer(found.candidates, &line[found.start..at]),
+        ))
     }
 }
 
 impl Helper {
-    /// Lists very many candidates itself, and leaves what they have in common: rustyline would first
-    /// ask whether to list them, and then page, and neither can be left with Ctrl-C.
-    fn list_many(&self, candidates: Vec<Pair>) -> Vec<Pair> {
-        if candidates.len() <= FEW {
-            return candidates;
-        }
-        self.printer.show(listing::columns(&candidates));
-        let common = longest_common_prefix(&candidates).unwrap_or_default();
-        vec![Pair {
+    /// Makes one replacement of the candidates: the only one, or what they have in common. The list of
+    /// them goes above the line, so that it neither asks nor pages, and goes on while events come.
+    fn offer(&self, candidates: Vec<Candidate>, typed: &str) -> Vec<Pair> {
+        let pair = |text: &str| Pair {
             display: String::new(),
-            replacement: common.to_owned(),
-        }]
+            replacement: text.to_owned(),
+        };
+        match &candidates[..] {
+            [] => Vec::new(),
+            [only] => vec![pair(&only.text)],
+            _ => {
+                self.list(&candidates);
+                let common = common_prefix(&candidates);
+                vec![pair(if common.starts_with(typed) {
+                    common
+                } else {
+                    typed
+                })]
+            }
+        }
     }
 
-    /// Completes the path that starts at `start`.
-    fn path(&self, line: &str, at: usize, start: usize) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (offset, candidates) = self.files.complete_path(&line[start..at], at - start)?;
-        Ok((start + offset, candidates))
+    fn list(&self, candidates: &[Candidate]) {
+        let list = listing::list(candidates, width(), self.color);
+        self.printer.show(list);
     }
+}
+
+/// What the texts of all candidates start with.
+fn common_prefix(candidates: &[Candidate]) -> &str {
+    let (first, others) = candidates.split_first().expect("there are some");
+    let length = others.iter().fold(first.text.len(), |length, other| {
+        let common = first.text[..length].char_indices().zip(other.text.chars());
+        let common = common.take_while(|((_, a), b)| a == b);
+        common.last().map_or(0, |((at, c), _)| at + c.len_utf8())
+    });
+    &first.text[..length]
 }
 
 impl Hinter for Helper {
-    type Hint = String;
+    type Hint = Missing;
+
+    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Missing> {
+        if at < line.len() || line.contains('\n') || !self.color {
+            return None;
+        }
+        let schema = self.inspector().known_schema()?;
+        let columns = width().saturating_sub(PROMPT_COLUMNS + line.width());
+        missing(line, self.in_transaction, &schema, columns)
+    }
 }
 
 impl Highlighter for Helper {
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, ours: bool) -> Cow<'b, str> {
         // Called with every repaint, so the prompt is about to stand there: from now on only the
         // editor may write.
         self.printer.set_editing(true);
-        if !self.color {
-            return Cow::Borrowed(prompt);
-        }
-        let style = match prompt {
-            TRANSACTION_PROMPT => Color::Yellow.bold(),
-            _ => Style::new().bold(),
+        self.printer.set_search((!ours).then_some(prompt));
+        let now = match self.state.renew(prompt) {
+            Some(prompt) => Cow::Owned(prompt),
+            None => Cow::Borrowed(prompt),
         };
-        Cow::Owned(style.paint(prompt).to_string())
+        if !self.color {
+            return now;
+        }
+        let style = if self.in_transaction {
+            Color::Yellow.bold()
+        } else {
+            Style::new().bold()
+        };
+        Cow::Owned(style.paint(now).to_string())
     }
 
-    fn highlight_candidate<'c>(&self, candidate: &'c str, _: CompletionType) -> Cow<'c, str> {
-        Cow::Borrowed(candidate)
+    fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
+        self.printer.set_found(line, at);
+        if !self.color {
+            return Cow::Borrowed(line);
+        }
+        let inspector = self.inspector();
+        let schema = inspector.known_schema();
+        let judge = Judge {
+            inspector: &inspector,
+            schema: schema.as_deref(),
+            in_transaction: self.in_transaction,
+        };
+        Cow::Owned(judge.paint(line, at))
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
+        self.color
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(Style::new().dimmed().paint(hint).to_string())
     }
 }
 

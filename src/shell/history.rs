@@ -1,11 +1,12 @@
-//! Where the history lives: what was typed at a monitor is nobody else's business.
+//! Where the history lives.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+
+use crate::private;
 
 /// The history file, in XDG's state directory.
 pub(super) fn path() -> Option<PathBuf> {
@@ -15,16 +16,6 @@ pub(super) fn path() -> Option<PathBuf> {
 
 /// Makes the file, and its directory, for the owner alone, if they are not there yet.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-    }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
+    private::create_parent(path)?;
+    private::open(OpenOptions::new().append(true).create(true), path).map(drop)
 }

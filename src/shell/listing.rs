@@ -1,23 +1,88 @@
-use crossterm::terminal;
-use rustyline::completion::Pair;
+//! Candidates as a list.
+
+use nu_ansi_term::Style;
+use unicode_width::UnicodeWidthStr;
+
+use super::complete::Candidate;
+use crate::render::{columns, escape};
 
 /// Space between two columns.
 const GAP: usize = 2;
 
-/// Candidates in columns, as wide as the terminal, read downwards.
-pub(super) fn columns(candidates: &[Pair]) -> String {
-    let names: Vec<&str> = candidates.iter().map(|c| c.display.as_str()).collect();
-    let available = terminal::size().map_or(80, |(columns, _)| usize::from(columns));
-    let width = names.iter().map(|name| name.len()).max().unwrap_or(0) + GAP;
-    let rows = names.len().div_ceil((available / width).max(1));
+/// How many candidates have a row of their own, with what they are behind them.
+const EXPLAINED: usize = 60;
+
+/// The narrowest note worth showing.
+const NOTE: usize = 12;
+
+/// The candidates, each with its note on a row of its own; in columns if they have none or are very many.
+/// No row is wider than `width`.
+pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> String {
+    let labels: Vec<String> = candidates
+        .iter()
+        .map(|c| escape(&c.label).into_owned())
+        .collect();
+    let widest = labels.iter().map(|label| label.width()).max().unwrap_or(0) + GAP;
+    let has_notes = candidates
+        .iter()
+        .any(|candidate| !candidate.note.is_empty());
+    let room = width.saturating_sub(widest + 1);
+    if !has_notes || candidates.len() > EXPLAINED || room < NOTE {
+        return columns(&labels, width);
+    }
     let mut list = String::new();
-    for row in 0..rows {
-        let mut line = String::new();
-        for name in names[row..].iter().step_by(rows) {
-            line.push_str(&format!("{name:width$}"));
-        }
-        list.push_str(line.trim_end());
+    for (label, candidate) in labels.iter().zip(candidates) {
+        let note = cut(&escape(&candidate.note).replace('\n', " "), room);
+        let note = if color {
+            Style::new().dimmed().paint(note).to_string()
+        } else {
+            note
+        };
+        let space = " ".repeat(widest - label.width());
+        list.push_str(format!("{label}{space}{note}").trim_end());
         list.push('\n');
     }
     list
+}
+
+/// `text`, cut to so many columns.
+fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    for c in text.chars() {
+        if cut.width() + 2 > columns {
+            break;
+        }
+        cut.push(c);
+    }
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_have_a_row_each_if_there_is_something_to_say() {
+        let candidates = [
+            Candidate::word("a", "one"),
+            Candidate::word("bcd", "two\nthree"),
+        ];
+        assert_eq!(list(&candidates, 80, false), "a    one\nbcd  two three\n");
+        assert_eq!(list(&candidates, 10, false), "a  bcd\n");
+    }
+
+    #[test]
+    fn a_note_is_cut_at_the_edge_and_never_reaches_the_terminal_raw() {
+        let candidates = [
+            Candidate::word("a", "x".repeat(50)),
+            Candidate::word("b", "\x1b[31m"),
+        ];
+        let list = list(&candidates, 20, false);
+        assert!(list.lines().all(|line| line.width() < 20), "{list}");
+        assert!(!list.contains('\x1b'));
+    }
 }

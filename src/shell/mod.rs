@@ -4,36 +4,54 @@
 //! the runtime, stands between them and the connection. Whatever appears on the terminal goes through
 //! the printer, in the order in which it happened.
 
+mod colors;
+pub mod complete;
+mod console;
 mod editor;
 mod helper;
+mod hint;
 mod history;
 mod listing;
 mod printer;
 mod terminal;
+mod vm_state;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
+use crate::Start;
+use crate::advice::advise;
+use crate::agenda::{Report, Said};
 use crate::builtin::{self, Outcome};
 use crate::cli::Invocation;
 use crate::exit::{Failure, Status};
-use crate::lang::{self, Line, Parser, Words};
-use crate::render::clip;
-use crate::runner::{Runner, Sent};
+use crate::lang::{self, Command, Line, Parser, Words, conceal};
+use crate::leave;
+use crate::qmp::Tell;
+use crate::render::{self, clip, escape};
+use crate::runner::{Runner, Sent, banner};
 use crate::traffic::{self, Log};
+use crate::vm::{Console, Follow, Stopped};
+use console::Detached;
 
 use editor::{Editor, Input};
+use helper::Server;
 use printer::Printer;
+use vm_state::VmState;
 use watch::Watch;
 
 /// How long what was printed last may take to appear.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
-const PROMPT: &str = "(QEMU) ";
+/// The event that is not shown unless asked for: a guest that keeps its clock sends it all day.
+const MUTED: &str = "RTC_CHANGE";
+
 const TRANSACTION_PROMPT: &str = "TRANS> ";
 const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 
@@ -42,8 +60,9 @@ const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 /// # Errors
 ///
 /// What kept it from starting, or the terminal failing.
-pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<Status> {
+pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
+    let mut options = start.options;
     let restore = terminal::Restore::new();
     terminal::leave_suspending_to_the_editor();
     let printer = Printer::start()?;
@@ -52,32 +71,58 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
         let printer = printer.clone();
         Box::new(move |line| printer.show(format!("{}\n", clip(&line))))
     });
-    runner.options.tap = traffic::tap(echo, log.as_ref());
-    let silence = printer.clone();
-    runner.options.silence = Some(Arc::new(move |why| silence.complain(&format!("{why}\n"))));
+    options.tap = traffic::tap(echo, log.as_ref());
+    let (happens, mut changes) = mpsc::unbounded_channel();
+    let announce: Tell = Arc::new(move |change| {
+        let _ = happens.send(change);
+    });
+    if let Some(vm) = &start.vm {
+        vm.tell(announce.clone());
+    }
+    options.tell = Some(announce);
 
     let mut signals = Signals::new()?;
-    tokio::select! {
-        connected = runner.connect() => connected?,
-        _ = signals.stop() => {
-            printer.show("\n".to_owned());
-            printer.settle().await;
-            return Ok(Status::Interrupted);
+    let (mut runner, reports) =
+        Runner::new(start.settings, options, start.retry, start.schema, start.vm);
+    {
+        let connecting = runner.open(start.address);
+        tokio::pin!(connecting);
+        loop {
+            tokio::select! {
+                biased;
+                Some(change) = changes.recv() => {
+                    printer.complain(&format!("{}\n", render::change(&change)));
+                }
+                connected = &mut connecting => break connected?,
+                _ = signals.stop() => {
+                    printer.show("\n".to_owned());
+                    printer.settle().await;
+                    return Ok(Status::Interrupted);
+                }
+            }
         }
     }
-    let commands = Arc::new(RwLock::new(Vec::new()));
+    let server = Arc::new(RwLock::new(Server::default()));
     let history = if cli.no_history {
         None
     } else {
         history::path()
     };
-    let color = runner.settings.style.color;
-    let editor = Editor::start(printer.clone(), commands.clone(), history, color)?;
+    let color = runner.settings().style.color;
+    if let Some(client) = runner.session.client() {
+        printer.show(banner(&client).await + "\n");
+    }
+    let state = VmState::new();
+    let bar = printer.clone();
+    runner.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
+    runner.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
+    let _watch = Watch::start(&runner, changes, &printer, &server, &state);
+    let told = tokio::spawn(tell(reports, printer.clone(), signals.quit.clone()));
+    let editor = Editor::start(printer.clone(), server, state.clone(), history, color)?;
     let mut shell = Shell {
-        watch: Watch::start(&mut runner, &printer, &commands).await,
         runner,
         printer,
-        commands,
+        state,
         editor,
         parser: Parser::default(),
         signals,
@@ -85,18 +130,47 @@ pub async fn run(invocation: Invocation, mut runner: Runner) -> anyhow::Result<S
     let result = shell.read_lines().await;
     // A terminal that takes nothing more (Ctrl-S) must not keep us.
     let _ = timeout(LAST_OUTPUT, shell.printer.settle_for_editing()).await;
+    told.abort();
     drop(restore);
+    if let Some(vm) = &shell.runner.vm {
+        let client = shell.runner.session.client();
+        let printer = &shell.printer;
+        let complain = |text| printer.complain(&format!("{text}\n"));
+        let stopped = leave::end(vm, client.as_deref(), &complain).await?;
+        if stopped == Stopped::Gracefully {
+            printer.show("the VM has shut down\n".to_owned());
+        }
+        let _ = timeout(LAST_OUTPUT, printer.settle()).await;
+    }
     result
+}
+
+/// Shows what listeners and timers say, each with its origin.
+async fn tell(mut reports: mpsc::Receiver<Report>, printer: Printer, quit: Arc<Notify>) {
+    while let Some(Report {
+        origin,
+        line,
+        result,
+    }) = reports.recv().await
+    {
+        let head = clip(&format!("[{origin}: {}]", conceal(&line))).into_owned();
+        match result {
+            Ok(Said::Text(text)) if text.is_empty() => {}
+            Ok(Said::Text(text)) => printer.show(format!("{head}\n{text}")),
+            Ok(Said::Quit) => quit.notify_one(),
+            Err(failure) => printer.complain(&format!("{head} {failure}\n")),
+        }
+        // The terminal sets the pace.
+        printer.settle().await;
+    }
 }
 
 struct Shell {
     runner: Runner,
     printer: Printer,
-    /// The names that TAB offers.
-    commands: Arc<RwLock<Vec<String>>>,
+    state: VmState,
     editor: Editor,
     parser: Parser,
-    watch: Watch,
     signals: Signals,
 }
 
@@ -112,11 +186,11 @@ impl Shell {
     async fn read_lines(&mut self) -> anyhow::Result<Status> {
         loop {
             let prompt = if self.parser.in_transaction() {
-                TRANSACTION_PROMPT
+                TRANSACTION_PROMPT.to_owned()
             } else {
-                PROMPT
+                self.state.prompt()
             };
-            match self.ask(prompt, true).await? {
+            match self.ask(&prompt, true).await? {
                 Ok(Input::Line(text)) => {
                     // What was pasted may be several lines.
                     for line in lang::lines(&text) {
@@ -142,20 +216,25 @@ impl Shell {
     }
 
     /// Lets the user edit a line, or leaves because a signal says so.
-    async fn ask(
-        &mut self,
-        prompt: &'static str,
-        remember: bool,
-    ) -> anyhow::Result<Result<Input, Status>> {
+    async fn ask(&mut self, prompt: &str, remember: bool) -> anyhow::Result<Result<Input, Status>> {
         tokio::select! {
             () = self.printer.settle_for_editing() => {}
-            () = self.signals.leave() => return Ok(Err(Status::Interrupted)),
+            status = self.signals.leave() => return Ok(Err(status)),
         }
+        self.signals.forget_interrupt();
         self.editor.read(prompt, remember);
-        Ok(tokio::select! {
-            input = self.editor.input() => Ok(input),
-            () = self.signals.leave() => Err(Status::Interrupted),
-        })
+        loop {
+            tokio::select! {
+                biased;
+                input = self.editor.input() => return Ok(Ok(input)),
+                status = self.signals.leave() => return Ok(Err(status)),
+                // A Ctrl-C from before the line was there is about nothing. One that comes behind the line is
+                // about that, even if it comes before we do.
+                () = self.printer.drawn() => if self.printer.is_editing() {
+                    self.signals.forget_interrupt();
+                }
+            }
+        }
     }
 
     async fn line(&mut self, text: &str) -> anyhow::Result<Next> {
@@ -175,15 +254,15 @@ impl Shell {
             {
                 return Ok(next);
             }
-            Line::Command(command) => self.runner.send_command(&command),
-            Line::Message(message) => self.runner.send_message(&message),
+            Line::Command(command) => return self.command(command).await,
+            Line::Message(message) => self.runner.send_message(message),
             Line::Builtin(line) => {
-                self.signals.forget_interrupt();
                 let outcome = tokio::select! {
-                    outcome = builtin::run(&mut self.runner, &line) => outcome,
+                    biased;
+                    outcome = builtin::run(&self.runner, &line) => outcome,
                     stop = self.signals.stop() => match stop {
                         Stop::Waiting => return Ok(Next::Stop),
-                        Stop::Shell => return Ok(Next::Leave(Status::Interrupted)),
+                        Stop::Shell(status) => return Ok(Next::Leave(status)),
                     },
                 };
                 match outcome {
@@ -191,21 +270,86 @@ impl Shell {
                         self.printer.show(text);
                         return Ok(Next::Line);
                     }
+                    Ok(Outcome::Noted { text, notice }) => {
+                        self.printer.show(format!("{text}{notice}\n"));
+                        return Ok(Next::Line);
+                    }
+                    Ok(Outcome::Event(event)) => {
+                        self.printer
+                            .show(self.runner.settings().style.event(&event));
+                        return Ok(Next::Line);
+                    }
                     Ok(Outcome::Notice(text)) => {
                         self.printer.show(text + "\n");
                         return Ok(Next::Line);
                     }
-                    Ok(Outcome::Connected) => {
-                        self.watch =
-                            Watch::start(&mut self.runner, &self.printer, &self.commands).await;
+                    Ok(Outcome::Connected(client)) => {
+                        self.printer.show(banner(&client).await + "\n");
                         return Ok(Next::Line);
                     }
+                    Ok(Outcome::Follow(file)) => return Ok(self.follow(file).await),
+                    Ok(Outcome::Console(console)) => {
+                        return Ok(self.console(&console).await);
+                    }
                     Ok(Outcome::Quit) => return Ok(Next::Leave(Status::Success)),
-                    Ok(Outcome::Command(command)) => self.runner.send_command(&command),
+                    Ok(Outcome::Command(command)) => return self.command(command).await,
                     Err(failure) => Err(failure),
                 }
             }
         };
+        self.sent(sent).await
+    }
+
+    /// Shows a file as it grows, until Ctrl-C.
+    async fn follow(&mut self, mut file: Follow) -> Next {
+        let following = async {
+            while let Some(text) = file.next().await {
+                self.printer.show(escape(&text).into_owned());
+                // The terminal sets the pace, unless the printer waits for the next line.
+                self.printer.settle_for_editing().await;
+            }
+        };
+        tokio::select! {
+            () = following => Next::Line,
+            stop = self.signals.stop() => match stop {
+                Stop::Waiting => {
+                    self.printer.show("\n".to_owned());
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        }
+    }
+
+    async fn console(&mut self, console: &Console) -> Next {
+        match console::attach(console, &self.printer, self.signals.leave()).await {
+            Ok(Detached::ByKey) => Next::Line,
+            Ok(Detached::ToLeave(status)) => Next::Leave(status),
+            Err(error) => {
+                let why = format!("cannot use the terminal for a console: {error}");
+                self.fail(&Failure::Usage(why));
+                Next::Line
+            }
+        }
+    }
+
+    async fn command(&mut self, mut command: Command) -> anyhow::Result<Next> {
+        let typed = tokio::select! {
+            biased;
+            typed = self.runner.type_words(&mut command) => typed,
+            stop = self.signals.stop() => match stop {
+                Stop::Waiting => {
+                    self.printer.complain("\nthe server did not say what it accepts; nothing was sent\n");
+                    return Ok(Next::Stop);
+                }
+                Stop::Shell(status) => return Ok(Next::Leave(status)),
+            },
+        };
+        let sent = typed.and_then(|()| self.runner.send_command(command));
+        self.sent(sent).await
+    }
+
+    async fn sent(&mut self, sent: Result<Sent, Failure>) -> anyhow::Result<Next> {
         match sent {
             Ok(sent) if sent.background => self.in_background(sent),
             Ok(sent) => return self.reply(sent).await,
@@ -216,7 +360,6 @@ impl Shell {
 
     /// Waits for a reply and shows it. Ctrl-C ends the waiting, not the command.
     async fn reply(&mut self, mut sent: Sent) -> anyhow::Result<Next> {
-        self.signals.forget_interrupt();
         let result = tokio::select! {
             biased;
             result = sent.reply() => result,
@@ -228,14 +371,19 @@ impl Shell {
                     ));
                     return Ok(Next::Stop);
                 }
-                Stop::Shell => return Ok(Next::Leave(Status::Interrupted)),
+                Stop::Shell(status) => return Ok(Next::Leave(status)),
             },
         };
         match result {
             Ok(reply) => {
-                let (text, failure) = self.runner.settings.show(&reply, sent.id.as_deref());
+                self.state.after(&sent.name);
+                let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
                 self.printer.show(text);
-                if let Some(failure) = failure {
+                if let Some(mut failure) = failure {
+                    tokio::select! {
+                        () = advise(&self.runner, &sent.line, &mut failure) => {}
+                        _ = self.signals.interrupt.recv() => {}
+                    }
                     self.fail(&failure);
                 }
             }
@@ -246,17 +394,18 @@ impl Shell {
 
     fn in_background(&self, mut sent: Sent) {
         let printer = self.printer.clone();
-        let settings = self.runner.settings.clone();
+        let runner = self.runner.clone();
         tokio::spawn(async move {
             let result = sent.reply().await;
             let name = sent.name;
             match result {
                 Ok(reply) => {
-                    let (text, failure) = settings.show(&reply, sent.id.as_deref());
+                    let (text, failure) = runner.settings().show(&reply, sent.id.as_deref());
                     if !text.is_empty() {
                         printer.show(format!("`{name}`: {text}"));
                     }
-                    if let Some(failure) = failure {
+                    if let Some(mut failure) = failure {
+                        advise(&runner, &sent.line, &mut failure).await;
                         printer.complain(&format!("`{name}`: {failure}\n"));
                     }
                 }
@@ -272,9 +421,9 @@ impl Shell {
             Line::Message(message) => message.name.as_deref(),
             _ => None,
         };
-        let client = self.runner.client.as_ref();
+        let client = self.runner.session.client();
         name == Some("quit")
-            && self.runner.settings.confirm
+            && self.runner.settings().confirm
             && client.is_some_and(|client| !client.has_ended())
     }
 
@@ -297,13 +446,15 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    /// A line that nobody waits for says so.
+    quit: Arc<Notify>,
 }
 
 /// What a signal stops.
 enum Stop {
     /// Ctrl-C, while no line is edited: the waiting for whatever it is.
     Waiting,
-    Shell,
+    Shell(Status),
 }
 
 impl Signals {
@@ -312,22 +463,25 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
+            quit: Arc::default(),
         })
     }
 
     async fn stop(&mut self) -> Stop {
         tokio::select! {
             _ = self.interrupt.recv() => Stop::Waiting,
-            _ = self.terminate.recv() => Stop::Shell,
-            _ = self.hang_up.recv() => Stop::Shell,
+            _ = self.terminate.recv() => Stop::Shell(Status::Interrupted),
+            _ = self.hang_up.recv() => Stop::Shell(Status::Interrupted),
+            () = self.quit.notified() => Stop::Shell(Status::Success),
         }
     }
 
-    /// Told to end.
-    async fn leave(&mut self) {
+    /// Told to end, and with which status.
+    async fn leave(&mut self) -> Status {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            _ = self.terminate.recv() => Status::Interrupted,
+            _ = self.hang_up.recv() => Status::Interrupted,
+            () = self.quit.notified() => Status::Success,
         }
     }
 

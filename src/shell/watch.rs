@@ -1,17 +1,31 @@
-//! Looks after a connection while the user is busy: events, late replies, and its end.
+//! Looks after the session while the user is busy: events, late replies, and what becomes of the connection.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
+use super::helper::Server;
 use super::printer::Printer;
-use crate::qmp::{Client, Filter, HISTORY, Late, Listener, Lost, Request};
-use crate::render::{Style, event_line, late_reply};
-use crate::runner::Runner;
+use super::vm_state::VmState;
+use crate::inspector::Inspector;
+use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
+use crate::render::{self, clip, escape, event_line, late_reply};
+use crate::runner::{Runner, banner};
 
-/// How many events are shown in one go.
-const BATCH: usize = 200;
+/// How many events are shown in one go; of more, those that came last.
+const MOST: usize = 40;
+
+/// How many names of those that are left out are told.
+const NAMES: usize = 5;
+
+/// How long a terminal has for the user's keys before it is shown more of a flood.
+const FLOOD_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs as long as it is kept.
 pub(super) struct Watch {
@@ -19,31 +33,27 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Says what the runner is connected to, watches that, and fills `commands` with what it knows.
-    pub async fn start(
-        runner: &mut Runner,
+    /// Shows what happens from now on, lets lines be for whoever serves us, and keeps `state`.
+    pub fn start(
+        runner: &Runner,
+        changes: UnboundedReceiver<Change>,
         printer: &Printer,
-        commands: &Arc<RwLock<Vec<String>>>,
+        server: &Arc<RwLock<Server>>,
+        state: &VmState,
     ) -> Self {
-        let style = runner.settings.style;
-        // Before anything is waited for: from now on no event is missed.
-        let events = runner
-            .client
-            .as_ref()
-            .map(|client| client.listen(Filter::default(), HISTORY));
-        printer.show(runner.banner().await + "\n");
-        let (Some(client), Some(events)) = (&mut runner.client, events) else {
-            return Self { tasks: Vec::new() };
-        };
+        let session = &runner.session;
+        let events = session.hub().listen(Filter::default(), HISTORY);
+        let show = show(events, changes, printer.clone(), runner.clone());
+        let follow = follow(runner.clone(), server.clone(), printer.clone());
+        let state = state.clone().follow(runner.clone(), printer.clone());
         let mut tasks = vec![
-            tokio::spawn(show_events(events, client.ended(), printer.clone(), style))
-                .abort_handle(),
+            tokio::spawn(show).abort_handle(),
+            tokio::spawn(follow).abort_handle(),
+            tokio::spawn(state).abort_handle(),
+            tokio::spawn(show_failed_jobs(runner.clone(), printer.clone())).abort_handle(),
         ];
-        if let Some(late) = client.late_replies() {
+        if let Some(late) = session.late_replies() {
             tasks.push(tokio::spawn(show_late(late, printer.clone())).abort_handle());
-        }
-        if let Some(names) = learn_commands(client, commands.clone()) {
-            tasks.push(names);
         }
         Self { tasks }
     }
@@ -57,37 +67,128 @@ impl Drop for Watch {
     }
 }
 
-/// Shows events as they come, and in the end why there will be no more.
-async fn show_events(
+/// Shows events, and what becomes of the connection, in the order in which they happen.
+async fn show(
     mut events: Listener,
-    ended: impl Future<Output = Lost>,
+    mut changes: UnboundedReceiver<Change>,
     printer: Printer,
-    style: Style,
+    runner: Runner,
 ) {
-    while let Some(event) = events.next().await {
-        let mut text = event_line(&event, style.color) + "\n";
-        for _ in 1..BATCH {
-            let Some(event) = events.try_next() else {
-                break;
-            };
-            text.push_str(&event_line(&event, style.color));
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.next() => {
+                let batch = Batch::of(event, &mut events, &runner);
+                printer.show(batch.text(&runner));
+                // The terminal sets the pace; what comes meanwhile waits in the listener's queue.
+                printer.settle().await;
+                if batch.is_flood() {
+                    sleep(FLOOD_PAUSE).await;
+                }
+            }
+            Some(change) = changes.recv() => match change {
+                Change::Back(client) => printer.show(banner(&client).await + "\n"),
+                change => printer.complain(&format!("{}\n", render::change(&change))),
+            },
+            else => return,
+        }
+    }
+}
+
+/// Events that are shown in one go.
+#[derive(Default)]
+struct Batch {
+    shown: VecDeque<Arc<Event>>,
+    /// Names of those there is no room for, and how many.
+    left_out: BTreeMap<String, u64>,
+    /// How many found the queue full.
+    missed: u64,
+}
+
+impl Batch {
+    /// The event and all that wait behind it, but for those that are not to be shown.
+    fn of(first: Arc<Event>, events: &mut Listener, runner: &Runner) -> Self {
+        let muted = runner.settings().muted;
+        let mut batch = Self::default();
+        let mut next = Some(first);
+        while let Some(event) = next {
+            // What somebody waited for is shown to them.
+            if !muted.contains(event.name()) && !event.is_taken() {
+                batch.shown.push_back(event);
+            }
+            if batch.shown.len() > MOST
+                && let Some(oldest) = batch.shown.pop_front()
+            {
+                *batch.left_out.entry(oldest.name().to_owned()).or_default() += 1;
+            }
+            next = events.try_next();
+        }
+        batch.missed = events.missed();
+        batch
+    }
+
+    fn is_flood(&self) -> bool {
+        self.missed > 0 || !self.left_out.is_empty()
+    }
+
+    fn text(&self, runner: &Runner) -> String {
+        let color = runner.settings().style.color;
+        let mut text = String::new();
+        if self.is_flood() {
+            let count = self.left_out.values().sum::<u64>() + self.missed;
+            let mut names: Vec<String> = self
+                .left_out
+                .iter()
+                .take(NAMES)
+                .map(|(name, count)| format!("{count} {name}"))
+                .collect();
+            let named: u64 = self.left_out.values().take(NAMES).sum();
+            if count > named {
+                names.push(format!("{} others", count - named));
+            }
+            let names = names.join(", ");
+            text = format!("… {count} more events ({names}); `:events` has the last {HISTORY}\n");
+            text = escape(&text).into_owned();
+        }
+        for event in &self.shown {
+            text.push_str(&event_line(event, color));
             text.push('\n');
         }
-        printer.show(text);
-        // The terminal sets the pace; what it cannot show waits in the listener's queue.
-        printer.settle().await;
-        let missed = events.missed();
-        if missed > 0 {
-            printer.complain(&format!("{missed} more events came than could be shown\n"));
+        text
+    }
+}
+
+/// Says why a job failed: the event that it has concluded does not.
+async fn show_failed_jobs(runner: Runner, printer: Printer) {
+    #[derive(Deserialize)]
+    struct Change {
+        id: String,
+        status: String,
+    }
+    #[derive(Deserialize)]
+    struct Job {
+        id: String,
+        error: Option<String>,
+    }
+    let filter = Filter {
+        names: vec!["JOB_STATUS_CHANGE".to_owned()],
+        matches: None,
+    };
+    let mut events = runner.session.hub().listen(filter, HISTORY);
+    while let Some(event) = events.next().await {
+        let change: Option<Change> = serde_json::from_str(event.data()).ok();
+        let Some(change) = change.filter(|change| change.status == "concluded") else {
+            continue;
+        };
+        let jobs: Option<Vec<Job>> = runner.inspector().ask("query-jobs", json!({})).await;
+        let mut failed = jobs.into_iter().flatten().filter(|job| job.id == change.id);
+        if let Some(error) = failed.find_map(|job| job.error) {
+            printer.complain(&format!(
+                "{}\n",
+                clip(&format!("job `{}` failed: {error}", change.id))
+            ));
         }
     }
-    let lost = ended.await;
-    if matches!(lost, Lost::Disconnected) {
-        return;
-    }
-    printer.complain(&format!(
-        "The connection is gone: {lost}. `:connect` connects again.\n"
-    ));
 }
 
 async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
@@ -96,21 +197,32 @@ async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
     }
 }
 
-/// Asks which commands there are, for completion. Nobody waits for it.
-fn learn_commands(client: &Client, commands: Arc<RwLock<Vec<String>>>) -> Option<AbortHandle> {
-    #[derive(serde::Deserialize)]
-    struct Command {
-        name: String,
-    }
-    let pending = client.send(Request::new("query-commands").quietly()).ok()?;
-    let task = tokio::spawn(async move {
-        if let Ok(reply) = pending.await
-            && let Ok(value) = reply.value()
-            && let Ok(names) = serde_json::from_str::<Vec<Command>>(value)
-        {
-            let names = names.into_iter().map(|command| command.name).collect();
-            *commands.write().expect("no reader panics") = names;
+/// Has lines be for the server there is.
+async fn follow(runner: Runner, server: Arc<RwLock<Server>>, printer: Printer) {
+    let mut states = runner.session.watch();
+    loop {
+        let connected = matches!(*states.borrow_and_update(), State::Running(_));
+        if connected {
+            let inspector = runner.inspector();
+            *server.write().expect("no reader panics") = Server {
+                inspector: inspector.clone(),
+                commands: Vec::new(),
+            };
+            tokio::spawn(learn(inspector, server.clone(), printer.clone()));
         }
-    });
-    Some(task.abort_handle())
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Learns what the server accepts. Nobody waits for it.
+async fn learn(inspector: Arc<Inspector>, server: Arc<RwLock<Server>>, printer: Printer) {
+    if inspector.schema().await.is_some() {
+        // The line that is being edited can be understood now.
+        printer.repaint();
+        return;
+    }
+    let commands = inspector.commands().await;
+    server.write().expect("no reader panics").commands = commands;
 }

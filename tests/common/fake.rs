@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -21,7 +21,7 @@ pub struct Fake {
     pub socket: PathBuf,
     state: Arc<Mutex<State>>,
     thread: Option<JoinHandle<()>>,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 #[derive(Default)]
@@ -33,10 +33,18 @@ struct State {
 
 impl Fake {
     /// Serves one client after the other with `serve`.
-    pub fn start(mut serve: impl FnMut(&mut Peer) + Send + 'static) -> Self {
+    pub fn start(serve: impl FnMut(&mut Peer) + Send + 'static) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("fake.sock");
-        let listener = UnixListener::bind(&socket).expect("a socket of ours");
+        let mut fake = Self::at(&socket, serve);
+        fake._directory = Some(directory);
+        fake
+    }
+
+    /// The same at a path of the caller's, where another server may have been before.
+    pub fn at(socket: &Path, mut serve: impl FnMut(&mut Peer) + Send + 'static) -> Self {
+        let _ = std::fs::remove_file(socket);
+        let listener = UnixListener::bind(socket).expect("a socket of ours");
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
         let thread = std::thread::spawn(move || {
@@ -55,10 +63,10 @@ impl Fake {
             }
         });
         Self {
-            socket,
+            socket: socket.to_owned(),
             state,
             thread: Some(thread),
-            _directory: directory,
+            _directory: None,
         }
     }
 
@@ -183,13 +191,21 @@ impl Peer {
 
 /// A success for `command`.
 pub fn success(command: &Value, value: Value) -> String {
-    json!({"return": value, "id": command["id"]}).to_string() + "\r\n"
+    reply(command, json!({"return": value}))
+}
+
+/// A reply, with the command's id if it has one.
+fn reply(command: &Value, mut reply: Value) -> String {
+    if let Some(id) = command.get("id") {
+        reply["id"] = id.clone();
+    }
+    reply.to_string() + "\r\n"
 }
 
 /// A failure for `command`.
 pub fn failure(command: &Value, desc: &str) -> String {
     let error = json!({"class": "GenericError", "desc": desc});
-    json!({"error": error, "id": command["id"]}).to_string() + "\r\n"
+    reply(command, json!({"error": error}))
 }
 
 /// An event.

@@ -2,10 +2,13 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub mod fake;
+pub mod guest;
 pub mod running;
 pub mod terminal;
+pub mod told;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -54,28 +58,16 @@ impl Qemu {
 
     /// QEMU with these options besides those that every test needs.
     pub fn with_args(args: &[&str]) -> Self {
-        let program = qemu();
+        Self::of_program(&qemu(), args)
+    }
+
+    /// The same with `program` as QEMU.
+    pub fn of_program(program: &str, args: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let socket = directory.path().join("qmp.sock");
-        let control = directory.path().join("control.sock");
-        let monitor = |path: &Path| format!("unix:{},server=on,wait=off", path.display());
-        let mut command = Command::new(&program);
-        command
-            .args(["-display", "none", "-nodefaults", "-accel", "tcg"])
-            .args(["-qmp", &monitor(&socket), "-qmp", &monitor(&control)])
-            .args(args)
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .process_group(0);
-        let process = command.spawn().unwrap_or_else(|error| {
-            panic!(
-                "cannot start {program}: {error}; run tests/setup, or name one in QMPSH_TEST_QEMU"
-            )
-        });
         let qemu = Self {
-            process,
-            socket,
-            control,
+            process: spawn(program, directory.path(), args),
+            socket: directory.path().join(SOCKET),
+            control: directory.path().join(CONTROL),
             directory,
         };
         wait_for("QEMU's monitors", || {
@@ -120,6 +112,13 @@ impl Qemu {
         running::Running::start(command)
     }
 
+    /// Kills QEMU and starts another on the same paths, with these options besides those that every test needs.
+    /// It is not waited for.
+    pub fn restart_with(&mut self, args: &[&str]) {
+        self.kill();
+        self.process = spawn(&qemu(), self.directory.path(), args);
+    }
+
     /// Kills QEMU with SIGKILL and waits until it is gone.
     pub fn kill(&mut self) {
         let _ = self.process.kill();
@@ -135,6 +134,55 @@ impl Qemu {
 impl Drop for Qemu {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// The names of QEMU's monitors in its directory.
+const SOCKET: &str = "qmp.sock";
+const CONTROL: &str = "control.sock";
+
+fn spawn(program: &str, directory: &Path, args: &[&str]) -> Child {
+    let monitor =
+        |name: &str| format!("unix:{},server=on,wait=off", directory.join(name).display());
+    let mut command = Command::new(program);
+    command
+        .args(["-display", "none", "-nodefaults", "-accel", "tcg"])
+        .args(["-qmp", &monitor(SOCKET), "-qmp", &monitor(CONTROL)])
+        .args(args)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .process_group(0);
+    command.spawn().unwrap_or_else(|error| {
+        panic!("cannot start {program}: {error}; run tests/setup, or name one in QMPSH_TEST_QEMU")
+    })
+}
+
+/// A running qemu-storage-daemon. It is killed when this is dropped.
+pub struct StorageDaemon {
+    process: Child,
+}
+
+impl StorageDaemon {
+    /// Starts one whose monitor is at `socket`.
+    pub fn start(socket: &Path) -> Self {
+        let monitor = format!("socket,id=m,server=on,wait=off,path={}", socket.display());
+        let process = Command::new("qemu-storage-daemon")
+            .args(["--chardev", &monitor, "--monitor", "chardev=m"])
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("qemu-storage-daemon starts; run tests/setup");
+        let daemon = Self { process };
+        wait_for("the daemon's monitor", || listens(socket).then_some(()));
+        wait_for("the daemon's answer", || answers(socket).then_some(()));
+        daemon
+    }
+}
+
+impl Drop for StorageDaemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -166,6 +214,19 @@ pub fn qmpsh(args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
 pub fn run(mut command: Command, input: &[u8]) -> Outcome {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     run_to(command, input)
+}
+
+/// Leaves a socket at `path` that nobody serves. Nobody ever did: a listener that is dropped may live on for a moment
+/// in a child that another test is just starting.
+pub fn leave_socket(path: &Path) {
+    let socket = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    );
+    let address = UnixAddr::new(path).expect("a short path");
+    bind(socket.expect("a socket").as_raw_fd(), &address).expect("a path of ours");
 }
 
 /// Standard output or standard error that is closed at the other end.

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 
 use super::{DEADLINE, wait_for};
 
@@ -12,7 +11,7 @@ pub struct Running {
     process: Child,
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Receiver<String>,
 }
 
 impl Running {
@@ -23,24 +22,13 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("qmpsh starts");
-        let output = BufReader::new(process.stdout.take().expect("it was piped"));
-        let mut errors = process.stderr.take().expect("it was piped");
-        let (sender, stdout) = channel();
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let stderr = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = errors.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
-        });
+        let stdout = lines_of(process.stdout.take().expect("it was piped"));
+        let stderr = lines_of(process.stderr.take().expect("it was piped"));
         Self {
             stdin: process.stdin.take(),
             process,
             stdout,
-            stderr: Some(stderr),
+            stderr,
         }
     }
 
@@ -52,6 +40,16 @@ impl Running {
     pub fn send(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("input is not closed yet");
         writeln!(stdin, "{line}").expect("qmpsh reads");
+    }
+
+    /// The next line it prints, if it is there already.
+    pub fn try_line(&self) -> Option<String> {
+        self.stdout.try_recv().ok()
+    }
+
+    /// The next line on its standard error, if it is there already.
+    pub fn try_complaint(&self) -> Option<String> {
+        self.stderr.try_recv().ok()
     }
 
     /// Closes its input.
@@ -66,14 +64,26 @@ impl Running {
             .expect("qmpsh prints a line")
     }
 
-    /// Waits until it has ended; its status, and what it said on standard error.
+    /// Waits until it has ended; its status, and what it said on standard error that was not taken before.
     pub fn wait(&mut self) -> (ExitStatus, String) {
         let status = wait_for("qmpsh to end", || {
             self.process.try_wait().expect("it is our child")
         });
-        let stderr = self.stderr.take().expect("it is asked for once");
-        (status, stderr.join().expect("the reader does not panic"))
+        let stderr = self.stderr.iter().map(|line| line + "\n").collect();
+        (status, stderr)
     }
+}
+
+/// A pipe's lines, as they come.
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe).split(b'\n');
+        while let Some(Ok(line)) = pipe.next() {
+            let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
+        }
+    });
+    lines
 }
 
 impl Drop for Running {

@@ -114,18 +114,53 @@ impl Terminal {
         at(self.shown.lock().expect("nobody panics").screen.screen())
     }
 
-    /// What a person sees, row by row, without trailing blanks.
+    /// What a person sees, row by row, without trailing blanks, but for what is dimmed: hints and notes. The prompt
+    /// is without its symbol, which comes and goes as the VM does; see [`Terminal::symbol`].
     pub fn screen(&self) -> String {
+        self.rows(|cell| !cell.dim())
+    }
+
+    /// The same with what is dimmed.
+    pub fn screen_with_hints(&self) -> String {
+        self.rows(|_| true)
+    }
+
+    fn rows(&self, shown: impl Fn(&vt100::Cell) -> bool) -> String {
         let rows: Vec<String> = self.look(|screen| {
-            let rows = screen.rows(0, screen.size().1);
-            rows.map(|row| row.trim_end().to_owned()).collect()
+            let (rows, columns) = screen.size();
+            let text = |cell: &vt100::Cell| match cell.contents() {
+                _ if cell.is_wide_continuation() => String::new(),
+                text if !text.is_empty() && shown(cell) => text.to_owned(),
+                _ => " ".to_owned(),
+            };
+            let row = |row| {
+                let cells = (0..columns).filter_map(move |column| screen.cell(row, column));
+                let row: String = cells.map(text).collect();
+                row.trim_end().to_owned()
+            };
+            (0..rows).map(row).collect()
         });
-        rows.join("\n").trim_end().to_owned()
+        without_symbols(rows.join("\n").trim_end())
+    }
+
+    /// The symbol in the prompt, the lowest one if there are several.
+    pub fn symbol(&self) -> Option<char> {
+        let screen = self.look(vt100::Screen::contents);
+        let (_, behind) = screen.rsplit_once(BEFORE_SYMBOL)?;
+        behind.chars().next()
+    }
+
+    /// Waits until the prompt shows `symbol`.
+    #[track_caller]
+    pub fn wait_for_symbol(&self, symbol: char) -> String {
+        self.wait(&format!("the symbol {symbol}"), |_| {
+            self.symbol() == Some(symbol)
+        })
     }
 
     /// The same, with rows that a long line was broken into put together again.
     pub fn unwrapped(&self) -> String {
-        self.look(vt100::Screen::contents).trim_end().to_owned()
+        without_symbols(self.look(vt100::Screen::contents).trim_end())
     }
 
     /// All that was ever written to the terminal: for what scrolls away faster than one can look.
@@ -163,10 +198,40 @@ impl Terminal {
             }
             assert!(
                 start.elapsed() < DEADLINE,
-                "{caller}: waited in vain for {what}; the screen is\n{screen}"
+                "{caller}: waited in vain for {what}; the screen is\n{}",
+                self.screen_with_hints()
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until the last line on the screen is `line`, hints included.
+    #[track_caller]
+    pub fn wait_for_hints(&self, line: &str) {
+        self.wait(line, |_| {
+            let screen = without_symbols(&self.screen_with_hints());
+            screen.lines().last() == Some(line)
+        });
+    }
+
+    /// Whether `text` stands on the screen's last line, in red.
+    pub fn is_red(&self, text: &str) -> bool {
+        self.look(|screen| {
+            let (rows, columns) = screen.size();
+            let red = |row, column| {
+                let cell = screen.cell(row, column);
+                cell.is_some_and(|cell| cell.fgcolor() == vt100::Color::Idx(1))
+            };
+            (0..rows).any(|row| {
+                let cells = (0..columns).filter_map(|column| screen.cell(row, column));
+                let line: Vec<&str> = cells.map(vt100::Cell::contents).collect();
+                let wanted: Vec<String> = text.chars().map(String::from).collect();
+                let mut starts = line.windows(wanted.len());
+                starts
+                    .position(|cells| cells == wanted)
+                    .is_some_and(|at| (at..at + wanted.len()).all(|c| red(row, c as u16)))
+            })
+        })
     }
 
     /// Waits until `text` is on the screen, wrapped or not, and returns the screen.
@@ -174,7 +239,9 @@ impl Terminal {
     pub fn wait_for_text(&self, text: &str) -> String {
         self.wait(text, |screen| {
             screen.contains(text) || self.unwrapped().contains(text)
-        })
+        });
+        // It may have come between the two looks.
+        self.screen()
     }
 
     /// Waits until the last line on the screen is `line`.
@@ -241,6 +308,22 @@ impl Terminal {
     pub fn pid(&self) -> u32 {
         self.process.process_id().expect("it was started")
     }
+}
+
+/// What stands in the prompt before its symbol.
+const BEFORE_SYMBOL: &str = "(QEMU ";
+
+/// `(QEMU)` for each `(QEMU ●)`.
+fn without_symbols(screen: &str) -> String {
+    let mut parts = screen.split(BEFORE_SYMBOL);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut behind = part.chars();
+        behind.next();
+        text.push_str("(QEMU");
+        text.push_str(behind.as_str());
+    }
+    text
 }
 
 impl Drop for Terminal {

@@ -1,0 +1,149 @@
+//! What would have been right, after the server has refused a command.
+
+use tokio::time::timeout;
+
+use crate::builtin;
+use crate::exit::Failure;
+use crate::inspector::Inspector;
+use crate::lang::{Command, Line, Object, Value, dotted, nearest};
+use crate::qmp::QmpError;
+use crate::runner::Runner;
+use crate::schema::{Problem, What};
+
+/// What an error says that is about the words of a line, and not about the state of the VM. From QEMU 4.2 to
+/// 10 the sentences differ, these parts of them do not.
+const ABOUT_WORDS: [&str; 7] = [
+    "arameter",
+    "ropert",
+    "QMP input",
+    "device model name",
+    "object type",
+    "option",
+    "nknown driver",
+];
+
+/// The arguments of `device_add` that are no properties of the device.
+const LISTED: [&str; 3] = ["driver", "bus", "id"];
+
+/// Adds to the refusal of a command the nearest right names, and the keys that are missing. The server is asked
+/// only if the error is about such things, and not for long.
+pub async fn advise(runner: &Runner, line: &Line, failure: &mut Failure) {
+    let Failure::Command { error, help } = failure else {
+        return;
+    };
+    if error.class != "CommandNotFound" && !ABOUT_WORDS.iter().any(|part| error.desc.contains(part))
+    {
+        return;
+    }
+    let asked;
+    let command = match line {
+        Line::Command(command) => command,
+        Line::Message(message) => match message.command() {
+            Some(command) => {
+                asked = command;
+                &asked
+            }
+            None => return,
+        },
+        Line::Empty | Line::Builtin(_) => return,
+    };
+    let inspector = runner.inspector();
+    let advice = advice(&inspector, command, error);
+    if let Ok(found) = timeout(runner.settings().patience(), advice).await {
+        *help = found;
+    }
+}
+
+async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> Vec<String> {
+    let mut problems = match inspector.schema().await {
+        Some(schema) => schema.check(command),
+        None => Vec::from_iter(unknown_command(inspector, &command.name).await),
+    };
+    // What the schema leaves open, QOM may tell.
+    let given = &command.arguments;
+    match &*command.name {
+        "device_add" => problems.extend(check_device(inspector, given, error).await),
+        "qom-get" | "qom-set" => problems.extend(check_property(inspector, given).await),
+        _ => {}
+    }
+    let mut help: Vec<String> = problems
+        .iter()
+        .filter(|problem| problem.helps())
+        .map(ToString::to_string)
+        .collect();
+    let is_missing = |problem: &Problem| {
+        matches!(problem.what, What::Missing { .. }) && problem.action.is_none()
+    };
+    if problems.iter().any(is_missing) {
+        help.push(format!("`help {}` tells all that it takes", command.name));
+    }
+    let is_unknown = |problem: &Problem| matches!(problem.what, What::Command { .. });
+    if problems.iter().any(is_unknown)
+        && let Some(builtin) = builtin::find(&command.name)
+    {
+        help.push(format!("`:{}` is a built-in", builtin.name));
+    }
+    help
+}
+
+async fn unknown_command(inspector: &Inspector, name: &str) -> Option<Problem> {
+    let commands = inspector.commands().await;
+    if commands.iter().any(|known| known == name) {
+        return None;
+    }
+    let near = owned(nearest(name, commands.iter().map(String::as_str)));
+    let name = name.to_owned();
+    Some(Problem::new(What::Command { name, near }))
+}
+
+/// What is wrong with the arguments of `device_add` that the schema does not list: the device type's own
+/// properties.
+async fn check_device(inspector: &Inspector, given: &Object, error: &QmpError) -> Vec<Problem> {
+    let Some(driver) = text(given, "driver") else {
+        return Vec::new();
+    };
+    let Some(properties) = inspector.device_properties(driver).await else {
+        // It may also be an alias, which works, and of which QOM says nothing.
+        let is_meant =
+            error.desc.contains(&format!("'{driver}'")) || error.desc.contains("'driver'");
+        return match is_meant {
+            true => Vec::from_iter(inspector.unknown_driver(driver).await),
+            false => Vec::new(),
+        };
+    };
+    let names = || properties.iter().map(|property| &*property.name);
+    dotted(given)
+        .into_iter()
+        .filter(|(key, _)| !LISTED.contains(&key.as_str()) && !names().any(|name| name == key))
+        .map(|(key, _)| {
+            let near = owned(nearest(&key, names()));
+            Problem::new(What::Key { key, near })
+        })
+        .collect()
+}
+
+async fn check_property(inspector: &Inspector, given: &Object) -> Option<Problem> {
+    let path = text(given, "path")?;
+    let property = text(given, "property")?;
+    let properties = inspector.qom_properties(path).await?;
+    let names = || properties.iter().map(|property| &*property.name);
+    if names().any(|name| name == property) {
+        return None;
+    }
+    Some(Problem::new(What::Value {
+        key: "property".to_owned(),
+        value: property.to_owned(),
+        near: owned(nearest(property, names())),
+    }))
+}
+
+fn text<'a>(given: &'a Object, key: &str) -> Option<&'a str> {
+    match given.get(key)? {
+        Value::Word(text) | Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}

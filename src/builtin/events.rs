@@ -1,0 +1,249 @@
+//! `:events` and `:wait`.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::{Local, NaiveTime};
+use tokio::time::sleep;
+
+use super::{Builtin, Completes, Outcome, time, usage};
+use crate::exit::Failure;
+use crate::lang::{self, Words, matches};
+use crate::qmp::{Event, Filter, HISTORY, State};
+use crate::runner::Runner;
+
+pub(super) const EVENTS: Builtin = Builtin {
+    name: "events",
+    synopsis: "[NAME[,NAME…]…] [KEY=VALUE…] [--since TIME] | mute|unmute [NAME…] | clear",
+    summary: "show the last events, or choose which are shown as they come",
+    help: "KEY=VALUE is what an event's data must have among others. TIME is how long ago (30s, 5m, 1h) or a\n\
+           time of day (9:30, 9:30:15). The history has the last 10,000 events, fewer if they are large.\n\
+           Muted events are kept there all the same; `:events mute` alone lists their names.",
+    completes: Completes::Events(&["mute", "unmute", "clear"]),
+    run: |runner, line| Box::pin(async move { events(runner, line) }),
+};
+
+pub(super) const WAIT: Builtin = Builtin {
+    name: "wait",
+    synopsis: "NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]",
+    summary: "wait for such an event, and print it",
+    help: "NAME is an event, and `*` is any. KEY=VALUE is what its data must have among others.\n\
+           An event that came since the last command was sent counts too, so that none is missed; each event\n\
+           ends one wait.",
+    completes: Completes::Events(&[]),
+    run: |runner, line| Box::pin(wait(runner, line)),
+};
+
+/// The events that somebody wants.
+pub(super) struct Wanted {
+    /// Their names, for messages.
+    pub what: String,
+    pub filter: Filter,
+    /// For how long.
+    pub limit: Option<Duration>,
+}
+
+/// Reads `NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]` for the built-in `name`.
+pub(super) fn wanted(runner: &Runner, words: &Words, name: &str) -> Result<Wanted, Failure> {
+    let (mut plain, data) = conditions(words)?;
+    let limit = take_option(&mut plain, "--timeout")?;
+    let limit = limit.map(|limit| time(&limit)).transpose()?;
+    let names = names(&plain)?;
+    if names.is_empty() {
+        return Err(usage(name));
+    }
+    // What cannot come is not waited for, if that is known.
+    if let Some(schema) = runner.inspector().known_schema()
+        && let Some(unknown) = names
+            .iter()
+            .find(|name| *name != "*" && schema.event(name).is_none())
+    {
+        return Err(Failure::Usage(format!(
+            "this server has no event `{unknown}`"
+        )));
+    }
+    Ok(Wanted {
+        what: names.join(","),
+        filter: filter(names, data),
+        limit,
+    })
+}
+
+fn conditions(words: &Words) -> Result<(Vec<String>, lang::Object), Failure> {
+    let conditions = words.conditions();
+    conditions.map_err(|error| Failure::syntax(error, words.source()))
+}
+
+/// The events of these names, `*` being any, whose data has `data` among others.
+fn filter(names: Vec<String>, data: lang::Object) -> Filter {
+    Filter {
+        names: match names.iter().any(|name| name == "*") {
+            true => Vec::new(),
+            false => names,
+        },
+        matches: match data.is_empty() {
+            true => None,
+            false => Some(Box::new(move |event| matches(&data, event.data()))),
+        },
+    }
+}
+
+/// Takes `option` and the word behind it out of `words`.
+fn take_option(words: &mut Vec<String>, option: &str) -> Result<Option<String>, Failure> {
+    let Some(at) = words.iter().position(|word| word.starts_with(option)) else {
+        return Ok(None);
+    };
+    let word = words.remove(at);
+    let value = match word[option.len()..].strip_prefix('=') {
+        Some(value) => Some(value.to_owned()),
+        None if word == option && at < words.len() => Some(words.remove(at)),
+        None => None,
+    };
+    let missing = || Failure::Usage(format!("`{option}` needs a value behind it"));
+    value.map(Some).ok_or_else(missing)
+}
+
+/// The names in words like `STOP,RESUME`.
+fn names(words: &[String]) -> Result<Vec<String>, Failure> {
+    let names = words.iter().flat_map(|word| word.split(','));
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    match names.iter().find(|name| name.starts_with('-')) {
+        Some(option) => Err(Failure::Usage(format!(
+            "there is no option `{option}` here"
+        ))),
+        None => Ok(names),
+    }
+}
+
+async fn wait(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+    let wanted = wanted(runner, &line.words, "wait")?;
+    let event = runner.session.hub().wait(wanted.filter, runner.mark());
+    let limit = async {
+        match wanted.limit {
+            Some(limit) => {
+                sleep(limit).await;
+                limit
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        event = event => Ok(Outcome::Event(event)),
+        state = no_connection(runner) => Err(Failure::not_connected(&state)),
+        limit = limit => Err(Failure::NoEvent { what: wanted.what, limit }),
+    }
+}
+
+/// Resolves when there is no connection, and none is sought.
+pub(super) async fn no_connection(runner: &Runner) -> State {
+    let mut states = runner.session.watch();
+    let idle = states
+        .wait_for(|state| matches!(state, State::Idle(_)))
+        .await;
+    idle.map_or(State::Idle(None), |state| state.clone())
+}
+
+fn events(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+    let (mut plain, data) = conditions(&line.words)?;
+    match plain.first().map(String::as_str) {
+        Some("clear") if plain.len() == 1 && data.is_empty() => {
+            runner.session.hub().clear();
+            return Ok(Outcome::Text(String::new()));
+        }
+        Some(verb @ ("mute" | "unmute")) if data.is_empty() => {
+            let names = names(&plain[1..])?;
+            return mute(runner, verb == "mute", names);
+        }
+        _ => {}
+    }
+    let since = take_option(&mut plain, "--since")?;
+    let since = since.map(|text| moment(&text)).transpose()?;
+    let filter = filter(names(&plain)?, data);
+    let style = runner.settings().style;
+    let hub = runner.session.hub();
+    let text = hub
+        .history()
+        .iter()
+        .filter(|event| filter.takes(event) && since.is_none_or(|since| is_after(event, since)))
+        .map(|event| style.event(event))
+        .collect();
+    Ok(match hub.fallen() {
+        0 => Outcome::Text(text),
+        fallen => Outcome::Noted {
+            text,
+            notice: format!("{fallen} older events fell out: the history keeps the last {HISTORY}"),
+        },
+    })
+}
+
+fn mute(runner: &Runner, mute: bool, names: Vec<String>) -> Result<Outcome, Failure> {
+    let mut settings = runner.settings_mut();
+    let muted = Arc::make_mut(&mut settings.muted);
+    match (mute, names.is_empty()) {
+        (true, false) => muted.extend(names),
+        (false, false) => muted.retain(|name| !names.contains(name)),
+        (true, true) => {
+            let lines = muted.iter().map(|name| format!("{name}\n"));
+            return Ok(Outcome::Text(lines.collect()));
+        }
+        (false, true) => return Err(usage("events")),
+    }
+    Ok(Outcome::Text(String::new()))
+}
+
+/// A moment in seconds since 1970: so long ago, or the last time it was so late.
+fn moment(text: &str) -> Result<f64, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs_f64();
+    let formats = ["%H:%M:%S%.f", "%H:%M"];
+    let clock = formats
+        .iter()
+        .find_map(|format| NaiveTime::parse_from_str(text, format).ok());
+    match clock {
+        Some(clock) => {
+            let ago = (Local::now().time() - clock).as_seconds_f64();
+            Ok(now - ago.rem_euclid(24.0 * 3600.0))
+        }
+        None => Ok(now - time(text)?.as_secs_f64()),
+    }
+}
+
+fn is_after(event: &Event, since: f64) -> bool {
+    let (seconds, microseconds) = event.timestamp;
+    seconds as f64 + microseconds as f64 / 1e6 >= since
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_taken_with_its_value() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut plain = words("A --timeout 5 B");
+        let taken = take_option(&mut plain, "--timeout").expect("it has a value");
+        assert_eq!((taken.as_deref(), plain), (Some("5"), words("A B")));
+        let mut plain = words("--timeout=5");
+        let taken = take_option(&mut plain, "--timeout").expect("it has a value");
+        assert_eq!(taken.as_deref(), Some("5"));
+        assert!(take_option(&mut words("A --timeout"), "--timeout").is_err());
+        assert!(names(&words("A --nope")).is_err());
+    }
+
+    #[test]
+    fn moments_are_in_the_past() {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("now")
+            .as_secs_f64();
+        for text in ["5m", "0", "23:59", "00:00:01"] {
+            let at = moment(text).expect(text);
+            assert!(at <= now + 1.0 && at > now - 25.0 * 3600.0, "{text}: {at}");
+        }
+        assert!(moment("25:00").is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! `help`: on the built-ins, and on all that the server accepts.
+
+use std::fmt::Write;
+
+use tokio::time::timeout;
+
+use super::{BUILTINS, Builtin, Completes, Outcome, args, find, unknown, usage};
+use crate::exit::Failure;
+use crate::inspector::Property;
+use crate::lang::{self, Command, Line, Parser, Value, any_of, nearest};
+use crate::manual::{Manual, Sheet, list};
+use crate::render::{columns, escape, width};
+use crate::runner::Runner;
+use crate::schema::{Schema, What};
+
+pub(super) const HELP: Builtin = Builtin {
+    name: "help",
+    synopsis: "[COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD]",
+    summary: "list everything there is, or explain some of it",
+    help: "It needs no colon. KEY=VALUE narrows a command's page to what goes with that value:\n\
+           `help blockdev-add driver=qcow2 file.driver=file`, `help device_add driver=e1000`.\n\
+           Any other WORD is looked for in the names of commands, events, arguments and values.",
+    completes: Completes::Topics,
+    run: |runner, line| Box::pin(help(runner, line)),
+};
+
+async fn help(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+    let words = args(line)?;
+    let style = runner.settings().style;
+    let sheet = Sheet {
+        width: if style.terminal { width() } else { 80 },
+        color: style.color,
+    };
+    let topic = words.first().map_or("", String::as_str);
+    if let Some(name) = topic.strip_prefix(':') {
+        return find(name).map(page).ok_or_else(|| unknown(name));
+    }
+    let Some(schema) = runner.schema().await else {
+        return match find(topic) {
+            Some(builtin) => Ok(page(builtin)),
+            None => without_schema(runner, topic, sheet).await,
+        };
+    };
+    let manual = Manual {
+        schema: &schema,
+        sheet,
+    };
+    if topic.is_empty() {
+        return Ok(Outcome::Text(format!(
+            "{}\n{}",
+            manual.overview(),
+            overview(sheet)
+        )));
+    }
+    if schema.command(topic).is_some() {
+        let command = asked(line)?;
+        let properties = properties(runner, &schema, &command);
+        let properties = timeout(runner.settings().patience(), properties).await;
+        let properties = properties.unwrap_or(Ok(Vec::new()))?;
+        let mut text = manual
+            .command(topic, &command.arguments, &properties)
+            .unwrap_or_default();
+        if let Some(builtin) = find(topic) {
+            let _ = writeln!(text, "\n`:{topic}` is a built-in: {}.", builtin.summary);
+        }
+        return Ok(Outcome::Text(text));
+    }
+    if let Some(text) = manual.event(topic) {
+        return Ok(Outcome::Text(text));
+    }
+    match find(topic) {
+        Some(builtin) => Ok(page(builtin)),
+        None => match manual.search(topic) {
+            Some(text) => Ok(Outcome::Text(text)),
+            None => Err(nothing(&schema, topic)),
+        },
+    }
+}
+
+/// The command that help is asked on, with what was said of its arguments.
+fn asked(line: &lang::Builtin) -> Result<Command, Failure> {
+    match Parser::default().parse(&line.words) {
+        Ok(Line::Command(command)) => Ok(command),
+        Ok(_) => Err(usage(HELP.name)),
+        Err(error) => Err(Failure::syntax(error, line.words.source())),
+    }
+}
+
+/// What QOM says of the type that the command makes one of. Arguments and values that do not exist are an error.
+async fn properties(
+    runner: &Runner,
+    schema: &Schema,
+    command: &Command,
+) -> Result<Vec<Property>, Failure> {
+    let mut problems = schema.check(command);
+    problems.retain(|problem| !matches!(problem.what, What::Missing { .. }));
+    if let Some(problem) = problems.first() {
+        return Err(Failure::Usage(problem.to_string()));
+    }
+    let text = |key| match command.arguments.get(key) {
+        Some(Value::Text(text) | Value::Word(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let inspector = runner.inspector();
+    Ok(match &*command.name {
+        "device_add" => match text("driver") {
+            None => Vec::new(),
+            Some(driver) => match inspector.device_properties(driver).await {
+                Some(properties) => properties.to_vec(),
+                None => match inspector.unknown_driver(driver).await {
+                    Some(problem) => return Err(Failure::Usage(problem.to_string())),
+                    None => Vec::new(),
+                },
+            },
+        },
+        "object-add" => match text("qom-type") {
+            None => Vec::new(),
+            Some(of) => inspector.type_properties(of).await.unwrap_or_default(),
+        },
+        _ => Vec::new(),
+    })
+}
+
+/// The page of a built-in.
+fn page(builtin: &Builtin) -> Outcome {
+    let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
+    for line in builtin.help.lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    Outcome::Text(text)
+}
+
+/// The language and the built-ins: what needs no server.
+fn overview(sheet: Sheet) -> String {
+    let language = "A line is a QMP command and its arguments:\n  \
+                    COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [&]\n  \
+                    {\"execute\": …}              a whole message, sent as typed\n  \
+                    transaction(                a line an action, up to `)`\n\n\
+                    or a built-in:\n";
+    let headline = |builtin: &Builtin| match builtin.name {
+        "help" => ":help [TOPIC]".to_owned(),
+        _ => builtin.headline(),
+    };
+    let builtins = BUILTINS.iter().map(|b| (headline(b), b.summary));
+    let builtins = list(sheet, builtins);
+    let more = "\n`help COMMAND`, `help EVENT` and `help :BUILT-IN` explain one, `help WORD` searches.\n\
+                TAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them touches the VM.\n";
+    format!("{language}{builtins}{more}")
+}
+
+/// What there is to say where the server does not tell what it accepts.
+async fn without_schema(runner: &Runner, topic: &str, sheet: Sheet) -> Result<Outcome, Failure> {
+    let why = match runner.session.client() {
+        None => "not connected, so only the built-ins are known",
+        Some(_) => "the server does not answer query-qmp-schema, which tells what commands take",
+    };
+    let commands = runner.commands().await;
+    let names = || commands.iter().map(String::as_str);
+    if topic.is_empty() {
+        let mut names: Vec<_> = names().map(escape).collect();
+        names.sort();
+        let mut names = columns(&names, sheet.width);
+        if !names.is_empty() {
+            names.push('\n');
+        }
+        return Ok(Outcome::Text(format!(
+            "({why})\n\n{names}{}",
+            overview(sheet)
+        )));
+    }
+    let what = match names().any(|name| name == topic) {
+        true => format!("`{topic}` is a command of this server"),
+        false => format!("there is no help on `{topic}`"),
+    };
+    Err(Failure::Usage(match &nearest(topic, names())[..] {
+        near if !near.is_empty() && !near.contains(&topic) => {
+            format!("{what}; did you mean {}? ({why})", any_of(near))
+        }
+        _ => format!("{what} ({why})"),
+    }))
+}
+
+/// The error for a word that is found nowhere.
+fn nothing(schema: &Schema, word: &str) -> Failure {
+    let commands = schema.commands().map(|(name, _)| name);
+    let events = schema.events().map(|(name, _)| name);
+    let builtins = BUILTINS.iter().map(|builtin| builtin.name);
+    let near = nearest(word, commands.chain(events).chain(builtins));
+    Failure::Usage(match &near[..] {
+        [] => format!("nothing is called `{word}`, or has that in its name"),
+        near => format!("nothing is called `{word}`; did you mean {}?", any_of(near)),
+    })
+}

@@ -1,0 +1,417 @@
+//! `:jobs` and `:job`: what runs for long.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+
+use super::events::no_connection;
+use super::{Builtin, Completes, Outcome, args, span, usage};
+use crate::exit::Failure;
+use crate::lang::{Command, Object, Value};
+use crate::qmp::{Filter, HISTORY, QmpError};
+use crate::render::table;
+use crate::runner::{Progress, Runner};
+
+pub(super) const JOBS: Builtin = Builtin {
+    name: "jobs",
+    synopsis: "",
+    summary: "show the jobs: status, progress, speed, time left",
+    help: "The time left is known for jobs whose start was seen. In scripts the jobs are JSON.",
+    completes: Completes::Nothing,
+    run: |runner, _| Box::pin(jobs(runner)),
+};
+
+pub(super) const JOB: Builtin = Builtin {
+    name: "job",
+    synopsis: "wait ID [STATUS] | pause|resume|cancel|complete|finalize|dismiss ID",
+    summary: "wait for a job, or tell it what to do",
+    help: "`wait` shows the progress on a terminal, and fails with the job's error. It ends when the job has\n\
+           concluded, or reached STATUS: running, ready, standby, pending, ….",
+    completes: Completes::Jobs(&[
+        "wait", "pause", "resume", "cancel", "complete", "finalize", "dismiss",
+    ]),
+    run: |runner, line| Box::pin(async move { job(runner, &args(line)?).await }),
+};
+
+/// How often a job that is waited for is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How wide a progress bar is, and how much of the id stands before it: they share a row with the rest.
+const WIDTH: u64 = 30;
+const ID: usize = 20;
+
+/// A job as `query-jobs` tells it (`qapi/job.json`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Job {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    current_progress: u64,
+    total_progress: u64,
+    error: Option<String>,
+}
+
+impl Job {
+    /// How much is done, in percent.
+    fn percent(&self) -> u64 {
+        match self.total_progress {
+            0 => 0,
+            total => self.current_progress.min(total).saturating_mul(100) / total,
+        }
+    }
+
+    /// How long the rest takes, if it goes on as in the time since its start.
+    fn left(&self, since_start: f64) -> Option<f64> {
+        let done = self.current_progress as f64;
+        let rest = self.total_progress.saturating_sub(self.current_progress) as f64;
+        let runs = matches!(&*self.status, "running" | "paused" | "created");
+        (runs && done > 0.0 && rest > 0.0).then(|| since_start * rest / done)
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(&*self.status, "concluded" | "null")
+    }
+}
+
+async fn query(runner: &Runner) -> Result<(Vec<Job>, String), Failure> {
+    let mut sent = runner.ask("query-jobs")?;
+    let reply = sent.reply().await?;
+    let json = reply.value().map_err(Failure::from)?;
+    let jobs = serde_json::from_str(json);
+    let jobs = jobs.map_err(|error| {
+        Failure::Usage(format!("the reply of query-jobs cannot be read: {error}"))
+    })?;
+    Ok((jobs, json.to_owned()))
+}
+
+async fn jobs(runner: &Runner) -> Result<Outcome, Failure> {
+    let (jobs, json) = query(runner).await?;
+    let style = runner.settings().style;
+    if !style.is_for_a_person() {
+        return Ok(Outcome::Text(style.value(&json)));
+    }
+    if jobs.is_empty() {
+        return Ok(Outcome::Notice("there are no jobs".to_owned()));
+    }
+    let speeds = speeds(runner).await;
+    let mut rows = vec![
+        [
+            "ID",
+            "TYPE",
+            "STATUS",
+            "DONE",
+            "PER SECOND",
+            "LIMIT",
+            "LEFT",
+            "ERROR",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for job in &jobs {
+        let since_start = since_start(runner, &job.id);
+        let speed = since_start.filter(|since| *since > 0.0 && !job.has_ended());
+        let speed = speed.map(|since| job.current_progress as f64 / since);
+        let limit = speeds.iter().find(|(id, _)| *id == job.id);
+        rows.push(vec![
+            job.id.clone(),
+            job.kind.clone(),
+            job.status.clone(),
+            format!("{}%", job.percent()),
+            speed.map_or(String::new(), amount),
+            limit.map_or(String::new(), |(_, limit)| amount(*limit as f64)),
+            since_start
+                .and_then(|since| job.left(since))
+                .map_or(String::new(), span),
+            job.error.clone().unwrap_or_default(),
+        ]);
+    }
+    Ok(Outcome::Text(table(&rows)))
+}
+
+/// The limits on block jobs' speed, in bytes a second; those without one are left out.
+async fn speeds(runner: &Runner) -> Vec<(String, u64)> {
+    #[derive(Deserialize)]
+    struct BlockJob {
+        device: String,
+        speed: u64,
+    }
+    let asked = runner.inspector();
+    let jobs: Option<Vec<BlockJob>> = asked.ask("query-block-jobs", json!({})).await;
+    let jobs = jobs.unwrap_or_default().into_iter();
+    jobs.filter(|job| job.speed > 0)
+        .map(|job| (job.device, job.speed))
+        .collect()
+}
+
+/// For how many seconds a job has run, if its start was seen.
+fn since_start(runner: &Runner, id: &str) -> Option<f64> {
+    let history = runner.session.hub().history();
+    let start = history.iter().rev().find(|event| {
+        event.name() == "JOB_STATUS_CHANGE"
+            && change_of(event.data())
+                .is_some_and(|change| change.id == id && change.status == "running")
+    })?;
+    let (seconds, microseconds) = start.timestamp;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()?
+        .as_secs_f64();
+    Some((now - seconds as f64 - microseconds as f64 / 1e6).max(0.0))
+}
+
+#[derive(Deserialize)]
+struct StatusChange {
+    id: String,
+    status: String,
+}
+
+/// What a `JOB_STATUS_CHANGE` tells.
+fn change_of(data: &str) -> Option<StatusChange> {
+    serde_json::from_str(data).ok()
+}
+
+async fn job(runner: &Runner, args: &[String]) -> Result<Outcome, Failure> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        ["wait", id] => wait(runner, id, "concluded").await,
+        ["wait", id, status] => wait(runner, id, status).await,
+        [
+            verb @ ("pause" | "resume" | "cancel" | "complete" | "finalize" | "dismiss"),
+            id,
+        ] => Ok(Outcome::Command(Command {
+            name: format!("job-{verb}"),
+            arguments: Object::from([("id".to_owned(), Value::Text(id.to_owned()))]),
+            descriptors: Vec::new(),
+            oob: false,
+            background: false,
+        })),
+        _ => Err(usage("job")),
+    }
+}
+
+/// Waits until the job reaches `status` or has concluded, and fails as the job does.
+async fn wait(runner: &Runner, id: &str, status: &str) -> Result<Outcome, Failure> {
+    let bar = Bar::new(runner);
+    let watched = tokio::select! {
+        watched = watch(runner, id, status, &bar) => watched,
+        state = no_connection(runner) => Err(Failure::not_connected(&state)),
+    };
+    drop(bar);
+    watched.map(|()| Outcome::Text(String::new()))
+}
+
+async fn watch(runner: &Runner, id: &str, status: &str, bar: &Bar) -> Result<(), Failure> {
+    let hub = runner.session.hub();
+    // First: whatever changes from now on is seen.
+    let mut changes = hub.listen(ending_events(), HISTORY);
+    let mark = runner.mark();
+    let started = Instant::now();
+    let mut first = None;
+    let mut seen = false;
+    loop {
+        let (jobs, _) = query(runner).await?;
+        let found = jobs.into_iter().find(|job| job.id == id);
+        let Some(job) = found else {
+            // One that dismisses itself is gone when it has concluded; its events are what is left of it.
+            let mut events = hub.history();
+            events.retain(|event| seen || event.number >= mark);
+            return match end(events.iter().map(|event| (event.name(), event.data())), id) {
+                Some(Some(error)) => Err(failed(id, error)),
+                Some(None) => Ok(()),
+                None => Err(Failure::from(QmpError {
+                    class: "no such job".to_owned(),
+                    desc: format!("`{id}`; `:jobs` lists them"),
+                })),
+            };
+        };
+        seen = true;
+        if job.has_ended() {
+            return match job.error {
+                Some(error) => Err(failed(id, error)),
+                None => Ok(()),
+            };
+        }
+        if job.status == status {
+            return Ok(());
+        }
+        let first = *first.get_or_insert(job.current_progress);
+        let since_start = since_start(runner, id).or_else(|| {
+            // Of one whose start was not seen, what it did since we look must do.
+            let done = job.current_progress.saturating_sub(first) as f64;
+            let share = done / job.current_progress.max(1) as f64;
+            (share > 0.0).then(|| started.elapsed().as_secs_f64() / share)
+        });
+        bar.show(&job, since_start);
+        // An event about it says there is something new; its progress has none.
+        let _ = timeout(LOOK, async {
+            while let Some(event) = changes.next().await {
+                if event.data().contains(id) {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+fn ending_events() -> Filter {
+    let names = [
+        "JOB_STATUS_CHANGE",
+        "BLOCK_JOB_COMPLETED",
+        "BLOCK_JOB_CANCELLED",
+        "BLOCK_JOB_READY",
+    ];
+    Filter {
+        names: names.map(str::to_owned).into(),
+        matches: None,
+    }
+}
+
+/// Whether these events tell of the end of the job `id`, and of an error it ended with.
+fn end<'a>(events: impl Iterator<Item = (&'a str, &'a str)>, id: &str) -> Option<Option<String>> {
+    #[derive(Deserialize)]
+    struct Ended {
+        device: String,
+        error: Option<String>,
+    }
+    let mut end = None;
+    for (name, data) in events {
+        if name == "JOB_STATUS_CHANGE" {
+            match change_of(data) {
+                // Another of the same id may have ended before.
+                Some(change) if change.id == id && change.status == "created" => end = None,
+                Some(change) if change.id == id && change.status == "concluded" => {
+                    end = end.or(Some(None));
+                }
+                _ => {}
+            }
+            continue;
+        }
+        let ended: Option<Ended> = serde_json::from_str(data).ok();
+        let Some(ended) = ended.filter(|ended| ended.device == id) else {
+            continue;
+        };
+        match name {
+            "BLOCK_JOB_COMPLETED" => end = Some(ended.error),
+            "BLOCK_JOB_CANCELLED" => end = Some(Some("it was cancelled".to_owned())),
+            _ => {}
+        }
+    }
+    end
+}
+
+fn failed(id: &str, error: String) -> Failure {
+    Failure::from(QmpError {
+        class: format!("job `{id}` failed"),
+        desc: error,
+    })
+}
+
+/// A progress bar, where there is a terminal for one. It vanishes when it is dropped.
+struct Bar {
+    shown: Option<Progress>,
+}
+
+impl Bar {
+    fn new(runner: &Runner) -> Self {
+        Self {
+            shown: runner.progress.clone(),
+        }
+    }
+
+    fn show(&self, job: &Job, since_start: Option<f64>) {
+        let Some(show) = &self.shown else {
+            return;
+        };
+        let done = job.percent() * WIDTH / 100;
+        let id: String = job.id.chars().take(ID).collect();
+        let mut text = format!("{id} [");
+        for at in 0..WIDTH {
+            text.push(if at < done { '#' } else { '.' });
+        }
+        let _ = write!(text, "] {:3}% {}", job.percent(), job.status);
+        if let Some(left) = since_start.and_then(|since| job.left(since)) {
+            let _ = write!(text, ", {} left", span(left));
+        }
+        show(&text);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(show) = &self.shown {
+            show("");
+        }
+    }
+}
+
+/// An amount with a unit of 1024.
+fn amount(number: f64) -> String {
+    let mut number = number;
+    for unit in ["", "k", "M", "G"] {
+        if number < 1024.0 {
+            return format!("{number:.0}{unit}");
+        }
+        number /= 1024.0;
+    }
+    format!("{number:.0}T")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(status: &str, current: u64, total: u64) -> Job {
+        Job {
+            id: "j".to_owned(),
+            kind: "mirror".to_owned(),
+            status: status.to_owned(),
+            current_progress: current,
+            total_progress: total,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn the_time_left_follows_from_what_was_done() {
+        assert_eq!(job("running", 25, 100).left(10.0), Some(30.0));
+        assert_eq!(job("running", 0, 100).left(10.0), None);
+        assert_eq!(job("ready", 25, 100).left(10.0), None);
+        assert_eq!(job("running", 1, 3).percent(), 33);
+        assert_eq!(job("created", 0, 0).percent(), 0);
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_known_by_its_events() {
+        let change = |status| format!(r#"{{"id": "j", "status": "{status}"}}"#);
+        let (created, concluded) = (change("created"), change("concluded"));
+        let (status, completed) = ("JOB_STATUS_CHANGE", "BLOCK_JOB_COMPLETED");
+        let failed = r#"{"device": "j", "error": "no space", "type": "commit", "len": 1}"#;
+        let all = [
+            (status, &*created),
+            (completed, failed),
+            (status, &*concluded),
+            (status, &*created),
+            (status, &*concluded),
+        ];
+        let end = |count: usize, id| end(all.iter().take(count).copied(), id);
+        assert_eq!(end(1, "j"), None);
+        assert_eq!(end(3, "j"), Some(Some("no space".to_owned())));
+        assert_eq!(end(4, "j"), None);
+        assert_eq!(end(5, "j"), Some(None));
+        assert_eq!(end(5, "k"), None);
+    }
+
+    #[test]
+    fn amounts_and_spans_are_short() {
+        assert_eq!(amount(1536.0), "2k");
+        assert_eq!(amount(3.0 * 1024.0 * 1024.0), "3M");
+        assert_eq!(span(75.4), "1 min 15 s");
+    }
+}

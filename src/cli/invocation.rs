@@ -1,0 +1,292 @@
+//! What the command line means.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
+
+use super::Cli;
+use crate::exit::Failure;
+use crate::render::Format;
+
+/// The command line, understood.
+#[derive(Debug)]
+pub struct Invocation {
+    pub cli: Cli,
+    /// Where to connect, if anybody said.
+    pub address: Option<String>,
+    /// The command's words, possibly none.
+    pub command: Vec<String>,
+    /// QEMU's command line, for `--launch`.
+    pub qemu: Vec<OsString>,
+}
+
+impl Invocation {
+    /// Reads this process's command line. Help, version and usage errors end the process, as clap
+    /// has it.
+    ///
+    /// # Errors
+    ///
+    /// Options that do not go together in a way clap cannot know, or that are not built yet.
+    pub fn from_env() -> Result<Self, Failure> {
+        let (words, qemu) = split_off_qemu(std::env::args_os().collect());
+        let (cli, option_behind) = match plain(&words) {
+            Some(cli) => (cli, None),
+            None => parse(words)?,
+        };
+        if cli.output == Format::Table {
+            return Err(Failure::Usage(
+                "the output format `table` is not built yet".to_owned(),
+            ));
+        }
+        let usage = |message: String| Err(Failure::Usage(message));
+
+        let mut words: Vec<String> = cli.first.iter().chain(&cli.rest).cloned().collect();
+        let first_is_address = cli.connect.is_none()
+            && cli.listen.is_none()
+            && !cli.launch
+            && words
+                .first()
+                .is_some_and(|word| !cli.dry_run || looks_like_address(word));
+        let address = match &cli.connect {
+            Some(address) => Some(address.clone()),
+            None if first_is_address => Some(words.remove(0)),
+            None if cli.launch => None,
+            None if cli.listen.is_some() => cli.listen.clone(),
+            None => std::env::var("QMP_SOCKET").ok().filter(|a| !a.is_empty()),
+        };
+
+        if !first_is_address && let Some(option) = option_behind {
+            return usage(misplaced(&format!("--{option}")));
+        }
+        let is_builtin = words.first().is_some_and(|word| word.starts_with(':'));
+        if !is_builtin && let Some(option) = words.iter().find(|word| is_option(word)) {
+            return usage(misplaced(option));
+        }
+        if first_is_address
+            && std::env::var_os("QMP_SOCKET").is_some()
+            && let Some(word) = &address
+            && !looks_like_address(word)
+            && !std::path::Path::new(word).exists()
+        {
+            return usage(format!(
+                "`{word}` is taken for an address; with QMP_SOCKET set, say --execute '{word}'"
+            ));
+        }
+        if !words.is_empty() && (!cli.execute.is_empty() || cli.file.is_some()) {
+            return usage(format!(
+                "`{}` is a command already; give either a command, --execute or --file",
+                words[0]
+            ));
+        }
+        if cli.repeat.is_some() && words.is_empty() && cli.execute.is_empty() {
+            return usage("--repeat needs a command to run, or --execute".to_owned());
+        }
+        if address.is_none() && !cli.dry_run && !cli.list && !cli.launch {
+            return usage(
+                "no address: say where QEMU listens (qmpsh /path/to/qmp.sock), or set QMP_SOCKET"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            cli,
+            address,
+            command: words,
+            qemu,
+        })
+    }
+}
+
+/// Options that are specified and not there yet, with what they are for. They are known by name alone, so
+/// that they cost nothing.
+const UNBUILT: &[(&str, &str)] = &[
+    ("-H", "the HMP shell (-H, --hmp)"),
+    ("--hmp", "the HMP shell (-H, --hmp)"),
+    ("-N", "talking to a guest agent (-N, --skip-negotiation)"),
+    (
+        "--skip-negotiation",
+        "talking to a guest agent (-N, --skip-negotiation)",
+    ),
+    ("-j", "jq filters (-j, --jq)"),
+    ("--jq", "jq filters (-j, --jq)"),
+    ("--dialect", "--dialect"),
+];
+
+/// What clap makes of the command line, and the name of an option behind its first word.
+fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
+    let mut matches = match Cli::command().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| error.exit())),
+    };
+    let option_behind = matches
+        .index_of("first")
+        .and_then(|at| option_behind(&matches, at));
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+    Ok((cli, option_behind))
+}
+
+/// The same for a command line without options but `--connect`, or nothing for any other: clap takes a tenth of
+/// the time of a one-shot command, which most often looks like this.
+fn plain(words: &[OsString]) -> Option<Cli> {
+    let words: Option<Vec<&str>> = words.iter().skip(1).map(|word| word.to_str()).collect();
+    let words = words?;
+    let (connect, words) = match &words[..] {
+        ["-c" | "--connect", address, words @ ..] => (Some(*address), words),
+        words => (None, words),
+    };
+    if connect
+        .iter()
+        .chain(words)
+        .any(|word| word.starts_with('-'))
+    {
+        return None;
+    }
+    let mut words = words.iter().map(|word| (*word).to_owned());
+    Some(Cli {
+        connect: connect.map(str::to_owned),
+        first: words.next(),
+        rest: words.collect(),
+        ..Cli::default()
+    })
+}
+
+/// The error for an option that is not built yet, if that is what `error` is about.
+fn unbuilt(error: &clap::Error) -> Option<Failure> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let (_, what) = UNBUILT.iter().find(|(name, _)| name == option)?;
+    Some(Failure::Usage(format!("{what} is not built yet")))
+}
+
+/// Splits a command line with `--launch` in it at the `--` behind that.
+fn split_off_qemu(mut words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    let launch = words.iter().position(|word| word == "--launch");
+    let dashes = words.iter().position(|word| word == "--");
+    match (launch, dashes) {
+        (Some(launch), Some(dashes)) if launch < dashes => {
+            let qemu = words.split_off(dashes + 1);
+            words.pop();
+            (words, qemu)
+        }
+        _ => (words, Vec::new()),
+    }
+}
+
+/// Whether a word can only be meant as an address, in a place where it could also be a command.
+fn looks_like_address(word: &str) -> bool {
+    !word.starts_with([':', '{', '_']) && word.contains(['/', ':', '.']) && !word.contains('=')
+}
+
+/// The name of an option that was given behind the `at`th word of the command line.
+fn option_behind(matches: &clap::ArgMatches, at: usize) -> Option<String> {
+    matches
+        .ids()
+        .filter(|id| !matches!(id.as_str(), "first" | "rest" | "Cli"))
+        .filter(|id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine))
+        .find(|id| {
+            matches
+                .indices_of(id.as_str())
+                .is_some_and(|mut indices| indices.any(|index| index > at))
+        })
+        .map(|id| id.as_str().replace('_', "-"))
+}
+
+/// Whether a word is spelled as one of our options is.
+fn is_option(word: &str) -> bool {
+    if !word.starts_with('-') {
+        return false;
+    }
+    let command = Cli::command();
+    if UNBUILT.iter().any(|(name, _)| *name == word) {
+        return true;
+    }
+    if let Some(long) = word.strip_prefix("--") {
+        let name = long.split('=').next().unwrap_or(long);
+        return command.get_arguments().any(|arg| {
+            arg.get_long() == Some(name)
+                || arg
+                    .get_all_aliases()
+                    .is_some_and(|aliases| aliases.contains(&name))
+        });
+    }
+    let mut letters = word.chars();
+    letters.next() == Some('-')
+        && letters.next().is_some_and(|letter| {
+            letter == 'h'
+                || letter == 'V'
+                || command
+                    .get_arguments()
+                    .any(|arg| arg.get_short() == Some(letter))
+        })
+}
+
+fn misplaced(option: &str) -> String {
+    format!("`{option}` stands behind the command; options of qmpsh go before it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        let words = ["qmpsh"].into_iter().chain(line.split_whitespace());
+        words.map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_needs_no_parser_means_what_it_makes_of_it() {
+        for line in [
+            "",
+            "vm.sock",
+            "vm.sock query-status",
+            "host:1 a b=-c d",
+            "-c vm.sock",
+            "--connect vm.sock qom-list path=/",
+        ] {
+            let words = words(line);
+            let cli = plain(&words).expect("there is no other option");
+            let (parsed, None) = parse(words).expect("clap takes it") else {
+                panic!("there is an option in `{line}`");
+            };
+            assert_eq!(format!("{cli:?}"), format!("{parsed:?}"));
+        }
+        for line in [
+            "-h",
+            "-c",
+            "vm.sock -v",
+            "-c -h",
+            "a b -- c",
+            "-k vm.sock",
+            "-cvm.sock",
+        ] {
+            assert!(plain(&words(line)).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn our_options_are_known_by_their_spelling() {
+        for word in ["-p", "--pretty", "--log=x", "--logfile", "-ofoo", "-h"] {
+            assert!(is_option(word), "{word}");
+        }
+        for word in ["a=-p", "-1", "--nope", "-", "--"] {
+            assert!(!is_option(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_told_from_commands() {
+        for word in ["/run/vm.sock", "vm.sock", "host:1", "./a"] {
+            assert!(looks_like_address(word), "{word}");
+        }
+        for word in [
+            "query-status",
+            ":oob",
+            "{\"execute\": \"stop\"}",
+            "__com.redhat_x",
+        ] {
+            assert!(!looks_like_address(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! What the server at the other end says of itself: its schema, its types, its objects.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+use crate::lang::{Command, Object, Value, nearest, quote};
+use crate::qmp::{Client, Request};
+use crate::schema::cache::Cache;
+use crate::schema::{self, Builtin, Problem, Schema, What};
+
+/// What a device type ends in whose name was cut short: `virtio-net` is an alias, which only `device_add`
+/// knows.
+const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
+
+/// Asks one server, and remembers what cannot change while it runs. Nothing it asks changes the VM.
+#[derive(Default)]
+pub struct Inspector {
+    client: Weak<Client>,
+    /// Without one, the server has none.
+    schema: OnceCell<Option<Arc<Schema>>>,
+    /// By the name of the device type.
+    properties: Mutex<HashMap<String, Arc<[Property]>>>,
+}
+
+/// A property of a QOM type or object, as `device-list-properties` and `qom-list` tell it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Property {
+    pub name: String,
+    /// QOM's name of its type, as `uint32`, `OnOffAuto` or `child<virtio-rng-pci>`.
+    #[serde(rename = "type")]
+    pub of: String,
+    pub description: Option<String>,
+    pub default_value: Option<serde_json::Value>,
+}
+
+impl Property {
+    /// Whether it is for users to set: what QOM calls a child or, in old versions, a legacy property is not.
+    pub fn is_for_users(&self) -> bool {
+        !self.of.starts_with("child<") && !self.name.starts_with("legacy-")
+    }
+
+    /// Its type, default and description, in a few words.
+    pub fn note(&self) -> String {
+        let mut note = self.of.clone();
+        if let Some(default) = &self.default_value {
+            note.push_str(&format!(", default {default}"));
+        }
+        match &self.description {
+            Some(description) if *description != "on/off" => note + ": " + description,
+            _ => note,
+        }
+    }
+
+    /// The values it can have, if they can be listed: those of a bool, or those that the description of
+    /// an enum lists with slashes, alone, at its end, or in brackets at its end.
+    pub fn values(&self) -> Vec<String> {
+        let description = self.description.as_deref().unwrap_or_default();
+        let list = match (self.builtin(), &*self.of) {
+            (Builtin::Bool, _) => "on/off",
+            (Builtin::Str, "str" | "string") => description,
+            (Builtin::Str, "OnOffAuto") => "on/off/auto",
+            (Builtin::Str, _) => description.rsplit([' ', '(']).next().unwrap_or_default(),
+            _ => "",
+        };
+        let list = list.trim_end_matches(')');
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+        if !list.contains('/') || !list.chars().all(is_name) {
+            return Vec::new();
+        }
+        list.split('/').map(str::to_owned).collect()
+    }
+
+    /// The QAPI type behind QOM's name of it. What has no number or truth in its name is a string.
+    pub fn builtin(&self) -> Builtin {
+        // Before QEMU 10 a PCI address calls itself an int32. As a number it means 8 times the slot plus
+        // the function; slot and function, as people write them, are a string.
+        if self
+            .description
+            .as_deref()
+            .is_some_and(|d| d.starts_with("Slot and "))
+        {
+            return Builtin::Str;
+        }
+        let name = self.of.trim_end_matches("_t");
+        let is_int = |name: &str| {
+            let bits = name.trim_start_matches('u').strip_prefix("int");
+            bits.is_some_and(|bits| bits.bytes().all(|b| b.is_ascii_digit()))
+        };
+        match name {
+            "bool" => Builtin::Bool,
+            "number" | "double" | "float" => Builtin::Number,
+            "size" => Builtin::Int,
+            name if is_int(name) => Builtin::Int,
+            _ => Builtin::Str,
+        }
+    }
+}
+
+/// The connection went away before the answer came.
+struct Gone;
+
+impl Inspector {
+    /// Asks whoever answers on this connection.
+    pub fn of(client: &Arc<Client>) -> Self {
+        Self {
+            client: Arc::downgrade(client),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is this connection that it asks.
+    pub fn asks(&self, client: &Arc<Client>) -> bool {
+        std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client))
+    }
+
+    /// Whether there is anybody to ask.
+    pub fn is_connected(&self) -> bool {
+        let client = self.client.upgrade();
+        client.is_some_and(|client| !client.has_ended())
+    }
+
+    /// Knows a schema, whoever answers.
+    pub fn with_schema(mut self, schema: Arc<Schema>) -> Self {
+        self.schema = OnceCell::new_with(Some(Some(schema)));
+        self
+    }
+
+    /// The schema: from the cache on disk if it is there, else the server is asked. A server without
+    /// one, or none at all, has none.
+    pub async fn schema(&self) -> Option<Arc<Schema>> {
+        let schema = self.schema.get_or_try_init(|| self.learn()).await;
+        schema.ok().cloned().flatten()
+    }
+
+    /// The schema, if it is known by now.
+    pub fn known_schema(&self) -> Option<Arc<Schema>> {
+        self.schema.get().cloned().flatten()
+    }
+
+    async fn learn(&self) -> Result<Option<Arc<Schema>>, Gone> {
+        let client = self.client.upgrade().ok_or(Gone)?;
+        let version = &client.greeting().version;
+        let cache = client
+            .peer_pid()
+            .and_then(|pid| Cache::of(&version.qemu.to_string(), &version.package, pid));
+        if let Some(schema) = cache.as_ref().and_then(Cache::load) {
+            return Ok(Some(Arc::new(schema)));
+        }
+        let request = Request::new("query-qmp-schema").quietly();
+        let pending = client.send(request).map_err(|_| Gone)?;
+        drop(client);
+        let reply = pending.await.map_err(|_| Gone)?;
+        let Ok(json) = reply.value() else {
+            return Ok(None);
+        };
+        let schema = Schema::read(json).ok().map(Arc::new);
+        if let (Some(cache), Some(_)) = (cache, &schema) {
+            // A cache that cannot be written costs time, nothing else.
+            let _ = cache.store(json);
+        }
+        Ok(schema)
+    }
+
+    /// The answer to a command that changes nothing, if there is one of that form.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        command: &str,
+        arguments: serde_json::Value,
+    ) -> Option<T> {
+        let request = Request {
+            text: format!(
+                r#"{{"execute":{},"arguments":{arguments}}}"#,
+                quote(command)
+            ),
+            name: command.to_owned(),
+            quiet: true,
+            ..Request::default()
+        };
+        let pending = self.client.upgrade()?.send(request).ok()?;
+        let reply = pending.await.ok()?;
+        serde_json::from_str(reply.value().ok()?).ok()
+    }
+
+    /// The properties that a device of this type takes, if they were asked for before.
+    pub fn known_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
+        let known = self
+            .properties
+            .lock()
+            .expect("no holder of this lock panics");
+        known.get(driver).cloned()
+    }
+
+    /// The properties that a device of this type takes.
+    pub async fn device_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
+        if let Some(properties) = self.known_properties(driver) {
+            return Some(properties);
+        }
+        if driver.contains("-gl") && !self.has_gl().await {
+            return None;
+        }
+        let mut answer: Option<Vec<Property>> = None;
+        for transport in VIRTIO_TRANSPORTS {
+            let typename = format!("{driver}{transport}");
+            answer = self
+                .ask("device-list-properties", json!({"typename": typename}))
+                .await;
+            if answer.is_some() || !driver.starts_with("virtio-") {
+                break;
+            }
+        }
+        let mut properties = answer?;
+        properties.sort_by(|a, b| a.name.cmp(&b.name));
+        let properties: Arc<[Property]> = properties.into();
+        let mut known = self
+            .properties
+            .lock()
+            .expect("no holder of this lock panics");
+        known.insert(driver.to_owned(), properties.clone());
+        Some(properties)
+    }
+
+    /// Whether the part that virtio-gpu-gl-pci and virtio-vga-gl are made around is there. It is a module of its
+    /// own, and where that is not installed QEMU aborts when it is asked what those two take.
+    async fn has_gl(&self) -> bool {
+        let types = self.names("qom-list-types", json!({"implements": "virtio-device"}));
+        types.await.iter().any(|of| of == "virtio-gpu-gl-device")
+    }
+
+    /// The properties that an object of this QOM type takes, whatever it is.
+    pub async fn type_properties(&self, of: &str) -> Option<Vec<Property>> {
+        let of = json!({"typename": of});
+        self.ask("qom-list-properties", of).await
+    }
+
+    /// The device types that can be plugged, or at least instantiated.
+    pub async fn device_types(&self) -> Vec<String> {
+        let types = json!({"implements": "device", "abstract": false});
+        self.names("qom-list-types", types).await
+    }
+
+    /// What is wrong with a device type that does not exist, if it does not.
+    pub async fn unknown_driver(&self, driver: &str) -> Option<Problem> {
+        let types = self.device_types().await;
+        if types.is_empty() || types.iter().any(|known| known == driver) {
+            return None;
+        }
+        let near = nearest(driver, types.iter().map(String::as_str));
+        Some(Problem::new(What::Value {
+            key: "driver".to_owned(),
+            value: driver.to_owned(),
+            near: near.into_iter().map(str::to_owned).collect(),
+        }))
+    }
+
+    /// The commands there are, as older servers tell it too.
+    pub async fn commands(&self) -> Vec<String> {
+        self.names("query-commands", json!({})).await
+    }
+
+    async fn names(&self, command: &str, arguments: serde_json::Value) -> Vec<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let named: Vec<Named> = self.ask(command, arguments).await.unwrap_or_default();
+        named.into_iter().map(|named| named.name).collect()
+    }
+
+    /// The properties of the object at a QOM path.
+    pub async fn qom_properties(&self, path: &str) -> Option<Vec<Property>> {
+        let mut properties: Vec<Property> = self.ask("qom-list", json!({"path": path})).await?;
+        properties.sort_by(|a, b| a.name.cmp(&b.name));
+        Some(properties)
+    }
+
+    /// Gives the bare words of a command the types that the server wants.
+    pub async fn type_words(&self, command: &mut Command) {
+        let Some(schema) = self.schema().await else {
+            return;
+        };
+        schema.type_words(command);
+        // What the schema leaves open, QOM may tell.
+        let text = |key| match command.arguments.get(key) {
+            Some(Value::Text(text) | Value::Word(text)) => Some(text.clone()),
+            _ => None,
+        };
+        if !needs_types(command) {
+            return;
+        }
+        match &*command.name {
+            "device_add" => {
+                let Some(driver) = text("driver") else { return };
+                if let Some(properties) = self.device_properties(&driver).await {
+                    for property in &*properties {
+                        type_word(&mut command.arguments, &property.name, property);
+                    }
+                }
+            }
+            "qom-set" => {
+                let (Some(path), Some(name)) = (text("path"), text("property")) else {
+                    return;
+                };
+                let properties = self.qom_properties(&path).await.unwrap_or_default();
+                if let Some(property) = properties.iter().find(|p| p.name == name) {
+                    type_word(&mut command.arguments, "value", property);
+                }
+            }
+            // Before QEMU 6.0 the schema says nothing of what is in `props`.
+            "object-add" => {
+                let Some(kind) = text("qom-type") else { return };
+                let Some(Value::Object(props)) = command.arguments.get_mut("props") else {
+                    return;
+                };
+                let properties = self.type_properties(&kind).await;
+                for property in properties.iter().flatten() {
+                    type_word(props, &property.name, property);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Types the word at `key` as the property has it.
+fn type_word(members: &mut Object, key: &str, property: &Property) {
+    if let Some(value @ Value::Word(_)) = members.get_mut(key)
+        && let Value::Word(word) = &*value
+        && let Some(typed) = schema::word_as(property.builtin(), word)
+    {
+        *value = typed;
+    }
+}
+
+/// Whether it depends on what the server wants what a word of the command's is.
+pub fn needs_types(command: &Command) -> bool {
+    command.arguments.values().any(is_ambiguous)
+}
+
+/// Whether a bare word in `value` depends on the type that is asked for.
+fn is_ambiguous(value: &Value) -> bool {
+    match value {
+        Value::Word(word) => schema::is_ambiguous(word),
+        Value::Array(values) => values.iter().any(is_ambiguous),
+        Value::Object(members) => members.values().any(is_ambiguous),
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_of_an_enum_are_read_off_its_description() {
+        for (of, description, values) in [
+            ("OnOffAuto", None, "on off auto"),
+            ("bool", Some("whatever"), "on off"),
+            (
+                "FdcDriveType",
+                Some("FDC drive type, 144/288/120"),
+                "144 288 120",
+            ),
+            (
+                "BlockdevOnError",
+                Some("Policy (report/ignore/stop)"),
+                "report ignore stop",
+            ),
+            ("str", Some("slirp/tap"), "slirp tap"),
+            ("str", Some("this and/or that"), ""),
+            ("link<memory-backend>", None, ""),
+            ("uint32", Some("1/2"), ""),
+        ] {
+            let property = json!({"name": "p", "type": of, "description": description});
+            let property: Property = serde_json::from_value(property).expect("a property");
+            assert_eq!(property.values().join(" "), values, "{of} {description:?}");
+        }
+    }
+
+    #[test]
+    fn qoms_names_of_types_are_read() {
+        for (of, builtin) in [
+            ("bool", Builtin::Bool),
+            ("uint64_t", Builtin::Int),
+            ("uint32", Builtin::Int),
+            ("uint4", Builtin::Int),
+            ("int", Builtin::Int),
+            ("size", Builtin::Int),
+            ("OnOffAuto", Builtin::Str),
+            ("str", Builtin::Str),
+            ("string", Builtin::Str),
+            ("interface", Builtin::Str),
+            ("link<memory-backend>", Builtin::Str),
+        ] {
+            let property: Property =
+                serde_json::from_value(json!({"name": "p", "type": of})).expect("a property");
+            assert_eq!(property.builtin(), builtin, "{of}");
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! A line that is still being typed: what can be understood of it, and what stands at the cursor.
+//!
+//! Nothing here is an error. What cannot be read yet is left out.
+
+use super::arguments::Arguments;
+use super::parser::{PLAIN_BUILTINS, argument};
+use super::partial;
+use super::tokens::{self, Word};
+use super::{Object, Value};
+
+/// What a line, or an action of a transaction, says so far.
+#[derive(Debug)]
+pub struct Outline {
+    /// The command's name, or the action's.
+    pub command: Option<String>,
+    /// It is an action of a transaction.
+    pub action: bool,
+    /// The arguments that can be read, on both sides of the cursor.
+    pub arguments: Object,
+    pub place: Place,
+}
+
+/// What stands at the cursor. What is typed of it goes from `start` to the cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The name of a command or a built-in.
+    Command {
+        start: usize,
+    },
+    /// A word of a built-in's, and its words before that.
+    Builtin {
+        name: String,
+        before: Vec<String>,
+        start: usize,
+    },
+    /// The last segment of a dotted key, and the segments before.
+    Key {
+        path: Vec<String>,
+        start: usize,
+    },
+    /// The value of a key.
+    Value {
+        path: Vec<String>,
+        start: usize,
+    },
+    /// The same inside JSON: `start` is where the quote stands, if there is one.
+    JsonKey {
+        path: Vec<String>,
+        start: usize,
+    },
+    JsonValue {
+        path: Vec<String>,
+        start: usize,
+    },
+    /// The name of a command, as the value of `execute` in a whole message.
+    JsonCommand {
+        start: usize,
+    },
+    /// The name of a member of a whole message.
+    MessageKey {
+        start: usize,
+    },
+    /// The path of a file to pass.
+    File {
+        start: usize,
+    },
+    /// Something that only the user knows.
+    Nowhere,
+}
+
+impl Outline {
+    /// Looks at `line` with the cursor at the offset `at`; `in_transaction` if the line is an action of a
+    /// transaction that was opened before.
+    pub fn of(line: &str, at: usize, in_transaction: bool) -> Self {
+        let (mut outline, words) = Self::start(line, in_transaction, at);
+        // The word at the cursor, if it stands in or right behind one.
+        let current = words
+            .iter()
+            .position(|word| word.start <= at && at <= word.end());
+        let Some(first) = words.first().filter(|first| first.start <= at).copied() else {
+            outline.place = Place::Command { start: at };
+            return outline;
+        };
+        if first.text.starts_with('{') && !outline.action {
+            outline.message(line, &first, at);
+        } else if current == Some(0) {
+            outline.command = Some(first.text.to_owned());
+            outline.read(&words[1..]);
+            outline.place = Place::Command { start: first.start };
+        } else if is_builtin(&first) {
+            let before = words[1..].iter().filter(|word| word.end() < at);
+            outline.place = Place::Builtin {
+                name: first.text.trim_start_matches(':').to_owned(),
+                before: before.map(|word| word.text.to_owned()).collect(),
+                start: current.map_or(at, |current| words[current].start),
+            };
+        } else {
+            outline.command = Some(first.text.to_owned());
+            outline.arguments(line, &words, current, at);
+        }
+        outline
+    }
+
+    /// Nothing yet, and the words of the line; a `transaction(` before the cursor is not one of them.
+    fn start(line: &str, in_transaction: bool, at: usize) -> (Self, Vec<Word<'_>>) {
+        let mut words = tokens::split_open(line);
+        let opens = |first: &Word<'_>| first.text == "transaction(" && first.end() < at;
+        let opens = words.first().is_some_and(opens);
+        if opens {
+            words.remove(0);
+        }
+        let outline = Self {
+            command: None,
+            action: in_transaction || opens,
+            arguments: Object::new(),
+            place: Place::Nowhere,
+        };
+        (outline, words)
+    }
+
+    /// Takes the line as it stands, with no word of it unfinished.
+    pub fn whole(line: &str, in_transaction: bool) -> Self {
+        let (mut outline, words) = Self::start(line, in_transaction, line.len());
+        match words.split_first() {
+            Some((first, _)) if first.text.starts_with('{') && !outline.action => {
+                outline.message(line, first, line.len());
+            }
+            Some((first, rest)) if !is_builtin(first) => {
+                outline.command = Some(first.text.to_owned());
+                outline.read(rest);
+            }
+            _ => {}
+        }
+        outline
+    }
+
+    fn arguments(&mut self, line: &str, words: &[Word<'_>], current: Option<usize>, at: usize) {
+        let others = words.iter().enumerate().skip(1);
+        let others: Vec<Word<'_>> = others
+            .filter(|(index, _)| Some(*index) != current)
+            .map(|(_, word)| *word)
+            .collect();
+        let Some(word) = current.map(|current| words[current]) else {
+            self.read(&others);
+            self.place = match words.last() {
+                // A filter, or the file that a redirection names.
+                Some(last) if tokens::opens_tail(last.text) && last.start < at => match last.text {
+                    "|" => Place::Nowhere,
+                    _ => {
+                        let name = line[last.end()..at].trim_start();
+                        Place::File {
+                            start: at - name.len(),
+                        }
+                    }
+                },
+                _ => Place::Key {
+                    path: Vec::new(),
+                    start: at,
+                },
+            };
+            return;
+        };
+        let text = &word.text[..at - word.start];
+        if text.starts_with('<') {
+            let path = text.trim_start_matches(['<', '>']);
+            self.read(&others);
+            self.place = Place::File {
+                start: at - path.len(),
+            };
+            return;
+        }
+        let Some((key, value)) = text.split_once('=') else {
+            self.read(&others);
+            let (path, last) = text.rsplit_once('.').unwrap_or(("", text));
+            self.place = Place::Key {
+                path: segments(path),
+                start: at - last.len(),
+            };
+            return;
+        };
+        let value_at = word.start + key.len() + 1;
+        let key = key.strip_suffix(':').unwrap_or(key);
+        let mut path = segments(key);
+        if !value.starts_with(['{', '[']) {
+            self.read(&others);
+            self.place = Place::Value {
+                path,
+                start: value_at,
+            };
+            return;
+        }
+        let partial = partial::read(value);
+        self.read_with(&others, Some((key, partial.value)));
+        path.extend(partial.path);
+        self.place = match partial.place {
+            partial::Place::Key(start) => Place::JsonKey {
+                path,
+                start: value_at + start,
+            },
+            partial::Place::Value(start) => Place::JsonValue {
+                path,
+                start: value_at + start,
+            },
+            partial::Place::Nowhere => Place::Nowhere,
+        };
+    }
+
+    fn read(&mut self, words: &[Word<'_>]) {
+        self.read_with(words, None);
+    }
+
+    fn read_with(&mut self, words: &[Word<'_>], current: Option<(&str, Value)>) {
+        let mut arguments = Arguments::default();
+        for word in words {
+            if let Ok((key, value)) = argument(word) {
+                let _ = arguments.set(key, value, word.span());
+            }
+        }
+        if let Some((key, value)) = current {
+            let _ = arguments.set(key, value, 0..0);
+        }
+        self.arguments = arguments.finish_with_holes();
+    }
+
+    /// A whole message.
+    fn message(&mut self, line: &str, word: &Word<'_>, at: usize) {
+        let partial = partial::read(&line[word.start..at.min(word.end())]);
+        let Value::Object(mut members) = partial.value else {
+            return;
+        };
+        let name = ["execute", "exec-oob"]
+            .iter()
+            .find_map(|key| members.get(*key));
+        if let Some(Value::Text(name)) = name {
+            self.command = Some(name.clone());
+        }
+        if let Some(Value::Object(arguments)) = members.swap_remove("arguments") {
+            self.arguments = arguments;
+        }
+        let path: Vec<&str> = partial.path.iter().map(String::as_str).collect();
+        self.place = match (partial.place, &path[..]) {
+            (partial::Place::Key(start), []) => Place::MessageKey {
+                start: word.start + start,
+            },
+            (partial::Place::Value(start), ["execute" | "exec-oob"]) => Place::JsonCommand {
+                start: word.start + start,
+            },
+            (partial::Place::Key(start), ["arguments", path @ ..]) => Place::JsonKey {
+                path: owned(path),
+                start: word.start + start,
+            },
+            (partial::Place::Value(start), ["arguments", path @ ..]) => Place::JsonValue {
+                path: owned(path),
+                start: word.start + start,
+            },
+            _ => Place::Nowhere,
+        };
+    }
+}
+
+pub(super) fn is_builtin(first: &Word<'_>) -> bool {
+    first.text.starts_with(':') || PLAIN_BUILTINS.contains(&first.text)
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|segment| (*segment).to_owned()).collect()
+}
+
+fn segments(path: &str) -> Vec<String> {
+    match path {
+        "" => Vec::new(),
+        path => path.split('.').map(str::to_owned).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks at a line whose cursor is where the `|` stands.
+    fn outline(line: &str) -> Outline {
+        let at = line.find('|').expect("a cursor");
+        Outline::of(&line.replacen('|', "", 1), at, false)
+    }
+
+    fn path(path: &str) -> Vec<String> {
+        segments(path)
+    }
+
+    #[test]
+    fn the_place_of_the_cursor_is_known() {
+        for (line, place) in [
+            ("|", Place::Command { start: 0 }),
+            ("que|", Place::Command { start: 0 }),
+            ("  que|", Place::Command { start: 2 }),
+            (
+                "c |",
+                Place::Key {
+                    path: path(""),
+                    start: 2,
+                },
+            ),
+            (
+                "c ke|",
+                Place::Key {
+                    path: path(""),
+                    start: 2,
+                },
+            ),
+            (
+                "c a.b.ke|",
+                Place::Key {
+                    path: path("a.b"),
+                    start: 6,
+                },
+            ),
+            (
+                "c a.|",
+                Place::Key {
+                    path: path("a"),
+                    start: 4,
+                },
+            ),
+            (
+                "c a=|",
+                Place::Value {
+                    path: path("a"),
+                    start: 4,
+                },
+            ),
+            (
+                "c a.b=x|",
+                Place::Value {
+                    path: path("a.b"),
+                    start: 6,
+                },
+            ),
+            (
+                "c a='x y|",
+                Place::Value {
+                    path: path("a"),
+                    start: 4,
+                },
+            ),
+            (
+                "c a:=t|",
+                Place::Value {
+                    path: path("a"),
+                    start: 5,
+                },
+            ),
+            (
+                "c a={'b': {'|",
+                Place::JsonKey {
+                    path: path("a.b"),
+                    start: 11,
+                },
+            ),
+            (
+                "c a=[{'b': |",
+                Place::JsonValue {
+                    path: path("a.0.b"),
+                    start: 11,
+                },
+            ),
+            (
+                "c a=[{'b': |'x'}]",
+                Place::JsonValue {
+                    path: path("a.0.b"),
+                    start: 11,
+                },
+            ),
+            ("c <>/dev/n|", Place::File { start: 4 }),
+            ("c a=1 > fi|", Place::File { start: 8 }),
+            ("c a=1 > |", Place::File { start: 8 }),
+            ("{|", Place::MessageKey { start: 1 }),
+            ("{'execute': '|", Place::JsonCommand { start: 12 }),
+            (
+                "{'execute': 'c', 'arguments': {'a': |",
+                Place::JsonValue {
+                    path: path("a"),
+                    start: 36,
+                },
+            ),
+        ] {
+            assert_eq!(outline(line).place, place, "{line}");
+        }
+    }
+
+    #[test]
+    fn arguments_count_on_both_sides_of_the_cursor() {
+        for (line, command, arguments) in [
+            ("c a=1 b| d=2", "c", r#"{"a":1,"d":2}"#),
+            ("c a.0=1 a.2=3 |", "c", r#"{"a":[1,null,3]}"#),
+            ("c a=1 a=2 b= |", "c", r#"{"a":1,"b":""}"#),
+            ("c a={'b': 1, '|", "c", r#"{"a":{"b":1}}"#),
+            ("c a={'b': 1, '| d=5", "c", r#"{"a":{"b":1}}"#),
+            ("c| a=1", "c", r#"{"a":1}"#),
+            (
+                "{'execute': 'x', 'arguments': {'a': 1, '|",
+                "x",
+                r#"{"a":1}"#,
+            ),
+        ] {
+            let outline = outline(line);
+            assert_eq!(outline.command.as_deref(), Some(command), "{line}");
+            let json = Value::Object(outline.arguments).to_json();
+            assert_eq!(json, arguments, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_action_of_a_transaction_is_a_command_of_its_own() {
+        let outline = outline("transaction( a x|");
+        assert!(outline.action);
+        assert_eq!(outline.command.as_deref(), Some("a"));
+        assert_eq!(
+            outline.place,
+            Place::Key {
+                path: path(""),
+                start: 15
+            }
+        );
+    }
+
+    #[test]
+    fn a_built_in_has_its_words_to_itself() {
+        let Place::Builtin {
+            name,
+            before,
+            start,
+        } = outline(":set output js| x").place
+        else {
+            panic!("a built-in");
+        };
+        assert_eq!(
+            (name.as_str(), before, start),
+            ("set", vec!["output".to_owned()], 12)
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! JSON that stops somewhere: at the cursor.
+
+use super::literal::{string_end, unescape};
+use super::{Object, Value};
+
+/// What there is of a value up to the cursor, and where in it the cursor stands.
+#[derive(Debug)]
+pub(super) struct Partial {
+    pub value: Value,
+    /// The keys and indices that lead to where the cursor is.
+    pub path: Vec<String>,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a key, or where one could be. It starts there, with its quote if it has one.
+    Key(usize),
+    /// In a value, or where one could be. It starts there, with its quote if it has one.
+    Value(usize),
+    /// Where only punctuation could be, or where nothing makes sense any more.
+    Nowhere,
+}
+
+/// Reads `text`, which ends at the cursor and opens with a bracket or a brace.
+pub(super) fn read(text: &str) -> Partial {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        path: Vec::new(),
+        place: Place::Nowhere,
+    };
+    let value = match reader.value() {
+        Ok(value) | Err(Cut(value)) => value,
+    };
+    reader.path.reverse();
+    Partial {
+        value,
+        path: reader.path,
+        place: reader.place,
+    }
+}
+
+/// The value as far as it goes: the text ends in it.
+struct Cut(Value);
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    /// From the inside outwards.
+    path: Vec<String>,
+    place: Place,
+}
+
+impl Reader<'_> {
+    fn peek(&mut self) -> Option<char> {
+        let rest = &self.text[self.at..];
+        let trimmed = rest.trim_start();
+        self.at += rest.len() - trimmed.len();
+        trimmed.chars().next()
+    }
+
+    fn value(&mut self) -> Result<Value, Cut> {
+        let c = self.peek();
+        let start = self.at;
+        match c {
+            None => {
+                self.place = Place::Value(start);
+                Err(Cut(Value::Null))
+            }
+            Some('{') => self.object(),
+            Some('[') => self.array(),
+            Some('"' | '\'') => self.string().map(Value::Text).ok_or_else(|| {
+                self.place = Place::Value(start);
+                Cut(Value::Null)
+            }),
+            Some(_) => {
+                let ends = |c: char| c.is_whitespace() || ",:]}".contains(c);
+                match self.text[start..].find(ends) {
+                    None => {
+                        self.place = Place::Value(start);
+                        Err(Cut(Value::Null))
+                    }
+                    // A bracket that closes nothing.
+                    Some(0) => Err(Cut(Value::Null)),
+                    Some(length) => {
+                        self.at += length;
+                        Ok(Value::Word(self.text[start..start + length].to_owned()))
+                    }
+                }
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Value, Cut> {
+        self.at += 1;
+        let mut members = Object::new();
+        loop {
+            let key_at = match self.peek() {
+                Some('}') => {
+                    self.at += 1;
+                    return Ok(Value::Object(members));
+                }
+                Some(',') => {
+                    self.at += 1;
+                    continue;
+                }
+                None | Some('"' | '\'') => self.at,
+                Some(_) => return Err(Cut(Value::Object(members))),
+            };
+            let key = match self.peek().and_then(|_| self.string()) {
+                Some(key) => key,
+                None => {
+                    self.place = Place::Key(key_at);
+                    return Err(Cut(Value::Object(members)));
+                }
+            };
+            if self.peek() != Some(':') {
+                return Err(Cut(Value::Object(members)));
+            }
+            self.at += 1;
+            match self.value() {
+                Ok(value) => members.insert(key, value),
+                Err(Cut(value)) => {
+                    members.insert(key.clone(), value);
+                    self.path.push(key);
+                    return Err(Cut(Value::Object(members)));
+                }
+            };
+        }
+    }
+
+    fn array(&mut self) -> Result<Value, Cut> {
+        self.at += 1;
+        let mut items = Vec::new();
+        loop {
+            match self.peek() {
+                Some(']') => {
+                    self.at += 1;
+                    return Ok(Value::Array(items));
+                }
+                Some(',') => {
+                    self.at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            match self.value() {
+                Ok(value) => items.push(value),
+                Err(Cut(value)) => {
+                    self.path.push(items.len().to_string());
+                    items.push(value);
+                    return Err(Cut(Value::Array(items)));
+                }
+            }
+        }
+    }
+
+    /// The string that opens here, unless the text ends in it.
+    fn string(&mut self) -> Option<String> {
+        let end = string_end(self.text, self.at)?;
+        let inner = &self.text[self.at + 1..end - 1];
+        let quote = char::from(self.text.as_bytes()[self.at]);
+        self.at = end;
+        Some(unescape(inner, quote).unwrap_or_else(|_| inner.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partial(text: &str) -> (String, String, Place) {
+        let partial = read(text);
+        (
+            partial.value.to_json(),
+            partial.path.join("."),
+            partial.place,
+        )
+    }
+
+    #[test]
+    fn the_cursor_is_found_with_what_stands_before_it() {
+        for (text, json, path, place) in [
+            ("{", "{}", "", Place::Key(1)),
+            ("{'a': 1, ", r#"{"a":1}"#, "", Place::Key(9)),
+            ("{'a': 1, 'b", r#"{"a":1}"#, "", Place::Key(9)),
+            ("{'a': ", r#"{"a":null}"#, "a", Place::Value(6)),
+            ("{'a': 'x", r#"{"a":null}"#, "a", Place::Value(6)),
+            ("{'a': tr", r#"{"a":null}"#, "a", Place::Value(6)),
+            ("{'a'", "{}", "", Place::Nowhere),
+            (
+                r#"{"a": [{}, {"b": {"c": 1, ""#,
+                r#"{"a":[{},{"b":{"c":1}}]}"#,
+                "a.1.b",
+                Place::Key(26),
+            ),
+            ("[1, ", "[1,null]", "1", Place::Value(4)),
+            ("{]", "{}", "", Place::Nowhere),
+            ("[}", "[null]", "0", Place::Nowhere),
+        ] {
+            assert_eq!(
+                partial(text),
+                (json.to_owned(), path.to_owned(), place),
+                "{text}"
+            );
+        }
+    }
+}

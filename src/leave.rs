@@ -1,0 +1,54 @@
+//! Ends the VM we launched when we leave, and says how it went.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::qmp::Client;
+use crate::vm::{Stopped, Vm};
+
+/// How long the user waits before he is told what for.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Ends `vm`, asking it through `client` if there is one. A signal while that takes its time kills it. What
+/// the user should know is given to `say`; how it ended is returned.
+///
+/// # Errors
+///
+/// Signals cannot be handled.
+pub async fn end(
+    vm: &Vm,
+    client: Option<&Client>,
+    say: &(dyn Fn(String) + Sync),
+) -> io::Result<Stopped> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let stopping = async {
+        tokio::select! {
+            stopped = vm.stop(client) => stopped,
+            _ = interrupt.recv() => vm.kill().await,
+            _ = terminate.recv() => vm.kill().await,
+            _ = hang_up.recv() => vm.kill().await,
+        }
+    };
+    tokio::pin!(stopping);
+    let stopped = tokio::select! {
+        stopped = &mut stopping => stopped,
+        () = sleep(SILENCE) => {
+            say("waiting for the VM to end; Ctrl-C kills it".to_owned());
+            stopping.await
+        }
+    };
+    match stopped {
+        Stopped::TimedOut => say(format!(
+            "the VM did not end within {} s and was killed (SIGKILL)",
+            vm.shutdown_timeout().as_secs_f64()
+        )),
+        Stopped::Killed => say("the VM was killed (SIGKILL)".to_owned()),
+        Stopped::Already | Stopped::Gracefully => {}
+    }
+    Ok(stopped)
+}

@@ -1,0 +1,258 @@
+//! What the schema says, as text to read: the pages of `help`.
+//!
+//! Pure: the schema, and what QOM says of a type, go in; text of a given width comes out.
+
+mod events;
+mod groups;
+mod members;
+mod page;
+mod search;
+
+use crate::inspector::Property;
+use crate::lang;
+use crate::schema::{Command, Marks, Object, Schema, Type};
+
+use members::{Members, Named, inside, line, words};
+use page::{Entry, Page};
+
+pub use page::Sheet;
+
+/// A schema, and what its pages are written on.
+#[derive(Clone, Copy)]
+pub struct Manual<'a> {
+    pub schema: &'a Schema,
+    pub sheet: Sheet,
+}
+
+impl Manual<'_> {
+    /// All commands by group, and all events.
+    pub fn overview(&self) -> String {
+        let mut page = Page::new(self.sheet);
+        for (group, commands) in groups::by_group(self.schema.commands().map(|(name, _)| name)) {
+            page.heading(group);
+            page.columns(&commands);
+        }
+        let events: Vec<&str> = self.schema.events().map(|(name, _)| name).collect();
+        page.heading("Events");
+        page.columns(&events);
+        page.finish()
+    }
+
+    /// The page of a command, if there is one of that name. Its unions are narrowed to what `given` says of their
+    /// tags. `properties` are those of the device or object type that `given` names.
+    pub fn command(
+        &self,
+        name: &str,
+        given: &lang::Object,
+        properties: &[Property],
+    ) -> Option<String> {
+        let command = self.schema.command(name)?;
+        let mut page = Page::new(self.sheet);
+        page.title(name, &self.synopsis(command, given));
+        self.remarks(&mut page, name, command);
+
+        page.heading("Arguments");
+        let mut arguments = Members::new(self.schema, Named::ByPath, line(name, given));
+        if let Some((object, _)) = inside(self.schema, command.arguments) {
+            arguments.object(object, given, "");
+        }
+        let mut entries = arguments.entries;
+        let rest = explain(&mut entries, properties);
+        match entries.is_empty() {
+            true => page.paragraph("none"),
+            false => page.entries(&entries),
+        }
+        self.properties(&mut page, name, given, rest);
+
+        self.returns(&mut page, command);
+        let events: Vec<&str> = self
+            .schema
+            .events()
+            .map(|(event, _)| event)
+            .filter(|event| events::tells_of(event, name))
+            .collect();
+        if !events.is_empty() {
+            page.heading("Events");
+            page.columns(&events);
+        }
+        Some(page.finish())
+    }
+
+    /// What goes behind the name: the required arguments, and whether there are others.
+    fn synopsis(&self, command: &Command, given: &lang::Object) -> String {
+        let Some(object) = self.schema.object(command.arguments) else {
+            return String::new();
+        };
+        let members = self.schema.members(object, given);
+        let mut synopsis = String::new();
+        for member in members.iter().filter(|member| member.required) {
+            let value = match given.get(&*member.name) {
+                Some(lang::Value::Word(word) | lang::Value::Text(word)) => word,
+                _ => "…",
+            };
+            synopsis.push_str(&format!("{}={value} ", member.name));
+        }
+        if members.iter().any(|member| !member.required) || object.tag.is_some() {
+            synopsis.push_str("[KEY=VALUE]…");
+        }
+        synopsis
+    }
+
+    fn remarks(&self, page: &mut Page, name: &str, command: &Command) {
+        remark(page, command.marks);
+        if command.allow_oob {
+            page.paragraph(&format!(
+                "`:oob {name}` sends it out of band, ahead of commands that are still running."
+            ));
+        }
+    }
+
+    /// The arguments of a command that takes more than the schema lists.
+    fn properties(&self, page: &mut Page, name: &str, given: &lang::Object, rest: Vec<Entry>) {
+        let text = |key| match given.get(key) {
+            Some(lang::Value::Word(text) | lang::Value::Text(text)) => Some(text),
+            _ => None,
+        };
+        match name {
+            "device_add" => match text("driver") {
+                Some(driver) if !rest.is_empty() => {
+                    page.heading(&format!("Properties of {driver}"));
+                    page.entries(&rest);
+                }
+                Some(_) => page.paragraph("and more, which the server does not tell"),
+                None => page.paragraph(
+                    "and the properties of its type, which `help device_add driver=…` tells. \
+                     `qom-list-types implements=device abstract=false` lists the types.",
+                ),
+            },
+            "object-add" if !self.is_union(name) => match text("qom-type") {
+                Some(of) => {
+                    page.heading(&format!("Properties of {of}"));
+                    let in_props = |entry: Entry| Entry {
+                        name: format!("props.{}", entry.name),
+                        ..entry
+                    };
+                    page.entries(&rest.into_iter().map(in_props).collect::<Vec<_>>());
+                }
+                None => page.paragraph("`help object-add qom-type=…` tells what `props` takes."),
+            },
+            _ if self.schema.is_open(name) => {
+                page.paragraph("and more, which the server does not tell");
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the arguments of a command depend on one of them. Before QEMU 6.0 those of `object-add` did not.
+    fn is_union(&self, command: &str) -> bool {
+        let command = self.schema.command(command);
+        let arguments = command.and_then(|command| self.schema.object(command.arguments));
+        arguments.is_some_and(|object| object.tag.is_some())
+    }
+
+    fn returns(&self, page: &mut Page, command: &Command) {
+        page.heading("Returns");
+        let words = words(self.schema, command.returns);
+        match inside(self.schema, command.returns) {
+            None if matches!(self.schema.get(command.returns), Type::Object(_)) => {
+                page.paragraph("nothing");
+            }
+            None => page.paragraph(&words),
+            Some((object, _)) => {
+                let each = if words.starts_with("array") {
+                    ", each"
+                } else {
+                    ""
+                };
+                page.paragraph(&format!("{words}{each} with"));
+                let mut entries = self.plain_members(object);
+                entries.iter_mut().for_each(|entry| entry.depth += 1);
+                page.entries(&entries);
+            }
+        }
+    }
+
+    fn plain_members(&self, object: &Object) -> Vec<Entry> {
+        let mut members = Members::new(self.schema, Named::Alone, String::new());
+        members.object(object, &lang::Object::new(), "");
+        members.entries
+    }
+
+    /// The page of an event, if there is one of that name.
+    pub fn event(&self, name: &str) -> Option<String> {
+        let event = self.schema.event(name)?;
+        let mut page = Page::new(self.sheet);
+        page.title(name, "is an event");
+        remark(&mut page, event.marks);
+        page.heading("Data");
+        match inside(self.schema, event.data) {
+            Some((object, _)) => page.entries(&self.plain_members(object)),
+            None => page.paragraph("none"),
+        }
+        let commands: Vec<&str> = self
+            .schema
+            .commands()
+            .map(|(command, _)| command)
+            .filter(|command| events::tells_of(name, command))
+            .collect();
+        if !commands.is_empty() {
+            page.heading("Commands that may lead to it");
+            page.columns(&commands);
+        }
+        Some(page.finish())
+    }
+
+    /// Everything that has `word` in its name, if anything has.
+    pub fn search(&self, word: &str) -> Option<String> {
+        let found = search::search(self.schema, word);
+        let mut page = Page::new(self.sheet);
+        for (heading, entries) in &found {
+            page.heading(heading);
+            page.entries(entries);
+        }
+        (!found.is_empty()).then(|| page.finish())
+    }
+}
+
+/// Names on the left, what is to be said of them on the right.
+pub fn list<'a>(sheet: Sheet, entries: impl Iterator<Item = (String, &'a str)>) -> String {
+    let mut page = Page::new(sheet);
+    let entry = |(name, text): (String, &str)| Entry {
+        depth: 0,
+        name,
+        text: text.to_owned(),
+    };
+    page.entries(&entries.map(entry).collect::<Vec<_>>());
+    page.finish()
+}
+
+fn remark(page: &mut Page, marks: Marks) {
+    if marks.deprecated {
+        page.paragraph("Deprecated: a later QEMU may not have it.");
+    }
+    if marks.unstable {
+        page.paragraph("Unstable: it may change or go with any QEMU.");
+    }
+}
+
+/// Adds to the entries what QOM says of the properties of these names, and returns entries for the others.
+fn explain(entries: &mut [Entry], properties: &[Property]) -> Vec<Entry> {
+    let mut rest = Vec::new();
+    for property in properties {
+        let note = property.description.as_deref().unwrap_or_default();
+        match entries.iter_mut().find(|entry| entry.name == property.name) {
+            Some(entry) if !note.is_empty() => entry.text.push_str(&format!(": {note}")),
+            Some(_) => {}
+            None if property.is_for_users() => rest.push(property),
+            None => {}
+        }
+    }
+    // What begins with x- is experimental, and of interest to few.
+    rest.sort_by_key(|property| (property.name.starts_with("x-"), &property.name));
+    let entry = |property: &Property| Entry {
+        depth: 0,
+        name: property.name.clone(),
+        text: property.note(),
+    };
+    rest.into_iter().map(entry).collect()
+}

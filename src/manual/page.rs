@@ -1,0 +1,203 @@
+//! Text for a terminal of a certain width.
+
+use nu_ansi_term::{Color, Style};
+use unicode_width::UnicodeWidthStr;
+
+use crate::render::{columns, escape};
+
+/// How far everything below a heading is indented, and everything that belongs to something else below that.
+const INDENT: usize = 2;
+
+/// How many columns prose may have: longer lines are hard to read.
+const PROSE: usize = 100;
+
+/// What a text is written on.
+#[derive(Debug, Clone, Copy)]
+pub struct Sheet {
+    /// Columns.
+    pub width: usize,
+    pub color: bool,
+}
+
+/// A name, and what is to be said of it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// How deep it stands below the first.
+    pub depth: usize,
+    pub name: String,
+    pub text: String,
+}
+
+/// A text being written. All that goes in is made harmless to a terminal.
+pub(super) struct Page {
+    sheet: Sheet,
+    text: String,
+}
+
+impl Page {
+    pub fn new(sheet: Sheet) -> Self {
+        let text = String::new();
+        Self { sheet, text }
+    }
+
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    /// The first line: a name, and what goes with it.
+    pub fn title(&mut self, name: &str, what: &str) {
+        let name = escape(name);
+        // A name is one word, so that the first line begins with it.
+        let all = format!("{name} {}", escape(what));
+        for (number, line) in wrap(&all, self.prose() - 2 * INDENT).iter().enumerate() {
+            match line.strip_prefix(&*name) {
+                Some(rest) if number == 0 => {
+                    let name = self.paint(Style::new().bold(), &name);
+                    self.text.push_str(&format!("{name}{rest}\n"));
+                }
+                _ => self
+                    .text
+                    .push_str(&format!("{:1$}{line}\n", "", 2 * INDENT)),
+            }
+        }
+    }
+
+    pub fn heading(&mut self, heading: &str) {
+        let heading = self.paint(Style::new().bold(), heading);
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(&format!("{heading}\n"));
+    }
+
+    /// Prose.
+    pub fn paragraph(&mut self, text: &str) {
+        for line in wrap(&escape(text), self.prose() - INDENT) {
+            self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
+        }
+    }
+
+    /// Names with nothing to say of them.
+    pub fn columns(&mut self, names: &[&str]) {
+        let names: Vec<_> = names.iter().map(|name| escape(name)).collect();
+        for line in columns(&names, self.sheet.width.saturating_sub(INDENT)).lines() {
+            self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
+        }
+    }
+
+    /// Names on the left, what is to be said of them on the right.
+    pub fn entries(&mut self, entries: &[Entry]) {
+        let indent = |entry: &Entry| INDENT * (entry.depth + 1);
+        // Names that take more of the line have one of their own.
+        let most = self.prose() * 3 / 5;
+        let widths = entries
+            .iter()
+            .filter(|entry| !entry.text.is_empty())
+            .map(|entry| indent(entry) + entry.name.width() + 2);
+        let column = widths.filter(|width| *width <= most).max().unwrap_or(most);
+        let width = self.prose().saturating_sub(column).max(20);
+        for entry in entries {
+            let indent = indent(entry);
+            let name = escape(&entry.name);
+            let mut line = format!("{:indent$}{}", "", self.paint(Color::Blue.bold(), &name));
+            let mut used = indent + name.width();
+            for text in wrap(&escape(&entry.text), width) {
+                if used + 2 > column && used > 0 {
+                    self.text.push_str(&format!("{line}\n"));
+                    (line, used) = (String::new(), 0);
+                }
+                line.push_str(&format!("{:1$}{text}", "", column - used));
+                self.text.push_str(&format!("{line}\n"));
+                (line, used) = (String::new(), 0);
+            }
+            if used > 0 {
+                self.text.push_str(&format!("{line}\n"));
+            }
+        }
+    }
+
+    fn prose(&self) -> usize {
+        self.sheet.width.clamp(40, PROSE)
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        match self.sheet.color {
+            true => style.paint(escape(text)).to_string(),
+            false => escape(text).into_owned(),
+        }
+    }
+}
+
+/// The lines of `text` when none may be wider than `width`, unless a single word is. What stands in backticks
+/// is one word.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut quoted = false;
+    let is_gap = |c: char| {
+        quoted ^= c == '`';
+        c.is_whitespace() && !quoted
+    };
+    for word in text.split(is_gap).filter(|word| !word.is_empty()) {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NARROW: Sheet = Sheet {
+        width: 40,
+        color: false,
+    };
+
+    fn entry(depth: usize, name: &str, text: &str) -> Entry {
+        Entry {
+            depth,
+            name: name.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn entries_stand_in_two_columns_and_their_text_is_wrapped() {
+        let mut page = Page::new(NARROW);
+        page.entries(&[
+            entry(0, "a", "one two `three four` five six seven eight"),
+            entry(1, "bbbb", "short"),
+            entry(0, "a-name-that-is-longer-than-most", "text"),
+            entry(0, "alone", ""),
+        ]);
+        assert_eq!(
+            page.finish(),
+            "  a       one two `three four` five six\n          seven eight\n    bbbb  short\n  \
+             a-name-that-is-longer-than-most\n          text\n  alone\n"
+        );
+    }
+
+    #[test]
+    fn what_a_server_wrote_is_made_harmless_with_colour_and_without() {
+        for color in [false, true] {
+            let mut page = Page::new(Sheet { color, ..NARROW });
+            page.title("a\u{9b}", "b\u{9b}");
+            page.heading("c\u{9b}");
+            page.paragraph("d\u{9b}");
+            page.columns(&["e\u{9b}"]);
+            page.entries(&[entry(0, "f\u{9b}", "g\u{9b}")]);
+            let text = page.finish();
+            assert!(!text.contains('\u{9b}'), "{text:?}");
+            assert_eq!(text.contains('\u{1b}'), color);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Files for the owner alone: what is said to a monitor is nobody else's business.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Creates the directory that `path` lies in, if it is not there yet.
+///
+/// # Errors
+///
+/// It cannot be created.
+pub fn create_parent(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    path.parent()
+        .map_or(Ok(()), |parent| builder.create(parent))
+}
+
+/// Opens a file as `options` say; if that creates it, for the owner alone.
+///
+/// # Errors
+///
+/// It cannot be opened.
+pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.mode(0o600).open(path)
+}

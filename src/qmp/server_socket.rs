@@ -1,0 +1,244 @@
+//! A socket at which we, or a QEMU we start, wait for the other side.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
+use nix::sys::stat::{Mode, fchmod};
+use tokio::net;
+
+use super::transport::Stream;
+use super::{Address, Error};
+
+/// How many may wait to be accepted: QEMU serves one client at a time, and we one QEMU.
+const BACKLOG: i32 = 1;
+
+/// A listening socket. A Unix socket's file is for its owner alone, and removed when this is dropped, or who
+/// has taken it.
+#[derive(Debug)]
+pub struct ServerSocket {
+    /// Until it is handed over.
+    socket: Option<OwnedFd>,
+    /// Where it is bound; a TCP port that the system chose is known by now.
+    address: Address,
+    file: Option<SocketFile>,
+    unix: bool,
+}
+
+/// The file of a Unix socket, as it was when it was made. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl ServerSocket {
+    /// Listens at `address`. A Unix socket that nobody serves any more is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else listens there, a file of another kind is in the way, or the address is of a kind that
+    /// one cannot listen at.
+    pub fn bind(address: &Address) -> Result<Self, Error> {
+        let failed = |why: String| Error::Listen {
+            address: address.clone(),
+            why,
+        };
+        match address {
+            Address::Unix(path) => {
+                let socket = bind_unix(path).map_err(failed)?;
+                let file = fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+                Ok(Self {
+                    socket: Some(socket),
+                    address: address.clone(),
+                    unix: true,
+                    file: Some(SocketFile {
+                        path: std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+                        device: file.dev(),
+                        inode: file.ino(),
+                    }),
+                })
+            }
+            Address::Tcp { host, port } => {
+                let host = if host.is_empty() { "localhost" } else { host };
+                let bound = TcpListener::bind((host, *port))
+                    .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+                let (port, listener) = bound.map_err(|error| failed(error.to_string()))?;
+                Ok(Self {
+                    socket: Some(listener.into()),
+                    address: Address::Tcp {
+                        host: host.to_owned(),
+                        port,
+                    },
+                    file: None,
+                    unix: false,
+                })
+            }
+            _ => Err(failed(
+                "one listens at a Unix socket or a TCP port".to_owned(),
+            )),
+        }
+    }
+
+    /// Where it is bound.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The file, if there is one, for whoever lives shorter than the socket.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
+    }
+
+    /// The socket itself, once, for whoever is to listen in our place. The file is still removed when this is
+    /// dropped.
+    pub fn hand_over(&mut self) -> Option<OwnedFd> {
+        self.socket.take()
+    }
+
+    /// The next one who connects.
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
+        let socket = self.socket.as_ref().ok_or(Errno::EBADF)?;
+        let socket = socket.as_fd().try_clone_to_owned()?;
+        if self.unix {
+            let listener = std::os::unix::net::UnixListener::from(socket);
+            listener.set_nonblocking(true)?;
+            let (stream, _) = net::UnixListener::from_std(listener)?.accept().await?;
+            Ok(Stream::Unix(stream, None))
+        } else {
+            let listener = TcpListener::from(socket);
+            listener.set_nonblocking(true)?;
+            let (stream, _) = net::TcpListener::from_std(listener)?.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Not what somebody else has put in its place.
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| found.dev() == self.device && found.ino() == self.inode);
+        if ours {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Listens at `path`, or says why not.
+fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
+    let text = |error: Errno| match error {
+        Errno::EACCES => "permission denied".to_owned(),
+        Errno::ENOENT => "there is no such directory".to_owned(),
+        Errno::ENAMETOOLONG | Errno::EINVAL => {
+            "the path is too long for a socket (107 bytes at most)".to_owned()
+        }
+        error => io::Error::from(error).to_string(),
+    };
+    let address = UnixAddr::new(path).map_err(text)?;
+    let family = AddressFamily::Unix;
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(text)?;
+    // The file is made with these rights: at no time may anybody else connect.
+    fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(text)?;
+    let mut bound = bind(socket.as_raw_fd(), &address);
+    if bound == Err(Errno::EADDRINUSE) {
+        remove_stale(path)?;
+        bound = bind(socket.as_raw_fd(), &address);
+    }
+    bound.map_err(text)?;
+    let backlog = Backlog::new(BACKLOG).map_err(text)?;
+    listen(&socket, backlog).map_err(text)?;
+    Ok(socket)
+}
+
+/// Removes a socket that nobody serves any more.
+fn remove_stale(path: &Path) -> Result<(), String> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if !is_socket {
+        return Err("there is a file that is not a socket".to_owned());
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| error.to_string())
+        }
+        // Gone meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Err("somebody listens there already".to_owned()),
+        Err(error) => Err(format!("somebody may listen there already: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn unix(path: &Path) -> Address {
+        Address::Unix(path.to_owned())
+    }
+
+    #[test]
+    fn a_socket_is_for_its_owner_alone_and_removed_in_the_end() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("s");
+        let server = ServerSocket::bind(&unix(&path)).expect("nobody listens there");
+        let mode = fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(server);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("s");
+        // It never was served: a listener may live on for a moment in a child that is just being started.
+        let stale = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::empty(),
+            None,
+        );
+        let address = UnixAddr::new(&path).expect("a short path");
+        bind(stale.expect("a socket").as_raw_fd(), &address).expect("a path of ours");
+        let server = ServerSocket::bind(&unix(&path)).expect("nobody serves it");
+        let error = ServerSocket::bind(&unix(&path)).expect_err("it is served");
+        assert!(error.to_string().contains("somebody listens there already"));
+        drop(server);
+        fs::write(&path, "precious").expect("a file of ours");
+        let error = ServerSocket::bind(&unix(&path)).expect_err("it is a file");
+        assert!(error.to_string().contains("not a socket"), "{error}");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious");
+    }
+
+    #[test]
+    fn what_took_the_place_of_the_socket_is_not_removed() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("s");
+        let server = ServerSocket::bind(&unix(&path)).expect("nobody listens there");
+        fs::remove_file(&path).expect("it is there");
+        fs::write(&path, "another").expect("a file of ours");
+        drop(server);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_port_that_the_system_chose_is_known() {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let server = ServerSocket::bind(&address).expect("there are ports left");
+        assert!(matches!(server.address(), Address::Tcp { port: 1.., .. }));
+    }
+}

@@ -1,0 +1,350 @@
+//! The task that goes through a session's states.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::client::Outlets;
+use super::{Address, Change, Client, Ending, Error, Lost, Options, Retry, State};
+
+/// How long to wait before the second attempt, and how long at most before a later one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What is asked of the loop.
+pub(super) enum Order {
+    /// One attempt, in place of the connection there is if it succeeds.
+    Try(Address, Waiter),
+    /// As many attempts as [`Retry`] allows.
+    Seek(Address, Waiter),
+    Disconnect(oneshot::Sender<()>),
+}
+
+/// Whoever waits for a connection.
+pub(super) type Waiter = oneshot::Sender<Result<(), Error>>;
+
+/// The one place that changes a session's state.
+pub(super) struct Loop {
+    pub options: Options,
+    pub retry: Retry,
+    pub outlets: Outlets,
+    pub orders: mpsc::UnboundedReceiver<Order>,
+    pub state: watch::Sender<State>,
+}
+
+/// What the loop is about.
+enum Step {
+    Rest,
+    Seek(Goal),
+    Run(Arc<Client>),
+}
+
+/// A connection that is sought.
+struct Goal {
+    address: Address,
+    /// Whoever is told the outcome; otherwise that is announced.
+    waiter: Option<Waiter>,
+    /// Why the last connection ended; it was to this address.
+    after: Option<Ending>,
+    /// When to give up.
+    due: Option<(Duration, Instant)>,
+}
+
+impl Loop {
+    /// Goes through the states until the session is dropped.
+    pub async fn run(mut self) {
+        let mut step = Step::Rest;
+        loop {
+            step = match step {
+                Step::Rest => match self.orders.recv().await {
+                    None => return,
+                    Some(order) => self.obey(order, Step::Rest).await,
+                },
+                Step::Seek(mut goal) => {
+                    self.publish(State::Connecting(goal.after.clone()));
+                    match self.seek(&mut goal).await {
+                        Sought::Found(client) => self.found(client, goal),
+                        Sought::Failed(error) => self.gave_up(error, goal),
+                        Sought::Order(order) => self.obey(order, Step::Seek(goal)).await,
+                        Sought::End => return,
+                    }
+                }
+                Step::Run(client) => {
+                    self.publish(State::Running(client.clone()));
+                    let ended = client.ended();
+                    tokio::select! {
+                        biased;
+                        lost = ended => self.lost(&client, lost).await,
+                        order = self.orders.recv() => match order {
+                            None => return,
+                            Some(order) => self.obey(order, Step::Run(client)).await,
+                        },
+                    }
+                }
+            };
+        }
+    }
+
+    async fn obey(&mut self, order: Order, now: Step) -> Step {
+        match order {
+            Order::Disconnect(done) => {
+                self.close(now).await;
+                self.publish(State::Idle(None));
+                let _ = done.send(());
+                Step::Rest
+            }
+            Order::Seek(address, waiter) => {
+                self.close(now).await;
+                let limit = match self.retry {
+                    Retry::Never => None,
+                    Retry::Within(limit) => self.options.connect_timeout.or(limit),
+                };
+                Step::Seek(Goal {
+                    address,
+                    waiter: Some(waiter),
+                    after: None,
+                    due: limit.map(|limit| (limit, Instant::now() + limit)),
+                })
+            }
+            Order::Try(address, waiter) => Box::pin(self.attempt(address, waiter, now)).await,
+        }
+    }
+
+    /// Tries once to connect in place of what there is `now`.
+    async fn attempt(&mut self, address: Address, mut waiter: Waiter, now: Step) -> Step {
+        let fallback = match now {
+            Step::Run(client) if *client.address() == address => {
+                self.publish(State::Disconnecting);
+                client.close().await;
+                // It was ours to close, but should nothing take its place we want it back.
+                let ending = self.ending(Lost::Disconnected);
+                self.after_the_end(address.clone(), ending)
+            }
+            step => step,
+        };
+        match &fallback {
+            Step::Run(_) => {}
+            Step::Seek(goal) => self.publish(State::Connecting(goal.after.clone())),
+            Step::Rest => self.publish(State::Connecting(None)),
+        }
+        let result = tokio::select! {
+            biased;
+            () = waiter.closed() => Err(Error::NotConnected(Lost::Disconnected)),
+            result = Client::start(&address, self.options.clone(), self.outlets.clone(), None) => result,
+        };
+        match result {
+            Ok(client) => {
+                self.close(fallback).await;
+                let client = Arc::new(client);
+                // Whoever waits finds it there.
+                self.publish(State::Running(client.clone()));
+                let _ = waiter.send(Ok(()));
+                Step::Run(client)
+            }
+            Err(error) => {
+                if matches!(fallback, Step::Rest) {
+                    self.publish(State::Idle(None));
+                }
+                let _ = waiter.send(Err(error));
+                fallback
+            }
+        }
+    }
+
+    /// Closes the connection, if there is one, and resolves when that is done.
+    async fn close(&mut self, step: Step) {
+        match step {
+            Step::Run(client) => {
+                self.publish(State::Disconnecting);
+                client.close().await;
+                // What it said last is no reason for what ends after it.
+                self.outlets.hub.take_shutdown();
+            }
+            Step::Seek(Goal {
+                waiter: Some(waiter),
+                ..
+            }) => {
+                let _ = waiter.send(Err(Error::NotConnected(Lost::Disconnected)));
+            }
+            Step::Rest | Step::Seek(_) => {}
+        }
+    }
+
+    /// Tries to connect until that succeeds, cannot succeed, or somebody wants something else.
+    async fn seek(&mut self, goal: &mut Goal) -> Sought {
+        let mut pause = FIRST_PAUSE;
+        let mut told = None;
+        // The first attempt after an end is not at once: who ended needs a moment to come back.
+        if goal.after.is_some()
+            && let Some(sought) = self.rest(jittered(pause), goal).await
+        {
+            return sought;
+        }
+        loop {
+            let options = Options {
+                connect_timeout: match goal.due {
+                    // The last attempt is when the time is up, and must be given some.
+                    Some((_, due)) => Some(
+                        due.saturating_duration_since(Instant::now())
+                            .max(FIRST_PAUSE),
+                    ),
+                    None if goal.after.is_none() => self.options.connect_timeout,
+                    None => None,
+                },
+                ..self.options.clone()
+            };
+            let attempt = Client::start(&goal.address, options, self.outlets.clone(), None);
+            let result = tokio::select! {
+                biased;
+                result = attempt => result,
+                order = self.orders.recv() => return order.map_or(Sought::End, Sought::Order),
+            };
+            let error = match result {
+                Ok(client) => return Sought::Found(Arc::new(client)),
+                Err(error) => error,
+            };
+            let before = goal.after.is_some();
+            if self.retry == Retry::Never || !error.may_pass(before) {
+                return Sought::Failed(error);
+            }
+            // A server that is on its way is awaited in silence; what else may be wrong is said, once.
+            let text = error.to_string();
+            let expected = before && error.may_pass(false);
+            if !expected && told.as_ref() != Some(&text) {
+                self.tell(Change::Waiting(error.clone()));
+                told = Some(text);
+            }
+            if goal.due.is_some_and(|(_, due)| Instant::now() >= due) {
+                return Sought::Failed(error);
+            }
+            if let Some(sought) = self.rest(jittered(pause), goal).await {
+                return sought;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits between two attempts, unless an order comes.
+    async fn rest(&mut self, pause: Duration, goal: &Goal) -> Option<Sought> {
+        let next = Instant::now() + pause;
+        let next = goal.due.map_or(next, |(_, due)| next.min(due));
+        tokio::select! {
+            biased;
+            order = self.orders.recv() => Some(order.map_or(Sought::End, Sought::Order)),
+            () = sleep_until(next) => None,
+        }
+    }
+
+    fn found(&mut self, client: Arc<Client>, goal: Goal) -> Step {
+        self.publish(State::Running(client.clone()));
+        match goal.waiter {
+            Some(waiter) => {
+                let _ = waiter.send(Ok(()));
+            }
+            None => self.tell(Change::Back(client.clone())),
+        }
+        Step::Run(client)
+    }
+
+    fn gave_up(&mut self, mut error: Error, goal: Goal) -> Step {
+        // What the last attempt was left is not what there was in all.
+        if let (Some((whole, _)), Some(limit)) = (goal.due, error.limit_mut()) {
+            *limit = whole;
+        }
+        self.publish(State::Idle(goal.after));
+        match goal.waiter {
+            Some(waiter) => {
+                let _ = waiter.send(Err(error));
+            }
+            None => self.tell(Change::GivenUp(error)),
+        }
+        Step::Rest
+    }
+
+    /// The connection has ended by itself.
+    async fn lost(&mut self, client: &Client, lost: Lost) -> Step {
+        let passes = lost.may_pass();
+        let ending = self.ending(lost);
+        client.close().await;
+        let step = match passes {
+            true => self.after_the_end(client.address().clone(), ending.clone()),
+            false => Step::Rest,
+        };
+        let again = matches!(step, Step::Seek(_));
+        self.publish(match again {
+            true => State::Connecting(Some(ending.clone())),
+            false => State::Idle(Some(ending.clone())),
+        });
+        let address = client.address().clone();
+        self.tell(Change::Lost {
+            address,
+            ending,
+            again,
+        });
+        step
+    }
+
+    fn ending(&self, lost: Lost) -> Ending {
+        Ending {
+            lost,
+            shutdown: self.outlets.hub.take_shutdown(),
+        }
+    }
+
+    /// What follows the end of a connection to `address`.
+    fn after_the_end(&self, address: Address, ending: Ending) -> Step {
+        match self.retry {
+            _ if !address.can_be_dialled_again() => Step::Rest,
+            Retry::Never => Step::Rest,
+            Retry::Within(limit) => Step::Seek(Goal {
+                address,
+                waiter: None,
+                after: Some(ending),
+                due: limit.map(|limit| (limit, Instant::now() + limit)),
+            }),
+        }
+    }
+
+    fn publish(&self, state: State) {
+        self.state.send_replace(state);
+    }
+
+    fn tell(&self, change: Change) {
+        if let Some(tell) = &self.options.tell {
+            tell(change);
+        }
+    }
+}
+
+/// How the seeking of a connection went.
+enum Sought {
+    Found(Arc<Client>),
+    Failed(Error),
+    /// Something else is wanted.
+    Order(Order),
+    /// The session is over.
+    End,
+}
+
+/// A pause between three quarters and five quarters of `pause`: many shells that lost one server do not
+/// all come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 512;
+    pause.mul_f64(0.75 + random as f64 / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_differ_and_stay_near_what_they_should_be() {
+        let pauses: Vec<_> = (0..50).map(|_| jittered(LONGEST_PAUSE)).collect();
+        let (least, most) = (Duration::from_millis(1500), Duration::from_millis(2500));
+        assert!(pauses.iter().all(|pause| (least..most).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+    }
+}

@@ -1,0 +1,278 @@
+//! TLS over TCP, with credentials laid out as QEMU's `tls-creds-x509` wants them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
+};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError, ClientConfig, Error as TlsError, RootCertStore,
+    SignatureScheme,
+};
+
+use super::Lost;
+
+/// How TCP connections are wrapped in TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The directory with `ca-cert.pem`, and `client-cert.pem` and `client-key.pem` if the server wants
+    /// those; `ca-crl.pem` is honoured.
+    pub creds: PathBuf,
+    /// The name that the server's certificate must be for, in place of the address's host.
+    pub hostname: Option<String>,
+}
+
+/// What went wrong, in words for the user.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Here, with the credentials.
+    Creds(String),
+    /// Between the server and us.
+    Handshake(String),
+}
+
+/// A connection whose handshake is done, as far as the client can tell.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub stream: TlsStream<TcpStream>,
+    pub trust: Trust,
+}
+
+/// What is known of whether the server trusts us. With TLS 1.3 it tells only after the handshake, and
+/// QEMU tells by closing the connection.
+#[derive(Debug)]
+pub(super) struct Trust {
+    identity: Arc<Identity>,
+    creds: PathBuf,
+}
+
+impl Trust {
+    /// Why the server closed the connection before it had sent anything.
+    pub fn why_closed(&self) -> Option<Lost> {
+        if !self.identity.asked.load(Ordering::Relaxed) {
+            return None;
+        }
+        let creds = self.creds.display();
+        Some(Lost::Tls(match self.identity.key {
+            None => no_certificate(&self.creds),
+            Some(_) => format!(
+                "the server closed the connection when it had seen {creds}/client-cert.pem, so it \
+                 seems not to accept that"
+            ),
+        }))
+    }
+
+    /// The reason for an error in reading or writing, if it is one of TLS.
+    pub fn lost(&self, error: &io::Error) -> Option<Lost> {
+        tls_error(error).map(|error| Lost::Tls(describe(error, &self.creds)))
+    }
+}
+
+fn no_certificate(creds: &Path) -> String {
+    let creds = creds.display();
+    format!("the server wants a client certificate, and there is no {creds}/client-cert.pem")
+}
+
+/// Our certificate, if we have one, and whether the server asked for it.
+#[derive(Debug)]
+struct Identity {
+    key: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for Identity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.key.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.key.is_some()
+    }
+}
+
+impl Tls {
+    /// Wraps a connection to `host`.
+    pub(super) async fn wrap(&self, stream: TcpStream, host: &str) -> Result<Session, Failed> {
+        let host = self.hostname.as_deref().unwrap_or(host);
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            Failed::Creds(format!(
+                "`{host}` is no name that a certificate could be for"
+            ))
+        })?;
+        let (config, identity) = self.config()?;
+        let trust = Trust {
+            identity,
+            creds: self.creds.clone(),
+        };
+        match TlsConnector::from(config).connect(name, stream).await {
+            Ok(stream) => Ok(Session { stream, trust }),
+            Err(error) => Err(Failed::Handshake(self.handshake(&error, host, &trust))),
+        }
+    }
+
+    /// Reads the credentials anew each time: they are renewed while we run.
+    fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Identity>), Failed> {
+        let provider = Arc::new(ring::default_provider());
+        let path = self.file("ca-cert.pem");
+        let mut roots = RootCertStore::empty();
+        for certificate in read_all::<CertificateDer>(&path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| unusable(&path, &error))?;
+        }
+        let mut verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let path = self.file("ca-crl.pem");
+        if path.exists() {
+            verifier = verifier
+                .with_crls(read_all::<CertificateRevocationListDer>(&path)?)
+                .only_check_end_entity_revocation()
+                .allow_unknown_revocation_status();
+        }
+        let verifier = verifier.build().map_err(|error| unusable(&path, &error))?;
+        let identity = Arc::new(Identity {
+            key: self.key(&provider)?.map(Arc::new),
+            asked: AtomicBool::new(false),
+        });
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has what its versions need")
+            .with_webpki_verifier(verifier)
+            .with_client_cert_resolver(identity.clone());
+        Ok((Arc::new(config), identity))
+    }
+
+    fn key(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, Failed> {
+        let path = self.file("client-cert.pem");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let certificates = read_all(&path)?;
+        let path = self.file("client-key.pem");
+        let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
+        match CertifiedKey::from_der(certificates, key, provider) {
+            Ok(key) => Ok(Some(key)),
+            Err(TlsError::InconsistentKeys(_)) => {
+                Err(unusable(&path, &"it is not the key of client-cert.pem"))
+            }
+            Err(error) => Err(unusable(&path, &error)),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.creds.join(name)
+    }
+
+    /// Why there is no TLS between us.
+    fn handshake(&self, error: &io::Error, host: &str, trust: &Trust) -> String {
+        let Some(tls) = tls_error(error) else {
+            return match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    let why = trust.why_closed().map(|lost| lost.to_string());
+                    let unknown = "the server closed the connection during the handshake";
+                    why.unwrap_or_else(|| unknown.to_owned())
+                }
+                _ => error.to_string(),
+            };
+        };
+        let TlsError::InvalidCertificate(certificate) = tls else {
+            return describe(tls, &self.creds);
+        };
+        match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate has expired".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet".to_owned()
+            }
+            CertificateError::NotValidForName => format!(
+                "the server's certificate is not for `{host}`; --tls-hostname says whose it should be"
+            ),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                format!(
+                    "the server's certificate is not for `{host}` but for {}; --tls-hostname says whose \
+                     it should be",
+                    names(presented)
+                )
+            }
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
+                "the server's certificate was not issued by the CA in {}",
+                self.file("ca-cert.pem").display()
+            ),
+            CertificateError::Revoked => format!(
+                "the server's certificate was revoked, as {} says",
+                self.file("ca-crl.pem").display()
+            ),
+            other => format!("the server's certificate cannot be used: {other}"),
+        }
+    }
+}
+
+/// The names that a certificate is for.
+fn names(presented: &[String]) -> String {
+    if presented.is_empty() {
+        return "nobody by name (it has no subjectAltName)".to_owned();
+    }
+    // The library spells them `DnsName("a")` and `IpAddress(::1)`.
+    let name = |spelled: &String| {
+        let (_, name) = spelled.split_once('(').unwrap_or(("", spelled));
+        format!("`{}`", name.trim_end_matches(')').trim_matches('"'))
+    };
+    presented.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// What the server, or what stands in its place, has to say to us.
+fn describe(error: &TlsError, creds: &Path) -> String {
+    use AlertDescription as Alert;
+    match error {
+        TlsError::InvalidMessage(_) => {
+            "the server does not speak TLS: what it sent is plain text".to_owned()
+        }
+        TlsError::AlertReceived(Alert::CertificateRequired) => no_certificate(creds),
+        TlsError::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => format!(
+            "the server does not accept {}/client-cert.pem: {error}",
+            creds.display()
+        ),
+        error => error.to_string(),
+    }
+}
+
+/// The reason in TLS for an error in reading or writing, if it is that.
+fn tls_error(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Everything of one kind in a PEM file; there must be something.
+fn read_all<T: PemObject>(path: &Path) -> Result<Vec<T>, Failed> {
+    let found: Result<Vec<T>, _> = T::pem_file_iter(path).and_then(Iterator::collect);
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(unusable(path, &"there is nothing of that kind in it"))
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+fn unusable(path: &Path, why: &impl std::fmt::Display) -> Failed {
+    Failed::Creds(format!("cannot use {}: {why}", path.display()))
+}

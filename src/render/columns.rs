@@ -1,0 +1,52 @@
+use unicode_width::UnicodeWidthStr;
+
+/// The columns of the terminal, or what one has by custom.
+pub fn width() -> usize {
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+}
+
+/// Space between two columns.
+const GAP: usize = 2;
+
+/// Names in columns on lines of at most `width`, read downwards. As in `ls`, a column is as wide as it must be.
+pub fn columns<S: AsRef<str>>(names: &[S], width: usize) -> String {
+    let rows = (1..names.len())
+        .find(|rows| line_width(names, *rows) <= width)
+        .unwrap_or(names.len());
+    let widths: Vec<usize> = names.chunks(rows.max(1)).map(widest).collect();
+    let mut list = String::new();
+    for row in 0..rows {
+        let mut line = String::new();
+        for (name, width) in names[row..].iter().step_by(rows).zip(&widths) {
+            line.push_str(&format!("{:1$}", name.as_ref(), width + GAP));
+        }
+        list.push_str(line.trim_end());
+        list.push('\n');
+    }
+    list
+}
+
+/// How wide the lines are when there are so many.
+fn line_width<S: AsRef<str>>(names: &[S], rows: usize) -> usize {
+    let columns = names.chunks(rows).map(|column| widest(column) + GAP);
+    columns.sum::<usize>() - GAP
+}
+
+fn widest<S: AsRef<str>>(names: &[S]) -> usize {
+    let widths = names.iter().map(|name| name.as_ref().width());
+    widths.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_read_downwards_and_fit_the_width() {
+        let names = ["a", "bb", "c", "d", "e"];
+        assert_eq!(columns(&names, 6), "a   d\nbb  e\nc\n");
+        assert_eq!(columns(&names, 80), "a  bb  c  d  e\n");
+        assert_eq!(columns(&names, 1), "a\nbb\nc\nd\ne\n");
+        assert_eq!(columns::<&str>(&[], 80), "");
+    }
+}

@@ -1,0 +1,61 @@
+use super::{Builtin, Marks, Member, Schema, Type, TypeId};
+
+/// How many values of an enum a few words name.
+const FEW_VALUES: usize = 8;
+
+impl Schema {
+    /// A type in a few words.
+    pub fn brief(&self, of: TypeId) -> String {
+        match self.get(of) {
+            Type::Builtin(builtin) => builtin.name().to_owned(),
+            Type::Enum(values) => {
+                let names: Vec<&str> = values.iter().map(|value| &*value.name).collect();
+                match names.get(..FEW_VALUES) {
+                    Some(few) if names.len() > FEW_VALUES => few.join("|") + "|…",
+                    _ => names.join("|"),
+                }
+            }
+            Type::Array(items) => format!("array of {}", self.brief(*items)),
+            Type::Object(_) => "object".to_owned(),
+            Type::Alternate(choices) => {
+                let choices: Vec<String> = choices.iter().map(|id| self.brief(*id)).collect();
+                choices.join(" or ")
+            }
+        }
+    }
+
+    /// A member in a few words: its type, whether it must be there, and what else is to be known.
+    pub fn brief_member(&self, member: &Member) -> String {
+        let mut brief = self.brief(member.of);
+        if member.required {
+            brief.push_str(", required");
+        }
+        for mark in member.marks.names() {
+            brief.push_str(", ");
+            brief.push_str(mark);
+        }
+        brief
+    }
+}
+
+impl Builtin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Str => "string",
+            Self::Int => "integer",
+            Self::Number => "number",
+            Self::Bool => "bool",
+            Self::Null => "null",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl Marks {
+    /// The marks there are, in words.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let deprecated = self.deprecated.then_some("deprecated");
+        let unstable = self.unstable.then_some("unstable");
+        deprecated.into_iter().chain(unstable)
+    }
+}

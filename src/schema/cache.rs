@@ -1,0 +1,179 @@
+//! Schemas on disk, so that a one-shot command need not ask for 200 kB to type one word.
+
+use std::fs::{self, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use etcetera::BaseStrategy;
+
+use super::Schema;
+use crate::private;
+
+/// How many schemas are kept.
+const KEPT: usize = 16;
+
+/// Where the schema of one very QEMU is kept.
+#[derive(Debug)]
+pub struct Cache {
+    path: PathBuf,
+    key: String,
+}
+
+impl Cache {
+    /// The cache for a server of this version, whose process is `pid`.
+    ///
+    /// There is none unless the program behind the socket is surely a QEMU: a socket that was handed
+    /// down (by libvirt, say) names the process that made it, whatever serves it now. Nor is there one
+    /// for a QEMU that was told to hide a part of its schema.
+    pub fn of(version: &str, package: &str, pid: i32) -> Option<Self> {
+        let options = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let mut options = options.split(|byte| *byte == 0);
+        if options.any(|option| option == b"-compat" || option == b"--compat") {
+            return None;
+        }
+        let exe = format!("/proc/{pid}/exe");
+        let path = fs::read_link(&exe).ok()?;
+        let name = path.file_name()?.to_str()?;
+        if !name.starts_with("qemu") && name != "kvm" {
+            return None;
+        }
+        // Through the link, which still leads to the running file when another has taken its place.
+        let file = fs::metadata(&exe).ok()?;
+        let key = format!(
+            "{version} {package} {}:{} {} {}.{:09}",
+            file.dev(),
+            file.ino(),
+            file.size(),
+            file.mtime(),
+            file.mtime_nsec()
+        );
+        let directory = etcetera::base_strategy::Xdg::new().ok()?.cache_dir();
+        Some(Self::new(&directory.join("qmpsh"), key.replace('\n', " ")))
+    }
+
+    fn new(directory: &Path, key: String) -> Self {
+        Self {
+            path: directory.join(format!("schema-{:016x}", hash(&key))),
+            key,
+        }
+    }
+
+    /// The schema, if it is there and undamaged.
+    pub fn load(&self) -> Option<Schema> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let (header, json) = text.split_once('\n')?;
+        (header == self.header(json)).then_some(())?;
+        Schema::read(json).ok()
+    }
+
+    /// Keeps what `query-qmp-schema` returned, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn store(&self, json: &str) -> io::Result<()> {
+        private::create_parent(&self.path)?;
+        let unfinished = self.path.with_extension(std::process::id().to_string());
+        let result = self.write(&unfinished, json);
+        if result.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        result
+    }
+
+    fn write(&self, unfinished: &Path, json: &str) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = private::open(options.write(true).create(true).truncate(true), unfinished)?;
+        file.write_all(self.header(json).as_bytes())?;
+        file.write_all(b"\n")?;
+        file.write_all(json.as_bytes())?;
+        fs::rename(unfinished, &self.path)?;
+        self.forget_old()
+    }
+
+    /// The first line of the file: whose schema follows, and its sum.
+    fn header(&self, json: &str) -> String {
+        format!("{:016x} {}", hash(json), self.key)
+    }
+
+    fn forget_old(&self) -> io::Result<()> {
+        let directory = self.path.parent().expect("it lies in a directory");
+        let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(directory)?
+            .flatten()
+            .filter(|file| file.file_name().to_string_lossy().starts_with("schema-"))
+            .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
+            .collect();
+        files.sort();
+        let old = files.len().saturating_sub(KEPT);
+        files[..old]
+            .iter()
+            .try_for_each(|(_, path)| fs::remove_file(path))
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const JSON: &str = r#"[{"meta-type": "enum", "name": "1", "values": ["a"]}]"#;
+
+    #[test]
+    fn what_was_stored_is_loaded_by_the_same_key_only() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let directory = home.path().join("deep/qmpsh");
+        let cache = Cache::new(&directory, "1".to_owned());
+        assert!(cache.load().is_none());
+        cache.store(JSON).expect("stored");
+        assert!(cache.load().is_some());
+        assert!(Cache::new(&directory, "2".to_owned()).load().is_none());
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(&cache.path), 0o600);
+        assert_eq!(mode(&directory), 0o700);
+    }
+
+    #[test]
+    fn a_damaged_file_is_ignored_and_replaced() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache::new(home.path(), "1".to_owned());
+        cache.store(JSON).expect("stored");
+        let whole = fs::read(&cache.path).expect("there");
+        for damaged in [
+            &b""[..],
+            b"\xff\xff",
+            &whole[..whole.len() - 1],
+            &whole[1..],
+        ] {
+            fs::write(&cache.path, damaged).expect("written");
+            assert!(cache.load().is_none(), "{damaged:?}");
+        }
+        // The same length, and still JSON.
+        let changed = String::from_utf8(whole)
+            .expect("text")
+            .replace("[\"a\"]", "[\"b\"]");
+        fs::write(&cache.path, changed).expect("written");
+        assert!(cache.load().is_none());
+        cache.store(JSON).expect("stored");
+        assert!(cache.load().is_some());
+    }
+
+    #[test]
+    fn only_so_many_are_kept() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        for key in 0..KEPT + 5 {
+            let cache = Cache::new(home.path(), key.to_string());
+            cache.store(JSON).expect("stored");
+        }
+        assert_eq!(fs::read_dir(home.path()).expect("there").count(), KEPT);
+    }
+}

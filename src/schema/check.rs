@@ -1,0 +1,430 @@
+//! What the schema has against a command: names that it does not know, and keys that are missing.
+
+use std::fmt;
+
+use super::{Object, Schema, Type, TypeId};
+use crate::lang::{self, Command, Value, all_of, any_of, nearest};
+
+/// How many problems of one command are worth telling.
+const MOST: usize = 3;
+
+/// How many values of a tag are named.
+const CASES: usize = 4;
+
+/// Something that the server does not accept, and what it would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub what: What,
+    /// Which action of a transaction it is about, counted from 1.
+    pub action: Option<usize>,
+}
+
+/// Keys stand here with their whole dotted path. `near` are the right names that may have been meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    Command {
+        name: String,
+        near: Vec<String>,
+    },
+    Key {
+        key: String,
+        near: Vec<String>,
+    },
+    /// A key that comes with other values of a union's tag.
+    Misplaced {
+        key: String,
+        tag: String,
+        cases: Vec<String>,
+    },
+    Value {
+        key: String,
+        value: String,
+        near: Vec<String>,
+    },
+    Missing {
+        keys: Vec<String>,
+    },
+}
+
+impl Problem {
+    pub fn new(what: What) -> Self {
+        Self { what, action: None }
+    }
+
+    /// Whether it says what would be right, and not only what is wrong.
+    pub fn helps(&self) -> bool {
+        match &self.what {
+            What::Command { near, .. } | What::Key { near, .. } | What::Value { near, .. } => {
+                !near.is_empty()
+            }
+            What::Misplaced { .. } | What::Missing { .. } => true,
+        }
+    }
+}
+
+/// A sentence without its full stop.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(action) = self.action {
+            write!(f, "in action {action}: ")?;
+        }
+        let near = match &self.what {
+            What::Command { name, near } => {
+                write!(f, "there is no command `{name}`")?;
+                near
+            }
+            What::Key { key, near } => {
+                write!(f, "there is no argument `{key}`")?;
+                near
+            }
+            What::Value { key, value, near } => {
+                write!(f, "`{key}` cannot be `{value}`")?;
+                near
+            }
+            What::Misplaced { key, tag, cases } => {
+                let (shown, more) = match cases.get(..CASES) {
+                    Some(shown) if cases.len() > CASES => (shown, ", …"),
+                    _ => (&cases[..], ""),
+                };
+                return write!(f, "`{key}` goes with {tag}={}{more}", shown.join(", "));
+            }
+            What::Missing { keys } => {
+                let are = if keys.len() == 1 { "is" } else { "are" };
+                return write!(f, "{} {are} missing", all_of(keys));
+            }
+        };
+        if !near.is_empty() {
+            write!(f, "; did you mean {}?", any_of(near))?;
+        }
+        Ok(())
+    }
+}
+
+impl Schema {
+    /// What is wrong with a command, as far as the schema tells; at most a few things.
+    pub fn check(&self, command: &Command) -> Vec<Problem> {
+        let Some(known) = self.command(&command.name) else {
+            let names = self.commands().map(|(name, _)| name);
+            let near = owned(nearest(&command.name, names));
+            let name = command.name.clone();
+            return vec![Problem::new(What::Command { name, near })];
+        };
+        let mut check = Check {
+            schema: self,
+            command: &command.name,
+            path: Vec::new(),
+            problems: Vec::new(),
+        };
+        if let Some(object) = self.object(known.arguments) {
+            check.object(object, &command.arguments);
+        }
+        check.problems
+    }
+
+    /// Whether a command takes more arguments than the schema lists.
+    pub fn is_open(&self, command: &str) -> bool {
+        // netdev_add was such a one before QEMU 6.0; since then it is a union.
+        match command {
+            "device_add" => true,
+            "netdev_add" => self
+                .command(command)
+                .and_then(|known| self.object(known.arguments))
+                .is_some_and(|arguments| arguments.tag.is_none()),
+            _ => false,
+        }
+    }
+}
+
+struct Check<'a> {
+    schema: &'a Schema,
+    command: &'a str,
+    path: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn object(&mut self, object: &Object, given: &lang::Object) {
+        let members = self.schema.members(object, given);
+        for (key, value) in given {
+            if self.problems.len() >= MOST {
+                return;
+            }
+            match members.iter().find(|member| *member.name == **key) {
+                Some(member) => self.value(member.of, key, value),
+                None => {
+                    let free = members.iter().map(|member| &*member.name);
+                    let free = free.filter(|name| !given.contains_key(*name));
+                    self.unknown(object, given, key, nearest(key, free));
+                }
+            }
+        }
+        let missing: Vec<String> = members
+            .iter()
+            .filter(|member| member.required && !given.contains_key(&*member.name))
+            .map(|member| self.key(&member.name))
+            .filter(|key| !self.is_suggested(key))
+            .collect();
+        if !missing.is_empty() {
+            self.tell(What::Missing { keys: missing });
+        }
+    }
+
+    fn unknown(&mut self, object: &Object, given: &lang::Object, key: &str, near: Vec<&str>) {
+        if self.path.is_empty() && self.schema.is_open(self.command) {
+            // Anything may be right, unless it stands for what must be there.
+            let mut required = object.members.iter().filter(|member| member.required);
+            if !required.any(|member| near.contains(&&*member.name)) {
+                return;
+            }
+        }
+        match self.schema.cases_with(object, given, key) {
+            Some((tag, cases)) => {
+                // A tag that has a wrong value is told as such.
+                if !given.contains_key(tag) || self.schema.has_case(object, given) {
+                    self.tell(What::Misplaced {
+                        key: self.key(key),
+                        tag: self.key(tag),
+                        cases: owned(cases),
+                    });
+                }
+            }
+            None => {
+                self.tell(What::Key {
+                    key: self.key(key),
+                    near: near.into_iter().map(|name| self.key(name)).collect(),
+                });
+            }
+        }
+    }
+
+    /// Looks at the value of `key`, or at the item of that index.
+    fn value(&mut self, of: TypeId, key: &str, value: &Value) {
+        match value {
+            Value::Object(given) => {
+                if let Some(object) = self.schema.object(of) {
+                    self.path.push(key.to_owned());
+                    self.object(object, given);
+                    self.path.pop();
+                }
+            }
+            Value::Array(values) => {
+                let Some(items) = self.schema.items(of) else {
+                    return;
+                };
+                self.path.push(key.to_owned());
+                for (index, value) in values.iter().enumerate() {
+                    if self.problems.len() >= MOST {
+                        break;
+                    }
+                    self.value(items, &index.to_string(), value);
+                }
+                self.path.pop();
+            }
+            Value::Word(word) | Value::Text(word) => {
+                let Type::Enum(values) = self.schema.get(of) else {
+                    return;
+                };
+                if values.iter().any(|value| *value.name == **word) {
+                    return;
+                }
+                let names = values.iter().map(|value| &*value.name);
+                self.tell(What::Value {
+                    key: self.key(key),
+                    value: word.clone(),
+                    near: owned(nearest(word, names)),
+                });
+            }
+            Value::Number(_) | Value::Bool(_) | Value::Null => {}
+        }
+    }
+
+    fn tell(&mut self, what: What) {
+        let action = self.action().map(|index| index + 1);
+        self.problems.push(Problem { what, action });
+    }
+
+    /// The action of a transaction that the path leads into.
+    fn action(&self) -> Option<usize> {
+        match &self.path[..] {
+            [actions, index, ..] if self.command == "transaction" && actions == "actions" => {
+                index.parse().ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The dotted path of a key of the object that the path leads to. A line of a transaction has an action's
+    /// `data` for its arguments.
+    fn key(&self, name: &str) -> String {
+        let segments = match (self.action(), self.path.get(2)) {
+            (Some(_), Some(data)) if data == "data" => &self.path[3..],
+            (Some(_), _) => &self.path[2..],
+            _ => &self.path[..],
+        };
+        let segments = segments.iter().map(String::as_str).chain([name]);
+        segments.collect::<Vec<_>>().join(".")
+    }
+
+    /// Whether a key was named as what another may have been meant to be.
+    fn is_suggested(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| match &problem.what {
+            What::Key { near, .. } => near.iter().any(|near| near == key),
+            _ => false,
+        })
+    }
+}
+
+impl Schema {
+    /// The tag, and those of its values that bring a member of that name along.
+    fn cases_with<'a>(
+        &'a self,
+        object: &'a Object,
+        given: &lang::Object,
+        key: &str,
+    ) -> Option<(&'a str, Vec<&'a str>)> {
+        let tag = object.tag.as_deref()?;
+        let cases: Vec<&str> = object
+            .variants
+            .iter()
+            .filter(|variant| {
+                let object = self.object(variant.of);
+                object.is_some_and(|object| object.members.iter().any(|m| *m.name == *key))
+            })
+            .map(|variant| &*variant.case)
+            .collect();
+        if !cases.is_empty() {
+            return Some((tag, cases));
+        }
+        self.cases_with(self.variant(object, given)?, given, key)
+    }
+
+    /// Whether every tag has a value that is one of its own.
+    fn has_case(&self, object: &Object, given: &lang::Object) -> bool {
+        object.tag.is_none()
+            || self
+                .variant(object, given)
+                .is_some_and(|variant| self.has_case(variant, given))
+    }
+}
+
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"[
+        {"meta-type": "command", "name": "block-add", "arg-type": "1", "ret-type": "0"},
+        {"meta-type": "command", "name": "device_add", "arg-type": "5", "ret-type": "0"},
+        {"meta-type": "command", "name": "transaction", "arg-type": "8", "ret-type": "0"},
+        {"meta-type": "object", "name": "0", "members": []},
+        {"meta-type": "object", "name": "1", "tag": "driver", "members": [
+            {"name": "driver", "type": "2"}, {"name": "node-name", "type": "str", "default": null}],
+         "variants": [{"case": "file", "type": "3"}, {"case": "raw", "type": "4"}, {"case": "null", "type": "0"}]},
+        {"meta-type": "enum", "name": "2", "values": ["file", "raw", "null"]},
+        {"meta-type": "object", "name": "3", "members": [{"name": "filename", "type": "str"},
+            {"name": "locking", "type": "2", "default": null}]},
+        {"meta-type": "object", "name": "4", "members": [{"name": "file", "type": "7"},
+            {"name": "size", "type": "int", "default": null}]},
+        {"meta-type": "object", "name": "5", "members": [{"name": "driver", "type": "str"}]},
+        {"meta-type": "alternate", "name": "7", "members": [{"type": "str"}, {"type": "1"}]},
+        {"meta-type": "object", "name": "8", "members": [{"name": "actions", "type": "[9]"}]},
+        {"meta-type": "array", "name": "[9]", "element-type": "9"},
+        {"meta-type": "object", "name": "9", "tag": "type", "members": [{"name": "type", "type": "10"}],
+         "variants": [{"case": "add", "type": "11"}]},
+        {"meta-type": "enum", "name": "10", "values": ["add"]},
+        {"meta-type": "object", "name": "11", "members": [{"name": "data", "type": "12"}]},
+        {"meta-type": "object", "name": "12", "members": [{"name": "node", "type": "str"},
+            {"name": "name", "type": "str"}]},
+        {"meta-type": "builtin", "name": "int", "json-type": "int"},
+        {"meta-type": "builtin", "name": "str", "json-type": "string"}]"#;
+
+    fn check(line: &str) -> Vec<String> {
+        let schema = Schema::read(SCHEMA).expect("it is one");
+        let words = lang::Words::split(line).expect(line);
+        match lang::Parser::default().parse(&words) {
+            Ok(lang::Line::Command(command)) => {
+                let problems = schema.check(&command);
+                problems.iter().map(ToString::to_string).collect()
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_get_the_nearest_right_one_with_their_whole_path() {
+        for (line, problem) in [
+            (
+                "block_ad",
+                "there is no command `block_ad`; did you mean `block-add`?",
+            ),
+            ("migrate", "there is no command `migrate`"),
+            (
+                "block-add drivr=null",
+                "there is no argument `drivr`; did you mean `driver`?",
+            ),
+            (
+                "block-add driver=nul",
+                "`driver` cannot be `nul`; did you mean `null`?",
+            ),
+            (
+                "block-add driver=raw file.driver=file file.filenam=x",
+                "there is no argument `file.filenam`; did you mean `file.filename`?",
+            ),
+            (
+                "block-add driver=raw file.driver=fil",
+                "`file.driver` cannot be `fil`; did you mean `file`?",
+            ),
+            (
+                "block-add driver=null size=1",
+                "`size` goes with driver=raw",
+            ),
+            ("block-add node-name=x", "`driver` is missing"),
+            ("block-add driver=raw", "`file` is missing"),
+            (
+                "transaction( add nod=x name=y )",
+                "in action 1: there is no argument `nod`; did you mean `node`?",
+            ),
+            (
+                "transaction( ad )",
+                "in action 1: `type` cannot be `ad`; did you mean `add`?",
+            ),
+            (
+                "transaction( add )",
+                "in action 1: `node` and `name` are missing",
+            ),
+        ] {
+            assert_eq!(check(line), [problem], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_union_without_its_tag_tells_both() {
+        let problems = ["`size` goes with driver=raw", "`driver` is missing"];
+        assert_eq!(check("block-add size=1"), problems);
+        let wrong = ["`driver` cannot be `rw`; did you mean `raw`?"];
+        assert_eq!(check("block-add driver=rw size=1"), wrong);
+    }
+
+    #[test]
+    fn a_line_that_is_right_or_open_has_no_problem() {
+        for line in [
+            "block-add driver=raw file=x size=1",
+            "block-add driver=raw file.driver=raw file.file.driver=null",
+            "block-add node-name=x driver='null'",
+            "device_add driver=x anything=1",
+            "transaction( add node=a name=b )",
+        ] {
+            assert!(check(line).is_empty(), "{line}: {:?}", check(line));
+        }
+    }
+
+    #[test]
+    fn a_line_with_very_many_problems_has_a_few() {
+        let actions: String = (0..1000).map(|n| format!(" x actions.{n}.a=1")).collect();
+        let line = format!("transaction{}", actions.replace(" x", ""));
+        assert!(check(&line).len() <= MOST + 1, "{:?}", check(&line));
+    }
+}

@@ -1,0 +1,19 @@
+//! The QAPI schema: what the server says it accepts, returns and reports.
+//!
+//! [`Schema`] is read from the reply to `query-qmp-schema`, whose form is QEMU's
+//! `qapi/introspect.json`. [`Schema::type_words`] gives bare words the types it asks for, and [`cache`] keeps it on
+//! disk. No socket is known here.
+
+mod brief;
+pub mod cache;
+mod check;
+mod model;
+mod read;
+mod typing;
+
+pub use check::{Problem, What};
+pub use model::{
+    Builtin, Command, EnumValue, Event, Marks, Member, Object, Schema, Type, TypeId, Variant,
+};
+pub use read::Unreadable;
+pub use typing::{is_ambiguous, word_as};

@@ -1,0 +1,299 @@
+//! What only the running server, or the disk, can tell.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::inspector::Inspector;
+
+/// A question whose answers could stand at the cursor. Asking it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Devices with an id.
+    Devices,
+    /// Device types that can be added.
+    DeviceTypes,
+    /// The properties of a device type.
+    DeviceProperties(String),
+    /// What a property of a device type can be.
+    DeviceProperty {
+        driver: String,
+        name: String,
+    },
+    /// All QOM types.
+    QomTypes,
+    /// The children at a QOM path that is still being typed.
+    QomPath(String),
+    /// The properties at a QOM path.
+    QomProperties(String),
+    /// What a property of the object at a QOM path can be.
+    QomProperty {
+        path: String,
+        name: String,
+    },
+    /// Objects that `object-add` made.
+    Objects,
+    Nodes,
+    Drives,
+    NodesAndDrives,
+    /// The dirty bitmaps of a node or a drive, or all of them.
+    Bitmaps(Option<String>),
+    Jobs,
+    BlockJobs,
+    Chardevs,
+    Iothreads,
+    Exports,
+    Fdsets,
+    Cpus,
+    CpuModels,
+    TraceEvents,
+    CommandLineOptions,
+    /// Nobody knows: it is a name yet to be given.
+    Nothing,
+    /// Files at a path that is still being typed.
+    Files(String),
+}
+
+/// An answer: something that could stand there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub value: String,
+    /// What it is, in a few words.
+    pub note: String,
+    /// It may go on: a directory.
+    pub partial: bool,
+}
+
+impl Answer {
+    pub fn new(value: impl Into<String>, note: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            note: note.into(),
+            partial: false,
+        }
+    }
+}
+
+/// Asks for the answers. A server that has none to give, or not that command, gives none.
+pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answer> {
+    let list = async |command: &str, value: &str, notes: &[&str]| {
+        let items = inspector.ask(command, json!({})).await;
+        answers(items.unwrap_or_default(), value, notes)
+    };
+    match question {
+        Question::Devices => children(inspector, "/machine/peripheral", "").await,
+        Question::Objects => children(inspector, "/objects", "").await,
+        Question::QomPath(typed) => {
+            let (parent, prefix) = match typed.rfind('/') {
+                Some(0) | None => ("/", "/"),
+                Some(slash) => (&typed[..slash], &typed[..=slash]),
+            };
+            children(inspector, parent, prefix).await
+        }
+        Question::QomProperties(path) => {
+            let properties = inspector.qom_properties(path).await.unwrap_or_default();
+            properties
+                .iter()
+                .filter(|property| !property.of.starts_with("child<"))
+                .map(|property| Answer::new(&property.name, property.note()))
+                .collect()
+        }
+        Question::QomProperty { path, name } => {
+            let properties = inspector.qom_properties(path).await.unwrap_or_default();
+            let property = properties.iter().find(|property| property.name == *name);
+            property.map_or(Vec::new(), |property| values(&property.values()))
+        }
+        Question::DeviceTypes => device_types(inspector).await,
+        Question::DeviceProperties(driver) => {
+            let Some(properties) = inspector.device_properties(driver).await else {
+                return Vec::new();
+            };
+            let of_users = properties.iter().filter(|property| property.is_for_users());
+            of_users
+                .map(|property| Answer::new(&property.name, property.note()))
+                .collect()
+        }
+        Question::DeviceProperty { driver, name } => {
+            let Some(properties) = inspector.device_properties(driver).await else {
+                return Vec::new();
+            };
+            let property = properties.iter().find(|property| property.name == *name);
+            let Some(property) = property else {
+                return Vec::new();
+            };
+            let more = match (&*property.of, &**name) {
+                (_, "drive") => Question::NodesAndDrives,
+                (_, "chardev") => Question::Chardevs,
+                (_, "iothread") => Question::Iothreads,
+                (of, _) if of.starts_with("link<") => Question::Objects,
+                _ => return values(&property.values()),
+            };
+            Box::pin(ask(inspector, &more)).await
+        }
+        Question::QomTypes => list("qom-list-types", "name", &["parent"]).await,
+        Question::Nodes => nodes(inspector).await,
+        Question::Drives => drives(inspector).await,
+        Question::NodesAndDrives => {
+            let mut both = nodes(inspector).await;
+            both.extend(drives(inspector).await);
+            both
+        }
+        Question::Bitmaps(node) => bitmaps(inspector, node.as_deref()).await,
+        Question::Jobs => list("query-jobs", "id", &["type", "status"]).await,
+        Question::BlockJobs => list("query-block-jobs", "device", &["type", "status"]).await,
+        Question::Chardevs => list("query-chardev", "label", &["filename"]).await,
+        Question::Iothreads => list("query-iothreads", "id", &["thread-id"]).await,
+        Question::Exports => list("query-block-exports", "id", &["type", "node-name"]).await,
+        Question::Fdsets => list("query-fdsets", "fdset-id", &[]).await,
+        Question::Cpus => list("query-cpus-fast", "cpu-index", &["qom-path"]).await,
+        Question::CpuModels => list("query-cpu-definitions", "name", &[]).await,
+        Question::CommandLineOptions => list("query-command-line-options", "option", &[]).await,
+        Question::TraceEvents => {
+            let all = json!({"name": "*"});
+            let events = inspector.ask("trace-event-get-state", all).await;
+            answers(events.unwrap_or_default(), "name", &["state"])
+        }
+        Question::Nothing => Vec::new(),
+        Question::Files(typed) => files(typed),
+    }
+}
+
+/// A member of each item, with others of it as its note.
+fn answers(items: Vec<Value>, value: &str, notes: &[&str]) -> Vec<Answer> {
+    let mut answers: Vec<Answer> = items
+        .iter()
+        .filter_map(|item| {
+            let value = text(item.get(value)?);
+            let notes: Vec<String> = notes.iter().filter_map(|n| item.get(n)).map(text).collect();
+            (!value.is_empty()).then(|| Answer::new(value, notes.join(", ")))
+        })
+        .collect();
+    answers.sort_by(|a, b| a.value.cmp(&b.value));
+    answers.dedup();
+    answers
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn values(values: &[String]) -> Vec<Answer> {
+    values.iter().map(|value| Answer::new(value, "")).collect()
+}
+
+/// The children of the object at a QOM path, each with `prefix` before its name.
+async fn children(inspector: &Inspector, path: &str, prefix: &str) -> Vec<Answer> {
+    let properties = inspector.qom_properties(path).await.unwrap_or_default();
+    properties
+        .iter()
+        .filter_map(|property| {
+            let of = property.of.strip_prefix("child<")?.trim_end_matches('>');
+            Some(Answer {
+                value: format!("{prefix}{}", property.name),
+                note: of.to_owned(),
+                // A path may go on below.
+                partial: !prefix.is_empty(),
+            })
+        })
+        .collect()
+}
+
+/// Device types. QMP knows neither what they are nor which a user may add; the human monitor does, and
+/// where it does not answer, that is missing.
+async fn device_types(inspector: &Inspector) -> Vec<Answer> {
+    let types = json!({"implements": "device", "abstract": false});
+    let types = inspector.ask("qom-list-types", types).await;
+    let mut types = answers(types.unwrap_or_default(), "name", &["parent"]);
+    let described: Option<String> = inspector
+        .ask("human-monitor-command", json!({"command-line": "info qdm"}))
+        .await;
+    let described = described.unwrap_or_default();
+    for line in described.lines() {
+        let Some((name, rest)) = line
+            .strip_prefix("name \"")
+            .and_then(|line| line.split_once('"'))
+        else {
+            continue;
+        };
+        if let Ok(at) = types.binary_search_by(|answer| (*answer.value).cmp(name)) {
+            if rest.contains("no-user") {
+                types.remove(at);
+            } else {
+                types[at].note = rest.trim_start_matches([',', ' ']).replace("desc ", "");
+            }
+        }
+    }
+    types
+}
+
+async fn named_nodes(inspector: &Inspector) -> Vec<Value> {
+    // Without the images behind each node, if this server can leave them out.
+    let flat = inspector.known_schema().is_some_and(|schema| {
+        let command = schema.command("query-named-block-nodes");
+        let arguments = command.and_then(|command| schema.object(command.arguments));
+        arguments.is_some_and(|object| object.members.iter().any(|m| &*m.name == "flat"))
+    });
+    let arguments = if flat {
+        json!({"flat": true})
+    } else {
+        json!({})
+    };
+    let nodes = inspector.ask("query-named-block-nodes", arguments).await;
+    nodes.unwrap_or_default()
+}
+
+async fn nodes(inspector: &Inspector) -> Vec<Answer> {
+    answers(named_nodes(inspector).await, "node-name", &["drv", "file"])
+}
+
+async fn drives(inspector: &Inspector) -> Vec<Answer> {
+    let drives: Option<Vec<Value>> = inspector.ask("query-block", json!({})).await;
+    answers(drives.unwrap_or_default(), "device", &["qdev"])
+}
+
+async fn bitmaps(inspector: &Inspector, of: Option<&str>) -> Vec<Answer> {
+    let mut found = Vec::new();
+    for node in named_nodes(inspector).await {
+        let name = node.get("node-name").map(text).unwrap_or_default();
+        if of.is_some_and(|of| of != name) {
+            continue;
+        }
+        if let Some(Value::Array(bitmaps)) = node.get("dirty-bitmaps") {
+            let bitmaps = answers(bitmaps.clone(), "name", &[]).into_iter();
+            found.extend(bitmaps.map(|bitmap| Answer::new(bitmap.value, &name)));
+        }
+    }
+    found
+}
+
+/// The files that a path could go on to. Directories end in a slash.
+fn files(typed: &str) -> Vec<Answer> {
+    let (directory, prefix) = match typed.rfind('/') {
+        Some(0) => ("/", "/"),
+        Some(slash) => (&typed[..slash], &typed[..=slash]),
+        None => (".", ""),
+    };
+    let name = &typed[prefix.len()..];
+    let mut found: Vec<Answer> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let file = entry.file_name().into_string().ok()?;
+            (file.starts_with(name) && (name.starts_with('.') || !file.starts_with('.')))
+                .then_some(())?;
+            let is_directory = fs::metadata(entry.path()).is_ok_and(|file| file.is_dir());
+            let slash = if is_directory { "/" } else { "" };
+            Some(Answer {
+                value: format!("{prefix}{file}{slash}"),
+                note: String::new(),
+                partial: is_directory,
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| a.value.cmp(&b.value));
+    found
+}

@@ -1,0 +1,292 @@
+//! The terminal, attached to a guest's console.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{FlushArg, SetArg, Termios, cfmakeraw, tcflush, tcgetattr, tcsetattr};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::printer::Printer;
+use crate::exit::Status;
+use crate::vm::Console;
+
+/// Ctrl-].
+const DETACH: u8 = 0x1d;
+
+/// How much of what nobody has seen yet is shown at first: about a screen or two.
+const CONTEXT: u64 = 8 << 10;
+
+/// How much is shown at once. A terminal may be slow, and nobody wants to wait for it.
+const PIECE: usize = 16 << 10;
+
+/// A terminal that is so far behind skips the rest, but for [`CONTEXT`]: who looks wants to see the present.
+const BEHIND: u64 = 1 << 20;
+
+/// How many keys wait at most for a guest that does not take them.
+const MOST_KEYS: usize = 64 << 10;
+
+/// How long to wait before keys that were not taken are offered again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// How long a terminal may take for what is written last.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Undoes what a guest may have done to the terminal: the alternate screen, mouse reports, bracketed paste,
+/// colours, margins, a hidden cursor (xterm's control sequences; a soft reset is DECSTR).
+const RESET: &[u8] = b"\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\
+                       \x1b[!p\x1b[?7h\x1b[?25h\x1b[0m";
+
+/// How it came that the terminal is no longer attached.
+pub(super) enum Detached {
+    ByKey,
+    /// The shell is told to end.
+    ToLeave(Status),
+}
+
+/// Attaches the terminal to `console` until Ctrl-], or until `leave` resolves. What else is to be shown
+/// waits.
+pub(super) async fn attach(
+    console: &Console,
+    printer: &Printer,
+    leave: impl Future<Output = Status>,
+) -> io::Result<Detached> {
+    tokio::pin!(leave);
+    // A terminal that takes nothing (Ctrl-S) must not keep us.
+    tokio::select! {
+        () = printer.settle_for_editing() => {}
+        status = &mut leave => return Ok(Detached::ToLeave(status)),
+    }
+    let screen = Screen::start()?;
+    let raw = Raw::new(printer, &screen)?;
+    drop(screen.write(b"attached to the console; Ctrl-] detaches\r\n".to_vec()));
+    let attached = Attached {
+        console,
+        screen: &screen,
+        offset: console.shown(),
+        keys: Vec::new(),
+    };
+    let detached = tokio::select! {
+        detached = attached.run() => detached,
+        status = leave => Ok(Detached::ToLeave(status)),
+    };
+    drop(raw);
+    detached
+}
+
+/// The terminal, raw. Dropping this makes it what it was.
+struct Raw<'a> {
+    printer: &'a Printer,
+    screen: &'a Screen,
+    found: Termios,
+}
+
+impl<'a> Raw<'a> {
+    fn new(printer: &'a Printer, screen: &'a Screen) -> io::Result<Self> {
+        let found = tcgetattr(io::stdin())?;
+        let mut raw = found.clone();
+        cfmakeraw(&mut raw);
+        printer.hold();
+        let this = Self {
+            printer,
+            screen,
+            found,
+        };
+        tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw)?;
+        Ok(this)
+    }
+}
+
+impl Drop for Raw<'_> {
+    fn drop(&mut self) {
+        self.screen.write_last([RESET, b"\r\n"].concat());
+        // What the terminal answered to the guest is none of ours.
+        let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.found);
+        self.printer.release();
+    }
+}
+
+/// Writes to the terminal, in a thread of its own: a terminal can be slow, and the printer may be about to
+/// hand something over to the editor, which takes it only when the next line is edited.
+struct Screen {
+    queue: std::sync::mpsc::Sender<(Vec<u8>, Done)>,
+}
+
+/// Told when something is on the terminal.
+type Done = Box<dyn FnOnce() + Send>;
+
+impl Screen {
+    fn start() -> io::Result<Self> {
+        let (queue, pieces) = std::sync::mpsc::channel::<(Vec<u8>, Done)>();
+        thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || {
+                for (bytes, done) in pieces {
+                    let mut stdout = io::stdout().lock();
+                    // A terminal that is gone is no reason to stop: the shell is told by a signal.
+                    let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+                    drop(stdout);
+                    done();
+                }
+            })?;
+        Ok(Self { queue })
+    }
+
+    /// Writes `bytes`; resolves when they are on the terminal.
+    fn write(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
+        let (done, wait) = oneshot::channel();
+        let done = move || {
+            let _ = done.send(());
+        };
+        let _ = self.queue.send((bytes, Box::new(done)));
+        wait
+    }
+
+    /// Writes `bytes`, and waits until they are on the terminal, unless that takes nothing more.
+    fn write_last(&self, bytes: Vec<u8>) {
+        let (done, wait) = std::sync::mpsc::channel();
+        let done = move || {
+            let _ = done.send(());
+        };
+        if self.queue.send((bytes, Box::new(done))).is_ok() {
+            let _ = wait.recv_timeout(LAST);
+        }
+    }
+}
+
+struct Attached<'a> {
+    console: &'a Console,
+    screen: &'a Screen,
+    /// Up to where the log is shown.
+    offset: u64,
+    /// Keys that the guest has not taken yet.
+    keys: Vec<u8>,
+}
+
+impl Attached<'_> {
+    async fn run(mut self) -> io::Result<Detached> {
+        let (_stop, stopped) = {
+            let (reader, writer) = io::pipe()?;
+            (writer, reader)
+        };
+        let mut keys = read_keys(stopped)?;
+        let mut length = self.console.length();
+        let mut connected = self.console.connected();
+        let mut showing: Option<oneshot::Receiver<()>> = None;
+        let end = *length.borrow();
+        self.offset = self.offset.max(end.saturating_sub(CONTEXT));
+        if !*connected.borrow() {
+            showing = Some(self.remark("nobody is at the other end; waiting"));
+        }
+        loop {
+            if showing.is_none() {
+                showing = self.next_piece(*length.borrow());
+            }
+            tokio::select! {
+                typed = keys.recv() => match typed {
+                    Some(typed) => if self.typed(&typed) {
+                        self.console.set_shown(self.offset);
+                        return Ok(Detached::ByKey);
+                    },
+                    None => return Ok(Detached::ToLeave(Status::Interrupted)),
+                },
+                _ = shown(&mut showing) => showing = None,
+                Ok(()) = length.changed(), if showing.is_none() => {}
+                Ok(()) = connected.changed() => {
+                    let text = match *connected.borrow_and_update() {
+                        true => "attached again",
+                        false => "the other end is gone; waiting for it",
+                    };
+                    drop(self.remark(text));
+                }
+                () = sleep(AGAIN), if !self.keys.is_empty() => self.offer(),
+            }
+        }
+    }
+
+    /// Takes what was typed; whether that was the key that detaches.
+    fn typed(&mut self, keys: &[u8]) -> bool {
+        let detach = keys.iter().position(|key| *key == DETACH);
+        let keys = &keys[..detach.unwrap_or(keys.len())];
+        let room = MOST_KEYS.saturating_sub(self.keys.len());
+        if keys.len() > room {
+            drop(self.screen.write(b"\x07".to_vec()));
+        }
+        self.keys.extend(keys.iter().take(room));
+        self.offer();
+        detach.is_some()
+    }
+
+    /// Offers the guest the keys it has not taken.
+    fn offer(&mut self) {
+        let taken = self.console.send(&self.keys);
+        self.keys.drain(..taken);
+    }
+
+    /// Shows what is in the log and not on the terminal, or begins to.
+    fn next_piece(&mut self, length: u64) -> Option<oneshot::Receiver<()>> {
+        if length.saturating_sub(self.offset) > BEHIND {
+            let from = length - CONTEXT;
+            let skipped = from - self.offset;
+            self.offset = from;
+            return Some(self.remark(&format!("{skipped} bytes are skipped; the log has them")));
+        }
+        let piece = self.console.read(self.offset, PIECE);
+        if piece.is_empty() {
+            return None;
+        }
+        self.offset += piece.len() as u64;
+        Some(self.screen.write(piece))
+    }
+
+    /// Says something that the guest has not said.
+    fn remark(&self, text: &str) -> oneshot::Receiver<()> {
+        self.screen.write(format!("\r\n[{text}]\r\n").into_bytes())
+    }
+}
+
+/// Reads keys, which blocks, in a thread: until there are no more, or `stop` is closed at its other end.
+fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
+    let (sender, keys) = mpsc::unbounded_channel();
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || {
+            let mut typed = [0; 4096];
+            loop {
+                let mut ready = [
+                    PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+                    PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+                ];
+                match poll(&mut ready, PollTimeout::NONE) {
+                    Err(Errno::EINTR) => continue,
+                    Err(_) => return,
+                    // Keys are left to the editor from now on.
+                    Ok(_) if ready[1].any() == Some(true) => return,
+                    Ok(_) => {}
+                }
+                match (&stdin).read(&mut typed) {
+                    Ok(length @ 1..) if sender.send(typed[..length].to_vec()).is_ok() => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    _ => return,
+                }
+            }
+        })?;
+    Ok(keys)
+}
+
+/// Resolves when what is being shown is on the terminal; never, if nothing is.
+async fn shown(showing: &mut Option<oneshot::Receiver<()>>) {
+    match showing {
+        Some(done) => {
+            let _ = done.await;
+        }
+        None => std::future::pending().await,
+    }
+}

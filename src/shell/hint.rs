@@ -1,0 +1,113 @@
+//! What is still missing from a line, behind the cursor.
+
+use rustyline::hint::Hint;
+use unicode_width::UnicodeWidthStr;
+
+use crate::lang::{Outline, Place};
+use crate::schema::{Member, Schema};
+
+use super::complete::root;
+
+/// A text behind the cursor, which is not part of the line.
+pub(super) struct Missing(String);
+
+impl Hint for Missing {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    fn completion(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// The required keys that `line` lacks, then the optional ones in brackets; as far as `columns` go.
+pub(super) fn missing(
+    line: &str,
+    in_transaction: bool,
+    schema: &Schema,
+    columns: usize,
+) -> Option<Missing> {
+    let outline = Outline::whole(line, in_transaction);
+    // In the middle of a name or a key, it is completion's turn.
+    let is_key = |start: &usize| line[*start..].is_empty();
+    match Outline::of(line, line.len(), in_transaction).place {
+        Place::Command { start } if !is_key(&start) => {}
+        Place::Value { .. } => {}
+        Place::Key { path, start } if path.is_empty() && is_key(&start) => {}
+        _ => return None,
+    }
+    let object = schema.object(root(schema, &outline)?)?;
+    let members = schema.members(object, &outline.arguments).into_iter();
+    let lacking = members.filter(|member| !outline.arguments.contains_key(&*member.name));
+    let (required, optional): (Vec<&Member>, Vec<&Member>) =
+        lacking.partition(|member| member.required);
+    let name = |member: &&Member| {
+        let takes_keys = schema.object(member.of).is_some() || schema.items(member.of).is_some();
+        format!("{}{}", member.name, if takes_keys { "." } else { "=" })
+    };
+    let mut words: Vec<String> = required.iter().map(name).collect();
+    let count = words.len();
+    words.extend(optional.iter().map(name));
+    if count < words.len() {
+        words[count].insert(0, '[');
+        words.last_mut()?.push(']');
+    }
+    let mut hint = String::new();
+    for word in words {
+        let space = if hint.is_empty() && line.ends_with(' ') {
+            ""
+        } else {
+            " "
+        };
+        if hint.width() + word.width() + 3 > columns {
+            hint.push_str(space);
+            hint.push('…');
+            break;
+        }
+        hint.push_str(space);
+        hint.push_str(&word);
+    }
+    (!hint.is_empty()).then_some(Missing(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"[
+        {"meta-type": "command", "name": "c", "arg-type": "1", "ret-type": "1"},
+        {"meta-type": "command", "name": "none", "arg-type": "2", "ret-type": "2"},
+        {"meta-type": "object", "name": "1", "tag": "kind", "members": [
+            {"name": "size", "type": "int", "default": null}, {"name": "kind", "type": "str"},
+            {"name": "id", "type": "str"}, {"name": "of", "type": "2", "default": null}],
+         "variants": [{"case": "ram", "type": "3"}]},
+        {"meta-type": "object", "name": "2", "members": []},
+        {"meta-type": "object", "name": "3", "members": [{"name": "share", "type": "int"}]},
+        {"meta-type": "builtin", "name": "int", "json-type": "int"},
+        {"meta-type": "builtin", "name": "str", "json-type": "string"}]"#;
+
+    fn hint(line: &str, columns: usize) -> Option<String> {
+        let schema = Schema::read(SCHEMA).expect("it is one");
+        missing(line, false, &schema, columns).map(|missing| missing.0)
+    }
+
+    #[test]
+    fn what_is_required_comes_first_and_what_is_optional_in_brackets() {
+        for (line, expected) in [
+            ("c", Some(" kind= id= [size= of.]")),
+            ("c ", Some("kind= id= [size= of.]")),
+            ("c id=1 ", Some("kind= [size= of.]")),
+            ("c kind=ram", Some(" id= share= [size= of.]")),
+            ("c kind=ram id=1 size=1 of.x=1 ", Some("share=")),
+            ("c ki", None),
+            ("none ", None),
+            ("nope ", None),
+            ("", None),
+            (":help ", None),
+        ] {
+            assert_eq!(hint(line, 80).as_deref(), expected, "{line}");
+        }
+        assert_eq!(hint("c ", 12).as_deref(), Some("kind= id= …"));
+    }
+}

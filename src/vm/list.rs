@@ -1,0 +1,148 @@
+//! `--list`: the QEMUs that run here, as `/proc` knows them. Nothing is connected to: QEMU serves one
+//! client at a time, and it may be about to be another's turn.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::options::{Monitor, Options};
+use super::sockets::{Sockets, State};
+use crate::render::escape;
+
+/// A QEMU that runs here.
+pub struct Machine {
+    pub pid: i32,
+    /// What `-name` calls it.
+    pub name: Option<String>,
+    pub program: String,
+    /// Its QMP sockets, and how they are.
+    pub monitors: Vec<(String, State)>,
+}
+
+/// Every QEMU that we may see, by pid.
+pub fn machines() -> Vec<Machine> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut machines: Vec<Machine> = pids.filter_map(machine).collect();
+    machines.sort_by_key(|machine| machine.pid);
+    machines
+}
+
+/// The process `pid`, if it is a QEMU and still there.
+fn machine(pid: i32) -> Option<Machine> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let words = words(&process.join("cmdline"));
+    let program = program(&process, words.first()?)?;
+    let options = Options::read(&words[1..]);
+    let sockets = Sockets::of(&process);
+    let monitors = options.monitors.into_iter().map(|monitor| match monitor {
+        Monitor::Unix(path) => {
+            let state = sockets.unix(&path);
+            (absolute(&process, &path), state)
+        }
+        Monitor::Tcp { host, port } => {
+            let address = if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            };
+            (address, sockets.tcp(port))
+        }
+        Monitor::Inherited(number) => sockets.inherited(number),
+    });
+    Some(Machine {
+        pid,
+        name: options.name,
+        program,
+        monitors: monitors.collect(),
+    })
+}
+
+/// The words of a file in which each ends in a NUL.
+fn words(path: &Path) -> Vec<String> {
+    let bytes = fs::read(path).unwrap_or_default();
+    let words = bytes.split(|byte| *byte == 0);
+    let mut words: Vec<String> = words
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    words.pop();
+    words
+}
+
+/// The name of a program that is a QEMU. A process may call itself anything, so the binary is asked too.
+fn program(process: &Path, called: &str) -> Option<String> {
+    let binary = fs::read_link(process.join("exe")).unwrap_or_default();
+    [Path::new(called), &binary].into_iter().find_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        // Of a binary that was replaced by a newer one.
+        let name = name.strip_suffix(" (deleted)").unwrap_or(name);
+        let is_qemu = name.starts_with("qemu-system-")
+            || ["qemu-kvm", "kvm", "qemu-storage-daemon"].contains(&name);
+        is_qemu.then(|| name.to_owned())
+    })
+}
+
+/// A path as we can use it, where the process has a relative one.
+fn absolute(process: &Path, path: &str) -> String {
+    if path.starts_with(['/', '@']) {
+        return path.to_owned();
+    }
+    // One that made itself a daemon has left the directory it was started in.
+    let started_in = words(&process.join("environ"))
+        .into_iter()
+        .find_map(|variable| variable.strip_prefix("PWD=").map(PathBuf::from));
+    let now_in = fs::read_link(process.join("cwd")).ok();
+    let candidates = [now_in, started_in];
+    let mut found = candidates.into_iter().flatten().map(|dir| dir.join(path));
+    let found = found.find(|path| path.exists());
+    found.map_or_else(|| path.to_owned(), |path| path.display().to_string())
+}
+
+/// The machines as a table; empty if there are none.
+pub fn table(machines: &[Machine]) -> String {
+    let mut rows = vec![["PID", "NAME", "STATE", "QMP"].map(str::to_owned)];
+    for machine in machines {
+        let name = machine.name.as_deref().unwrap_or("-");
+        let row = |state: &str, monitor: &str| {
+            let row = [&machine.pid.to_string(), name, state, monitor];
+            row.map(|cell| escape(cell).replace('\n', " "))
+        };
+        if machine.monitors.is_empty() {
+            rows.push(row("-", "no QMP socket"));
+        }
+        for (address, state) in &machine.monitors {
+            rows.push(row(state.name(), address));
+        }
+    }
+    if rows.len() == 1 {
+        return String::new();
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    let mut text = String::new();
+    for [pid, name, state, monitor] in &rows {
+        let [a, b, c] = widths;
+        let _ = writeln!(text, "{pid:>a$}  {name:b$}  {state:c$}  {monitor}");
+    }
+    text
+}
+
+/// The machines as JSON, for programs.
+pub fn json(machines: &[Machine]) -> Value {
+    let monitor =
+        |(address, state): &(String, State)| json!({"address": address, "state": state.name()});
+    let machines = machines.iter().map(|machine| {
+        json!({
+            "pid": machine.pid,
+            "name": machine.name,
+            "program": machine.program,
+            "qmp": machine.monitors.iter().map(monitor).collect::<Vec<_>>(),
+        })
+    });
+    machines.collect()
+}

@@ -1,0 +1,248 @@
+//! A QEMU process that we started.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use tokio::sync::watch;
+
+use super::{Passed, Plan};
+use crate::qmp::describe_exit;
+use crate::sys;
+
+/// How often to look whether a process has ended, where nothing tells.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A process that runs, or has run.
+pub(super) struct Machine {
+    name: String,
+    /// Its command line, so that a shell would read it.
+    command: String,
+    /// Also the number of its process group, and of its session.
+    pid: Pid,
+    exit: watch::Receiver<Option<ExitStatus>>,
+    started: Instant,
+    /// Its end is our doing.
+    expected: AtomicBool,
+    /// Keeps a wrapper's QEMU from outliving us.
+    guard: Option<std::process::Child>,
+}
+
+/// How a process has ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended(ExitStatus);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe_exit(self.0))
+    }
+}
+
+impl Machine {
+    /// Starts the process. What it prints goes to `output`.
+    pub fn start(plan: &Plan, passed: Passed, output: File) -> Result<Self, String> {
+        let mut command = plan.command(&passed);
+        let words = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        let words: Vec<_> = words.map(|word| quoted(&word.to_string_lossy())).collect();
+        let line = words.join(" ");
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no `{program}` to run"),
+            _ => format!("cannot run `{line}`: {error}"),
+        };
+        let errors = output.try_clone().map_err(|error| failed(&error))?;
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        let mut inherited: Vec<OwnedFd> = Vec::new();
+        inherited.extend(
+            [passed.monitor, passed.server, passed.console]
+                .into_iter()
+                .flatten(),
+        );
+        sys::tie(&mut command, inherited, Signal::SIGKILL);
+        let mut child = match tokio::process::Command::from(command).spawn() {
+            Ok(child) => child,
+            Err(error) => return Err(failed(&error)),
+        };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = Pid::from_raw(pid.expect("nobody has waited for it yet"));
+        let (ended, exit) = watch::channel(None);
+        tokio::spawn(async move {
+            if let Ok(status) = child.wait().await {
+                ended.send_replace(Some(status));
+            }
+        });
+        Ok(Self {
+            name: plan.program_name(),
+            command: line,
+            pid,
+            exit,
+            started: Instant::now(),
+            expected: AtomicBool::new(false),
+            guard: if plan.wrapper.is_empty() {
+                None
+            } else {
+                guard(pid)
+            },
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Follows how it has ended, once it has.
+    pub fn exit(&self) -> watch::Receiver<Option<ExitStatus>> {
+        self.exit.clone()
+    }
+
+    pub fn runs(&self) -> bool {
+        self.exit.borrow().is_none()
+    }
+
+    /// Resolves when it has ended.
+    pub async fn ended(&self) -> Ended {
+        let mut exit = self.exit.clone();
+        let status = exit
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|status| *status);
+        Ended(status.unwrap_or_default())
+    }
+
+    /// From now on, its end surprises nobody.
+    pub fn expect_end(&self) {
+        self.expected.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its end surprises nobody.
+    pub fn is_expected(&self) -> bool {
+        self.expected.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody should be told that it ended so.
+    pub fn is_unexpected(&self, ended: Ended) -> bool {
+        !self.is_expected() && !ended.0.success()
+    }
+
+    /// What it is doing, in a few words.
+    pub fn describe(&self) -> String {
+        match *self.exit.borrow() {
+            None => format!(
+                "running, pid {}, for {} s",
+                self.pid,
+                self.started.elapsed().as_secs()
+            ),
+            Some(status) => describe_exit(status),
+        }
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+        // A process that is stopped takes no other signal.
+        self.signal(Signal::SIGCONT);
+    }
+
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The process is waited for by this thread alone, so the number is still its own.
+        if self.runs() {
+            let _ = killpg(self.pid, signal);
+        }
+    }
+
+    /// Ends it without the runtime: asks, waits for as long as `limit`, kills.
+    pub fn end_now(&self, limit: Duration) {
+        self.expect_end();
+        self.terminate();
+        let due = Instant::now() + limit;
+        while self.is_there() {
+            if Instant::now() >= due {
+                self.kill();
+                let _ = waitpid(self.pid, None);
+                return;
+            }
+            sleep(LOOK);
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        loop {
+            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => return true,
+                Err(Errno::EINTR) => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
+    }
+}
+
+/// Starts what kills the process group `group` when we are gone.
+///
+/// The kernel's parent-death signal reaches the wrapper alone, and not every wrapper takes its child along.
+fn guard(group: Pid) -> Option<std::process::Child> {
+    // Its standard input ends with us.
+    let script = format!("read -r _; kill -KILL -{group}");
+    let mut command = std::process::Command::new("/bin/sh");
+    command
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().ok()
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_shown_so_that_a_shell_reads_it() {
+        assert_eq!(quoted("-m"), "-m");
+        assert_eq!(quoted("it's a name"), r"'it'\''s a name'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,377 @@
+//! The QEMUs of this machine: those that run ([`list`]), and the one that we start ourselves ([`Vm`]).
+
+mod console;
+mod follow;
+pub mod list;
+mod machine;
+mod options;
+mod plan;
+mod sockets;
+
+use std::fmt::Write;
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::private;
+use crate::qmp::{Address, Change, Client, Handover, Process, Request, ServerSocket, Tell};
+
+pub use console::{Console, Place};
+pub use follow::Follow;
+pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
+
+use machine::{Ended, Machine};
+
+/// How long a QEMU that did not greet may take to end.
+const FAILURE: Duration = Duration::from_secs(1);
+
+/// How much of what QEMU said last is told when it ended badly.
+const LAST_WORDS: u64 = 1 << 10;
+
+/// A QEMU that we start, and start again; at most one runs at a time. The kernel ends it when the thread
+/// that started it ends.
+pub struct Vm {
+    plan: Plan,
+    state: Mutex<State>,
+    /// Where its monitor's other end is left.
+    handover: Handover,
+    log: PathBuf,
+    console: Option<Arc<Console>>,
+    tell: OnceLock<Tell>,
+    /// Removed in the end, with all that is in it.
+    directory: Mutex<Option<TempDir>>,
+}
+
+#[derive(Default)]
+struct State {
+    machine: Option<Arc<Machine>>,
+    /// The monitor's socket, if it has an address.
+    socket: Option<ServerSocket>,
+    /// How long the log was when the machine was started.
+    log_start: u64,
+}
+
+/// How a QEMU that we ended has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It did not run.
+    Already,
+    /// As it was asked to.
+    Gracefully,
+    /// By SIGKILL, as we wanted.
+    Killed,
+    /// By SIGKILL, because it did not end within its time.
+    TimedOut,
+}
+
+impl Vm {
+    /// Prepares what `plan` says. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for its files, in a sentence for the user.
+    pub fn new(plan: Plan) -> Result<Self, String> {
+        let directory = temporary_directory(plan.temp_dir.as_deref())?;
+        let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
+        let log = logs.join(format!("{}.log", plan.file_name()));
+        let console = match plan.console {
+            true => {
+                let log = logs.join(format!("{}-console.log", plan.file_name()));
+                let console = Console::logging_to(&log).map_err(|error| no_log(&log, &error))?;
+                Some(Arc::new(console))
+            }
+            false => None,
+        };
+        Ok(Self {
+            plan,
+            state: Mutex::default(),
+            handover: Handover::default(),
+            log,
+            console,
+            tell: OnceLock::new(),
+            directory: Mutex::new(Some(directory)),
+        })
+    }
+
+    /// Who is told when QEMU ends in a way that nobody wanted.
+    pub fn tell(&self, tell: Tell) {
+        let _ = self.tell.set(tell);
+    }
+
+    /// Starts QEMU, which does not run.
+    ///
+    /// # Errors
+    ///
+    /// It does not start, in a sentence for the user. That it started does not mean that it goes on: see
+    /// [`Vm::failure`].
+    pub fn start(&self) -> Result<(), String> {
+        let descriptors = |error: io::Error| format!("no socket for QEMU's monitor: {error}");
+        let mut state = self.state();
+        if state.machine.as_ref().is_some_and(|machine| machine.runs()) {
+            return Err("the VM runs already".to_owned());
+        }
+        // The old one first, if it is to be at the same place.
+        state.socket = None;
+        let mut passed = Passed::default();
+        let mut monitor = None;
+        match &self.plan.monitor {
+            Monitor::None => {}
+            Monitor::Pair => {
+                let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
+                passed.monitor = Some(theirs.into());
+                monitor = Some(ours);
+            }
+            Monitor::At(address) => {
+                let mut socket = ServerSocket::bind(address).map_err(|error| error.to_string())?;
+                passed.server = socket.hand_over();
+                state.socket = Some(socket);
+            }
+        }
+        let mut console = None;
+        if self.console.is_some() {
+            let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
+            passed.console = Some(theirs.into());
+            console = Some(ours);
+        }
+        let output = private::open(OpenOptions::new().append(true).create(true), &self.log);
+        let output = output.map_err(|error| no_log(&self.log, &error))?;
+        state.log_start = output.metadata().map_or(0, |file| file.len());
+        let machine = Arc::new(Machine::start(&self.plan, passed, output)?);
+        if let Some(ours) = monitor {
+            let process = Process {
+                name: self.plan.program_name(),
+                pid: self.plan.wrapper.is_empty().then(|| machine.pid()),
+                exit: machine.exit(),
+            };
+            self.handover.put(ours, process);
+        }
+        if let (Some(console), Some(ours)) = (&self.console, console) {
+            console
+                .plug(ours.into())
+                .map_err(|error| format!("no console: {error}"))?;
+        }
+        state.machine = Some(machine);
+        Ok(())
+    }
+
+    /// Where its monitor is, if it has one.
+    pub fn address(&self) -> Option<Address> {
+        match &self.plan.monitor {
+            Monitor::None => None,
+            Monitor::Pair => Some(Address::Launched(self.handover.clone())),
+            Monitor::At(address) => {
+                let state = self.state();
+                let socket = state.socket.as_ref();
+                Some(socket.map_or(address, ServerSocket::address).clone())
+            }
+        }
+    }
+
+    /// Why QEMU has ended, if it has, or does within a moment: its exit status, the command, and what it
+    /// said. For when it did not greet.
+    pub async fn failure(&self) -> Option<String> {
+        let (machine, log_start) = {
+            let state = self.state();
+            (state.machine.clone()?, state.log_start)
+        };
+        let ended = timeout(FAILURE, machine.ended()).await.ok()?;
+        Some(autopsy(&machine, ended, &self.log, log_start))
+    }
+
+    /// Resolves when QEMU has ended.
+    pub async fn ended(&self) {
+        let machine = self.state().machine.clone();
+        if let Some(machine) = machine {
+            machine.ended().await;
+        }
+    }
+
+    /// From now on, tells when QEMU ends in a way that nobody wanted.
+    pub fn watch(&self) {
+        let state = self.state();
+        if let (Some(machine), Some(tell)) = (state.machine.clone(), self.tell.get().cloned()) {
+            let (log, start) = (self.log.clone(), state.log_start);
+            // Where there is a connection, its end tells.
+            let silent = matches!(self.plan.monitor, Monitor::None);
+            tokio::spawn(async move {
+                let ended = machine.ended().await;
+                if machine.is_unexpected(ended) {
+                    tell(Change::Said(autopsy(&machine, ended, &log, start)));
+                } else if silent && !machine.is_expected() {
+                    tell(Change::Said(format!("{} {ended}", machine.name())));
+                }
+            });
+        }
+    }
+
+    /// Ends QEMU: asks it through `client`, or by SIGTERM if there is none, and kills it when it takes longer
+    /// than the plan allows. Cancelling this waits no longer, nothing more.
+    pub async fn stop(&self, client: Option<&Client>) -> Stopped {
+        let Some(machine) = self.running() else {
+            return Stopped::Already;
+        };
+        machine.expect_end();
+        let asked = client.and_then(|client| client.send(Request::new("quit").quietly()).ok());
+        if asked.is_none() {
+            machine.terminate();
+        }
+        match timeout(self.plan.shutdown_timeout, machine.ended()).await {
+            Ok(_) => Stopped::Gracefully,
+            Err(_) => {
+                machine.kill();
+                machine.ended().await;
+                Stopped::TimedOut
+            }
+        }
+    }
+
+    /// How long QEMU may take to end when it is asked to.
+    pub fn shutdown_timeout(&self) -> Duration {
+        self.plan.shutdown_timeout
+    }
+
+    /// Kills QEMU.
+    pub async fn kill(&self) -> Stopped {
+        let Some(machine) = self.running() else {
+            return Stopped::Already;
+        };
+        machine.expect_end();
+        machine.kill();
+        machine.ended().await;
+        Stopped::Killed
+    }
+
+    /// The console of the guest, if it was given one.
+    pub fn console(&self) -> Option<&Arc<Console>> {
+        self.console.as_ref()
+    }
+
+    /// Whether a chardev is the console that a launched VM is given.
+    pub fn is_console(chardev: &str) -> bool {
+        chardev == plan::CONSOLE
+    }
+
+    /// What QEMU printed, from the start, and what it prints until it ends.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn follow_log(&self) -> io::Result<Follow> {
+        let machine = self.state().machine.clone();
+        Follow::open(&self.log, machine.map(|machine| machine.exit()))
+    }
+
+    /// What QEMU printed.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn log(&self) -> io::Result<String> {
+        let text = std::fs::read(&self.log)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Status, command line and files, a line each.
+    pub fn describe(&self) -> String {
+        let state = self.state();
+        let mut text = String::new();
+        if let Some(machine) = &state.machine {
+            let _ = writeln!(text, "state     {}", machine.describe());
+            let _ = writeln!(text, "command   {}", machine.command());
+        }
+        let monitor = match (&self.plan.monitor, &state.socket) {
+            (Monitor::None, _) => "none".to_owned(),
+            (Monitor::Pair, _) => "ours alone".to_owned(),
+            (Monitor::At(address), None) => address.to_string(),
+            (Monitor::At(_), Some(socket)) => socket.address().to_string(),
+        };
+        let _ = writeln!(text, "monitor   {monitor}");
+        if let Some(console) = &self.console {
+            let log = console.log().map(Path::display);
+            let _ = writeln!(text, "console   {}", log.expect("it stays"));
+        }
+        let _ = writeln!(text, "log       {}", self.log.display());
+        text
+    }
+
+    fn running(&self) -> Option<Arc<Machine>> {
+        let machine = self.state().machine.clone();
+        machine.filter(|machine| machine.runs())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // It must be ended even when somebody who held the lock panicked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a VM when it is dropped, whoever else still holds that, and removes its files.
+pub struct EndWithUs(pub Arc<Vm>);
+
+impl Drop for EndWithUs {
+    fn drop(&mut self) {
+        // Who could still wait for it did so with `stop`; this is a panic, or close to one.
+        if let Some(machine) = self.0.running() {
+            machine.end_now(self.0.plan.shutdown_timeout);
+        }
+        self.0.state().socket = None;
+        if let Ok(mut directory) = self.0.directory.lock() {
+            *directory = None;
+        }
+    }
+}
+
+/// Descriptors for QEMU.
+#[derive(Default)]
+struct Passed {
+    /// A connection to its monitor.
+    monitor: Option<OwnedFd>,
+    /// A socket at which its monitor is to listen.
+    server: Option<OwnedFd>,
+    console: Option<OwnedFd>,
+}
+
+/// A directory for the owner alone, in `parent` or where temporary files belong.
+fn temporary_directory(parent: Option<&Path>) -> Result<TempDir, String> {
+    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::Builder::new()
+        .prefix("qmpsh-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(&parent)
+        .map_err(|error| format!("no temporary directory in {}: {error}", parent.display()))
+}
+
+fn no_log(path: &Path, error: &io::Error) -> String {
+    format!("no log at {}: {error}", path.display())
+}
+
+/// How QEMU ended, the command, and what it said last.
+fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> String {
+    let mut text = format!("{} {ended}\ncommand: {}", machine.name(), machine.command());
+    let said = last_words(log, log_start);
+    if !said.is_empty() {
+        let _ = write!(text, "\noutput: {said}");
+    }
+    text
+}
+
+/// The end of what was written to `log` behind `start`.
+fn last_words(log: &Path, start: u64) -> String {
+    use std::os::unix::fs::FileExt;
+    let Ok(file) = std::fs::File::open(log) else {
+        return String::new();
+    };
+    let end = file.metadata().map_or(start, |file| file.len());
+    let from = start.max(end.saturating_sub(LAST_WORDS));
+    let mut bytes = vec![0; usize::try_from(end.saturating_sub(from)).unwrap_or(0)];
+    let _ = file.read_exact_at(&mut bytes, from);
+    String::from_utf8_lossy(&bytes).trim_end().to_owned()
+}

@@ -1,0 +1,193 @@
+//! What QEMU's own command line says of its monitors (`qemu-options.hx`).
+
+use std::collections::HashMap;
+
+/// The options that matter here.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Options {
+    pub name: Option<String>,
+    pub monitors: Vec<Monitor>,
+}
+
+/// A socket that speaks QMP.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Monitor {
+    Unix(String),
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    /// A descriptor that QEMU was started with.
+    Inherited(i32),
+}
+
+/// An option's value: what stands first without a key, and the keys.
+struct Keys {
+    first: Option<String>,
+    keys: HashMap<String, String>,
+}
+
+impl Keys {
+    /// Reads `first,key=value,switch`; a comma in a value is doubled.
+    fn read(text: &str) -> Self {
+        // No argument of a command line has this in it.
+        let text = text.replace(",,", "\0");
+        let mut parts = text
+            .split(',')
+            .map(|part| part.replace('\0', ","))
+            .peekable();
+        let first = parts.next_if(|part| !part.contains('=') || part.starts_with(['/', '@']));
+        let keys = parts
+            .map(|part| match part.split_once('=') {
+                Some((key, value)) => (key.to_owned(), value.to_owned()),
+                None => (part, "on".to_owned()),
+            })
+            .collect();
+        Self { first, keys }
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.keys.get(key).map(String::as_str)
+    }
+}
+
+impl Options {
+    /// Reads the words behind the program's name.
+    pub fn read(words: &[String]) -> Self {
+        let mut options = Self::default();
+        let mut chardevs = HashMap::new();
+        // A chardev may be named before it is defined.
+        let mut by_chardev = Vec::new();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+            let Some((name, value)) = name.zip(words.as_slice().first()) else {
+                continue;
+            };
+            let keys = Keys::read(value);
+            match name {
+                "name" => options.name = keys.get("guest").map(str::to_owned).or(keys.first),
+                "qmp" | "qmp-pretty" => match value.strip_prefix("chardev:") {
+                    Some(id) => by_chardev.push(id.to_owned()),
+                    None => options.monitors.extend(legacy(value)),
+                },
+                "chardev" if keys.first.as_deref() == Some("socket") => {
+                    if let Some((id, socket)) = keys.get("id").zip(socket(&keys)) {
+                        chardevs.insert(id.to_owned(), socket);
+                    }
+                }
+                "mon" if keys.get("mode") == Some("control") => {
+                    by_chardev.extend(keys.get("chardev").map(str::to_owned).or(keys.first));
+                }
+                // The storage daemon's monitors are QMP, always.
+                "monitor" => by_chardev.extend(keys.get("chardev").map(str::to_owned)),
+                _ => continue,
+            }
+            words.next();
+        }
+        let named = by_chardev.iter().filter_map(|id| chardevs.remove(id));
+        options.monitors.extend(named);
+        options
+    }
+}
+
+/// The socket that a `-chardev socket` is.
+fn socket(keys: &Keys) -> Option<Monitor> {
+    if let Some(path) = keys.get("path") {
+        // An abstract socket is spelled as the kernel shows it.
+        let abstract_mark = if keys.get("abstract") == Some("on") {
+            "@"
+        } else {
+            ""
+        };
+        return Some(Monitor::Unix(format!("{abstract_mark}{path}")));
+    }
+    if let Some(number) = keys.get("fd") {
+        return number.parse().ok().map(Monitor::Inherited);
+    }
+    Some(Monitor::Tcp {
+        host: keys.get("host").unwrap_or_default().to_owned(),
+        port: keys.get("port")?.parse().ok()?,
+    })
+}
+
+/// The socket behind `unix:PATH,…` and `tcp:HOST:PORT,…`.
+fn legacy(text: &str) -> Option<Monitor> {
+    let first = Keys::read(text).first?;
+    if let Some(path) = first.strip_prefix("unix:") {
+        return Some(Monitor::Unix(path.to_owned()));
+    }
+    let (host, port) = first.strip_prefix("tcp:")?.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Some(Monitor::Tcp {
+        host: host.to_owned(),
+        port: port.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Options {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Options::read(&words)
+    }
+
+    #[test]
+    fn every_way_to_open_a_monitor_is_known() {
+        let unix = |path: &str| vec![Monitor::Unix(path.into())];
+        for (line, monitors) in [
+            ("-qmp unix:/run/a,server=on,wait=off", unix("/run/a")),
+            ("--qmp-pretty unix:a,,b,server,nowait", unix("a,b")),
+            (
+                "-chardev socket,id=c,path=/a=b,server=on -mon chardev=c,mode=control",
+                unix("/a=b"),
+            ),
+            (
+                "-mon c,mode=control -chardev socket,id=c,path=/x",
+                unix("/x"),
+            ),
+            ("-qmp chardev:c -chardev socket,path=/x,id=c", unix("/x")),
+            (
+                "--chardev socket,path=/x,id=c --monitor chardev=c",
+                unix("/x"),
+            ),
+            (
+                "-chardev socket,id=c,path=x,abstract=on -mon chardev=c,mode=control",
+                unix("@x"),
+            ),
+            (
+                "-chardev socket,id=c,fd=27 -mon chardev=c,mode=control",
+                vec![Monitor::Inherited(27)],
+            ),
+            (
+                "-qmp tcp:[::1]:44,server=on",
+                vec![Monitor::Tcp {
+                    host: "::1".into(),
+                    port: 44,
+                }],
+            ),
+            (
+                "-chardev socket,id=c,path=/x -mon chardev=c,mode=readline",
+                Vec::new(),
+            ),
+            (
+                "-monitor unix:/human,server=on -serial unix:/s -qmp stdio -qmp",
+                Vec::new(),
+            ),
+        ] {
+            assert_eq!(read(line).monitors, monitors, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_in_both_spellings() {
+        assert_eq!(read("-name a,process=b").name.as_deref(), Some("a"));
+        assert_eq!(
+            read("-name guest=a,,b,debug-threads=on").name.as_deref(),
+            Some("a,b")
+        );
+        assert_eq!(read("-m 1G").name, None);
+    }
+}

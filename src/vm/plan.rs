@@ -1,0 +1,269 @@
+//! What to start: QEMU's command line, and what we add to it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Passed;
+use crate::qmp::Address;
+
+/// The ids that our own monitor and console have in QEMU.
+const MONITOR: &str = "qmpsh-monitor";
+pub(super) const CONSOLE: &str = "qmpsh-console";
+
+/// How long QEMU may take to end, unless told otherwise.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// QEMU and its arguments, as they were given: possibly without QEMU, possibly nothing.
+    pub words: Vec<OsString>,
+    /// What to run QEMU with, `strace -f` for example.
+    pub wrapper: Vec<String>,
+    pub monitor: Monitor,
+    pub passed: Vec<PassedFd>,
+    pub name: Option<String>,
+    /// Give the guest a serial console.
+    pub console: bool,
+    /// Where the logs are to be and to stay; otherwise they go with the temporary directory.
+    pub log_dir: Option<PathBuf>,
+    /// Where the temporary directory is to be.
+    pub temp_dir: Option<PathBuf>,
+    /// How long QEMU may take to end when it is asked to.
+    pub shutdown_timeout: Duration,
+}
+
+/// Where QEMU's monitor is.
+#[derive(Debug, Clone)]
+pub enum Monitor {
+    /// A pair of sockets: no path, nobody else.
+    Pair,
+    /// At an address, for others too.
+    At(Address),
+    /// There is none: only the process is looked after.
+    None,
+}
+
+impl FromStr for Monitor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        match text
+            .parse()
+            .map_err(|error: crate::qmp::Error| error.to_string())?
+        {
+            address @ (Address::Unix(_) | Address::Tcp { .. }) => Ok(Self::At(address)),
+            _ => Err("expected a Unix socket's path, HOST:PORT, or none".to_owned()),
+        }
+    }
+}
+
+/// A descriptor of ours that QEMU is to have, as its own `-add-fd` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedFd {
+    pub number: i32,
+    /// What QEMU is told of it: `fd=3,set=3`.
+    option: String,
+}
+
+impl FromStr for PassedFd {
+    type Err = String;
+
+    /// Reads `N[,set=M][,opaque=TEXT]`; the set has the descriptor's number unless it is given.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.strip_prefix("fd=").unwrap_or(text);
+        let (number, more) = text.split_once(',').unwrap_or((text, ""));
+        let number: i32 = match number.parse() {
+            Ok(number @ 3..) => number,
+            _ => return Err("expected the number of a descriptor, 3 or more".to_owned()),
+        };
+        let set = match more.split(',').any(|part| part.starts_with("set=")) {
+            true => String::new(),
+            false => format!(",set={number}"),
+        };
+        let comma = if more.is_empty() { "" } else { "," };
+        Ok(Self {
+            number,
+            option: format!("fd={number}{set}{comma}{more}"),
+        })
+    }
+}
+
+impl Plan {
+    /// QEMU's file name.
+    pub fn program_name(&self) -> String {
+        let program = self.program();
+        let name = Path::new(&program).file_name().unwrap_or(&program);
+        name.to_string_lossy().into_owned()
+    }
+
+    /// What the names of logs start with.
+    pub fn file_name(&self) -> String {
+        let name = self.name.as_deref().unwrap_or("qemu");
+        // A name is no path.
+        name.replace('/', "_")
+    }
+
+    /// The program, and what it is given without having been asked for.
+    fn program(&self) -> OsString {
+        match self.words.first() {
+            Some(word) if !is_option(word) => word.clone(),
+            _ => default_program().into(),
+        }
+    }
+
+    /// The command to run, for a QEMU that inherits `passed`.
+    pub(super) fn command(&self, passed: &Passed) -> Command {
+        let program = self.program();
+        let mut words: Vec<OsString> = self.wrapper.iter().map(OsString::from).collect();
+        words.push(program);
+        let mut add = |option: &[&str]| words.extend(option.iter().map(OsString::from));
+        let given = match self.words.split_first() {
+            Some((first, rest)) if !is_option(first) => rest,
+            _ => {
+                for option in default_options() {
+                    add(option);
+                }
+                &self.words[..]
+            }
+        };
+        if let Some(name) = &self.name {
+            add(&["-name", &format!("guest={}", name.replace(',', ",,"))]);
+        }
+        let monitor = match (&passed.monitor, &passed.server) {
+            (Some(socket), _) => Some(format!("socket,id={MONITOR},fd={}", number(socket))),
+            (None, Some(socket)) => Some(format!(
+                "socket,id={MONITOR},fd={},server=on,wait=off",
+                number(socket)
+            )),
+            (None, None) => None,
+        };
+        if let Some(chardev) = monitor {
+            if self.program_name() == "qemu-storage-daemon" {
+                let monitor = format!("chardev={MONITOR}");
+                add(&["--chardev", &chardev, "--monitor", &monitor]);
+            } else {
+                let monitor = format!("chardev={MONITOR},mode=control");
+                add(&["-chardev", &chardev, "-mon", &monitor]);
+            }
+        }
+        if let Some(socket) = &passed.console {
+            let chardev = format!("socket,id={CONSOLE},fd={}", number(socket));
+            let serial = format!("chardev:{CONSOLE}");
+            add(&["-chardev", &chardev, "-serial", &serial]);
+        }
+        for passed in &self.passed {
+            add(&["-add-fd", &passed.option]);
+        }
+        words.extend(given.iter().cloned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
+}
+
+fn number(socket: &impl std::os::fd::AsRawFd) -> i32 {
+    socket.as_raw_fd()
+}
+
+fn is_option(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
+}
+
+/// QEMU for this machine's architecture, as QEMU spells it.
+fn default_program() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86" => "i386",
+        "powerpc" => "ppc",
+        "powerpc64" => "ppc64",
+        same => same,
+    };
+    format!("qemu-system-{architecture}")
+}
+
+/// What a QEMU needs that nobody has given any option.
+fn default_options() -> &'static [&'static [&'static str]] {
+    match std::env::consts::ARCH {
+        // These have no machine that goes without saying.
+        "aarch64" | "arm" | "riscv32" | "riscv64" | "loongarch64" => {
+            &[&["-display", "none"], &["-machine", "virt"]]
+        }
+        _ => &[&["-display", "none"]],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(words: &[&str]) -> Plan {
+        Plan {
+            words: words.iter().map(OsString::from).collect(),
+            wrapper: Vec::new(),
+            monitor: Monitor::None,
+            passed: Vec::new(),
+            name: None,
+            console: false,
+            log_dir: None,
+            temp_dir: None,
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+        }
+    }
+
+    fn command(plan: &Plan) -> Vec<String> {
+        let command = plan.command(&Passed::default());
+        let words = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_qemu_that_is_named_is_given_its_own_options_alone() {
+        assert_eq!(
+            command(&plan(&["/opt/qemu", "-m", "1G"])),
+            ["/opt/qemu", "-m", "1G"]
+        );
+    }
+
+    #[test]
+    fn options_alone_are_for_the_qemu_of_this_machine() {
+        let words = command(&plan(&["-m", "1G"]));
+        assert!(words[0].starts_with("qemu-system-"));
+        assert_eq!(words[1..3], ["-display", "none"]);
+        assert!(words.ends_with(&["-m".to_owned(), "1G".to_owned()]));
+        assert_eq!(command(&plan(&[]))[..3], words[..3]);
+    }
+
+    #[test]
+    fn a_wrapper_comes_first_and_a_name_is_one_value() {
+        let mut plan = plan(&["qemu"]);
+        plan.wrapper = vec!["strace".into(), "-f".into()];
+        plan.name = Some("a,b/c".into());
+        assert_eq!(
+            command(&plan),
+            ["strace", "-f", "qemu", "-name", "guest=a,,b/c"]
+        );
+        assert_eq!(plan.file_name(), "a,b_c");
+    }
+
+    #[test]
+    fn a_descriptor_is_passed_in_a_set() {
+        let read = |text: &str| text.parse::<PassedFd>().map(|passed| passed.option);
+        assert_eq!(read("5"), Ok("fd=5,set=5".into()));
+        assert_eq!(
+            read("fd=5,set=1,opaque=x"),
+            Ok("fd=5,set=1,opaque=x".into())
+        );
+        assert_eq!(read("5,opaque=x"), Ok("fd=5,set=5,opaque=x".into()));
+        assert!(read("2").is_err() && read("x").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! The schema as QEMU tells it, read by nothing of ours.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::Qemu;
+
+pub struct Told {
+    pub json: String,
+    /// The types by their names.
+    pub types: HashMap<String, Value>,
+    /// The commands with the types of their arguments.
+    pub commands: Vec<(String, String)>,
+}
+
+impl Told {
+    pub fn by(qemu: &Qemu) -> Self {
+        let outcome = qemu.qmpsh(&["-o", "json", "-e", "query-qmp-schema"]);
+        outcome.assert_status(0);
+        let json = outcome.stdout();
+        let entities: Vec<Value> = serde_json::from_str(&json).expect("QEMU's JSON");
+        let (commands, rest): (Vec<Value>, Vec<Value>) = entities
+            .into_iter()
+            .partition(|entity| entity["meta-type"] == "command");
+        let types = rest
+            .into_iter()
+            .filter(|entity| entity["meta-type"] != "event");
+        Self {
+            json,
+            types: types
+                .map(|entity| (text(&entity, "name"), entity))
+                .collect(),
+            commands: commands
+                .iter()
+                .map(|command| (text(command, "name"), text(command, "arg-type")))
+                .collect(),
+        }
+    }
+}
+
+/// A member that is a string.
+pub fn text(entity: &Value, key: &str) -> String {
+    entity[key].as_str().expect("a text").to_owned()
+}
+
+/// A member that is an array, possibly missing.
+pub fn list<'a>(entity: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    entity[key].as_array().into_iter().flatten()
+}

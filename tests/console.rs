@@ -1,0 +1,429 @@
+//! The guest's console: `--console` and `:console`.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use common::terminal::{CTRL_D, Terminal};
+use common::{DEADLINE, Qemu, command, guest, kill, qemu, qmpsh, run, wait_for};
+use tempfile::TempDir;
+
+const CTRL_BRACKET: &str = "\x1d";
+
+/// What stands on the screen once the terminal is attached.
+const ATTACHED: &str = "attached to the console";
+
+/// A qmpsh in a terminal, with a VM that it launched.
+struct Session {
+    terminal: Terminal,
+    directory: TempDir,
+}
+
+impl Session {
+    /// Runs `qmpsh --launch --console OPTIONS -- QEMU` between two `stty -g`, and waits for the prompt.
+    fn start(options: &[&str], qemu: impl FnOnce(&TempDir) -> Vec<String>) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let qemu = qemu(&directory);
+        let script = r#"
+            stty -g >before
+            sh -c 'echo $$ >pid.new && mv pid.new pid && exec "$0" "$@"' "$@"
+            stty -g >after
+            echo "the end"
+        "#;
+        let mut shell = Terminal::command("sh", directory.path());
+        shell.args([
+            "-c",
+            script,
+            "sh",
+            env!("CARGO_BIN_EXE_qmpsh"),
+            "--launch",
+            "--console",
+        ]);
+        shell.args(options);
+        shell.arg("--log-dir");
+        shell.arg(directory.path());
+        shell.arg("--");
+        shell.args(qemu);
+        let terminal = Terminal::run(shell);
+        terminal.wait_for_prompt();
+        Self {
+            terminal,
+            directory,
+        }
+    }
+
+    /// With the guest that echoes, and a second monitor.
+    fn echo() -> Self {
+        Self::start(&[], |directory| {
+            let control = directory.path().join("control");
+            let monitor = format!("unix:{},server=on,wait=off", control.display());
+            let mut words = vec![qemu()];
+            words.extend(guest::echo(directory.path()));
+            words.extend(["-qmp".to_owned(), monitor]);
+            words
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        let log = fs::read(self.path("qemu-console.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    fn wait_for_log(&self, text: &str) {
+        wait_for(text, || self.log().contains(text).then_some(()));
+    }
+
+    /// Waits for the guest, attaches to its console, and sees that it is there.
+    fn attach(&mut self) {
+        self.wait_for_log("Booting from Hard Disk");
+        self.terminal.keys(":console\r");
+        self.terminal.wait_for_text("Booting from Hard Disk");
+        self.is_echoed("~");
+    }
+
+    /// Waits until the terminal has been attached so many times.
+    #[track_caller]
+    fn is_attached(&self, times: usize) {
+        let terminal = &self.terminal;
+        terminal.wait(ATTACHED, |_| {
+            terminal.output().matches(ATTACHED).count() == times
+        });
+    }
+
+    /// Waits until something has been on the screen; the firmware clears that.
+    #[track_caller]
+    fn has_said(&self, text: &str) {
+        let terminal = &self.terminal;
+        terminal.wait(text, |_| terminal.output().contains(text));
+    }
+
+    /// Types until it is sent back: the first keys may still be the firmware's.
+    fn is_echoed(&mut self, key: &str) {
+        let before = self.terminal.output().matches(key).count();
+        let start = std::time::Instant::now();
+        while self.terminal.output().matches(key).count() <= before {
+            assert!(start.elapsed() < DEADLINE, "nothing is echoed");
+            self.terminal.keys(key);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    fn detach(&mut self) {
+        self.terminal.keys(CTRL_BRACKET);
+        self.terminal.wait_for_prompt();
+    }
+
+    fn pid(&self) -> u32 {
+        let pid = fs::read_to_string(self.path("pid")).expect("a file of ours");
+        pid.trim().parse().expect("a process id")
+    }
+
+    /// The process of the VM.
+    fn vm(&mut self) -> u32 {
+        self.terminal.enter(":vm");
+        let text = self.terminal.unwrapped();
+        let (_, from) = text.rsplit_once("running, pid ").expect("a pid");
+        let (pid, _) = from.split_once(',').expect("and for how long");
+        pid.parse().expect("a number")
+    }
+
+    /// Runs a command through the second monitor.
+    fn control(&self, line: &str) {
+        let control = self.path("control");
+        let control = control.to_str().expect("a path of ours");
+        qmpsh(&["-c", control, "-e", line], "").assert_status(0);
+    }
+
+    /// Waits for the end of qmpsh, and asserts that the terminal is as it was.
+    #[track_caller]
+    fn ends_restored(mut self) {
+        self.terminal.wait_for_end();
+        self.terminal.wait_for_text("the end");
+        let file = |name: &str| fs::read_to_string(self.path(name)).expect("a file of ours");
+        assert_eq!(file("before"), file("after"), "{}", self.terminal.screen());
+    }
+}
+
+#[test]
+fn the_firmware_talks_to_the_console_and_all_of_it_is_in_the_log() {
+    let mut session = Session::echo();
+    session.wait_for_log("SeaBIOS (version");
+    session.terminal.keys(":console\r");
+    session.has_said("SeaBIOS (version");
+    session.wait_for_log("Booting from Hard Disk");
+    let mode = fs::metadata(session.path("qemu-console.log"))
+        .expect("a log")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    session.terminal.keys(CTRL_BRACKET);
+    session.terminal.wait_for_prompt();
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}
+
+#[test]
+fn keys_reach_the_guest_and_the_prompt_is_there_after_the_key_that_detaches() {
+    let mut session = Session::echo();
+    session.attach();
+    // Ctrl-C, Ctrl-D and Ctrl-Z are the guest's, too.
+    session.terminal.keys("\x03\x04\x1aHello, guest!");
+    session.terminal.wait_for_text("Hello, guest!");
+    session.wait_for_log("\x03\x04\x1aHello, guest!");
+    session.detach();
+    let screen = session.terminal.enter("query-version");
+    assert!(screen.contains("\"micro\""), "{screen}");
+    session.terminal.keys(":console\r");
+    session.is_attached(2);
+    session.terminal.keys("And again");
+    session.terminal.wait_for_text("And again");
+    session.detach();
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}
+
+#[test]
+fn events_wait_while_the_console_is_looked_at_and_are_shown_after() {
+    let mut session = Session::echo();
+    session.attach();
+    session.control("stop");
+    session.control("cont");
+    session.terminal.keys("undisturbed");
+    session.terminal.wait_for_text("undisturbed");
+    assert!(!session.terminal.output().contains("STOP"));
+    session.detach();
+    let screen = session.terminal.wait_for_text("RESUME");
+    assert!(
+        screen.contains("STOP") && screen.contains("undisturbed"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn what_the_guest_did_to_the_terminal_is_undone() {
+    let mut session = Session::echo();
+    session.attach();
+    // A hidden cursor, red, the alternate screen, mouse reports.
+    session
+        .terminal
+        .keys("\x1b[?25l\x1b[31m\x1b[?1047h\x1b[?1000hRED");
+    session.terminal.wait_for_text("RED");
+    assert!(session.terminal.has_color());
+    session.detach();
+    session.terminal.enter("query-name");
+    let output = session.terminal.output();
+    let (_, after) = output.rsplit_once("RED").expect("it is there");
+    for sequence in ["\x1b[?25h", "\x1b[0m", "\x1b[?1047l", "\x1b[?1000l"] {
+        assert!(after.contains(sequence), "{sequence:?} in {after:?}");
+    }
+}
+
+#[test]
+fn the_terminal_is_restored_whatever_ends_the_shell() {
+    for signal in ["TERM", "HUP"] {
+        let mut session = Session::echo();
+        session.attach();
+        kill(session.pid(), signal);
+        session.ends_restored();
+    }
+}
+
+#[test]
+fn a_vm_that_ends_is_noticed_and_its_successor_is_attached_to() {
+    let mut session = Session::echo();
+    let first = session.vm();
+    session.attach();
+    kill(first, "KILL");
+    session.has_said("the other end is gone");
+    session.detach();
+    session.terminal.wait_for_text("was killed by SIGKILL");
+    session.terminal.enter(":vm restart");
+    session.terminal.keys(":console\r");
+    session.is_attached(2);
+    session.is_echoed("@");
+    session.detach();
+    // One log for all of them.
+    assert_eq!(session.log().matches("SeaBIOS (version").count(), 2);
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}
+
+#[test]
+fn a_restart_is_lived_through_attached() {
+    let mut session = Session::echo();
+    let first = session.vm();
+    session.terminal.enter(":on SHUTDOWN do :vm restart");
+    session.attach();
+    kill(first, "TERM");
+    session.has_said("attached again");
+    wait_for("the new guest", || {
+        (session.log().matches("Booting from Hard Disk").count() == 2).then_some(())
+    });
+    session.is_echoed("&");
+    session.detach();
+    assert_ne!(session.vm(), first);
+    let screen = session.terminal.enter("query-status");
+    assert!(screen.contains("\"running\": true"), "{screen}");
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}
+
+#[test]
+fn a_console_at_a_socket_is_found_by_address_and_by_name() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut options = guest::echo(directory.path());
+    let chardev = "socket,id=mine,path=con sole,server=on,wait=off";
+    for option in [
+        "-chardev",
+        chardev,
+        "-serial",
+        "chardev:mine",
+        "-chardev",
+        "null,id=void",
+    ] {
+        options.push(option.to_owned());
+    }
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let qemu = Qemu::with_args(&options);
+    let mut terminal = Terminal::start(
+        qemu.directory.path(),
+        &[qemu.socket.to_str().expect("a path of ours")],
+    );
+    terminal.wait_for_prompt();
+    for (times, line, key) in [(1, ":console mine", "N"), (2, ":console 'con sole'", "A")] {
+        terminal.keys(&format!("{line}\r"));
+        terminal.wait(ATTACHED, |_| {
+            terminal.output().matches(ATTACHED).count() == times
+        });
+        let count = || terminal.output().matches(&key.repeat(20)).count();
+        let before = count();
+        wait_for("an echo", || {
+            terminal.keys(&key.repeat(20));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            (terminal.output().matches(&key.repeat(20)).count() > before).then_some(())
+        });
+        terminal.keys(CTRL_BRACKET);
+        terminal.wait_for_prompt();
+    }
+    terminal.enter(":console void");
+    terminal.wait_for_text("one can attach to a socket");
+    terminal.enter(":console nowhere.sock");
+    terminal.wait_for_text("cannot attach to nowhere.sock");
+    terminal.enter(":console");
+    terminal.wait_for_text("there is no console");
+}
+
+#[test]
+fn a_script_is_not_attached() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let mut command = command(home.path());
+    command.args([
+        "--launch",
+        "--console",
+        ":console",
+        "--",
+        &qemu(),
+        "-display",
+        "none",
+    ]);
+    run(command, b"").assert_fails(2, "needs a terminal");
+}
+
+/// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of
+/// them, and until there is a file `done`. No guest writes to a UART that fast. Then it takes no keys.
+const FLOOD: &str = r#"#!/bin/bash
+for word in "$@"; do
+    case $word in socket,id=qmpsh-console,fd=*) console=${word##*=} ;; esac
+done
+while [ ! -e go ]; do sleep 0.01; done
+count=0
+while [ $count -lt 100 ] || [ ! -e done ]; do
+    cat piece >&$console
+    count=$((count + 1))
+done
+echo $count >count.new && mv count.new count
+exec sleep 600
+"#;
+
+fn flood() -> Session {
+    Session::start(&["--monitor", "none"], |directory| {
+        let script = directory.path().join("flood");
+        fs::write(&script, FLOOD).expect("a file of ours");
+        fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("ours");
+        let mut piece = String::new();
+        for number in 0.. {
+            if piece.len() >= 1 << 20 {
+                break;
+            }
+            piece += &format!("line {number:06} of a guest that has much to say\r\n");
+        }
+        fs::write(directory.path().join("piece"), piece).expect("a file of ours");
+        vec![script.to_str().expect("a path of ours").to_owned()]
+    })
+}
+
+/// The most memory that a process ever had, in KiB.
+fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of ours");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("its peak");
+    line.trim_end_matches("kB")
+        .trim()
+        .parse()
+        .expect("a number")
+}
+
+#[test]
+fn a_flood_is_in_the_log_whole_and_keeps_nobody_from_detaching() {
+    let mut session = flood();
+    let before = peak_memory(session.pid());
+    session.terminal.keys(":console\r");
+    session.terminal.wait_for_text(ATTACHED);
+    fs::write(session.path("go"), "").expect("a file of ours");
+    session
+        .terminal
+        .wait_for_text("of a guest that has much to say");
+    // It goes on for as long as we do not say otherwise.
+    session.detach();
+    assert!(!session.path("count").exists());
+    session.terminal.enter(":vm");
+    fs::write(session.path("done"), "").expect("a file of ours");
+    let count = wait_for("the end of the flood", || {
+        fs::read_to_string(session.path("count")).ok()
+    });
+    let count: usize = count.trim().parse().expect("a number");
+    let piece = fs::read(session.path("piece")).expect("a file of ours");
+    let log = session.path("qemu-console.log");
+    let whole = (piece.len() * count) as u64;
+    wait_for("the whole log", || {
+        (fs::metadata(&log).ok()?.len() >= whole).then_some(())
+    });
+    let log = fs::read(log).expect("a file of ours");
+    assert_eq!(log.len() as u64, whole);
+    assert!(log.chunks(piece.len()).all(|chunk| chunk == piece));
+    let grown = peak_memory(session.pid()) - before;
+    assert!(grown < 8 << 10, "{grown} KiB more for {count} MiB");
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}
+
+#[test]
+fn a_guest_that_takes_no_keys_keeps_nobody_from_detaching() {
+    let mut session = flood();
+    session.terminal.keys(":console\r");
+    session.terminal.wait_for_text(ATTACHED);
+    for _ in 0..100 {
+        session.terminal.keys(&"key".repeat(1000));
+    }
+    session.detach();
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}

@@ -1,0 +1,166 @@
+//! Jobs: what `:jobs` shows, and what `:job wait` waits for.
+
+mod common;
+
+use std::process::Command;
+
+use common::Qemu;
+use common::terminal::Terminal;
+
+/// A QEMU with an empty image of 16 MiB and another below it, the nodes `top` and `base`, and a full one of the
+/// same size, the node `full`.
+fn qemu() -> Qemu {
+    let qemu = Qemu::start();
+    let directory = qemu.directory.path();
+    let run = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let status = Command::new(words[0])
+            .args(&words[1..])
+            .current_dir(directory)
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(
+            status.expect("qemu-utils are installed").success(),
+            "{line}"
+        );
+    };
+    run("qemu-img create -q -f qcow2 base.img 16M");
+    run("qemu-img create -q -f qcow2 -b base.img -F qcow2 top.img");
+    std::fs::write(directory.join("full.img"), vec![b'x'; 16 << 20]).expect("a file of ours");
+    let image = top(directory.join("top.img").to_str().expect("a path of ours"));
+    qemu.control(&image);
+    qemu.control("blockdev-add driver=raw node-name=full file.driver=file file.filename=full.img");
+    qemu
+}
+
+fn top(path: &str) -> String {
+    format!(
+        "blockdev-add driver=qcow2 node-name=top file.driver=file file.filename={path} \
+         backing.driver=qcow2 backing.node-name=base backing.file.driver=file backing.file.filename=base.img"
+    )
+}
+
+#[test]
+fn a_job_that_succeeds_is_waited_for_in_silence() {
+    let qemu = qemu();
+    let create =
+        "blockdev-create job-id=j options={'driver':'file','filename':'new.img','size':1048576}";
+    let outcome = qemu.qmpsh(&[
+        "-e",
+        create,
+        "-e",
+        ":job wait j",
+        "-e",
+        ":job dismiss j",
+        "-e",
+        ":jobs",
+    ]);
+    outcome.assert_status(0).assert_stdout("{}\n{}\n[]\n");
+    assert_eq!(outcome.stderr(), "");
+}
+
+#[test]
+fn a_job_that_fails_fails_the_wait_with_its_error() {
+    let qemu = qemu();
+    let create = "blockdev-create job-id=j options={'driver':'file','filename':'/nowhere/new.img','size':1048576}";
+    let outcome = qemu.qmpsh(&["-e", create, "-e", ":job wait j"]);
+    outcome.assert_fails(1, "job `j` failed: Could not create");
+    let outcome = qemu.qmpsh(&[":jobs"]);
+    assert_eq!(outcome.json()[0][0]["status"], "concluded", "{outcome}");
+}
+
+#[test]
+fn a_job_that_dismisses_itself_is_waited_for_by_its_events() {
+    let qemu = qemu();
+    let commit = "block-commit job-id=j device=top base-node=base";
+    for speed in ["", " speed=1"] {
+        let outcome = qemu.qmpsh(&[
+            "-e",
+            &format!("{commit}{speed}"),
+            "-e",
+            ":job wait j ready",
+            "-e",
+            ":job complete j",
+            "-e",
+            ":job wait j",
+        ]);
+        outcome.assert_status(0).assert_stdout("{}\n{}\n");
+        // It took the node `top` away with it.
+        qemu.control("blockdev-del node-name=top");
+        qemu.control(&top("top.img"));
+    }
+}
+
+#[test]
+fn a_mirror_goes_to_ready_and_to_completion() {
+    let qemu = qemu();
+    for mirror in [
+        "drive-mirror job-id=m device=full target=new.qcow2 format=qcow2 sync=full",
+        "blockdev-mirror job-id=m device=full target=top sync=full",
+    ] {
+        let script = format!(
+            "{mirror}\n:job wait m ready\nquery-jobs\n:job complete m\n:job wait m\nquery-jobs\n"
+        );
+        let outcome = qemu.script(&[], script);
+        let printed = outcome.assert_status(0).json();
+        assert_eq!(printed[1][0]["status"], "ready", "{outcome}");
+        assert_eq!(printed[3], serde_json::json!([]), "{outcome}");
+    }
+    assert!(qemu.directory.path().join("new.qcow2").exists());
+}
+
+#[test]
+fn the_verbs_are_the_jobs_own_and_a_cancelled_job_is_a_failure() {
+    let qemu = qemu();
+    let mirror = "blockdev-mirror job-id=m device=full target=top sync=full speed=1 buf-size=65536";
+    let script = format!(
+        "{mirror}\n:job pause m\n:job wait m paused\n:job resume m\n:job cancel m\n:job wait m\n"
+    );
+    let outcome = qemu.script(&[], script);
+    outcome.assert_fails(1, "line 6: `:job wait m`: job `m` failed: it was cancelled");
+    for (line, status, says) in [
+        (":job finalize m", 1, "not found"),
+        (":job dismiss m", 1, "not found"),
+        (":job wait m", 1, "no such job: `m`"),
+        (":job", 2, "usage: :job"),
+        (":job stop m", 2, "usage: :job"),
+        (":job wait", 2, "usage: :job"),
+    ] {
+        qemu.qmpsh(&["-e", line]).assert_fails(status, says);
+    }
+}
+
+#[test]
+fn the_prompt_has_a_table_a_progress_bar_and_announcements() {
+    let qemu = qemu();
+    let socket = qemu.socket.to_str().expect("a path of ours");
+    let mut terminal = Terminal::start(qemu.directory.path(), &[socket]);
+    terminal.wait_for_prompt();
+    let screen = terminal.enter(":jobs");
+    assert!(screen.contains("there are no jobs"), "{screen}");
+    // Slow enough to be seen.
+    terminal.keys(
+        "blockdev-mirror job-id=m device=full target=top sync=full speed=4M buf-size=65536\r",
+    );
+    terminal.wait_for_text("JOB_STATUS_CHANGE status=running id=m");
+    let screen = terminal.enter(":jobs");
+    let row = screen.lines().find(|line| line.starts_with("m  "));
+    assert!(
+        row.is_some_and(|row| row.contains("mirror") && row.contains("4M")),
+        "{screen}"
+    );
+    terminal.keys(":job wait m ready\r");
+    terminal.wait("the bar", |screen| {
+        screen
+            .lines()
+            .any(|line| line.starts_with("m [#") && line.contains("% running"))
+    });
+    terminal.wait_for_text("BLOCK_JOB_READY");
+    terminal.wait("the prompt in place of the bar", |screen| {
+        screen.ends_with("(QEMU)") && !screen.contains("m [#")
+    });
+    terminal.keys(
+        "blockdev-create job-id=b options={'driver':'file','filename':'/nowhere/x','size':1}\r",
+    );
+    terminal.wait_for_text("job `b` failed: Could not create");
+}

@@ -1,0 +1,743 @@
+//! `--launch`: VMs that qmpsh starts itself, and ends.
+
+mod common;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::running::Running;
+use common::terminal::{CTRL_C, CTRL_D, Terminal};
+use common::{Outcome, closed, command, kill, qemu, run, run_to, wait_for};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use qmpsh::vm::{EndWithUs, Monitor, Plan, Vm};
+use tempfile::TempDir;
+
+/// A home for one qmpsh, with a place for its temporary files.
+struct Home {
+    directory: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("tmp")).expect("a directory of ours");
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// `qmpsh --launch OPTIONS -- QEMU` with a machine without any devices, and `more` options for QEMU.
+    fn command(&self, options: &[&str], more: &[&str]) -> Command {
+        let mut command = command(self.directory.path());
+        command.env("TMPDIR", self.path("tmp"));
+        command.arg("--launch").args(options).arg("--").arg(qemu());
+        command.args(MACHINE).args(more);
+        command
+    }
+
+    fn launch(&self, options: &[&str]) -> Outcome {
+        run(self.command(options, &[]), b"")
+    }
+
+    fn running(&self, options: &[&str]) -> Running {
+        Running::start(self.command(options, &[]))
+    }
+
+    /// The same in a terminal, with the prompt there.
+    fn terminal(&self, options: &[&str]) -> Terminal {
+        let mut shell = Terminal::command(env!("CARGO_BIN_EXE_qmpsh"), self.directory.path());
+        shell.env("TMPDIR", self.path("tmp"));
+        shell.arg("--launch");
+        shell.args(options);
+        shell.arg("--");
+        shell.arg(qemu());
+        shell.args(MACHINE);
+        let terminal = Terminal::run(shell);
+        terminal.wait_for_prompt();
+        terminal
+    }
+
+    /// Asserts that nothing is left of what qmpsh had for a while.
+    #[track_caller]
+    fn assert_empty(&self) {
+        let left: Vec<_> = fs::read_dir(self.path("tmp"))
+            .expect("ours")
+            .flatten()
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+const MACHINE: [&str; 5] = ["-display", "none", "-nodefaults", "-machine", "none"];
+
+/// The process that `:vm` speaks of.
+fn pid_in(text: &str) -> u32 {
+    let (_, from) = text.split_once("running, pid ").expect("a pid");
+    let (pid, _) = from.split_once(',').expect("and for how long");
+    pid.parse().expect("a number")
+}
+
+/// The VM of a run that is asked for it.
+fn pid_of(running: &mut Running) -> u32 {
+    running.send(":vm");
+    let pid = pid_in(&running.line());
+    for _ in 0..3 {
+        running.line();
+    }
+    pid
+}
+
+fn pid_on(terminal: &mut Terminal) -> u32 {
+    terminal.enter(":vm");
+    pid_in(&terminal.unwrapped())
+}
+
+fn exists(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Whoever inherits our children may leave them unburied.
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[track_caller]
+fn wait_for_end_of(pid: u32) {
+    wait_for(&format!("the end of {pid}"), || {
+        (!exists(pid)).then_some(())
+    });
+}
+
+#[test]
+fn launch_gives_a_prompt_and_leaving_it_shuts_the_vm_down() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&[]);
+    let screen = terminal.enter("query-status");
+    assert!(screen.contains("\"running\""), "{screen}");
+    let pid = pid_on(&mut terminal);
+    assert!(exists(pid));
+    terminal.keys(CTRL_D);
+    terminal.wait_for_text("the VM has shut down");
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert!(!exists(pid));
+    home.assert_empty();
+}
+
+#[test]
+fn with_no_qemu_named_it_is_the_one_of_this_machine() {
+    let home = Home::new();
+    for more in [&[][..], &["--", "-S"]] {
+        let mut command = command(home.directory.path());
+        command
+            .args(["--launch", "-e", "query-status", "-e", ":vm"])
+            .args(more);
+        let outcome = run(command, b"");
+        outcome.assert_status(0);
+        let running = outcome.lines()[0].contains("\"running\": true");
+        assert_eq!(running, more.is_empty(), "{outcome}");
+        let expected = format!("qemu-system-{} -display none", std::env::consts::ARCH);
+        assert!(outcome.stdout().contains(&expected), "{outcome}");
+    }
+}
+
+#[test]
+fn commands_lines_files_and_standard_input_work_with_it() {
+    let home = Home::new();
+    home.launch(&["query-version"]).assert_status(0);
+    let outcome = home.launch(&["-e", "stop", "-e", "query-status"]);
+    assert_eq!(outcome.assert_status(0).json()[1]["running"], false);
+    let file = home.path("script");
+    fs::write(&file, "stop\ncont\n").expect("a file of ours");
+    home.launch(&["-f", file.to_str().expect("a path of ours")])
+        .assert_stdout("{}\n{}\n");
+    run(home.command(&[], &[]), b"stop\ncont\n").assert_stdout("{}\n{}\n");
+    // A failure is that of the command, and the VM is gone all the same.
+    home.launch(&["no-such-command"])
+        .assert_fails(1, "no-such-command");
+    home.assert_empty();
+}
+
+#[test]
+fn a_launch_that_fails_shows_status_command_and_output() {
+    let home = Home::new();
+    let outcome = run(home.command(&["query-status"], &["-no-such-option"]), b"");
+    outcome.assert_fails(3, "ended with exit status 1");
+    outcome.assert_says("-machine none -no-such-option");
+    outcome.assert_says("-no-such-option: invalid option");
+    for monitor in ["none", home.path("m").to_str().expect("a path of ours")] {
+        let options = ["--monitor", monitor];
+        let outcome = run(
+            home.command(&options, &["-no-such-option"]),
+            b":vm log -f\n",
+        );
+        outcome.assert_says("ended with exit status 1");
+        let said = outcome.stdout() + &outcome.stderr();
+        assert!(
+            said.contains("-no-such-option: invalid option"),
+            "{outcome}"
+        );
+    }
+    home.assert_empty();
+    let mut command = command(home.directory.path());
+    command.args(["--launch", "stop", "--", "no-such-qemu"]);
+    run(command, b"").assert_fails(3, "there is no `no-such-qemu` to run");
+}
+
+#[test]
+fn a_launch_that_fails_at_the_prompt_says_so_and_leaves_no_prompt() {
+    let home = Home::new();
+    let mut shell = Terminal::command(env!("CARGO_BIN_EXE_qmpsh"), home.directory.path());
+    shell.args(["--launch", "--", &qemu(), "-no-such-option"]);
+    let mut terminal = Terminal::run(shell);
+    assert_eq!(terminal.wait_for_end(), 3);
+    terminal.wait_for_text("invalid option");
+}
+
+#[test]
+fn the_vm_is_asked_to_quit() {
+    let home = Home::new();
+    let log = home.path("log");
+    let log = log.to_str().expect("a path of ours");
+    home.launch(&["-l", log, "query-status"]).assert_status(0);
+    let log = fs::read_to_string(log).expect("the log");
+    assert!(log.contains("\"quit\""), "{log}");
+}
+
+#[test]
+fn a_vm_that_does_not_end_is_killed_and_that_is_said() {
+    let home = Home::new();
+    let mut running = home.running(&["--shutdown-timeout", "0.3"]);
+    let pid = pid_of(&mut running);
+    kill(pid, "STOP");
+    running.close();
+    let (status, stderr) = running.wait();
+    assert!(
+        stderr.contains("did not end within 0.3 s and was killed (SIGKILL)"),
+        "{stderr}"
+    );
+    assert_eq!(status.code(), Some(0));
+    assert!(!exists(pid));
+    home.assert_empty();
+}
+
+#[test]
+fn a_signal_while_the_vm_takes_its_time_kills_it() {
+    let home = Home::new();
+    let mut running = home.running(&[]);
+    let pid = pid_of(&mut running);
+    kill(pid, "STOP");
+    kill(running.pid(), "TERM");
+    // It is then waiting for the VM; until it is, the signal is the same as the first.
+    wait_for("the end of qmpsh", || {
+        if exists(pid) {
+            kill(running.pid(), "TERM");
+        }
+        (!exists(pid)).then_some(())
+    });
+    let (_, stderr) = running.wait();
+    assert!(stderr.contains("the VM was killed (SIGKILL)"), "{stderr}");
+    home.assert_empty();
+}
+
+#[test]
+fn no_signal_to_a_script_leaves_an_orphan() {
+    for signal in ["TERM", "HUP", "INT"] {
+        let home = Home::new();
+        let mut running = home.running(&[]);
+        let pid = pid_of(&mut running);
+        kill(running.pid(), signal);
+        let (status, _) = running.wait();
+        assert_eq!(status.code(), Some(130), "SIG{signal}");
+        assert!(!exists(pid), "SIG{signal}");
+        home.assert_empty();
+    }
+}
+
+#[test]
+fn no_signal_to_the_prompt_leaves_an_orphan() {
+    for signal in ["TERM", "HUP"] {
+        let home = Home::new();
+        let mut terminal = home.terminal(&[]);
+        let pid = pid_on(&mut terminal);
+        terminal.keys("query-st");
+        kill(terminal.pid(), signal);
+        terminal.wait_for_end();
+        assert!(!exists(pid), "SIG{signal}");
+        home.assert_empty();
+    }
+}
+
+#[test]
+fn a_shell_that_is_killed_leaves_no_orphan_whatever_the_vm_does() {
+    for state in ["CONT", "STOP"] {
+        let home = Home::new();
+        let mut running = home.running(&[]);
+        let pid = pid_of(&mut running);
+        kill(pid, state);
+        kill(running.pid(), "KILL");
+        running.wait();
+        wait_for_end_of(pid);
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_leaves_no_orphan() {
+    let home = Home::new();
+    let size = nix::pty::Winsize {
+        ws_row: 24,
+        ws_col: 80,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let pty = nix::pty::openpty(&size, None).expect("a pty");
+    // Or whoever is in the terminal would keep it open.
+    let close = || FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
+    fcntl(&pty.master, close()).expect("a descriptor of ours");
+    fcntl(&pty.slave, close()).expect("a descriptor of ours");
+    let slave = || pty.slave.try_clone().expect("a descriptor to spare");
+    let mut command = Command::new("setsid");
+    command.args([
+        "--ctty",
+        "--wait",
+        env!("CARGO_BIN_EXE_qmpsh"),
+        "--launch",
+        "--console",
+    ]);
+    command.args(["--", &qemu()]).args(MACHINE);
+    command
+        .env("TMPDIR", home.path("tmp"))
+        .env("HOME", home.directory.path())
+        .env("TERM", "xterm");
+    command.stdin(slave()).stdout(slave()).stderr(slave());
+    let mut shell = command.spawn().expect("qmpsh starts");
+    drop(command);
+    drop(pty.slave);
+    let master = fs::File::from(pty.master);
+    let mut output = Vec::new();
+    let mut read_until = |text: &str| {
+        while !String::from_utf8_lossy(&output).contains(text) {
+            let mut piece = [0; 1024];
+            let length = (&master).read(&mut piece).expect("the terminal is open");
+            output.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8_lossy(&output).into_owned()
+    };
+    read_until("(QEMU");
+    writeln!(&master, ":vm\r").expect("the terminal takes keys");
+    let pid = pid_in(&read_until("log  "));
+    drop(master);
+    shell.wait().expect("it is our child");
+    assert!(!exists(pid));
+    home.assert_empty();
+}
+
+#[test]
+fn a_panic_leaves_no_orphan() {
+    let home = Home::new();
+    let plan = Plan {
+        words: [&qemu()[..]]
+            .iter()
+            .chain(&MACHINE)
+            .map(OsString::from)
+            .collect(),
+        wrapper: Vec::new(),
+        monitor: Monitor::Pair,
+        passed: Vec::new(),
+        name: None,
+        console: true,
+        log_dir: None,
+        temp_dir: Some(home.path("tmp")),
+        shutdown_timeout: Duration::from_secs(30),
+    };
+    let (sender, pid) = std::sync::mpsc::channel();
+    let crash = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let vm = Arc::new(Vm::new(plan).expect("a directory"));
+            let _elsewhere = Box::leak(Box::new(vm.clone()));
+            let _end = EndWithUs(vm.clone());
+            vm.start().expect("QEMU starts");
+            sender.send(pid_in(&vm.describe())).expect("somebody asks");
+            panic!("what a crash of the shell is");
+        });
+    });
+    let pid = pid.recv().expect("a VM");
+    assert!(crash.join().is_err());
+    assert!(!exists(pid));
+    home.assert_empty();
+}
+
+#[test]
+fn ctrl_c_does_not_reach_the_vm() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&[]);
+    let pid = pid_on(&mut terminal);
+    kill(pid, "STOP");
+    terminal.keys("query-status\r");
+    terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
+    terminal.keys(CTRL_C);
+    terminal.wait_for_text("no longer waiting");
+    terminal.wait_for_prompt();
+    kill(pid, "CONT");
+    terminal.wait_for_text("late reply to `query-status`");
+    terminal.enter("query-version");
+    assert_eq!(pid_on(&mut terminal), pid);
+}
+
+#[test]
+fn a_vm_that_dies_of_a_signal_is_reported_with_signal_and_command() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&["--name", "doomed"]);
+    let pid = pid_on(&mut terminal);
+    kill(pid, "SEGV");
+    terminal.wait_for_text("was killed by SIGSEGV");
+    terminal.wait_for_text("guest=doomed");
+    terminal.wait("the prompt, without a connection", |screen| {
+        !screen.contains("●")
+    });
+    terminal.enter(":vm");
+    terminal.wait_for_text("state     was killed by SIGSEGV");
+    // And one that we kill ourselves is not.
+    terminal.enter(":vm restart");
+    terminal.enter(":vm stop --hard");
+    terminal.wait_for_text("the VM was killed (SIGKILL)");
+    assert!(!terminal.output().contains("was killed by SIGKILL:"));
+    assert!(
+        !terminal
+            .output()
+            .contains("was killed by SIGKILL\r\ncommand")
+    );
+    terminal.keys(CTRL_D);
+    terminal.wait_for_end();
+    home.assert_empty();
+}
+
+#[test]
+fn a_wrapper_runs_qemu_and_does_not_survive_us_either() {
+    let home = Home::new();
+    let trace = home.path("trace");
+    let wrapper = format!("strace -f -o {}", trace.display());
+    let outcome = home.launch(&["--wrapper", &wrapper, "query-status"]);
+    assert_eq!(outcome.assert_status(0).json()[0]["running"], true);
+    let text = fs::read_to_string(&trace).expect("a trace");
+    assert!(text.contains("execve(") && text.contains("exited with 0"));
+    home.assert_empty();
+
+    let mut running = home.running(&["--wrapper", &wrapper]);
+    let strace = pid_of(&mut running);
+    let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children"));
+    let qemu: u32 = children
+        .expect("its children")
+        .trim()
+        .parse()
+        .expect("one of them");
+    kill(running.pid(), "KILL");
+    running.wait();
+    wait_for_end_of(strace);
+    wait_for_end_of(qemu);
+}
+
+#[test]
+fn a_monitor_at_a_path_is_for_its_owner_and_removed_in_the_end() {
+    let home = Home::new();
+    let path = home.path("monitor");
+    let address = path.to_str().expect("a path of ours");
+    let mut terminal = home.terminal(&["--monitor", address]);
+    let mode = fs::metadata(&path).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Others may have it once we leave it.
+    terminal.enter(":disconnect");
+    let outcome = common::qmpsh(&[address, "query-status"], "");
+    assert_eq!(
+        outcome.assert_status(0).json()[0]["running"],
+        true,
+        "{outcome}"
+    );
+    terminal.enter(":connect");
+    let pid = pid_on(&mut terminal);
+    terminal.keys(CTRL_D);
+    terminal.wait_for_end();
+    assert!(!exists(pid));
+    assert!(!path.exists());
+    home.assert_empty();
+}
+
+#[test]
+fn a_monitor_may_be_at_a_tcp_port_and_there_may_be_none() {
+    let home = Home::new();
+    let outcome = home.launch(&[
+        "--monitor",
+        "127.0.0.1:0",
+        "-e",
+        "query-status",
+        "-e",
+        ":vm",
+    ]);
+    outcome.assert_status(0);
+    assert!(
+        outcome.stdout().contains("monitor   127.0.0.1:"),
+        "{outcome}"
+    );
+    assert!(!outcome.stdout().contains("127.0.0.1:0\n"), "{outcome}");
+    let outcome = home.launch(&["--monitor", "none", ":vm"]);
+    outcome.assert_status(0);
+    assert!(outcome.stdout().contains("monitor   none"), "{outcome}");
+    let outcome = home.launch(&["--monitor", "none", "query-status"]);
+    outcome.assert_fails(3, "not connected");
+    home.assert_empty();
+}
+
+#[test]
+fn a_monitor_where_somebody_listens_is_refused() {
+    let home = Home::new();
+    let path = home.path("monitor");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket of ours");
+    let outcome = home.launch(&["--monitor", path.to_str().expect("ours"), "stop"]);
+    outcome.assert_fails(3, "somebody listens there already");
+    assert!(path.exists());
+    home.assert_empty();
+}
+
+#[test]
+fn a_descriptor_is_passed_on_in_a_set() {
+    let home = Home::new();
+    let file = fs::File::open("/dev/zero").expect("a device");
+    let inherited = nix::unistd::dup(&file).expect("a descriptor to spare");
+    let number = inherited.as_raw_fd();
+    let sets = |option: &str| {
+        let outcome = home.launch(&["--add-fd", option, "query-fdsets"]);
+        outcome.assert_status(0).json().remove(0)
+    };
+    assert_eq!(sets(&number.to_string())[0]["fdset-id"], number);
+    let set = sets(&format!("{number},set=7,opaque=zero"));
+    assert_eq!(set[0]["fdset-id"], 7);
+    assert_eq!(set[0]["fds"][0]["opaque"], "zero");
+    home.launch(&["--add-fd", "777", "stop"])
+        .assert_fails(2, "cannot pass descriptor 777 on");
+    home.assert_empty();
+}
+
+#[test]
+fn a_name_and_a_place_for_logs_are_taken() {
+    let home = Home::new();
+    let logs = home.path("tmp");
+    let options = [
+        "--name",
+        "my vm",
+        "--log-dir",
+        logs.to_str().expect("a path of ours"),
+    ];
+    let more = ["-e", "query-name", "-e", ":vm log"];
+    let outcome = run(
+        home.command(&[&options[..], &more].concat(), &["-d", "guest_errors"]),
+        b"",
+    );
+    assert_eq!(outcome.assert_status(0).lines()[0], r#"{"name": "my vm"}"#);
+    let log = logs.join("my vm.log");
+    let mode = fs::metadata(&log).expect("a log").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::remove_file(log).expect("it is there");
+    home.assert_empty();
+}
+
+#[test]
+fn what_the_vm_prints_is_in_its_log_and_reaches_no_terminal_raw() {
+    let home = Home::new();
+    // A name that QEMU repeats.
+    let warning = "\x1b[31mred";
+    let command = home.command(&[":vm", "log"], &["-trace", warning]);
+    let outcome = run(command, b"");
+    assert!(outcome.stdout().contains("\\u{1b}[31mred"), "{outcome}");
+    assert!(!outcome.stdout().contains('\x1b'), "{outcome}");
+}
+
+#[test]
+fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&[]);
+    terminal.keys(":vm log -f\r");
+    terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    let pid = pid_on(&mut terminal);
+    terminal.keys(":vm log -f\r");
+    terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
+    // QEMU says who sent it this.
+    kill(pid, "TERM");
+    terminal.wait_for_text("terminating on signal 15");
+    terminal.wait("the prompt", |screen| {
+        screen
+            .lines()
+            .last()
+            .is_some_and(|l| l.starts_with("(QEMU"))
+    });
+}
+
+#[test]
+fn a_script_that_follows_the_log_ends_when_nobody_reads() {
+    let home = Home::new();
+    // Something that goes on printing, in QEMU's place.
+    let talk = "while echo still here; do sleep 0.02; done";
+    let options = ["--monitor", "none", "-e", ":vm log -f"];
+    let mut command = command(home.directory.path());
+    command
+        .arg("--launch")
+        .args(options)
+        .args(["--", "sh", "-c", talk]);
+    command
+        .stdout(closed())
+        .stderr(std::process::Stdio::piped());
+    run_to(command, b"");
+}
+
+#[test]
+fn the_vm_is_stopped_and_restarted_with_the_same_arguments() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&["--name", "phoenix"]);
+    let first = pid_on(&mut terminal);
+    terminal.enter(":vm restart");
+    assert!(!exists(first));
+    let screen = terminal.enter("query-name");
+    assert!(screen.contains("phoenix"), "{screen}");
+    terminal.enter(":vm stop");
+    terminal.wait_for_text("the VM has shut down");
+    terminal.enter("query-status");
+    terminal.wait_for_text("not connected");
+    terminal.enter(":vm");
+    terminal.wait_for_text("state     ended with exit status 0");
+    terminal.enter(":vm restart");
+    let screen = terminal.enter("query-status");
+    assert!(screen.contains("\"running\""), "{screen}");
+    terminal.keys(CTRL_D);
+    terminal.wait_for_end();
+    home.assert_empty();
+}
+
+#[test]
+fn the_monitor_of_a_launched_vm_is_not_given_away() {
+    let home = Home::new();
+    for line in [":disconnect", ":connect", ":connect /no/where"] {
+        home.launch(&["-e", line]).assert_fails(2, "stays with it");
+    }
+    common::qmpsh(&["-c", "x", "-n", ":vm"], "").assert_fails(2, "no VM was launched");
+}
+
+#[test]
+fn options_that_make_no_sense_together_are_refused() {
+    let home = Home::new();
+    let run_with = |args: &[&str]| {
+        let mut command = command(home.directory.path());
+        command.args(args);
+        run(command, b"")
+    };
+    let outcome = run_with(&["--launch", "stop", "--", &qemu(), "-daemonize"]);
+    outcome.assert_fails(2, "-daemonize");
+    for args in [
+        &["--launch", "-c", "x", "stop"][..],
+        &["--launch", "--monitor", "fd:3"],
+        &["--launch", "--add-fd", "1"],
+        &["x.sock", "--wrapper", "strace"],
+        &["x.sock", "--console"],
+        &["--launch", "-n", "stop"],
+    ] {
+        assert_eq!(run_with(args).status(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn two_hundred_restarts_leave_nothing_behind() {
+    let home = Home::new();
+    let mut running = home.running(&["--console"]);
+    let descriptors = |pid: u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process of ours");
+        open.count()
+    };
+    let shell = running.pid();
+    let mut line = || {
+        running.send(":vm");
+        let first = running.line();
+        for _ in 0..4 {
+            running.line();
+        }
+        pid_in(&first)
+    };
+    let mut pids = vec![line()];
+    let before = descriptors(shell);
+    for _ in 0..10 {
+        for _ in 0..20 {
+            running.send(":vm restart");
+        }
+        running.send(":vm");
+        pids.push(pid_in(&running.line()));
+        for _ in 0..4 {
+            running.line();
+        }
+    }
+    assert_eq!(pids.len(), 11);
+    // The thread of the last console may be about to end.
+    wait_for("as many descriptors as before", || {
+        (descriptors(shell) == before).then_some(())
+    });
+    let tasks = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+    let children = tasks.expect("a process of ours");
+    assert_eq!(children.split_whitespace().count(), 1, "{children}");
+    running.close();
+    let (status, stderr) = running.wait();
+    assert!(status.success(), "{stderr}");
+    for pid in pids {
+        assert!(!exists(pid));
+    }
+    home.assert_empty();
+}
+
+#[test]
+fn two_hundred_launches_in_a_row_leave_nothing_behind() {
+    let home = Home::new();
+    let script = r#"
+        stty -g >before
+        i=0
+        while [ $i -lt 200 ]; do
+            "$@" >>pids || exit 1
+            i=$((i + 1))
+        done
+        stty -g >after
+        echo "the end"
+    "#;
+    let mut shell = Terminal::command("sh", home.directory.path());
+    shell.env("TMPDIR", home.path("tmp"));
+    shell.args([
+        "-c",
+        script,
+        "sh",
+        env!("CARGO_BIN_EXE_qmpsh"),
+        "--launch",
+        "--console",
+    ]);
+    shell.args([":vm", "--"]);
+    shell.arg(qemu());
+    shell.args(MACHINE);
+    let mut terminal = Terminal::run(shell);
+    terminal.wait_for_end();
+    terminal.wait_for_text("the end");
+    let file = |name: &str| fs::read_to_string(home.path(name)).expect("a file of ours");
+    assert_eq!(file("before"), file("after"));
+    let pids = file("pids");
+    let pids: Vec<u32> = pids
+        .lines()
+        .filter(|line| line.starts_with("state"))
+        .map(pid_in)
+        .collect();
+    assert_eq!(pids.len(), 200);
+    for pid in pids {
+        assert!(!exists(pid));
+    }
+    home.assert_empty();
+}

@@ -1,0 +1,212 @@
+//! TAB, hints and colours in a real terminal, on a real QEMU.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::terminal::{CTRL_C, TAB, Terminal};
+use common::{Qemu, kill, wait_for};
+
+/// A prompt that knows the schema by now.
+fn prompt(qemu: &Qemu) -> Terminal {
+    let socket = qemu.socket.to_str().expect("a path");
+    let mut terminal = Terminal::start(qemu.directory.path(), &[socket]);
+    terminal.wait_for_prompt();
+    // A hint can only come from the schema, and comes with a key.
+    terminal.keys("device_del ");
+    wait_for("a hint", || {
+        terminal.keys("x\x7f");
+        terminal.screen_with_hints().ends_with("id=").then_some(())
+    });
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    terminal
+}
+
+/// Types `line` and TAB; the screen once it shows `what`.
+fn tab(terminal: &mut Terminal, line: &str, what: &str) -> String {
+    terminal.keys(line);
+    terminal.wait(line, |screen| screen.ends_with(line.trim_end()));
+    terminal.keys(TAB);
+    terminal.wait_for_text(what)
+}
+
+#[test]
+fn a_devices_own_properties_complete() {
+    let qemu = Qemu::q35();
+    let mut terminal = prompt(&qemu);
+    let line = "device_add driver=virtio-net-pci id=123 ma";
+    tab(
+        &mut terminal,
+        line,
+        "(QEMU) device_add driver=virtio-net-pci id=123 mac=",
+    );
+    // Only the user knows the value, but is told of what kind it is.
+    terminal.keys(TAB);
+    terminal.wait("the kind of value", |_| {
+        terminal
+            .screen_with_hints()
+            .contains("mac=  str: Ethernet 6-byte MAC Address")
+    });
+    terminal.keys("x csu");
+    terminal.keys(TAB);
+    terminal.wait_for_text("mac=x csum=");
+    terminal.keys("o");
+    terminal.keys(TAB);
+    terminal.wait_for_text("off");
+}
+
+#[test]
+fn devices_that_are_plugged_in_complete() {
+    let qemu = Qemu::q35();
+    let mut terminal = prompt(&qemu);
+    qemu.control("device_add driver=virtio-rng-pci id=rng7 bus=port0");
+    tab(
+        &mut terminal,
+        "device_del id=rn",
+        "(QEMU) device_del id=rng7",
+    );
+    terminal.keys("\r");
+    terminal.wait_for_text("{}");
+}
+
+#[test]
+fn qom_paths_are_walked() {
+    let qemu = Qemu::q35();
+    let mut terminal = prompt(&qemu);
+    tab(
+        &mut terminal,
+        "qom-get path=/machine/per",
+        "peripheral-anon",
+    );
+    terminal.wait_for_line("(QEMU) qom-get path=/machine/peripheral");
+    terminal.keys("/po");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) qom-get path=/machine/peripheral/port0");
+    terminal.keys(" property=hotpl");
+    terminal.keys(TAB);
+    terminal.wait_for_text("hotpluggable");
+}
+
+#[test]
+fn values_that_the_schema_lists_complete() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    for (line, what) in [
+        ("blockdev-add driver=qcow2 file.driver=nul", "null-co"),
+        ("set-action reboot=", "shutdown"),
+        (
+            "migrate-set-capabilities capabilities.0.capability=",
+            "xbzrle",
+        ),
+        (
+            "transaction( blockdev-snapshot-sync ",
+            "snapshot-node-name=",
+        ),
+        ("object-add qom-type=memory-backend-ram ", "prealloc="),
+        ("blockdev-add {'driver", "blockdev-add {'driver"),
+    ] {
+        tab(&mut terminal, line, what);
+        terminal.keys(CTRL_C);
+        terminal.wait_for_prompt();
+    }
+}
+
+#[test]
+fn what_holds_the_typed_letters_is_found_when_nothing_starts_with_them() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    let screen = tab(&mut terminal, "status", "query-status");
+    assert!(screen.ends_with("(QEMU) status"), "{screen}");
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    tab(&mut terminal, "versio", "(QEMU) query-version");
+}
+
+#[test]
+fn a_value_that_needs_quotes_gets_them() {
+    let qemu = Qemu::start();
+    std::fs::write(qemu.directory.path().join("my disk.img"), "").expect("a file");
+    let mut terminal = prompt(&qemu);
+    let line = "blockdev-add driver=file node-name=n filename=my";
+    tab(&mut terminal, line, "filename=\"my disk.img\"");
+    terminal.keys("\r");
+    terminal.wait_for_text("{}");
+}
+
+#[test]
+fn hints_name_what_is_required_and_what_is_optional() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    terminal.keys("device_add");
+    terminal.wait_for_hints("(QEMU) device_add driver= [bus= id=]");
+    terminal.keys(" driver=x ");
+    terminal.wait_for_hints("(QEMU) device_add driver=x [bus= id=]");
+    terminal.keys("id=a bus=b");
+    terminal.wait_for_hints("(QEMU) device_add driver=x id=a bus=b");
+    // What is hinted is not sent.
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    terminal.keys("query-kvm\r");
+    terminal.wait_for_text("present");
+}
+
+#[test]
+fn a_tab_at_a_vm_that_is_stopped_returns_at_once_and_typing_goes_on() {
+    let qemu = Qemu::q35();
+    let mut terminal = prompt(&qemu);
+    kill(qemu.pid(), "STOP");
+    terminal.keys("device_del id=");
+    terminal.wait("the line", |screen| screen.ends_with("device_del id="));
+    let start = Instant::now();
+    // The second one finds the first unanswered, and does not wait.
+    terminal.keys(TAB);
+    terminal.keys(TAB);
+    terminal.keys("port");
+    terminal.wait("what is typed on", |screen| {
+        screen.ends_with("device_del id=port")
+    });
+    // 400 ms and what a loaded machine may add.
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    // What needs no question completes all the same.
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    tab(
+        &mut terminal,
+        "set-action rebo",
+        "(QEMU) set-action reboot=",
+    );
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    kill(qemu.pid(), "CONT");
+    let screen = terminal.enter("query-kvm");
+    assert!(screen.contains("present"), "{screen}");
+    assert!(!screen.contains("late reply"), "{screen}");
+    tab(
+        &mut terminal,
+        "device_del id=po",
+        "(QEMU) device_del id=port0",
+    );
+}
+
+#[test]
+fn an_unknown_command_or_key_is_red_and_a_known_one_is_not() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    terminal.keys("query-stotus x");
+    terminal.wait("red", |_| terminal.is_red("query-stotus"));
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    terminal.keys("device_add drivor=x id=y");
+    terminal.wait("the line", |screen| screen.ends_with("id=y"));
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    terminal.keys("device_del nope=x id=y");
+    terminal.wait("red", |_| terminal.is_red("nope"));
+    assert!(!terminal.is_red("device_del nope"));
+    assert!(!terminal.is_red("id=y"));
+}

@@ -1,0 +1,133 @@
+//! `:every`, `:after`, `:timers`, `:timer` and `:cancel`.
+
+mod common;
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use common::Qemu;
+use common::fake::{Fake, success};
+use common::terminal::Terminal;
+use serde_json::json;
+
+#[test]
+fn a_timer_runs_at_once_and_then_on_time_for_as_long_as_the_script_lasts() {
+    let (ticks, times) = channel();
+    let fake = Fake::answering(move |command| {
+        if command["execute"] == "tick" {
+            let _ = ticks.send(Instant::now());
+        }
+        success(command, json!("tock"))
+    });
+    let outcome = fake.script(&[], ":every 0.2 tick\n:wait NEVER --timeout 2.1\n");
+    outcome.assert_status(4);
+    let times: Vec<Instant> = times.try_iter().collect();
+    assert_eq!(outcome.json().len(), times.len(), "{outcome}");
+    // The schedule is kept, however late a single tick was: the machine may be busy.
+    assert!((6..=11).contains(&times.len()), "{}", times.len());
+    let took = times[times.len() - 1] - times[0];
+    assert!(took < Duration::from_millis(2300), "{took:?}");
+}
+
+#[test]
+fn a_timer_never_overlaps_itself_and_leaves_out_what_it_missed() {
+    let (starts, times) = channel();
+    let fake = Fake::answering(move |command| {
+        let _ = starts.send(());
+        // A command that takes longer than the interval: that is what is tested.
+        std::thread::sleep(Duration::from_millis(250));
+        success(command, json!("slow"))
+    });
+    let outcome = fake.script(&[], ":every 100ms slow\n:wait NEVER --timeout 1.5\n");
+    outcome.assert_status(4);
+    // 300 ms from one to the next; were they queued, the server would have more of them.
+    let count = times.try_iter().count();
+    assert!((2..=7).contains(&count), "{count}");
+}
+
+#[test]
+fn with_no_interval_a_timer_runs_as_fast_as_replies_come() {
+    let mut inside = false;
+    let fake = Fake::answering(move |command| {
+        assert!(!std::mem::replace(&mut inside, true));
+        inside = false;
+        success(command, json!("now"))
+    });
+    let outcome = fake.script(&[], ":every 0 now\n:wait NEVER --timeout 0.5\n");
+    outcome.assert_status(4);
+    assert!(outcome.lines().len() > 100, "{}", outcome.lines().len());
+}
+
+#[test]
+fn a_script_ends_no_sooner_than_what_it_put_off() {
+    let fake = Fake::answering(|command| success(command, command["execute"].clone()));
+    let start = Instant::now();
+    let outcome = fake.script(&[], ":after 400ms late\n:after 0.1 early\nnow\n");
+    outcome
+        .assert_status(0)
+        .assert_stdout("\"now\"\n\"early\"\n\"late\"\n");
+    assert!(start.elapsed() >= Duration::from_millis(400));
+    // A timer that goes on for ever is no reason to stay, nor is anything once a line has failed.
+    fake.script(&[], ":every 5 tick\nnow\n").assert_status(0);
+    let outcome = fake.script(&[], ":after 50 late\nbad a=\nnope a=1 a=2\n");
+    outcome.assert_status(2);
+    assert!(start.elapsed() < Duration::from_secs(40));
+}
+
+#[test]
+fn timers_are_listed_changed_and_cancelled() {
+    let fake = Fake::answering(|command| success(command, command["execute"].clone()));
+    let script = ":every 100 tick\n:after 200 once a=1\n:timers\n:timer 2 0.1\n:cancel 1\n:wait NEVER --timeout 1\n:timers\n";
+    let outcome = fake.script(&["-k"], script);
+    outcome.assert_status(4);
+    let stdout = outcome.stdout();
+    let list = "ID  TIMER        RUNS  LINE\n";
+    assert!(stdout.contains(list), "{outcome}");
+    assert!(
+        stdout.contains("2   after 200 s  0     once a=1\n"),
+        "{outcome}"
+    );
+    assert!(stdout.ends_with("\"once\"\n"), "{outcome}");
+    for (line, says) in [
+        (":timer 7 1", "there is no timer 7"),
+        (":cancel x", "there is no timer x"),
+        (":every", "usage: :every TIME LINE"),
+        (":every 1", "usage: :every TIME LINE"),
+        (":every soon stop", "`soon` is no length of time"),
+        (":every -1 stop", "`-1` is no length of time"),
+        (":after 1 a=b", "expected a command first"),
+    ] {
+        fake.script(&["-e", line], "").assert_fails(2, says);
+    }
+}
+
+#[test]
+fn an_error_in_a_timers_line_ends_nothing() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], ":every 0.1 nonsense\n:wait STOP --timeout 0.5\n");
+    outcome.assert_status(4);
+    let errors = outcome.stderr();
+    assert!(
+        errors
+            .matches("timer 1: `nonsense`: CommandNotFound")
+            .count()
+            >= 2,
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_timers_line_waits_while_there_is_no_connection() {
+    let mut qemu = Qemu::with_args(&["-machine", "none", "-name", "before"]);
+    let socket = qemu.socket.to_str().expect("a path of ours").to_owned();
+    let mut terminal = Terminal::start(qemu.directory.path(), &[&socket]);
+    terminal.wait_for_prompt();
+    terminal.keys(":every 0.05 query-name\r");
+    terminal.wait_for_text("[timer 1: query-name]\n{\n  \"name\": \"before\"");
+    qemu.restart_with(&["-machine", "none", "-name", "after"]);
+    terminal.wait_for_text("[timer 1: query-name]\n{\n  \"name\": \"after\"");
+    let output = terminal.output();
+    // The one that was in flight, at most.
+    assert!(output.matches("is unknown: ").count() <= 1, "{output}");
+    assert!(!output.contains("not connected"), "{output}");
+}

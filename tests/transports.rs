@@ -1,0 +1,172 @@
+//! The ways to a server other than a socket's path: `exec:` and `fd:`.
+
+mod common;
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use common::fake::Fake;
+use common::terminal::{CTRL_C, Terminal};
+use common::{Outcome, Qemu, command, kill, qmpsh, run, wait_for};
+
+/// `exec:` with what leads to QEMU's monitor.
+fn through_socat(qemu: &Qemu) -> String {
+    format!("exec:socat - UNIX-CONNECT:{}", qemu.socket.display())
+}
+
+/// Runs `qmpsh ARGS` with a connection to the monitor as its descriptor 9.
+fn inheriting(qemu: &Qemu, args: &[&str]) -> Outcome {
+    let stream = UnixStream::connect(&qemu.socket).expect("QEMU's monitor");
+    let inherited = nix::unistd::dup(&stream).expect("a descriptor to spare");
+    let mut shell = Command::new("sh");
+    let line = format!("exec \"$0\" \"$@\" 9<&{0} {0}<&-", inherited.as_raw_fd());
+    shell
+        .args(["-c", &line, env!("CARGO_BIN_EXE_qmpsh")])
+        .args(args);
+    run(shell, b"")
+}
+
+#[test]
+fn a_program_leads_to_qemu() {
+    let qemu = Qemu::start();
+    let outcome = qmpsh(&[&through_socat(&qemu), "query-status"], "");
+    assert_eq!(outcome.assert_status(0).json()[0]["status"], "running");
+    let script = "query-status\nstop\nquery-status\n".repeat(50);
+    let outcome = qmpsh(
+        &["-c", &through_socat(&qemu), "-k", "--events", "stdout"],
+        script,
+    );
+    assert_eq!(outcome.assert_status(0).lines().len(), 151, "{outcome}");
+}
+
+#[test]
+fn what_a_program_says_is_shown_with_its_name_and_its_status_at_the_end() {
+    let outcome = qmpsh(&["exec:ls /nonexistent; exit 7", "query-status"], "");
+    outcome.assert_fails(3, "qmpsh: ls: ls: cannot access '/nonexistent'");
+    outcome.assert_says("`ls` ended with exit status 7");
+    let outcome = qmpsh(&["exec:kill -9 $$", "query-status"], "");
+    outcome.assert_fails(3, "`kill` was killed by SIGKILL");
+    let outcome = qmpsh(&["exec:no-such-program x", "query-status"], "");
+    outcome.assert_fails(3, "`no-such-program` ended with exit status 127");
+}
+
+#[test]
+fn what_a_program_says_reaches_no_terminal_raw() {
+    let outcome = qmpsh(&["exec:printf '\\033[31mred\\n' >&2", "query-status"], "");
+    outcome.assert_fails(3, "printf: \\u{1b}[31mred");
+}
+
+#[test]
+fn the_status_of_a_program_is_told_when_a_connection_ends() {
+    let qemu = Qemu::start();
+    let address = format!("{}; exit 5", through_socat(&qemu));
+    let outcome = qmpsh(&[&address], "quit\nquery-status\n");
+    outcome
+        .assert_fails(3, "`socat` ended with exit status 5")
+        .assert_stdout("{}\n");
+}
+
+#[test]
+fn a_program_ends_with_us() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let pid = directory.path().join("pid");
+    // It says nothing, and would go on for long.
+    let address = format!(
+        "exec:echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600",
+        pid.display()
+    );
+    let outcome = qmpsh(&[&address, "--connect-timeout", "0.2"], "");
+    outcome.assert_fails(3, "no greeting");
+    let pid = std::fs::read_to_string(pid).expect("the program ran");
+    let pid: i32 = pid.trim().parse().expect("a process id");
+    wait_for("the end of the program", || {
+        let process = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::kill(process, None).is_err().then_some(())
+    });
+}
+
+#[test]
+fn ctrl_c_does_not_reach_a_program() {
+    let qemu = Qemu::start();
+    let mut terminal = Terminal::start(qemu.directory.path(), &[&through_socat(&qemu)]);
+    terminal.wait_for_prompt();
+    kill(qemu.pid(), "STOP");
+    terminal.keys("query-status\r");
+    terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
+    terminal.keys(CTRL_C);
+    terminal.wait_for_text("no longer waiting");
+    terminal.wait_for_prompt();
+    kill(qemu.pid(), "CONT");
+    terminal.wait_for_text("late reply to `query-status`");
+    terminal.enter("query-version");
+    terminal.wait_for_text("\"micro\"");
+}
+
+#[test]
+fn an_inherited_socket_is_used_and_carries_descriptors() {
+    let qemu = Qemu::start();
+    let outcome = inheriting(&qemu, &["fd:9", "query-status"]);
+    assert_eq!(outcome.assert_status(0).json()[0]["status"], "running");
+    let outcome = inheriting(&qemu, &["fd:9", "add-fd", "fdset-id=4", "</dev/null"]);
+    assert_eq!(outcome.assert_status(0).json()[0]["fdset-id"], 4);
+}
+
+#[test]
+fn an_inherited_socket_is_used_once() {
+    let qemu = Qemu::start();
+    let outcome = inheriting(
+        &qemu,
+        &["-c", "fd:9", "-e", "query-status", "-e", ":connect"],
+    );
+    outcome.assert_fails(
+        3,
+        "fd:9: no such descriptor was inherited, or it has been used already",
+    );
+}
+
+#[test]
+fn what_is_no_connected_socket_is_said_to_be_none() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    for (address, why) in [
+        ("fd:77", "no such descriptor was inherited"),
+        ("fd:0", "it is not a socket"),
+    ] {
+        let mut command = command(home.path());
+        command.args([address, "query-status"]);
+        run(command, b"").assert_fails(3, why);
+    }
+    // Some of them are ours from the start: the runtime's own, a pair of sockets among them.
+    for number in 3..12 {
+        let outcome = qmpsh(&[&format!("fd:{number}"), "query-status"], "");
+        outcome.assert_fails(3, "cannot connect to fd:");
+    }
+    qmpsh(&["fd:x", "query-status"], "").assert_fails(2, "not an address");
+    qmpsh(&["exec:", "query-status"], "").assert_fails(2, "not an address");
+}
+
+#[test]
+fn commands_that_pass_descriptors_are_refused_where_none_can_travel_and_nothing_is_sent() {
+    // It would answer anything.
+    let server = Fake::answering(|command| {
+        let name = command["execute"].as_str().expect("a command");
+        assert_eq!(name, "query-version", "nothing else may be sent");
+        common::fake::success(command, serde_json::json!({}))
+    });
+    let address = format!("exec:socat - UNIX-CONNECT:{}", server.socket.display());
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let fifo = home.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let script = format!(
+        "add-fd fdset-id=1 </dev/null\nadd-fd\ngetfd fdname=a\nquery-version <{}\n\
+         {{\"execute\": \"getfd\"}}\nquery-version\n",
+        fifo.display()
+    );
+    let outcome = qmpsh(&["-k", "-c", &address], script);
+    outcome.assert_fails(
+        2,
+        "`add-fd` passes a file descriptor, which a pipe to a program cannot carry",
+    );
+    assert_eq!(outcome.stderr().lines().count(), 5, "{outcome}");
+    outcome.assert_stdout("{}\n");
+}

@@ -1,0 +1,269 @@
+//! `:wait`, `:on` and `:off`: at the prompt and in scripts.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::fake::{Fake, event, success};
+use common::terminal::{CTRL_C, Terminal};
+use common::{Qemu, qmpsh};
+use serde_json::{Value, json};
+
+/// A server that sends events of these names, numbered, before the reply to each command that is a number: so
+/// many of each.
+fn numbering(names: &'static [&'static str]) -> Fake {
+    Fake::answering(move |command| {
+        let mut text = String::new();
+        let count = command["execute"]
+            .as_str()
+            .and_then(|name| name.parse().ok());
+        for n in 0..count.unwrap_or(0) {
+            for name in names {
+                text += &event(
+                    name,
+                    &json!({"n": n, "deep": {"id": format!("x{n}"), "on": true}}),
+                );
+            }
+        }
+        text + &success(command, json!(null))
+    })
+}
+
+fn prompt(qemu: &Qemu) -> Terminal {
+    let socket = qemu.socket.to_str().expect("a path of ours");
+    let terminal = Terminal::start(qemu.directory.path(), &[socket]);
+    terminal.wait_for_prompt();
+    terminal
+}
+
+#[test]
+fn a_wait_finds_an_event_that_came_before_it() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "stop\n:wait STOP\ncont\n:wait RESUME,STOP\n");
+    let printed = outcome.assert_status(0).json();
+    assert_eq!(printed[1]["event"], "STOP", "{outcome}");
+    assert_eq!(printed[3]["event"], "RESUME", "{outcome}");
+}
+
+#[test]
+fn an_event_from_before_the_last_command_ends_no_wait() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "stop\nquery-name\n:wait STOP --timeout 0.2\n");
+    outcome.assert_fails(
+        4,
+        "line 3: `:wait STOP --timeout 0.2`: no event `STOP` within 0.2 s",
+    );
+}
+
+#[test]
+fn each_event_ends_one_wait() {
+    let fake = numbering(&["A", "B"]);
+    let script = "2\n:wait A\n:wait B\n:wait A\n:wait B n=0 --timeout 0.2\n";
+    let outcome = fake.script(&[], script);
+    outcome.assert_fails(4, "line 5");
+    let numbers: Vec<Value> = outcome.json()[1..]
+        .iter()
+        .map(|event| json!([event["event"], event["data"]["n"]]))
+        .collect();
+    assert_eq!(json!(numbers), json!([["A", 0], ["B", 0], ["A", 1]]));
+}
+
+#[test]
+fn a_wait_matches_a_part_of_the_data() {
+    let fake = numbering(&["A", "B"]);
+    let script = "5\n:wait B,C deep.id=x3 n=3\n:wait * deep={'on': True, 'id': 'x4'}\n";
+    let outcome = fake.script(&[], script);
+    let events = &outcome.assert_status(0).json()[1..];
+    assert_eq!(
+        (&events[0]["event"], &events[0]["data"]["n"]),
+        (&json!("B"), &json!(3))
+    );
+    assert_eq!(
+        (&events[1]["event"], &events[1]["data"]["n"]),
+        (&json!("A"), &json!(4))
+    );
+}
+
+#[test]
+fn a_wait_is_a_command_of_its_own_and_ends_with_the_connection() {
+    let qemu = Qemu::start();
+    let running = {
+        let mut running = qemu.running(&[":wait", "SHUTDOWN", "reason=host-qmp-quit"]);
+        running.close();
+        running
+    };
+    let mut other = qemu.running(&[]);
+    drop(std::mem::replace(&mut other, running));
+    // Whether it listens already or not: the event comes, or has come when it does not matter any more.
+    std::thread::sleep(Duration::from_millis(300));
+    qemu.control("quit");
+    let event: Value = serde_json::from_str(&other.line()).expect("JSON");
+    assert_eq!(event["event"], "SHUTDOWN");
+    assert!(other.wait().0.success());
+
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "quit\n:wait STOP\n");
+    outcome.assert_fails(3, "line 2: `:wait STOP`: not connected: QEMU shut down");
+}
+
+#[test]
+fn what_is_wrong_with_a_wait_is_said_before_it_waits() {
+    let qemu = Qemu::start();
+    for (line, status, says) in [
+        (":wait", 2, "usage: :wait NAME"),
+        (":wait --timeout 5", 2, "usage: :wait NAME"),
+        (":wait STOP --timeout", 2, "`--timeout` needs a value"),
+        (":wait STOP --timeout x", 2, "is no length of time"),
+        (":wait STOP --nope", 2, "there is no option `--nope`"),
+        (":wait STOP a=1 a=2", 2, "`a` is set twice"),
+        (":on STOP", 2, "usage: :on"),
+        (":on STOP do", 2, "usage: :on"),
+        (":on do stop", 2, "usage: :on"),
+        (":on STOP do a=1", 2, "expected a command first"),
+        (":on STOP do :nope", 2, "there is no built-in `:nope`"),
+        (":on STOP do transaction( stop", 2, "on one line"),
+        (":off 1", 2, "there is no listener 1"),
+        (":off", 2, "usage: :off ID"),
+    ] {
+        qemu.qmpsh(&["-e", line]).assert_fails(status, says);
+    }
+}
+
+#[test]
+fn a_listener_runs_its_line_for_each_event_while_others_wait() {
+    let qemu = Qemu::with_args(&["-machine", "none", "-name", "heard"]);
+    let script =
+        ":on STOP do cont\n:on RESUME do query-name\nstop\n:wait RESUME\nstop\n:wait RESUME\n";
+    let outcome = qemu.script(&["--events", "stdout"], script);
+    let printed = outcome.assert_status(0).json();
+    let count = |of: &dyn Fn(&Value) -> bool| printed.iter().filter(|value| of(value)).count();
+    // Each of the two was a stream's, and a wait's.
+    assert_eq!(count(&|value| value["event"] == "STOP"), 2, "{outcome}");
+    assert_eq!(count(&|value| value["event"] == "RESUME"), 4, "{outcome}");
+    assert!(count(&|value| value["name"] == "heard") >= 1, "{outcome}");
+}
+
+#[test]
+fn listeners_do_not_steal_from_each_other_and_errors_end_nothing() {
+    let fake = Fake::answering(|command| match command["execute"].as_str() {
+        Some("go") => {
+            event("A", &json!({})) + &event("A", &json!({})) + &success(command, json!("gone"))
+        }
+        Some("bad") => common::fake::failure(command, "no"),
+        name => success(command, json!(name)),
+    });
+    // The replies to what listeners run come before that to the last command, which is sent after them.
+    let script = ":on A do one\n:on A do bad\n:on A,B do two\n:on\n:off 1\n:on\ngo\n\
+                  :wait A\n:after 0.3 last\n";
+    let outcome = fake.script(&[], script);
+    outcome.assert_status(1);
+    let stdout = outcome.stdout();
+    assert_eq!(stdout.matches("\"two\"").count(), 2, "{outcome}");
+    assert_eq!(stdout.matches("\"one\"").count(), 0, "{outcome}");
+    assert!(stdout.ends_with("\"last\"\n"), "{outcome}");
+    assert!(
+        stdout.contains("1   A    0     one\n2   A    0     bad\n3   A,B  0     two\n"),
+        "{outcome}"
+    );
+    let errors = outcome.stderr();
+    assert_eq!(
+        errors
+            .matches("listener 2: `bad`: GenericError: no")
+            .count(),
+        2,
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_listener_may_end_the_run() {
+    let fake = numbering(&["A"]);
+    let start = Instant::now();
+    let outcome = fake.script(
+        &[],
+        ":on A do exit\n1\n:wait NEVER --timeout 50\nnot-reached\n",
+    );
+    assert!(start.elapsed() < Duration::from_secs(40), "{outcome}");
+    assert!(!outcome.stderr().contains("not-reached"), "{outcome}");
+}
+
+#[test]
+fn a_fast_job_is_never_missed() {
+    let qemu = Qemu::start();
+    let image = qemu.directory.path().join("new.img");
+    let image = image.to_str().expect("a path of ours");
+    let mut script = String::new();
+    for n in 0..500 {
+        script += &format!(
+            "blockdev-create job-id=j{n} options={{'driver':'file','filename':'{image}','size':1048576}}\n\
+             :wait JOB_STATUS_CHANGE id=j{n} status=concluded --timeout 50\n\
+             job-dismiss id=j{n}\n"
+        );
+    }
+    let outcome = qemu.script(&[], script);
+    let printed = outcome.assert_status(0).json();
+    assert_eq!(printed.len(), 1500);
+    for (n, three) in printed.chunks(3).enumerate() {
+        assert_eq!(three[1]["data"]["id"], format!("j{n}"), "{three:?}");
+    }
+}
+
+#[test]
+fn the_prompt_shows_a_waited_for_event_once_and_ctrl_c_stops_waiting() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    terminal.keys(":wait STOP\r");
+    terminal.wait("the wait", |screen| screen.ends_with(":wait STOP"));
+    qemu.control("stop");
+    terminal.wait_for_prompt();
+    let screen = terminal.enter("query-name");
+    let events = screen
+        .lines()
+        .filter(|line| line.ends_with(" STOP") && !line.contains(":wait"));
+    assert_eq!(events.count(), 1, "{screen}");
+    terminal.keys(":wait RESUME\r");
+    terminal.wait("the wait", |screen| screen.ends_with(":wait RESUME"));
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    qemu.control("cont");
+    terminal.wait_for_text(" RESUME\n(QEMU)");
+}
+
+#[test]
+fn a_listeners_line_shows_its_origin_above_the_line_being_edited() {
+    let qemu = Qemu::with_args(&["-machine", "none", "-name", "named"]);
+    let mut terminal = prompt(&qemu);
+    terminal.enter(":on STOP do query-name");
+    terminal.enter(":on STOP do nonsense");
+    terminal.keys("query-st");
+    terminal.wait_for_line("(QEMU) query-st");
+    qemu.control("stop");
+    let screen = terminal.wait("both", |screen| {
+        screen.contains("[listener 1: query-name]\n{\n  \"name\": \"named\"\n}\n")
+            && screen.contains("[listener 2: nonsense] CommandNotFound")
+            && screen.ends_with("\n(QEMU) query-st")
+    });
+    assert!(screen.contains(" STOP\n"), "{screen}");
+}
+
+#[test]
+fn listeners_live_on_when_qemu_comes_back() {
+    let mut qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    terminal.enter(":on STOP do query-uuid");
+    terminal.enter(":events mute RESUME");
+    qemu.restart_with(&["-machine", "none", "-name", "again"]);
+    terminal.wait_for_text("\"again\" at ");
+    terminal.enter("stop");
+    terminal.wait_for_text("[listener 1: query-uuid]");
+    terminal.wait_for_prompt();
+    terminal.enter("cont");
+    let screen = terminal.enter("query-version");
+    assert!(!screen.contains(" RESUME\n{}"), "{screen}");
+    assert!(!screen.contains("  RESUME"), "{screen}");
+}
+
+#[test]
+fn a_dry_run_of_what_needs_no_server_is_no_hang() {
+    qmpsh(&["-n", "-e", ":wait STOP"], "").assert_fails(3, "not connected");
+}
