@@ -5,7 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::buf::Limit;
+use bytes::{BufMut, BytesMut};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockaddrLike, SockaddrStorage, UnixAddr, getpeername,
     sendmsg,
@@ -22,8 +23,8 @@ use crate::sys;
 /// How long to wait before dialling again when a socket's backlog is full.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(50);
 
-/// How much room there is for one read: so much at first, so much when more is made, and at least so much
-/// before it is. Replies that are still in use keep the room from being used again, so it is used up first.
+/// How much room there is for one read: so much at first, so much when more is made and at most, and at least so
+/// much before it is. Replies that are still in use keep the room from being used again, so it is used up first.
 const READ_ROOM_FIRST: usize = 16 << 10;
 const READ_ROOM: usize = 64 << 10;
 const READ_ROOM_LEAST: usize = 8 << 10;
@@ -172,7 +173,7 @@ pub(super) struct TlsReader {
 }
 
 impl TlsReader {
-    async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    async fn read(&mut self, buffer: &mut Limit<&mut BytesMut>) -> io::Result<usize> {
         match self.half.read_buf(buffer).await {
             // QEMU before 10.0 ends a connection without saying so in TLS. Whether it was cut is seen in
             // the messages.
@@ -193,11 +194,14 @@ impl Reader {
         } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
             buffer.reserve(READ_ROOM);
         }
+        // Room grows with what is in it, and the kernel fills all of it while the server keeps sending: a message
+        // that is too large would be read twice over before anyone looked at it.
+        let mut room = buffer.limit(READ_ROOM);
         match self {
-            Self::Unix(half, _) => half.read_buf(buffer).await,
-            Self::Tcp(half) => half.read_buf(buffer).await,
-            Self::Tls(reader) => reader.read(buffer).await,
-            Self::Program(stdout, _) => stdout.read_buf(buffer).await,
+            Self::Unix(half, _) => half.read_buf(&mut room).await,
+            Self::Tcp(half) => half.read_buf(&mut room).await,
+            Self::Tls(reader) => reader.read(&mut room).await,
+            Self::Program(stdout, _) => stdout.read_buf(&mut room).await,
         }
     }
 
@@ -285,5 +289,24 @@ async fn send_descriptors(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_is_bounded_however_much_room_a_large_message_has_made() {
+        let (mut server, client) = UnixStream::pair().expect("a pair of sockets");
+        let (mut reader, _writer) = Stream::Unix(client, None).split();
+        let sent = [b'x'; READ_ROOM + 1000];
+        server.write_all(&sent).await.expect("room in the socket");
+        let mut buffer = BytesMut::with_capacity(1 << 20);
+        for expected in [READ_ROOM, 1000] {
+            let length = reader.read(&mut buffer).await.expect("bytes");
+            assert_eq!(length, expected);
+        }
+        assert_eq!(buffer, sent[..]);
     }
 }
