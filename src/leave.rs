@@ -3,10 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::qmp::Client;
+use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 use crate::vm::{Stopped, Vm};
 
 /// How long the user waits before he is told what for.
@@ -23,15 +23,15 @@ pub async fn end(
     client: Option<&Client>,
     say: &(dyn Fn(String) + Sync),
 ) -> io::Result<Stopped> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut interrupt = Signal::new(SIGINT)?;
+    let mut terminate = Signal::new(SIGTERM)?;
+    let mut hang_up = Signal::new(SIGHUP)?;
     let stopping = async {
         tokio::select! {
             stopped = vm.stop(client) => stopped,
-            _ = interrupt.recv() => vm.kill().await,
-            _ = terminate.recv() => vm.kill().await,
-            _ = hang_up.recv() => vm.kill().await,
+            () = interrupt.recv() => vm.kill().await,
+            () = terminate.recv() => vm.kill().await,
+            () = hang_up.recv() => vm.kill().await,
         }
     };
     tokio::pin!(stopping);

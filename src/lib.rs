@@ -26,6 +26,8 @@
 //! - [`qmp`]: the protocol's client
 //! - [`exit`]: exit statuses, and what leads to them
 //! - [`private`]: files for the owner alone
+//! - [`child`]: processes that we start
+//! - [`signals`]: signals that a task waits for
 //! - [`sys`]: what needs `unsafe`
 //!
 //! Imports point down this list only: script, shell → advice → builtin → runner → agenda, manual → inspector,
@@ -35,6 +37,7 @@
 pub mod advice;
 pub mod agenda;
 pub mod builtin;
+pub mod child;
 pub mod cli;
 pub mod exit;
 pub mod inspector;
@@ -48,6 +51,7 @@ pub mod runner;
 pub mod schema;
 pub mod script;
 pub mod shell;
+pub mod signals;
 pub mod sys;
 pub mod traffic;
 pub mod vm;

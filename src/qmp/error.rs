@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{Address, QmpError, tls};
+use crate::child::Ended;
 
 /// What can go wrong between here and a QMP server, in sentences a user can act on.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -101,8 +102,8 @@ pub enum Lost {
     #[error("we closed the connection")]
     Disconnected,
     /// What the connection went through has ended.
-    #[error("`{name}` {how}")]
-    Program { name: String, how: String },
+    #[error("`{name}` {ended}")]
+    Program { name: String, ended: Ended },
 }
 
 impl Lost {

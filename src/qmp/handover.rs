@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
-use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::sync::Notify;
 
 use super::Lost;
-use super::program::describe_exit;
+use crate::child::Child;
 
 /// How long a process that has closed its monitor may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -33,8 +31,7 @@ pub struct Process {
     pub name: String,
     /// Unless something stands between it and us.
     pub pid: Option<i32>,
-    /// How it ended, once it has.
-    pub exit: watch::Receiver<Option<ExitStatus>>,
+    pub child: Child,
 }
 
 impl Handover {
@@ -59,12 +56,10 @@ impl Handover {
 
 impl Process {
     /// How it ended, if it has, or is about to.
-    pub(super) async fn end(&mut self) -> Option<Lost> {
-        let exit = timeout(END, self.exit.wait_for(Option::is_some)).await;
-        let status = (*exit.ok()?.ok()?)?;
+    pub(super) async fn end(&self) -> Option<Lost> {
         Some(Lost::Program {
             name: self.name.clone(),
-            how: describe_exit(status),
+            ended: self.child.end_within(END).await?,
         })
     }
 }

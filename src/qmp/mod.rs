@@ -28,7 +28,6 @@ pub use error::{Error, Lost};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
 pub use handover::{Handover, Process};
 pub use message::{Event, Greeting, QmpError, Reply};
-pub use program::describe_exit;
 pub use server_socket::ServerSocket;
 pub use session::{Change, Ending, Retry, Session, State};
 pub use tls::Tls;

@@ -12,8 +12,8 @@ use nix::sys::socket::{
     sendmsg,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, ReadHalf, WriteHalf};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
-use tokio::process::{ChildStdin, ChildStdout};
+use tokio::net::unix::{self, pipe};
+use tokio::net::{TcpStream, UnixStream, tcp};
 use tokio_rustls::client::TlsStream;
 
 use super::program::Program;
@@ -40,7 +40,7 @@ pub(super) enum Stream {
     Unix(UnixStream, Option<Process>),
     Tcp(TcpStream),
     Tls(Box<tls::Session>),
-    Program(Program),
+    Program(Program, pipe::Sender, pipe::Receiver),
 }
 
 impl Stream {
@@ -87,7 +87,7 @@ impl Stream {
                 Ok(stream)
             }
             Address::Program(line) => Program::start(line, options.tell.clone())
-                .map(Self::Program)
+                .map(|(program, stdin, stdout)| Self::Program(program, stdin, stdout))
                 .map_err(failed),
             Address::Listen(socket) => socket.accept().await.map_err(failed),
             Address::Launched(handover) => {
@@ -122,7 +122,7 @@ impl Stream {
             // Of a pair of sockets, the system knows only who made it.
             Self::Unix(_, Some(process)) => process.pid,
             Self::Unix(stream, None) => stream.peer_cred().ok()?.pid(),
-            Self::Tcp(_) | Self::Tls(_) | Self::Program(_) => None,
+            Self::Tcp(_) | Self::Tls(_) | Self::Program(..) => None,
         }
     }
 
@@ -145,12 +145,8 @@ impl Stream {
                 };
                 (Reader::Tls(Box::new(reader)), Writer::Tls(writer))
             }
-            Self::Program(mut program) => {
-                let (stdin, stdout) = program.take_pipes();
-                (
-                    Reader::Program(stdout, Box::new(program)),
-                    Writer::Program(stdin),
-                )
+            Self::Program(program, stdin, stdout) => {
+                (Reader::Program(stdout, program), Writer::Program(stdin))
             }
         }
     }
@@ -161,7 +157,7 @@ pub(super) enum Reader {
     Unix(unix::OwnedReadHalf, Option<Process>),
     Tcp(tcp::OwnedReadHalf),
     Tls(Box<TlsReader>),
-    Program(ChildStdout, Box<Program>),
+    Program(pipe::Receiver, Program),
 }
 
 #[derive(Debug)]
@@ -230,7 +226,7 @@ pub(super) enum Writer {
     Unix(unix::OwnedWriteHalf),
     Tcp(tcp::OwnedWriteHalf),
     Tls(WriteHalf<TlsStream<TcpStream>>),
-    Program(ChildStdin),
+    Program(pipe::Sender),
 }
 
 impl Writer {

@@ -1,6 +1,6 @@
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 
 /// The signals that end a script.
 pub(super) struct Stop {
@@ -13,14 +13,11 @@ impl Stop {
     /// The signals of a script; with `orderly`, also those that it has to outlive for a while.
     pub fn new(orderly: bool) -> io::Result<Self> {
         let others = match orderly {
-            true => Some([
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-            ]),
+            true => Some([Signal::new(SIGTERM)?, Signal::new(SIGHUP)?]),
             false => None,
         };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
+            interrupt: Signal::new(SIGINT)?,
             others,
         })
     }
@@ -32,9 +29,9 @@ impl Stop {
             return;
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
+            () = self.interrupt.recv() => {}
+            () = terminate.recv() => {}
+            () = hang_up.recv() => {}
         }
     }
 }

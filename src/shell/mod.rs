@@ -21,7 +21,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
@@ -36,6 +35,7 @@ use crate::leave;
 use crate::qmp::Tell;
 use crate::render::{self, clip, escape};
 use crate::runner::{Runner, Sent, banner};
+use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 use crate::traffic::{self, Log};
 use crate::vm::{Console, Follow, Stopped};
 use console::Detached;
@@ -221,7 +221,8 @@ impl Shell {
             () = self.printer.settle_for_editing() => {}
             status = self.signals.leave() => return Ok(Err(status)),
         }
-        self.signals.forget_interrupt();
+        // One that came before there was anything to interrupt.
+        self.signals.interrupt.forget();
         self.editor.read(prompt, remember);
         loop {
             tokio::select! {
@@ -231,7 +232,7 @@ impl Shell {
                 // A Ctrl-C from before the line was there is about nothing. One that comes behind the line is
                 // about that, even if it comes before we do.
                 () = self.printer.drawn() => if self.printer.is_editing() {
-                    self.signals.forget_interrupt();
+                    self.signals.interrupt.forget();
                 }
             }
         }
@@ -382,7 +383,7 @@ impl Shell {
                 if let Some(mut failure) = failure {
                     tokio::select! {
                         () = advise(&self.runner, &sent.line, &mut failure) => {}
-                        _ = self.signals.interrupt.recv() => {}
+                        () = self.signals.interrupt.recv() => {}
                     }
                     self.fail(&failure);
                 }
@@ -460,18 +461,18 @@ enum Stop {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            interrupt: Signal::new(SIGINT)?,
+            terminate: Signal::new(SIGTERM)?,
+            hang_up: Signal::new(SIGHUP)?,
             quit: Arc::default(),
         })
     }
 
     async fn stop(&mut self) -> Stop {
         tokio::select! {
-            _ = self.interrupt.recv() => Stop::Waiting,
-            _ = self.terminate.recv() => Stop::Shell(Status::Interrupted),
-            _ = self.hang_up.recv() => Stop::Shell(Status::Interrupted),
+            () = self.interrupt.recv() => Stop::Waiting,
+            () = self.terminate.recv() => Stop::Shell(Status::Interrupted),
+            () = self.hang_up.recv() => Stop::Shell(Status::Interrupted),
             () = self.quit.notified() => Stop::Shell(Status::Success),
         }
     }
@@ -479,15 +480,9 @@ impl Signals {
     /// Told to end, and with which status.
     async fn leave(&mut self) -> Status {
         tokio::select! {
-            _ = self.terminate.recv() => Status::Interrupted,
-            _ = self.hang_up.recv() => Status::Interrupted,
+            () = self.terminate.recv() => Status::Interrupted,
+            () = self.hang_up.recv() => Status::Interrupted,
             () = self.quit.notified() => Status::Success,
         }
-    }
-
-    /// Forgets a Ctrl-C that came before there was anything to interrupt.
-    fn forget_interrupt(&mut self) {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        while self.interrupt.poll_recv(&mut context).is_ready() {}
     }
 }

@@ -2,11 +2,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::sleep;
+
+use crate::child::Child;
 
 /// How often a file that grows is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -18,20 +18,17 @@ const PIECE: usize = 64 << 10;
 pub struct Follow {
     file: File,
     offset: u64,
-    /// How the process ended, once it has: nothing more comes then.
-    exit: Option<watch::Receiver<Option<ExitStatus>>>,
+    /// The process, if there is one: nothing more comes once it has ended.
+    writer: Option<Child>,
 }
 
 impl Follow {
     /// Follows the file at `path` from its start.
-    pub(super) fn open(
-        path: &Path,
-        exit: Option<watch::Receiver<Option<ExitStatus>>>,
-    ) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, writer: Option<Child>) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,
             offset: 0,
-            exit,
+            writer,
         })
     }
 
@@ -40,9 +37,9 @@ impl Follow {
         loop {
             // Asked before the file is: what was written before the end is seen.
             let ended = self
-                .exit
+                .writer
                 .as_ref()
-                .is_none_or(|exit| exit.borrow().is_some());
+                .is_none_or(|writer| writer.ended().is_some());
             let mut piece = vec![0; PIECE];
             match self.file.read_at(&mut piece, self.offset) {
                 Ok(length @ 1..) => {

@@ -1,22 +1,20 @@
 //! A QEMU process that we started.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use tokio::sync::watch;
 
 use super::{Passed, Plan};
-use crate::qmp::describe_exit;
+use crate::child::{Child, Ended};
 use crate::sys;
 
 /// How often to look whether a process has ended, where nothing tells.
@@ -27,24 +25,12 @@ pub(super) struct Machine {
     name: String,
     /// Its command line, so that a shell would read it.
     command: String,
-    /// Also the number of its process group, and of its session.
-    pid: Pid,
-    exit: watch::Receiver<Option<ExitStatus>>,
+    child: Child,
     started: Instant,
     /// Its end is our doing.
     expected: AtomicBool,
     /// Keeps a wrapper's QEMU from outliving us.
     guard: Option<std::process::Child>,
-}
-
-/// How a process has ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ended(ExitStatus);
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe_exit(self.0))
-    }
 }
 
 impl Machine {
@@ -70,30 +56,18 @@ impl Machine {
                 .flatten(),
         );
         sys::tie(&mut command, inherited, Signal::SIGKILL);
-        let mut child = match tokio::process::Command::from(command).spawn() {
-            Ok(child) => child,
-            Err(error) => return Err(failed(&error)),
+        let child = Child::start(&mut command).map_err(|error| failed(&error))?;
+        let guard = match plan.wrapper.is_empty() {
+            true => None,
+            false => guard(child.pid()),
         };
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        let pid = Pid::from_raw(pid.expect("nobody has waited for it yet"));
-        let (ended, exit) = watch::channel(None);
-        tokio::spawn(async move {
-            if let Ok(status) = child.wait().await {
-                ended.send_replace(Some(status));
-            }
-        });
         Ok(Self {
             name: plan.program_name(),
             command: line,
-            pid,
-            exit,
+            child,
             started: Instant::now(),
             expected: AtomicBool::new(false),
-            guard: if plan.wrapper.is_empty() {
-                None
-            } else {
-                guard(pid)
-            },
+            guard,
         })
     }
 
@@ -106,27 +80,20 @@ impl Machine {
     }
 
     pub fn pid(&self) -> i32 {
-        self.pid.as_raw()
+        self.child.pid().as_raw()
     }
 
-    /// Follows how it has ended, once it has.
-    pub fn exit(&self) -> watch::Receiver<Option<ExitStatus>> {
-        self.exit.clone()
-    }
-
-    pub fn runs(&self) -> bool {
-        self.exit.borrow().is_none()
+    pub fn child(&self) -> &Child {
+        &self.child
     }
 
     /// Resolves when it has ended.
-    pub async fn ended(&self) -> Ended {
-        let mut exit = self.exit.clone();
-        let status = exit
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|status| *status);
-        Ended(status.unwrap_or_default())
+    pub async fn end(&self) -> Ended {
+        self.child.end().await
+    }
+
+    pub fn runs(&self) -> bool {
+        self.child.ended().is_none()
     }
 
     /// From now on, its end surprises nobody.
@@ -141,37 +108,30 @@ impl Machine {
 
     /// Whether somebody should be told that it ended so.
     pub fn is_unexpected(&self, ended: Ended) -> bool {
-        !self.is_expected() && !ended.0.success()
+        !self.is_expected() && !ended.success()
     }
 
     /// What it is doing, in a few words.
     pub fn describe(&self) -> String {
-        match *self.exit.borrow() {
+        match self.child.ended() {
             None => format!(
                 "running, pid {}, for {} s",
-                self.pid,
+                self.pid(),
                 self.started.elapsed().as_secs()
             ),
-            Some(status) => describe_exit(status),
+            Some(ended) => ended.to_string(),
         }
     }
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
+        self.child.signal(Signal::SIGTERM);
         // A process that is stopped takes no other signal.
-        self.signal(Signal::SIGCONT);
+        self.child.signal(Signal::SIGCONT);
     }
 
     pub fn kill(&self) {
-        self.signal(Signal::SIGKILL);
-    }
-
-    fn signal(&self, signal: Signal) {
-        // The process is waited for by this thread alone, so the number is still its own.
-        if self.runs() {
-            let _ = killpg(self.pid, signal);
-        }
+        self.child.signal(Signal::SIGKILL);
     }
 
     /// Ends it without the runtime: asks, waits for as long as `limit`, kills.
@@ -182,7 +142,7 @@ impl Machine {
         while self.is_there() {
             if Instant::now() >= due {
                 self.kill();
-                let _ = waitpid(self.pid, None);
+                let _ = waitpid(self.child.pid(), None);
                 return;
             }
             sleep(LOOK);
@@ -191,7 +151,7 @@ impl Machine {
 
     fn is_there(&self) -> bool {
         loop {
-            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            match waitpid(self.child.pid(), Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => return true,
                 Err(Errno::EINTR) => {}
                 _ => return false,

@@ -21,6 +21,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::child::Ended;
 use crate::private;
 use crate::qmp::{Address, Change, Client, Handover, Process, Request, ServerSocket, Tell};
 
@@ -28,7 +29,7 @@ pub use console::{Console, Place};
 pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
-use machine::{Ended, Machine};
+use machine::Machine;
 
 /// How long a QEMU that did not greet may take to end.
 const FAILURE: Duration = Duration::from_secs(1);
@@ -149,7 +150,7 @@ impl Vm {
             let process = Process {
                 name: self.plan.program_name(),
                 pid: self.plan.wrapper.is_empty().then(|| machine.pid()),
-                exit: machine.exit(),
+                child: machine.child().clone(),
             };
             self.handover.put(ours, process);
         }
@@ -182,7 +183,7 @@ impl Vm {
             let state = self.state();
             (state.machine.clone()?, state.log_start)
         };
-        let ended = timeout(FAILURE, machine.ended()).await.ok()?;
+        let ended = timeout(FAILURE, machine.end()).await.ok()?;
         Some(autopsy(&machine, ended, &self.log, log_start))
     }
 
@@ -190,7 +191,7 @@ impl Vm {
     pub async fn ended(&self) {
         let machine = self.state().machine.clone();
         if let Some(machine) = machine {
-            machine.ended().await;
+            machine.end().await;
         }
     }
 
@@ -202,7 +203,7 @@ impl Vm {
             // Where there is a connection, its end tells.
             let silent = matches!(self.plan.monitor, Monitor::None);
             tokio::spawn(async move {
-                let ended = machine.ended().await;
+                let ended = machine.end().await;
                 if machine.is_unexpected(ended) {
                     tell(Change::Said(autopsy(&machine, ended, &log, start)));
                 } else if silent && !machine.is_expected() {
@@ -223,11 +224,11 @@ impl Vm {
         if asked.is_none() {
             machine.terminate();
         }
-        match timeout(self.plan.shutdown_timeout, machine.ended()).await {
+        match timeout(self.plan.shutdown_timeout, machine.end()).await {
             Ok(_) => Stopped::Gracefully,
             Err(_) => {
                 machine.kill();
-                machine.ended().await;
+                machine.end().await;
                 Stopped::TimedOut
             }
         }
@@ -245,7 +246,7 @@ impl Vm {
         };
         machine.expect_end();
         machine.kill();
-        machine.ended().await;
+        machine.end().await;
         Stopped::Killed
     }
 
@@ -266,7 +267,7 @@ impl Vm {
     /// The log cannot be read.
     pub fn follow_log(&self) -> io::Result<Follow> {
         let machine = self.state().machine.clone();
-        Follow::open(&self.log, machine.map(|machine| machine.exit()))
+        Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
     }
 
     /// What QEMU printed.
