@@ -80,13 +80,23 @@ pub struct Start {
     pub vm: Option<Arc<Vm>>,
 }
 
+/// Connects ahead for a one-shot command: what is to be done before it is sent takes as long as QEMU takes to greet.
+pub fn dial(invocation: &Invocation) -> Option<qmp::Dialled> {
+    let cli = &invocation.cli;
+    if invocation.command.is_empty() || cli.dry_run || cli.listen.is_some() || cli.launch {
+        return None;
+    }
+    let address = invocation.address.as_deref()?.parse().ok()?;
+    qmp::Dialled::dial(&address)
+}
+
 /// Does what the command line asks for.
 ///
 /// # Errors
 ///
 /// What kept it from starting: no connection, an unreadable file. What happens to single lines is told
 /// on standard error and in the status.
-pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
+pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
     if cli.list {
         return Ok(list(cli));
@@ -129,6 +139,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
             creds,
             hostname: cli.tls_hostname.clone(),
         }),
+        dialled: dialled.map(Arc::new),
         ..qmp::Options::default()
     };
     let retry = match cli.reconnect {

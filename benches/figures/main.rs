@@ -166,10 +166,10 @@ impl Bench {
         for (how, program) in [("as cargo built it", built), ("copied", &installed)] {
             // Each run finds in the caches what the other program has left there.
             println!("  {how}, in turn with qmp-shell:");
-            let (a, b) = in_turn(20, || qmpsh(program), theirs)?;
+            let (a, b) = in_turn(60, || qmpsh(program), theirs)?;
             print(&a, &b);
             println!("  {how}, each by itself:");
-            print(&alone(20, || qmpsh(program))?, &alone(20, theirs)?);
+            print(&alone(60, || qmpsh(program))?, &alone(60, theirs)?);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::connection::connect;
 use super::events::Hub;
 use super::in_flight::{InFlight, with_id};
 use super::tasks::{Outgoing, Shared, lock, receive_all, send_all};
-use super::{Address, Change, Error, Event, Filter, Greeting, Listener, Lost, Reply, Tls};
+use super::{Address, Change, Dialled, Error, Event, Filter, Greeting, Listener, Lost, Reply, Tls};
 
 /// How to connect.
 #[derive(Clone, Default)]
@@ -29,6 +29,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Told what becomes of the connection.
     pub tell: Option<Tell>,
+    /// A connection that is there already, to the address that is connected to first.
+    pub dialled: Option<Arc<Dialled>>,
 }
 
 /// Takes what becomes of a connection, in the order in which it happens.

@@ -7,6 +7,7 @@
 mod address;
 mod client;
 mod connection;
+mod dialled;
 mod error;
 mod events;
 mod frame;
@@ -24,6 +25,7 @@ mod transport;
 
 pub use address::Address;
 pub use client::{Client, Direction, Late, Options, Pending, Request, Stats, Tap, Tell};
+pub use dialled::Dialled;
 pub use error::{Error, Lost};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
 pub use handover::{Handover, Process};

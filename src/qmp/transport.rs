@@ -51,6 +51,9 @@ impl Stream {
     /// [`Error::Connect`], at once: only a full backlog is worth waiting for.
     pub async fn open(address: &Address, options: &Options) -> Result<Self, Error> {
         let failed = |error: io::Error| Error::connect(address, &error);
+        if let Some(socket) = options.dialled.as_ref().and_then(|dialled| dialled.take()) {
+            return Self::from_socket(socket).map_err(failed);
+        }
         match address {
             Address::Unix(path) => loop {
                 match UnixStream::connect(path).await {
