@@ -852,7 +852,7 @@ fn typing_works_during_a_flood_of_events() {
     let mut flood = Flood::start(&qemu.control);
     terminal.wait_for_text(" RESUME");
     for (line, answer) in [
-        ("query-name", "flooded"),
+        ("query-name", "\"flooded\""),
         ("query-uuid", "0000-000000000000"),
         ("query-nonsense", "CommandNotFound"),
         (":set confirm", "confirm   on"),
