@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
 
 use crate::Start;
 use crate::advice::advise;
@@ -162,7 +163,9 @@ impl Script {
             consume_budget().await;
             let idle = self.builtin.is_none();
             let more_to_send = idle && self.input.is_ready();
-            let may_read = idle && !self.finished && self.in_flight.len() < self.window;
+            let may_read = self.may_read();
+            // Half of the window is filled at once, for the server to work on while we do on the other half.
+            let refill = may_read && more_to_send && self.in_flight.len() <= self.window / 2;
             let to_come = !self.stopped && self.runner.agenda.has_due();
             let waits = !self.in_flight.is_empty() || !self.background.is_empty() || !idle;
             if self.finished && !waits && !to_come {
@@ -174,7 +177,7 @@ impl Script {
                     Some(late) => say(format!("qmpsh: {}", late_reply(&late))),
                     None => self.late = None,
                 },
-                result = first_reply(&mut self.in_flight) => {
+                result = first_reply(&mut self.in_flight), if !refill => {
                     let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
                     self.finish(&sent, &origin, result).await;
                 }
@@ -200,10 +203,12 @@ impl Script {
                     }
                     None => self.events = None,
                 },
-                item = self.input.next(), if may_read => match item {
-                    Some(item) => self.item(item).await,
-                    None => self.end_of_input(),
-                },
+                item = self.input.next(), if may_read => {
+                    self.item(item).await;
+                    if self.window > 1 {
+                        self.fill_window().await;
+                    }
+                }
                 // Nothing is to be done but wait, so what was printed is due.
                 () = self.output.due(more_to_send) => self.output.flush(),
             }
@@ -211,6 +216,24 @@ impl Script {
                 break;
             }
         }
+    }
+
+    fn may_read(&self) -> bool {
+        self.builtin.is_none() && !self.finished && self.in_flight.len() < self.window
+    }
+
+    /// Sends what further lines are there for, as far as the window has room.
+    async fn fill_window(&mut self) {
+        // Lines that send nothing do not keep replies waiting.
+        for _ in 1..self.window {
+            if !self.may_read() || !self.input.is_ready() {
+                break;
+            }
+            let item = self.input.next().await;
+            self.item(item).await;
+        }
+        // The client's tasks send it.
+        yield_now().await;
     }
 
     fn end_of_input(&mut self) {
@@ -222,7 +245,10 @@ impl Script {
         }
     }
 
-    async fn item(&mut self, item: Item) {
+    async fn item(&mut self, item: Option<Item>) {
+        let Some(item) = item else {
+            return self.end_of_input();
+        };
         let result = match item.words {
             Ok(words) => {
                 let line = self.parser.parse(&words);
