@@ -227,6 +227,51 @@ fn a_reply_is_printed_before_the_next_line_is_there() {
 }
 
 #[test]
+fn a_reply_does_not_wait_for_the_end_of_the_next_line() {
+    let qemu = Qemu::start();
+    for args in [&[][..], &["-k"]] {
+        let mut running = qemu.running(args);
+        running.send("query-name\nquery-cpus-fast a=[");
+        assert_eq!(running.line(), "{}");
+        running.send("1]");
+        running.close();
+        assert_eq!(running.wait().0.code(), Some(1));
+    }
+}
+
+#[test]
+fn events_stand_where_they_came_among_the_replies() {
+    const COUNT: u64 = 2000;
+    for args in [&["--events", "stdout"][..], &["--events", "stdout", "-k"]] {
+        let mut number = 0;
+        let fake = Fake::answering(move |command| {
+            number += 1;
+            let reply = success(command, json!(number));
+            reply + &event("NUMBER", &json!(number))
+        });
+        let outcome = fake.script(args, "a\n".repeat(COUNT as usize));
+        let mut replies = 0;
+        for value in &outcome.assert_status(0).json() {
+            match value.as_u64() {
+                Some(_) => replies += 1,
+                None => assert_eq!(value["data"], replies, "{args:?}"),
+            }
+        }
+        assert_eq!(replies, COUNT);
+    }
+}
+
+#[test]
+fn a_reply_is_not_kept_waiting_by_commands_in_the_background() {
+    let fake = echo();
+    let lines = format!("first\n{}", "other &\n".repeat(3000));
+    let outcome = fake.script(&["-k"], lines);
+    let names = names(outcome.assert_status(0));
+    assert_eq!(names.len(), 3001);
+    assert_eq!(names[0], "first");
+}
+
+#[test]
 fn a_command_is_repeated() {
     let fake = echo();
     let outcome = fake.qmpsh(&["--repeat", "3", "a"]);

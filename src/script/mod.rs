@@ -5,7 +5,7 @@ mod output;
 mod stop;
 
 use std::collections::VecDeque;
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::io::{self, IsTerminal, Write};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -159,13 +159,14 @@ type Running = Pin<Box<dyn Future<Output = (Origin, Result<Outcome, Failure>)> +
 impl Script {
     async fn all(&mut self) {
         loop {
+            if self.window > 1 && self.in_flight.len() <= self.window / 2 {
+                self.fill_window().await;
+            }
             // A run that never has to wait can still be interrupted.
             consume_budget().await;
             let idle = self.builtin.is_none();
             let more_to_send = idle && self.input.is_ready();
             let may_read = self.may_read();
-            // Half of the window is filled at once, for the server to work on while we do on the other half.
-            let refill = may_read && more_to_send && self.in_flight.len() <= self.window / 2;
             let to_come = !self.stopped && self.runner.agenda.has_due();
             let waits = !self.in_flight.is_empty() || !self.background.is_empty() || !idle;
             if self.finished && !waits && !to_come {
@@ -177,7 +178,7 @@ impl Script {
                     Some(late) => say(format!("qmpsh: {}", late_reply(&late))),
                     None => self.late = None,
                 },
-                result = first_reply(&mut self.in_flight), if !refill => {
+                result = first_reply(&mut self.in_flight) => {
                     let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
                     self.finish(&sent, &origin, result).await;
                 }
@@ -203,12 +204,7 @@ impl Script {
                     }
                     None => self.events = None,
                 },
-                item = self.input.next(), if may_read => {
-                    self.item(item).await;
-                    if self.window > 1 {
-                        self.fill_window().await;
-                    }
-                }
+                item = self.input.next(), if may_read => self.item(item).await,
                 // Nothing is to be done but wait, so what was printed is due.
                 () = self.output.due(more_to_send) => self.output.flush(),
             }
@@ -222,18 +218,26 @@ impl Script {
         self.builtin.is_none() && !self.finished && self.in_flight.len() < self.window
     }
 
-    /// Sends what further lines are there for, as far as the window has room.
+    /// Sends commands until the window is full, as far as lines are there: the server works on this half of it
+    /// while we do on the other.
     async fn fill_window(&mut self) {
-        // Lines that send nothing do not keep replies waiting.
-        for _ in 1..self.window {
-            if !self.may_read() || !self.input.is_ready() {
+        let before = self.in_flight.len();
+        while self.may_read() {
+            let others = self.in_flight.len();
+            tokio::select! {
+                biased;
+                item = self.input.next() => self.item(item).await,
+                () = ready(()) => break,
+            }
+            // Lines that are not waited for take their turn with everything else.
+            if self.in_flight.len() <= others {
                 break;
             }
-            let item = self.input.next().await;
-            self.item(item).await;
         }
-        // The client's tasks send it.
-        yield_now().await;
+        if self.in_flight.len() > before {
+            // The client's tasks send it.
+            yield_now().await;
+        }
     }
 
     fn end_of_input(&mut self) {
