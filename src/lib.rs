@@ -81,13 +81,15 @@ pub struct Start {
 }
 
 /// Connects ahead for a one-shot command: what is to be done before it is sent takes as long as QEMU takes to greet.
+/// Not where it may yet turn out that there is nothing to connect for: QEMU may have been waiting for somebody.
 pub fn dial(invocation: &Invocation) -> Option<qmp::Dialled> {
     let cli = &invocation.cli;
-    if invocation.command.is_empty() || cli.dry_run || cli.listen.is_some() || cli.launch {
+    let elsewhere = cli.dry_run || cli.list || cli.listen.is_some() || cli.launch;
+    let unsure = cli.tls_creds.is_some() || cli.schema.is_some() || cli.log.is_some();
+    if invocation.command.is_empty() || elsewhere || unsure {
         return None;
     }
-    let address = invocation.address.as_deref()?.parse().ok()?;
-    qmp::Dialled::dial(&address)
+    qmp::Dialled::dial(invocation.address.as_deref()?.parse().ok()?)
 }
 
 /// Does what the command line asks for.

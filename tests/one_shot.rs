@@ -3,6 +3,8 @@
 mod common;
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::fake::{Fake, failure, success};
 use common::{Qemu, qmpsh};
@@ -44,6 +46,31 @@ fn an_option_behind_the_command_is_an_error_that_says_so() {
         let with_address = qmpsh(&[socket, "query-status", option], "");
         with_address.assert_fails(2, option).assert_stdout("");
     }
+}
+
+#[test]
+fn one_connection_is_made_and_none_for_what_cannot_be_run() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let fake = Fake::start(move |peer| {
+        count.fetch_add(1, Ordering::Relaxed);
+        peer.greet();
+        while let Some(command) = peer.command() {
+            peer.send(success(&command, json!({})));
+        }
+    });
+    for refused in [
+        &["--tls-creds", "/", "stop"][..],
+        &["--schema", "/", "stop"],
+        &["--log", "/", "stop"],
+        &["--dry-run", "stop", "a"],
+        &["--listen", "stop"],
+    ] {
+        fake.qmpsh(refused).assert_status(2);
+    }
+    fake.qmpsh(&["stop"]).assert_stdout("{}\n");
+    drop(fake);
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Told what becomes of the connection.
     pub tell: Option<Tell>,
-    /// A connection that is there already, to the address that is connected to first.
+    /// A connection that is there already.
     pub dialled: Option<Arc<Dialled>>,
 }
 

@@ -7,23 +7,29 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 
 use super::Address;
 
-/// A connected socket that nobody has taken yet.
-pub struct Dialled(Mutex<Option<OwnedFd>>);
+/// A connected socket, until somebody takes it.
+pub struct Dialled {
+    address: Address,
+    socket: Mutex<Option<OwnedFd>>,
+}
 
 impl Dialled {
     /// Connects to `address` if that is a Unix socket and takes no waiting. Why it fails is seen by who tries again.
-    pub fn dial(address: &Address) -> Option<Self> {
-        let Address::Unix(path) = address else {
+    pub fn dial(address: Address) -> Option<Self> {
+        let Address::Unix(path) = &address else {
             return None;
         };
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
         connect(socket.as_raw_fd(), &UnixAddr::new(path).ok()?).ok()?;
-        Some(Self(Mutex::new(Some(socket))))
+        let socket = Mutex::new(Some(socket));
+        Some(Self { address, socket })
     }
 
-    pub(super) fn take(&self) -> Option<OwnedFd> {
-        self.0.lock().expect("no holder panics").take()
+    /// The connection, once, if it is one to `address`.
+    pub(super) fn take(&self, address: &Address) -> Option<OwnedFd> {
+        let mut socket = self.socket.lock().expect("no holder panics");
+        socket.take_if(|_| self.address == *address)
     }
 }
 
@@ -36,10 +42,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("socket");
         let address = Address::Unix(path.clone());
-        assert!(Dialled::dial(&address).is_none());
+        assert!(Dialled::dial(address.clone()).is_none());
         let _server = std::os::unix::net::UnixListener::bind(path).expect("a socket");
-        let dialled = Dialled::dial(&address).expect("it is served");
-        assert!(dialled.take().is_some());
-        assert!(dialled.take().is_none());
+        let dialled = Dialled::dial(address.clone()).expect("it is served");
+        assert!(dialled.take(&Address::Unix("/other".into())).is_none());
+        assert!(dialled.take(&address).is_some());
+        assert!(dialled.take(&address).is_none());
     }
 }
