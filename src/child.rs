@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -12,37 +13,44 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::signals::{SIGCHLD, Signal};
+use crate::sys;
 
-/// A process that we started as the first of its process group. A clone is the same process.
+/// A process that we started in a session of its own. A clone is the same process.
 #[derive(Debug, Clone)]
 pub struct Child {
     pid: Pid,
     ended: watch::Receiver<Option<Ended>>,
 }
 
-/// How a process has ended, in words that go behind its name.
+/// How a process has ended, as far as the system told; in words that go behind its name.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended(ExitStatus);
+pub struct Ended(Option<ExitStatus>);
 
 impl Child {
-    /// Runs `command` and looks after it for as long as the runtime does.
+    /// Runs `command`, tied to us ([`sys::tie`]), and looks after it for as long as the runtime does.
     ///
     /// # Errors
     ///
     /// It cannot be run.
-    pub fn start(command: &mut Command) -> io::Result<Self> {
+    pub fn start(
+        mut command: Command,
+        descriptors: Vec<OwnedFd>,
+        death: signal::Signal,
+    ) -> io::Result<Self> {
+        sys::tie(&mut command, descriptors, death);
         // From before it runs: its end is not missed.
         let mut any_ended = Signal::new(SIGCHLD)?;
         let mut process = command.spawn()?;
         let pid = i32::try_from(process.id()).expect("the system counts in i32");
         let (tell, ended) = watch::channel(None);
         tokio::spawn(async move {
-            while let Ok(None) = process.try_wait() {
-                any_ended.recv().await;
-            }
-            if let Ok(Some(status)) = process.try_wait() {
-                tell.send_replace(Some(Ended(status)));
-            }
+            let status = loop {
+                match process.try_wait() {
+                    Ok(None) => any_ended.recv().await,
+                    status => break status.ok().flatten(),
+                }
+            };
+            tell.send_replace(Some(Ended(status)));
         });
         Ok(Self {
             pid: Pid::from_raw(pid),
@@ -50,7 +58,7 @@ impl Child {
         })
     }
 
-    /// Also the number of its process group.
+    /// Its number, and that of its process group and session.
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -61,23 +69,21 @@ impl Child {
     }
 
     /// Resolves when it has ended.
-    pub async fn end(&self) -> Ended {
+    pub async fn wait(&self) -> Ended {
         let mut ended = self.ended.clone();
         let ended = ended.wait_for(Option::is_some).await;
-        ended
-            .ok()
-            .and_then(|ended| *ended)
-            .unwrap_or(Ended(ExitStatus::default()))
+        ended.ok().and_then(|ended| *ended).unwrap_or(Ended(None))
     }
 
     /// How it has ended, if it does before long.
-    pub async fn end_within(&self, limit: Duration) -> Option<Ended> {
-        timeout(limit, self.end()).await.ok()
+    pub async fn wait_within(&self, limit: Duration) -> Option<Ended> {
+        timeout(limit, self.wait()).await.ok()
     }
 
     /// Sends a signal to its process group.
     pub fn signal(&self, signal: signal::Signal) {
-        // Nobody else waits for it, so the number is its own until we know that it has ended.
+        // Nobody else waits for it while the runtime is there, so the number is its own until we know that it has
+        // ended.
         if self.ended().is_none() {
             let _ = killpg(self.pid, signal);
         }
@@ -86,13 +92,15 @@ impl Child {
 
 impl Ended {
     pub fn success(self) -> bool {
-        self.0.success()
+        self.0.is_some_and(|status| status.success())
     }
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.code(), self.0.signal()) {
+        let code = self.0.and_then(|status| status.code());
+        let signal = self.0.and_then(|status| status.signal());
+        match (code, signal) {
             (Some(code), _) => write!(f, "ended with exit status {code}"),
             (None, Some(number)) => match signal::Signal::try_from(number) {
                 Ok(signal) => write!(f, "was killed by {signal}"),
@@ -100,5 +108,36 @@ impl fmt::Display for Ended {
             },
             (None, None) => f.write_str("ended"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        Child::start(command, Vec::new(), signal::Signal::SIGKILL).expect("a shell")
+    }
+
+    #[tokio::test]
+    async fn children_that_end_together_are_all_seen() {
+        let children: Vec<_> = (0..20).map(|code| shell(&format!("exit {code}"))).collect();
+        for (code, child) in children.iter().enumerate() {
+            let ended = child.wait().await;
+            assert_eq!(ended.to_string(), format!("ended with exit status {code}"));
+            assert_eq!(ended.success(), code == 0);
+            assert!(child.ended().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signal_reaches_the_whole_group() {
+        let child = shell("sleep 1000; exit 3");
+        assert!(child.wait_within(Duration::from_millis(10)).await.is_none());
+        assert!(child.ended().is_none());
+        child.signal(signal::Signal::SIGKILL);
+        assert_eq!(child.wait().await.to_string(), "was killed by SIGKILL");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::sys::signal::SigSet;
 use signal_hook::SigId;
 use signal_hook::low_level::{pipe, unregister};
 use tokio::io::AsyncReadExt;
@@ -18,7 +19,7 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Follows the signal `number` from now on.
+    /// Follows the signal `number` from now on, even if it was blocked when we were started.
     ///
     /// # Errors
     ///
@@ -26,9 +27,12 @@ impl Signal {
     pub fn new(number: i32) -> io::Result<Self> {
         let (came, comes) = std::os::unix::net::UnixStream::pair()?;
         came.set_nonblocking(true)?;
+        let handler = pipe::register(number, comes)?;
+        let blocked = nix::sys::signal::Signal::try_from(number)?;
+        SigSet::from(blocked).thread_unblock()?;
         Ok(Self {
             came: UnixStream::from_std(came)?,
-            handler: pipe::register(number, comes)?,
+            handler,
         })
     }
 
@@ -47,5 +51,33 @@ impl Signal {
 impl Drop for Signal {
     fn drop(&mut self) {
         unregister(self.handler);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nix::sys::signal::{Signal::SIGUSR1, raise};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_is_followed_forgotten_and_never_blocked() {
+        let set = SigSet::from(SIGUSR1);
+        set.thread_block().expect("a mask");
+        let mut signal = Signal::new(SIGUSR1 as i32).expect("a handler");
+        for _ in 0..2 {
+            raise(SIGUSR1).expect("a signal");
+            raise(SIGUSR1).expect("a signal");
+            let came = timeout(Duration::from_secs(60), signal.recv()).await;
+            came.expect("it came");
+        }
+        raise(SIGUSR1).expect("a signal");
+        signal.came.readable().await.expect("a byte");
+        signal.forget();
+        let again = timeout(Duration::from_millis(50), signal.recv()).await;
+        assert!(again.is_err());
     }
 }

@@ -227,6 +227,21 @@ fn a_vm_that_does_not_end_is_killed_and_that_is_said() {
 }
 
 #[test]
+fn the_end_of_the_vm_is_seen_even_if_the_signal_for_it_was_blocked() {
+    let home = Home::new();
+    let launch = home.command(&["query-name"], &[]);
+    let mut command = Command::new("env");
+    command.arg("--block-signal=CHLD").arg(launch.get_program());
+    command.args(launch.get_args());
+    for (name, value) in launch.get_envs() {
+        command.env(name, value.expect("none is taken away"));
+    }
+    let mut running = Running::start(command);
+    assert_eq!(running.line(), "{}");
+    assert!(running.wait().0.success());
+}
+
+#[test]
 fn a_signal_while_the_vm_takes_its_time_kills_it() {
     let home = Home::new();
     let mut running = home.running(&[]);

@@ -59,7 +59,7 @@ impl Process {
     pub(super) async fn end(&self) -> Option<Lost> {
         Some(Lost::Program {
             name: self.name.clone(),
-            ended: self.child.end_within(END).await?,
+            ended: self.child.wait_within(END).await?,
         })
     }
 }

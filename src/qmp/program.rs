@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::{Change, Lost, Tell};
 use crate::child::Child;
-use crate::sys;
 
 /// How long a program that has closed its output may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -44,8 +43,7 @@ impl Program {
             .stdout(its_stdout.into_blocking_fd()?)
             .stderr(its_stderr.into_blocking_fd()?);
         // Ctrl-C stops our waiting, not what the connection goes through.
-        sys::tie(&mut command, Vec::new(), Signal::SIGTERM);
-        let child = Child::start(&mut command)?;
+        let child = Child::start(command, Vec::new(), Signal::SIGTERM)?;
         let name = line.split_whitespace().next().unwrap_or(line).to_owned();
         let errors = tokio::spawn(hand_on(stderr, name.clone(), tell));
         let program = Self {
@@ -58,7 +56,7 @@ impl Program {
 
     /// How it ended, once its output has.
     pub async fn end(&mut self) -> Option<Lost> {
-        let ended = self.child.end_within(END).await?;
+        let ended = self.child.wait_within(END).await?;
         // What it said explains its status, so that comes first. Others may hold its standard error.
         let _ = timeout(END, &mut self.errors).await;
         Some(Lost::Program {

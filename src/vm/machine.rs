@@ -15,7 +15,6 @@ use nix::unistd::Pid;
 
 use super::{Passed, Plan};
 use crate::child::{Child, Ended};
-use crate::sys;
 
 /// How often to look whether a process has ended, where nothing tells.
 const LOOK: Duration = Duration::from_millis(5);
@@ -55,8 +54,8 @@ impl Machine {
                 .into_iter()
                 .flatten(),
         );
-        sys::tie(&mut command, inherited, Signal::SIGKILL);
-        let child = Child::start(&mut command).map_err(|error| failed(&error))?;
+        let child = Child::start(command, inherited, Signal::SIGKILL);
+        let child = child.map_err(|error| failed(&error))?;
         let guard = match plan.wrapper.is_empty() {
             true => None,
             false => guard(child.pid()),
@@ -88,8 +87,8 @@ impl Machine {
     }
 
     /// Resolves when it has ended.
-    pub async fn end(&self) -> Ended {
-        self.child.end().await
+    pub async fn wait(&self) -> Ended {
+        self.child.wait().await
     }
 
     pub fn runs(&self) -> bool {

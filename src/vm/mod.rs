@@ -183,7 +183,7 @@ impl Vm {
             let state = self.state();
             (state.machine.clone()?, state.log_start)
         };
-        let ended = timeout(FAILURE, machine.end()).await.ok()?;
+        let ended = timeout(FAILURE, machine.wait()).await.ok()?;
         Some(autopsy(&machine, ended, &self.log, log_start))
     }
 
@@ -191,7 +191,7 @@ impl Vm {
     pub async fn ended(&self) {
         let machine = self.state().machine.clone();
         if let Some(machine) = machine {
-            machine.end().await;
+            machine.wait().await;
         }
     }
 
@@ -203,7 +203,7 @@ impl Vm {
             // Where there is a connection, its end tells.
             let silent = matches!(self.plan.monitor, Monitor::None);
             tokio::spawn(async move {
-                let ended = machine.end().await;
+                let ended = machine.wait().await;
                 if machine.is_unexpected(ended) {
                     tell(Change::Said(autopsy(&machine, ended, &log, start)));
                 } else if silent && !machine.is_expected() {
@@ -224,11 +224,11 @@ impl Vm {
         if asked.is_none() {
             machine.terminate();
         }
-        match timeout(self.plan.shutdown_timeout, machine.end()).await {
+        match timeout(self.plan.shutdown_timeout, machine.wait()).await {
             Ok(_) => Stopped::Gracefully,
             Err(_) => {
                 machine.kill();
-                machine.end().await;
+                machine.wait().await;
                 Stopped::TimedOut
             }
         }
@@ -246,7 +246,7 @@ impl Vm {
         };
         machine.expect_end();
         machine.kill();
-        machine.end().await;
+        machine.wait().await;
         Stopped::Killed
     }
 

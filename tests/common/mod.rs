@@ -150,8 +150,9 @@ fn spawn(program: &str, directory: &Path, args: &[&str]) -> Child {
         .args(["-qmp", &monitor(SOCKET), "-qmp", &monitor(CONTROL)])
         .args(args)
         .current_dir(directory)
-        .stdin(Stdio::null())
-        .process_group(0);
+        .stdin(Stdio::null());
+    // Whatever happens to the test, it ends with it.
+    qmpsh::sys::tie(&mut command, Vec::new(), Signal::SIGKILL);
     command.spawn().unwrap_or_else(|error| {
         panic!("cannot start {program}: {error}; run tests/setup, or name one in QMPSH_TEST_QEMU")
     })
