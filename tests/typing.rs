@@ -7,11 +7,12 @@ use common::{Outcome, Qemu};
 use serde_json::{Value, json};
 
 /// What is asked for the sake of typing alone. No table has a line with one of these.
-const QUESTIONS: [&str; 4] = [
+const QUESTIONS: [&str; 5] = [
     "qmp_capabilities",
     "query-qmp-schema",
     "device-list-properties",
     "qom-list",
+    "qom-list-types",
 ];
 
 /// The messages that one run sends for `script`, without those that the program sends of itself.
