@@ -30,15 +30,12 @@ pub fn in_turn(
     Ok((a, b))
 }
 
-/// Runs `side` after one round that is not counted; returns the times in
-/// seconds.
+/// Runs `side` without a pause after one round that is not counted; returns
+/// the times in seconds.
 pub fn alone(rounds: usize, side: impl Fn() -> Result<Duration>) -> Result<Vec<f64>> {
     side()?;
     (0..rounds)
-        .map(|_| {
-            thread::sleep(BREATH);
-            side().map(|time| time.as_secs_f64())
-        })
+        .map(|_| side().map(|time| time.as_secs_f64()))
         .collect()
 }
 
@@ -79,4 +76,9 @@ pub fn print_rates(name: &str, seconds: &[f64], count: usize) {
 pub fn print_ratio(name: &str, above: &[f64], below: &[f64], target: &str) {
     let ratios: Vec<_> = above.iter().zip(below).map(|(a, b)| a / b).collect();
     println!("  {name} = {:.3}{target}", median(&ratios));
+}
+
+/// Prints the ratio of the medians, of runs that are no pairs.
+pub fn print_ratio_of_medians(name: &str, above: &[f64], below: &[f64], target: &str) {
+    println!("  {name} = {:.3}{target}", median(above) / median(below));
 }
