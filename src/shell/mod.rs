@@ -63,7 +63,7 @@ const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
     let mut options = start.options;
-    let restore = terminal::Restore::new();
+    let restore = terminal::Restore::new()?;
     terminal::leave_suspending_to_the_editor();
     let printer = Printer::start()?;
     let log = cli.log.as_deref().map(Log::open).transpose()?;
@@ -131,6 +131,8 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     // A terminal that takes nothing more (Ctrl-S) must not keep us.
     let _ = timeout(LAST_OUTPUT, shell.printer.settle_for_editing()).await;
     told.abort();
+    // What else there is to say stands below, and no line of the editor's below that.
+    shell.printer.set_editing(false);
     drop(restore);
     if let Some(vm) = &shell.runner.vm {
         let client = shell.runner.session.client();

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
@@ -7,6 +8,7 @@ use rustyline::ExternalPrinter;
 use tokio::sync::{Notify, oneshot};
 use unicode_width::UnicodeWidthStr;
 
+use super::terminal;
 use crate::render::width;
 
 /// Shows things on the terminal, in order, from a thread of its own: a terminal can be slow, and
@@ -92,9 +94,10 @@ impl Printer {
             drawn: Arc::default(),
             edited: Arc::default(),
         };
+        let output = terminal::output()?;
         thread::Builder::new()
             .name("printer".to_owned())
-            .spawn(move || work(&jobs, &screen))?;
+            .spawn(move || work(&jobs, &screen, &output))?;
         Ok(printer)
     }
 
@@ -203,7 +206,12 @@ impl Printer {
     }
 }
 
-fn work(jobs: &mpsc::Receiver<Job>, shared: &Mutex<Screen>) {
+fn work(jobs: &mpsc::Receiver<Job>, shared: &Mutex<Screen>, output: &File) {
+    // A terminal that is gone takes nothing.
+    let write = |bytes: &[u8]| {
+        let mut output = output;
+        let _ = output.write_all(bytes);
+    };
     let mut above: Option<Above> = None;
     let mut in_progress = false;
     let mut held = VecDeque::new();
@@ -258,12 +266,6 @@ fn work(jobs: &mpsc::Receiver<Job>, shared: &Mutex<Screen>) {
             _ => write(text.as_bytes()),
         }
     }
-}
-
-/// Writes to the terminal; one that is gone takes nothing.
-fn write(bytes: &[u8]) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
 /// Waits until nothing is kept back any more; what was until then.

@@ -1,10 +1,23 @@
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::dup2_stdout;
 
-/// Tells the terminal to mark pasted text no longer, as rustyline had asked it to.
-const END_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
+/// Tells the terminal to wait for the end of a picture no longer, and to mark pasted text no longer, as rustyline
+/// had asked it to; and goes to a line of its own.
+const LEAVE_LINE: &[u8] = b"\x1b[?2026l\x1b[?2004l\n";
+
+/// Standard output, whatever becomes of its number.
+///
+/// # Errors
+///
+/// There are no descriptors left.
+pub(super) fn output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
 
 /// Keeps the signal that suspends (Ctrl-Z) from this thread and those it starts.
 ///
@@ -29,13 +42,15 @@ fn suspending() -> SigSet {
 /// The editor does so itself when a line ends; this is for the ends that come while one is edited.
 pub(super) struct Restore {
     found: Option<Termios>,
+    output: File,
 }
 
 impl Restore {
-    pub fn new() -> Self {
-        Self {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
             found: tcgetattr(io::stdin()).ok(),
-        }
+            output: output()?,
+        })
     }
 }
 
@@ -46,12 +61,12 @@ impl Drop for Restore {
         };
         let raw = tcgetattr(io::stdin()).is_ok_and(|now| now.local_flags != found.local_flags);
         if raw {
-            let mut stdout = io::stdout();
+            // The editor may still be about to draw its line.
+            if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
+                let _ = dup2_stdout(nowhere);
+            }
             // A terminal that is gone needs no restoring.
-            let _ = stdout
-                .write_all(END_BRACKETED_PASTE)
-                .and_then(|()| stdout.write_all(b"\n"))
-                .and_then(|()| stdout.flush());
+            let _ = self.output.write_all(LEAVE_LINE);
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, found);
         }
     }
