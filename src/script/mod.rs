@@ -2,11 +2,12 @@
 
 mod input;
 mod output;
+mod show;
 mod stop;
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, ready};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,20 @@ use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
 use crate::Start;
-use crate::advice::advise;
-use crate::agenda::{Report, Said};
+use crate::agenda::Report;
 use crate::builtin::{self, Outcome};
 use crate::cli::{EventsTo, Invocation};
 use crate::exit::{Failure, Status, end_by_interrupt_while_blocked, say};
-use crate::lang::{Command, Line, Parser, conceal};
+use crate::lang::{Command, Line, Parser};
 use crate::leave;
-use crate::qmp::{Address, Change, Event, Filter, Late, Listener, Reply, Retry, State};
-use crate::render::{self, clip, compact, escape, late_reply};
+use crate::qmp::{Address, Event, Filter, Late, Listener, Reply, Retry};
+use crate::render::{clip, escape, late_reply};
 use crate::runner::{Runner, Sent};
 use crate::traffic::{self, Log};
 
 use input::{Input, Item, Origin};
 use output::Output;
+use show::{progress, tell};
 use stop::Stop;
 
 /// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
@@ -336,25 +337,6 @@ impl Script {
         Ok(())
     }
 
-    /// Prints what a listener or timer says. An error there ends nothing.
-    fn report(&mut self, report: Report) {
-        let Report {
-            origin,
-            line,
-            result,
-        } = report;
-        match result {
-            Ok(Said::Text(text)) => self.output.write(&text),
-            Ok(Said::Quit) => (self.finished, self.stopped) = (true, true),
-            Err(failure) => {
-                self.output.flush();
-                let line = clip(&conceal(&line)).into_owned();
-                say(format!("qmpsh: {origin}: `{line}`: {failure}"));
-                self.status = self.status.max(failure.status());
-            }
-        }
-    }
-
     async fn command(&mut self, mut command: Command, origin: &Origin) -> Result<(), Failure> {
         self.connection().await;
         self.runner.type_words(&mut command).await?;
@@ -399,88 +381,6 @@ impl Script {
             self.finish(&sent, &origin, result).await;
         }
     }
-
-    /// Prints the outcome of a command.
-    async fn finish(&mut self, sent: &Sent, origin: &Origin, result: Result<Reply, Failure>) {
-        let failure = match result {
-            Ok(reply) => {
-                self.print_events_before(reply.number);
-                let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
-                self.output.write(&text);
-                failure
-            }
-            Err(failure) => Some(failure),
-        };
-        if let Some(mut failure) = failure {
-            advise(&self.runner, &sent.line, &mut failure).await;
-            self.fail(&failure, origin);
-        }
-    }
-
-    fn fail(&mut self, failure: &Failure, origin: &Origin) {
-        // What went wrong is said after the output so far, wherever the two of them go.
-        self.output.flush();
-        match failure {
-            // It shows the line itself.
-            Failure::Syntax { .. } => say(format!("qmpsh: {}{failure}", origin.place())),
-            _ => say(format!("qmpsh: {origin}{failure}")),
-        }
-        self.status = self.status.max(failure.status());
-        let stops = match failure.status() {
-            // With no way to another one, every further line would fail as well.
-            Status::NoConnection => {
-                !self.reconnect || matches!(self.runner.session.state(), State::Idle(_))
-            }
-            _ => !self.keep_going,
-        };
-        self.finished |= stops;
-        self.stopped |= stops;
-    }
-
-    /// Prints the events that came before a message of this number.
-    fn print_events_before(&mut self, number: u64) {
-        let next = |events: &mut Option<Listener>| events.as_mut()?.next_before(number);
-        while let Some(event) = next(&mut self.events) {
-            self.print_event(&event);
-        }
-    }
-
-    /// Prints the events that are there.
-    fn print_events(&mut self) {
-        while let Some(event) = self.events.as_mut().and_then(Listener::try_next) {
-            self.print_event(&event);
-        }
-    }
-
-    fn print_event(&mut self, event: &Event) {
-        if self.runner.mutes(event.name()) {
-            return;
-        }
-        match self.events_to {
-            EventsTo::Stdout => {
-                self.output.write(&compact(event.text()));
-                self.output.write("\n");
-            }
-            EventsTo::Stderr => say(compact(event.text())),
-            EventsTo::None => {}
-        }
-    }
-}
-
-/// Says what becomes of the connection, but for its end: that is an error of the line it concerns.
-fn tell(change: Change) {
-    if !matches!(
-        change,
-        Change::Lost { again: false, .. } | Change::GivenUp(_)
-    ) {
-        say(format!("qmpsh: {}", render::change(&change)));
-    }
-}
-
-/// Shows on standard error how far something is, in place of what it showed before.
-fn progress(text: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
 }
 
 /// What the built-in that runs leads to, if one does.
