@@ -1,5 +1,6 @@
 //! What runs a parsed line: the connection, the settings, and the way a reply is shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io;
@@ -328,19 +329,23 @@ impl Settings {
         self.timeout.unwrap_or(PATIENCE).min(PATIENCE)
     }
 
-    /// A reply as it is printed, and the failure it may be. With whole replies asked for, a failed one
-    /// is printed too. `id` is the one the user gave, as JSON; it is shown along.
-    pub fn show(&self, reply: &Reply, id: Option<&str>) -> (String, Option<Failure>) {
-        let failure = reply.value().err().map(Failure::from);
-        let text = if self.envelope || id.is_some() {
-            self.style
-                .value(&render::envelope(reply.raw(), reply.failed(), id))
-        } else if failure.is_some() {
-            String::new()
-        } else {
-            self.style.value(reply.raw())
+    /// What is printed of a reply, but for the line break behind it, and the failure it may be. With whole replies
+    /// asked for, a failed one is printed too. `id` is the one the user gave, as JSON; it is shown along.
+    pub fn show<'a>(
+        &self,
+        reply: &'a Reply,
+        id: Option<&str>,
+    ) -> (Option<Cow<'a, str>>, Option<Failure>) {
+        let value = reply.value();
+        let text = match &value {
+            _ if self.envelope || id.is_some() => {
+                let whole = render::envelope(reply.raw(), reply.failed(), id);
+                Some(self.style.text(&whole).into_owned().into())
+            }
+            Ok(value) => Some(self.style.text(value)),
+            Err(_) => None,
         };
-        (text, failure)
+        (text, value.err().map(Failure::from))
     }
 }
 

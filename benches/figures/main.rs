@@ -1,7 +1,7 @@
 //! The performance figures, each beside what it is held against.
 //!
 //! `cargo bench` takes them all, `cargo bench -- oneshot` (or typed, schema, tab,
-//! script, pipelined, instant, events, typing, memory) one of them.  The two sides of a figure run in
+//! script, pipelined, instant, events, reply, typing, memory) one of them.  The two sides of a figure run in
 //! turn, so that whatever else the machine does falls on both; their ratio is
 //! the median of the ratios of the pairs.  A one-shot command is timed run after
 //! run, too, as scripts have it.  Nothing here judges a figure: the
@@ -12,6 +12,7 @@
 
 mod events;
 mod memory;
+mod reply;
 mod report;
 mod server;
 mod tab;
@@ -33,7 +34,7 @@ use report::{alone, in_turn, print_rates, print_ratio, print_ratio_of_medians, p
 use server::Server;
 
 const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
-const FIGURES: [&str; 10] = [
+const FIGURES: [&str; 11] = [
     "oneshot",
     "typed",
     "schema",
@@ -42,6 +43,7 @@ const FIGURES: [&str; 10] = [
     "pipelined",
     "instant",
     "events",
+    "reply",
     "typing",
     "memory",
 ];
@@ -76,6 +78,7 @@ fn main() -> Result<()> {
             "pipelined" => bench.pipelined()?,
             "instant" => bench.instant()?,
             "events" => bench.events()?,
+            "reply" => bench.reply()?,
             "typing" => bench.typing()?,
             _ => bench.memory()?,
         }
@@ -342,6 +345,34 @@ impl Bench {
             times.push(events::print_all(&mut command, &output, COUNT)?.as_secs_f64());
         }
         print_rates("qmpsh", &times, COUNT);
+        Ok(())
+    }
+
+    fn reply(&self) -> Result<()> {
+        const SIZE: usize = 50_000_000;
+        println!(
+            "\na reply of {} MB, `-o json` into a file, in ms",
+            SIZE / 1_000_000
+        );
+        let output = self.path("reply");
+        let kinds = [
+            ("string", reply::string(SIZE)),
+            ("objects", reply::objects(SIZE)),
+        ];
+        for (kind, value) in kinds {
+            let servers = reply::serve(self.dir.path(), kind, &value)?;
+            let qmpsh = || self.command(QMPSH);
+            let ours = || reply::ours(qmpsh(), &servers, &output, value.len());
+            let cat = || reply::cat(&servers, &output, value.len());
+            let (a, b) = in_turn(15, ours, cat)?;
+            println!("  {kind}:");
+            print_times("qmpsh", &a);
+            print_times("cat", &b);
+            print_ratio("qmpsh / cat", &a, &b, "   (target: at most 2)");
+            let peak = reply::peak(qmpsh(), &servers, &output, value.len())?;
+            let ratio = f64::from(peak) * 1024.0 / value.len() as f64;
+            println!("  peak of the memory / reply = {ratio:.3}   (target: at most 3)");
+        }
         Ok(())
     }
 

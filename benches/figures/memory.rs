@@ -109,7 +109,7 @@ fn settled(pid: u32, deadline: Instant) -> Result<u32> {
 }
 
 /// A memory field of /proc/PID/status, in KiB.
-fn memory_of(pid: u32, field: &str) -> Result<u32> {
+pub fn memory_of(pid: u32, field: &str) -> Result<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = status
         .lines()

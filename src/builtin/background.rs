@@ -7,6 +7,7 @@ use super::Outcome;
 use crate::agenda::{Report, Said};
 use crate::exit::Failure;
 use crate::lang::{Line, Parser, Words};
+use crate::render;
 use crate::runner::Runner;
 
 /// A line that is run again and again, by somebody who is not the user.
@@ -103,6 +104,6 @@ async fn run(runner: &Runner, words: &Words) -> Result<Said, Failure> {
     let reply = sent.reply().await?;
     match runner.settings().show(&reply, sent.id.as_deref()) {
         (_, Some(failure)) => Err(failure),
-        (text, None) => Ok(Said::Text(text)),
+        (text, None) => Ok(Said::Text(text.map(render::line).unwrap_or_default())),
     }
 }

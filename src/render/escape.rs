@@ -25,8 +25,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// The same for JSON text, which stays the same JSON. There, control characters below U+0020 are
 /// escaped already; DEL and U+0080 to U+009F need not be.
 pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
-    let has = |byte| json.as_bytes().contains(byte);
-    if !has(&0x7f) && !has(&0xc2) || !json.chars().any(is_dangerous) {
+    if !has_any(json, |byte| matches!(byte, 0x7f | 0xc2)) || !json.chars().any(is_dangerous) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 8);
@@ -38,6 +37,13 @@ pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Whether any byte of `text` is such a one. The processor looks at many at once: a reply may have millions.
+pub(super) fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    let (chunks, rest) = text.as_bytes().as_chunks::<64>();
+    let found = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | u8::from(is(*byte)));
+    chunks.iter().any(|chunk| found(chunk) != 0) || found(rest) != 0
 }
 
 fn is_dangerous(c: char) -> bool {

@@ -4,14 +4,13 @@ use std::borrow::Cow;
 
 use nu_ansi_term::{Color, Style};
 
-use super::escape::escape_json;
+use super::escape::{escape_json, has_any};
 
 const INDENT: &str = "  ";
 
 /// `json` on one line. Where it is on one line already it is passed on as it came.
 pub fn compact(json: &str) -> Cow<'_, str> {
-    let has = |byte| json.as_bytes().contains(byte);
-    if !has(&b'\n') && !has(&b'\r') {
+    if !has_any(json, |byte| matches!(byte, b'\n' | b'\r')) {
         return escape_json(json);
     }
     let mut out = String::with_capacity(json.len());

@@ -45,16 +45,17 @@ pub struct Style {
 impl Style {
     /// A value, given as JSON text, in this style and with a line break behind it.
     pub fn value(self, json: &str) -> String {
-        let mut text = match self.format {
+        line(self.text(json))
+    }
+
+    /// The same without the line break, and without a copy where the value is shown as it is.
+    pub fn text(self, json: &str) -> Cow<'_, str> {
+        match self.format {
             Format::Raw => self.raw(json),
-            Format::Pretty => pretty(json, self.color),
-            Format::Auto if self.terminal => pretty(json, self.color),
-            Format::Auto | Format::Json | Format::Table => compact(json).into_owned(),
-        };
-        if !text.ends_with('\n') {
-            text.push('\n');
+            Format::Pretty => pretty(json, self.color).into(),
+            Format::Auto if self.terminal => pretty(json, self.color).into(),
+            Format::Auto | Format::Json | Format::Table => compact(json),
         }
-        text
     }
 
     /// Whether a person reads it, and has not asked for JSON.
@@ -71,14 +72,26 @@ impl Style {
         }
     }
 
-    fn raw(self, json: &str) -> String {
+    fn raw(self, json: &str) -> Cow<'_, str> {
         match serde_json::from_str::<String>(json) {
             // What goes into a pipe is for a program, which wants it as it is.
-            Ok(text) if self.terminal => escape(&text.replace("\r\n", "\n")).into_owned(),
-            Ok(text) => text,
-            Err(_) => compact(json).into_owned(),
+            Ok(text) if self.terminal => escape(&text.replace("\r\n", "\n")).into_owned().into(),
+            Ok(text) => text.into(),
+            Err(_) => compact(json),
         }
     }
+}
+
+/// `text` with a line break behind it, unless it has one.
+pub fn line(text: Cow<'_, str>) -> String {
+    let mut line = text.into_owned();
+    line.push_str(line_end(&line));
+    line
+}
+
+/// The line break that `text` lacks.
+pub fn line_end(text: &str) -> &'static str {
+    if text.ends_with('\n') { "" } else { "\n" }
 }
 
 /// A reply that nobody waits for any more, on one line.

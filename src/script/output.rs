@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::exit::while_blocked;
+use crate::render::line_end;
 
 const BUFFER: usize = 16 << 10;
 
@@ -41,6 +42,12 @@ impl Output {
         }
         self.dirty.get_or_insert_with(Instant::now);
         self.error = while_blocked(|| self.stdout.write_all(text.as_bytes())).err();
+    }
+
+    /// Writes `text`, and the line break that it lacks.
+    pub fn write_line(&mut self, text: &str) {
+        self.write(text);
+        self.write(line_end(text));
     }
 
     pub fn flush(&mut self) {

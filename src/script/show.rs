@@ -44,7 +44,9 @@ impl Script {
             Ok(reply) => {
                 self.print_events_before(reply.number);
                 let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
-                self.output.write(&text);
+                if let Some(text) = text {
+                    self.output.write_line(&text);
+                }
                 failure
             }
             Err(failure) => Some(failure),
@@ -96,8 +98,7 @@ impl Script {
         }
         match self.events_to {
             EventsTo::Stdout => {
-                self.output.write(&compact(event.text()));
-                self.output.write("\n");
+                self.output.write_line(&compact(event.text()));
             }
             EventsTo::Stderr => say(compact(event.text())),
             EventsTo::None => {}

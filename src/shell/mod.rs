@@ -381,7 +381,9 @@ impl Shell {
             Ok(reply) => {
                 self.state.after(&sent.name);
                 let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
-                self.printer.show(text);
+                if let Some(text) = text {
+                    self.printer.show(render::line(text));
+                }
                 if let Some(mut failure) = failure {
                     tokio::select! {
                         () = advise(&self.runner, &sent.line, &mut failure) => {}
@@ -404,8 +406,8 @@ impl Shell {
             match result {
                 Ok(reply) => {
                     let (text, failure) = runner.settings().show(&reply, sent.id.as_deref());
-                    if !text.is_empty() {
-                        printer.show(format!("`{name}`: {text}"));
+                    if let Some(text) = text {
+                        printer.show(format!("`{name}`: {}", render::line(text)));
                     }
                     if let Some(mut failure) = failure {
                         advise(&runner, &sent.line, &mut failure).await;
