@@ -17,9 +17,9 @@ use nix::unistd::{Pid, setsid};
 /// reads an error, not a signal: where `main` is called by the C library, nobody else has.
 pub fn start() {
     for number in 0..3 {
-        // SAFETY: as below, and the borrow ends with this line.
-        let duplicate = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned();
-        if duplicate.is_err()
+        // SAFETY: as below, and the borrow ends with this turn.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        if fcntl(borrowed, FcntlArg::F_GETFD).is_err()
             && let Ok(nowhere) = open("/dev/null", OFlag::O_RDWR, Mode::empty())
         {
             // It has the lowest number that is free, which is this one.

@@ -171,8 +171,9 @@ pub(super) async fn connect(address: &Address, options: Options) -> Result<Conne
     let enter = |next| *stage.lock().expect("no holder of this lock panics") = next;
     let connecting = async {
         let stream = Stream::open(address, &options).await?;
-        enter(Stage::Greeting(stream.peer_pid()));
-        let mut connection = greet(stream, address, &options).await?;
+        let peer_pid = stream.peer_pid();
+        enter(Stage::Greeting(peer_pid));
+        let mut connection = greet(stream, peer_pid, address, &options).await?;
         enter(Stage::Negotiating);
         connection.oob = !options.no_oob && connection.greeting.offers("oob");
         negotiate(&mut connection, address).await?;
@@ -200,8 +201,12 @@ pub(super) async fn connect(address: &Address, options: Options) -> Result<Conne
 }
 
 /// Takes the greeting of a server just connected to.
-async fn greet(stream: Stream, address: &Address, options: &Options) -> Result<Connection, Error> {
-    let peer_pid = stream.peer_pid();
+async fn greet(
+    stream: Stream,
+    peer_pid: Option<i32>,
+    address: &Address,
+    options: &Options,
+) -> Result<Connection, Error> {
     let (reader, writer) = stream.split();
     let mut receiver = Receiver {
         reader,
