@@ -193,6 +193,19 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
 }
 
 #[tokio::test]
+async fn an_event_that_comes_while_capabilities_are_negotiated_is_kept() {
+    let fake = Fake::start(|peer| {
+        peer.send(GREETING);
+        peer.line();
+        peer.send(event("EARLY", &json!({})) + "{\"return\": {}}\r\n");
+        peer.wait_for_end();
+    });
+    let history = connect(&fake).await.history();
+    let names: Vec<_> = history.iter().map(|event| event.name()).collect();
+    assert_eq!(names, ["EARLY"]);
+}
+
+#[tokio::test]
 async fn each_listener_gets_the_events_of_its_names_in_order() {
     let fake = Fake::start(|peer| {
         peer.greet();

@@ -150,9 +150,13 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_left_alone() {
     assert!(path.exists());
     let args = ["--listen", text(&path), "--connect-timeout", "0.1", "stop"];
     qmpsh(&args, "").assert_fails(3, "no QEMU connected to");
-    let _live = UnixListener::bind(&path).expect("a socket of ours");
+    let live = UnixListener::bind(&path).expect("a socket of ours");
     qmpsh(&args, "").assert_fails(3, "somebody listens there already");
     assert!(path.exists());
+    // Also if it can take no further connection now: the one that has just looked is still in its queue.
+    let none = nix::sys::socket::Backlog::new(0).expect("a small one");
+    nix::sys::socket::listen(&live, none).expect("a socket of ours");
+    qmpsh(&args, "").assert_fails(3, "somebody listens there already");
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "precious").expect("a file of ours");
     qmpsh(&args, "").assert_fails(3, "a file that is not a socket");

@@ -176,6 +176,9 @@ impl Client {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
+        for event in connection.events {
+            shared.publish(event);
+        }
         let no_descriptors = connection.sender.no_descriptors();
         // Each task holds one until it is gone.
         let alive = Arc::new(alive);

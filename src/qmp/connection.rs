@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::frame::Frames;
 use super::message::{Incoming, read};
 use super::transport::{Reader, Stream, Writer};
-use super::{Address, Change, Direction, Error, Greeting, Lost, Options, Tap, holder};
+use super::{Address, Change, Direction, Error, Event, Greeting, Lost, Options, Tap, holder};
 
 /// How long a server may stay silent before that is explained.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub receiver: Receiver,
     pub sender: Sender,
     pub greeting: Greeting,
+    /// Events that came before there was anybody to take them.
+    pub events: Vec<Event>,
     pub oob: bool,
     pub peer_pid: Option<i32>,
 }
@@ -223,6 +225,7 @@ async fn greet(
             receiver,
             sender,
             greeting,
+            events: Vec::new(),
             oob: false,
             peer_pid,
         }),
@@ -251,7 +254,8 @@ async fn negotiate(connection: &mut Connection, address: &Address) -> Result<(),
                 });
             }
             // One with an id answers somebody who was connected before us: ours has none.
-            Ok(Incoming::Reply(_, Some(_)) | Incoming::Event(_) | Incoming::Greeting(_)) => {}
+            Ok(Incoming::Reply(_, Some(_)) | Incoming::Greeting(_)) => {}
+            Ok(Incoming::Event(event)) => connection.events.push(event),
             Err(lost) => return Err(not_qmp(address, lost)),
         }
     }

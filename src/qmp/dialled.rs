@@ -1,11 +1,20 @@
 //! A connection made ahead of its session.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::Mutex;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 use super::Address;
+
+/// Connects to a Unix socket, and fails with `EAGAIN` if that would take waiting.
+pub(super) fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket)
+}
 
 /// A connected socket, until somebody takes it.
 pub struct Dialled {
@@ -19,9 +28,7 @@ impl Dialled {
         let Address::Unix(path) = &address else {
             return None;
         };
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
-        connect(socket.as_raw_fd(), &UnixAddr::new(path).ok()?).ok()?;
+        let socket = connect_at_once(path).ok()?;
         let socket = Mutex::new(Some(socket));
         Some(Self { address, socket })
     }

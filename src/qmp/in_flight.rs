@@ -12,10 +12,11 @@ use super::{Error, Reply};
 #[derive(Default)]
 pub(super) struct Commands {
     in_flight: VecDeque<InFlight>,
-    last_id: u64,
-    /// Ids up to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
+    /// Ours are negative: no user counts so, and a smaller chance of the same id is worth the one byte.
+    last_id: i64,
+    /// Ids down to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
     /// reads one byte at a time. An id whose waiter gave up is still out, so none is ever mistaken.
-    free_ids: Vec<u64>,
+    free_ids: Vec<i64>,
     /// How many in flight have an id that the user chose.
     users_ids: usize,
 }
@@ -44,7 +45,7 @@ impl Commands {
     pub fn next_id(&mut self) -> Value {
         loop {
             let id = self.free_ids.pop().unwrap_or_else(|| {
-                self.last_id += 1;
+                self.last_id -= 1;
                 self.last_id
             });
             let id = Value::from(id);
@@ -69,7 +70,7 @@ impl Commands {
                 .position(|command| same_id(&command.id, id))?,
         };
         let command = self.in_flight.remove(at)?;
-        match command.id.as_u64() {
+        match command.id.as_i64() {
             Some(id) if command.own_id => self.free_ids.push(id),
             _ => self.users_ids -= 1,
         }
@@ -90,7 +91,19 @@ impl Commands {
 
 /// Whether two ids are the same. QEMU reads `1.0` and answers `1`.
 fn same_id(a: &Value, b: &Value) -> bool {
-    a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_id(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let same = |(key, a)| b.get(key).is_some_and(|b| same_id(a, b));
+            a.len() == b.len() && a.iter().all(same)
+        }
+        _ => a == b,
+    }
 }
 
 /// `text`, a JSON object, with the member `id` added.
@@ -107,6 +120,20 @@ pub(super) fn with_id(text: &str, id: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_an_id_may_be_spelled_anew() {
+        let id = |text| serde_json::from_str::<Value>(text).expect("JSON");
+        for (sent, came, same) in [
+            ("1.0", "1", true),
+            (r#"[1.0, {"a": 2e0}]"#, r#"[1, {"a": 2}]"#, true),
+            ("[1.0]", "[1, 1]", false),
+            ("[1.5]", "[1]", false),
+            (r#"{"a": 1.0}"#, r#"{"b": 1}"#, false),
+        ] {
+            assert_eq!(same_id(&id(sent), &id(came)), same, "{sent} {came}");
+        }
+    }
 
     #[test]
     fn an_id_is_added_behind_the_other_members() {

@@ -5,7 +5,6 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -15,6 +14,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fchmod};
 use tokio::net;
 
+use super::dialled::connect_at_once;
 use super::transport::Stream;
 use super::{Address, Error};
 
@@ -167,13 +167,11 @@ fn remove_stale(path: &Path) -> Result<(), String> {
     if !is_socket {
         return Err("there is a file that is not a socket".to_owned());
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| error.to_string())
-        }
+    match connect_at_once(path) {
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
         // Gone meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Ok(_) => Err("somebody listens there already".to_owned()),
+        Err(Errno::ENOENT) => Ok(()),
+        Ok(_) | Err(Errno::EAGAIN) => Err("somebody listens there already".to_owned()),
         Err(error) => Err(format!("somebody may listen there already: {error}")),
     }
 }

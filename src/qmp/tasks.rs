@@ -12,7 +12,7 @@ use super::client::Outlets;
 use super::connection::{Receiver, Sender};
 use super::in_flight::Commands;
 use super::message::Incoming;
-use super::{Error, Late, Lost, Reply};
+use super::{Error, Event, Late, Lost, Reply};
 
 /// How long a server that takes nothing more is still listened to.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -37,6 +37,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Counts a message; which one of the session it is.
+    fn number(&self) -> u64 {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        self.outlets.hub.next_number()
+    }
+
+    /// Hands an event to whoever listens.
+    pub fn publish(&self, mut event: Event) {
+        event.number = self.number();
+        self.outlets.hub.publish(event);
+    }
+
     /// Hands a reply to its waiter, or to whoever takes late ones.
     fn reply(&self, reply: Reply, id: Option<Value>) {
         let command = lock(&self.commands).take(id.as_ref(), reply.failed());
@@ -88,19 +100,16 @@ pub(super) async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
     let lost = loop {
         match receiver.receive().await {
             Ok(incoming) => {
-                shared.received.fetch_add(1, Ordering::Relaxed);
-                let number = shared.outlets.hub.next_number();
                 match incoming {
                     Incoming::Reply(mut reply, id) => {
-                        reply.number = number;
+                        reply.number = shared.number();
                         shared.reply(reply, id);
                     }
-                    Incoming::Event(mut event) => {
-                        event.number = number;
-                        shared.outlets.hub.publish(event);
-                    }
+                    Incoming::Event(event) => shared.publish(event),
                     // A server that greets again has nothing to tell.
-                    Incoming::Greeting(_) => {}
+                    Incoming::Greeting(_) => {
+                        shared.number();
+                    }
                 }
             }
             Err(lost) => break lost,
