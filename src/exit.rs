@@ -50,7 +50,7 @@ pub enum Failure {
     Launch(String),
     #[error("{}", clip(&.0.to_string()))]
     Qmp(qmp::Error),
-    #[error("not connected{0}")]
+    #[error("not connected{}", clip(.0))]
     NotConnected(String),
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -279,7 +282,6 @@ impl Runner {
             return Err(Failure::not_connected(&self.session.state()));
         };
         let messages = self.session.hub().messages();
-        self.mark.store(messages, Ordering::Relaxed);
         let name = request.name.clone();
         let descriptors = match &line {
             Line::Command(command) => &command.descriptors[..],
@@ -289,8 +291,10 @@ impl Runner {
         // Before a file is opened, which can block, or have effects of its own.
         client.can_carry(&name, descriptors.len())?;
         request.descriptors = open_all(descriptors)?;
+        let pending = client.send(request)?;
+        self.mark.store(messages, Ordering::Relaxed);
         Ok(Sent {
-            pending: client.send(request)?,
+            pending,
             name,
             line,
             id,
@@ -377,17 +381,22 @@ fn open(descriptor: &Descriptor) -> Result<OwnedFd, Failure> {
     let (what, result): (String, io::Result<OwnedFd>) = match descriptor {
         Descriptor::Read(path) => (
             format!("<{}", path.display()),
-            OpenOptions::new().read(true).open(path).map(OwnedFd::from),
+            open_file(path, OpenOptions::new().read(true)),
         ),
         Descriptor::ReadWrite(path) => (
             format!("<>{}", path.display()),
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(path)
-                .map(OwnedFd::from),
+            open_file(path, OpenOptions::new().read(true).write(true)),
         ),
         Descriptor::Inherited(number) => (format!("<&{number}"), sys::inherited(*number)),
     };
     result.map_err(|error| Failure::Usage(format!("cannot pass `{what}`: {error}")))
+}
+
+/// Opens a file without waiting for anybody: a FIFO that nobody writes to would keep everything waiting.
+fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<OwnedFd> {
+    let file = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    // Who gets it may well want to wait.
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(file.into())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::fake::{Fake, GREETING, event, failure, success};
+use common::running::Running;
 use common::{Outcome, Qemu, qmpsh, wait_for};
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -106,6 +107,56 @@ fn a_server_that_closes_instead_of_negotiating_is_no_connection() {
     });
     fake.qmpsh(&["query-status"])
         .assert_fails(3, "closed the connection");
+}
+
+#[test]
+fn the_reason_of_a_shutdown_is_shown_harmlessly() {
+    let mut first = true;
+    let fake = Fake::start(move |peer| {
+        if !std::mem::take(&mut first) {
+            return peer.wait_for_end();
+        }
+        peer.greet();
+        peer.command();
+        peer.send(event("SHUTDOWN", &json!({"reason": "\x1b]0;x\x07"})));
+    });
+    let home = tempdir().expect("a temporary directory");
+    let mut command = common::command(home.path());
+    command
+        .args(["-k", "--reconnect", "--connect"])
+        .arg(&fake.socket);
+    let mut running = Running::start(command);
+    running.send("a");
+    let status = wait_for("the end to be known", || {
+        running.send(":status");
+        running.try_line().filter(|line| line.contains("shut down"))
+    });
+    assert!(
+        status.contains("QEMU shut down (\\u{1b}]0;x\\u{7})"),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_time_that_nobody_could_wait_for_is_none() {
+    for args in [
+        &["-n", "-t", "1e19", "stop"][..],
+        &["-n", "--repeat", "2", "--interval", "1e19", "stop"],
+        &["-n", "--reconnect=1e19", "stop"],
+        &["-n", "--connect-timeout", "4e9", "stop"],
+    ] {
+        let outcome = qmpsh(args, "");
+        outcome
+            .assert_status(2)
+            .assert_says("expected a number of seconds");
+    }
+    qmpsh(&["-n", "-e", ":set timeout 1e19"], "").assert_fails(2, "neither a number of seconds");
+}
+
+#[test]
+fn a_key_of_very_many_segments_is_an_error() {
+    let line = format!("c {}a=1\n", "a.".repeat(1 << 20));
+    qmpsh(&["-n"], line).assert_fails(2, "the key has more than 1024 segments");
 }
 
 #[test]

@@ -40,12 +40,17 @@ fn sets(qemu: &Qemu) -> Vec<Value> {
 
 /// The file behind descriptor `fd` of QEMU, and whether it may be written.
 fn behind(qemu: &Qemu, fd: &Value) -> (PathBuf, bool) {
-    let process = format!("/proc/{}", qemu.pid());
-    let path = std::fs::read_link(format!("{process}/fd/{fd}")).expect("QEMU's descriptor");
-    let info = std::fs::read_to_string(format!("{process}/fdinfo/{fd}")).expect("its flags");
+    let path = format!("/proc/{}/fd/{fd}", qemu.pid());
+    let path = std::fs::read_link(path).expect("QEMU's descriptor");
+    (path, flags(qemu, fd) & 3 == 2)
+}
+
+/// The flags of descriptor `fd` of QEMU, as `open(2)` has them.
+fn flags(qemu: &Qemu, fd: &Value) -> u32 {
+    let info = format!("/proc/{}/fdinfo/{fd}", qemu.pid());
+    let info = std::fs::read_to_string(info).expect("QEMU's descriptor");
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = u32::from_str_radix(flags.expect("flags").trim(), 8).expect("octal");
-    (path, flags & 3 == 2)
+    u32::from_str_radix(flags.expect("flags").trim(), 8).expect("octal")
 }
 
 /// Runs a shell line in which `$0` is qmpsh and `$1` QEMU's socket.
@@ -168,7 +173,12 @@ fn a_fifo_does_not_hang_the_shell() {
     // Nobody writes into it, so opening it for reading alone would wait for ever.
     let outcome = shell(
         &qemu,
-        "mkfifo f && exec \"$0\" -c \"$1\" add-fd fdset-id=1 '<>f'",
+        "mkfifo f && exec \"$0\" -c \"$1\" -e \"add-fd fdset-id=1 <>f\" -e \"add-fd fdset-id=2 <f\"",
     );
     outcome.assert_status(0);
+    // Who reads from it is to wait for who writes, though.
+    let non_blocking = |set: &Value| flags(&qemu, &set["fds"][0]["fd"]) & 0o4000 != 0;
+    let sets = sets(&qemu);
+    assert_eq!(sets.len(), 2);
+    assert!(!sets.iter().any(non_blocking));
 }

@@ -133,6 +133,21 @@ fn nothing_of_a_transaction_with_a_wrong_line_is_sent() {
 }
 
 #[test]
+fn nothing_of_a_transaction_is_sent_if_one_of_its_lines_is_none() {
+    let qemu = q35_with_a_node();
+    for wrong in [&b"a b=[1}"[..], b"a b=\xff"] {
+        let script = [
+            b"transaction(\nblock-dirty-bitmap-add node=disk name=one\n",
+            wrong,
+            b"\n)\n",
+        ];
+        let outcome = qemu.script(&["-k"], script.concat());
+        outcome.assert_fails(2, "its action 2 was wrong");
+        assert!(bitmaps(&qemu).is_empty());
+    }
+}
+
+#[test]
 fn a_transaction_that_is_never_closed_is_an_error() {
     let qemu = q35_with_a_node();
     let script = "transaction(\nblock-dirty-bitmap-add node=disk name=one\n";

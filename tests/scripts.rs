@@ -70,6 +70,92 @@ fn a_bracket_that_is_never_closed_names_the_line_that_opened_it() {
 }
 
 #[test]
+fn a_command_of_several_lines_is_wrong_as_a_whole_if_one_cannot_be_read() {
+    let script = b"c arg={'a': 1,\n'b': '\xff',\n'c': 2}\nd\n";
+    let outcome = echo().script(&["-k"], script);
+    outcome.assert_fails(2, "line 2: byte 7 of the line is not UTF-8");
+    assert_eq!(names(&outcome), ["d"], "{outcome}");
+}
+
+#[test]
+fn a_large_reply_and_its_line_break_are_written_before_anything_else() {
+    let fake = Fake::answering(|command| success(command, json!("x".repeat(20_000))));
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let path = home.path().join("output");
+    let file = std::fs::File::create(&path).expect("a file of ours");
+    let mut command = common::command(home.path());
+    command.arg("-v").arg("--connect").arg(&fake.socket);
+    command.stdout(file.try_clone().expect("a descriptor"));
+    command.stderr(file);
+    common::run_to(command, b"a\nb\n").assert_status(0);
+    let output = std::fs::read_to_string(path).expect("UTF-8");
+    for line in output.lines() {
+        let complete =
+            line.starts_with("-> ") || line.starts_with("<- ") || line.starts_with("\"x");
+        assert!(complete && (line.ends_with(['}', '"'])), "{line:.60}");
+    }
+}
+
+#[test]
+fn events_from_before_the_connection_ended_are_printed() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        peer.command();
+        peer.send(event("SHUTDOWN", &json!({"reason": "guest-shutdown"})));
+    });
+    let outcome = fake.qmpsh(&["--events", "stdout", "a"]);
+    outcome.assert_status(3);
+    assert_eq!(outcome.json()[0]["event"], "SHUTDOWN", "{outcome}");
+}
+
+#[test]
+fn events_come_while_a_built_in_waits_for_the_commands_before_it() {
+    let (go, wait) = std::sync::mpsc::channel();
+    let fake = Fake::start(move |peer| {
+        peer.greet();
+        let command = peer.command().expect("a command");
+        peer.send(event("EARLY", &json!({})));
+        let _ = wait.recv();
+        peer.send(success(&command, json!("late")));
+        peer.wait_for_end();
+    });
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let mut command = common::command(home.path());
+    command
+        .args(["-k", "--events", "stdout", "--connect"])
+        .arg(&fake.socket);
+    let mut running = Running::start(command);
+    running.send("slow");
+    running.send(":set");
+    assert!(running.line().contains("EARLY"));
+    go.send(()).expect("the server waits");
+    assert_eq!(running.line(), "\"late\"");
+    running.close();
+    assert!(running.wait().0.success());
+}
+
+#[test]
+fn an_id_of_the_users_is_never_one_of_ours() {
+    let fake = Fake::start(|peer| {
+        peer.greet();
+        for command in peer.commands(3).into_iter().rev() {
+            let name = command["execute"].clone();
+            peer.send(success(&command, name));
+        }
+        peer.wait_for_end();
+    });
+    let script = "a\n{'execute': 'b', 'id': 1}\n{'execute': 'c', 'id': 2}\n";
+    let outcome = fake.script(&["-k"], script);
+    let lines = outcome.assert_status(0).json();
+    let expected = [
+        json!("a"),
+        json!({"return": "b", "id": 1}),
+        json!({"return": "c", "id": 2}),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn a_line_that_fails_stops_the_script_and_is_named() {
     let qemu = Qemu::start();
     let outcome = qemu.script(&[], "stop\nnope a=1\ncont\n");
@@ -729,6 +815,27 @@ fn a_dry_run_prints_what_a_script_would_send() {
         "{\"exec-oob\":\"d\",\"arguments\":{}}\n",
     ));
     qmpsh(&["-n", "-k"], "a\nb x\nc\n").assert_fails(2, "expected KEY=VALUE, found `x`");
+}
+
+#[test]
+fn a_dry_run_makes_no_connection() {
+    let fake = Fake::start(|_| panic!("somebody has connected"));
+    let connect = format!(":connect {}", fake.socket.display());
+    let args = [
+        "-n",
+        "-k",
+        "-e",
+        &connect,
+        "-e",
+        ":after 0 stop",
+        "-e",
+        ":set output raw",
+        "-e",
+        "stop",
+    ];
+    let outcome = qmpsh(&args, "");
+    outcome.assert_fails(2, "`:connect` is no matter for a dry run");
+    assert_eq!(outcome.json()[0]["execute"], "stop", "{outcome}");
 }
 
 #[test]

@@ -56,6 +56,15 @@ fn an_event_from_before_the_last_command_ends_no_wait() {
 }
 
 #[test]
+fn a_command_that_is_not_sent_ends_nothing() {
+    let qemu = Qemu::start();
+    let script = "stop\ngetfd fdname=x </none\n:wait STOP --timeout 5\n";
+    let outcome = qemu.script(&["-k"], script);
+    outcome.assert_fails(2, "cannot pass `</none`");
+    assert_eq!(outcome.json()[1]["event"], "STOP", "{outcome}");
+}
+
+#[test]
 fn each_event_ends_one_wait() {
     let fake = numbering(&["A", "B"]);
     let script = "2\n:wait A\n:wait B\n:wait A\n:wait B n=0 --timeout 0.2\n";

@@ -112,11 +112,12 @@ fn oob(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
 async fn status(runner: &Runner) -> Result<Outcome, Failure> {
     let Some(client) = runner.session.client() else {
         let address = runner.session.address().map(|address| address.to_string());
-        return Ok(Outcome::Text(format!(
+        let text = format!(
             "{}\naddress      {}\n",
             Failure::not_connected(&runner.session.state()),
             address.as_deref().unwrap_or("none")
-        )));
+        );
+        return Ok(Outcome::Text(escape(&text).into_owned()));
     };
     let started = Instant::now();
     // Any reply will do, a refusal too.

@@ -1,12 +1,10 @@
 //! `:set`, and the ways out.
 
-use std::time::Duration;
-
 use clap::ValueEnum;
 
 use super::{Builtin, Completes, Outcome, args, usage};
 use crate::exit::Failure;
-use crate::lang::{any_of, nearest};
+use crate::lang::{any_of, nearest, seconds};
 use crate::render::Format;
 use crate::runner::Settings;
 
@@ -75,15 +73,12 @@ fn set(settings: &mut Settings, args: &[String]) -> Result<Outcome, Failure> {
         }
         ["timeout", "off"] => settings.timeout = None,
         ["timeout", value] => {
-            let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
-            match seconds {
-                Some(Ok(limit)) => settings.timeout = Some(limit),
-                _ => {
-                    return Err(Failure::Usage(format!(
-                        "`{value}` is neither a number of seconds nor `off`"
-                    )));
-                }
-            }
+            let limit = value.parse().ok().and_then(seconds);
+            settings.timeout = Some(limit.ok_or_else(|| {
+                Failure::Usage(format!(
+                    "`{value}` is neither a number of seconds nor `off`"
+                ))
+            })?);
         }
         [name, _] => return Err(no_such_setting(name)),
         _ => return Err(usage("set")),

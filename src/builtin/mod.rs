@@ -160,10 +160,8 @@ fn time(text: &str) -> Result<Duration, Failure> {
         "h" => 3600.0,
         _ => f64::NAN,
     };
-    let seconds = number.parse().map(|number: f64| number * unit);
-    let time = seconds
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let number: Option<f64> = number.parse().ok();
+    let time = number.and_then(|number| lang::seconds(number * unit));
     time.ok_or_else(|| {
         Failure::Usage(format!(
             "`{text}` is no length of time; write 500ms, 2s, 1m or 1h"

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
+use crate::lang;
 use crate::render::Format;
 use crate::vm::{Monitor, PassedFd};
 
@@ -226,7 +227,7 @@ pub enum When {
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .and_then(lang::seconds)
         .ok_or_else(|| "expected a number of seconds".to_owned())
 }
 

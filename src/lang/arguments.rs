@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
+use super::literal::MAX_NESTING;
 use super::{Object, SyntaxError, Value};
 
 /// Arguments under construction. A key is free, a value, or an object or array of further keys.
@@ -27,7 +28,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// An empty segment, a key set twice, or one used both as a value and as an object.
+    /// An empty segment, more segments than QEMU reads, a key set twice, or one used both as a value and as an object.
     pub fn set(&mut self, key: &str, value: Value, span: Range<usize>) -> Result<(), SyntaxError> {
         let segments: Vec<&str> = key.split('.').collect();
         if segments.contains(&"") {
@@ -37,6 +38,10 @@ impl Arguments {
                 format!("the key `{key}` has an empty segment")
             };
             return Err(SyntaxError::new(what, span).help("arguments are written key=value"));
+        }
+        if segments.len() > MAX_NESTING {
+            let what = format!("the key has more than {MAX_NESTING} segments");
+            return Err(SyntaxError::new(what, span));
         }
         let path_to = |depth: usize| segments[..=depth].join(".");
         let both = |depth: usize| {
@@ -258,6 +263,7 @@ mod tests {
 
     #[test]
     fn a_key_is_one_thing_and_set_once() {
+        let deep = "a.".repeat(100_000) + "a";
         for (pairs, message) in [
             (vec![("a", "1"), ("a", "2")], "`a` is set twice"),
             (vec![("a.b", "1"), ("a.b", "2")], "`a.b` is set twice"),
@@ -276,6 +282,7 @@ mod tests {
             ),
             (vec![("a..b", "1")], "the key `a..b` has an empty segment"),
             (vec![("", "1")], "a key is missing before `=`"),
+            (vec![(&deep, "1")], "the key has more than 1024 segments"),
         ] {
             assert_eq!(build(&pairs), Err(message.into()), "{pairs:?}");
         }

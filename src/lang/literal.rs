@@ -8,7 +8,7 @@ use super::value::integer;
 use super::{Object, SyntaxError, Value};
 
 /// QEMU's own parser gives up at this depth (`MAX_NESTING`), so nothing deeper can be of use.
-const MAX_NESTING: usize = 1024;
+pub(super) const MAX_NESTING: usize = 1024;
 
 /// Reads `text`, all of it, as one value.
 ///
@@ -278,6 +278,9 @@ fn python_number(word: &str) -> Option<String> {
             let number = u128::from_str_radix(digits, radix).ok()?;
             return Some(format!("{sign}{number}"));
         }
+    }
+    if digits == "." {
+        return None;
     }
     if digits.starts_with('.') {
         digits.insert(0, '0');

@@ -31,5 +31,5 @@ pub use outline::{Outline, Place};
 pub use parser::Parser;
 pub use pieces::{Piece, PieceKind, pieces};
 pub use secret::{conceal, line_has_secret, mask_secrets};
-pub use value::{Object, Value, argument, dotted, integer, quote, word};
+pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
 pub use words::{Words, is_unclosed, lines};

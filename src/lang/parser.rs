@@ -37,6 +37,15 @@ impl Parser {
         self.block = None;
     }
 
+    /// Takes note of a line that is none: it could not be read, or not be split into words. Inside a transaction
+    /// it keeps the whole from being sent.
+    pub fn wrong_line(&mut self) {
+        if let Some(block) = &mut self.block {
+            block.count += 1;
+            block.wrong.get_or_insert(block.count);
+        }
+    }
+
     /// Reads one line.
     ///
     /// # Errors
@@ -439,6 +448,20 @@ mod tests {
             "the transaction is not sent: its action 1 was wrong"
         );
         assert!(!parser.in_transaction());
+
+        assert!(
+            parser
+                .parse(&Words::split("transaction( a").expect("words"))
+                .is_ok()
+        );
+        parser.wrong_line();
+        assert_eq!(
+            parser
+                .parse(&Words::split(")").expect("words"))
+                .expect_err("refused")
+                .message,
+            "the transaction is not sent: its action 2 was wrong"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! JSON that stops somewhere: at the cursor.
 
-use super::literal::{string_end, unescape};
+use super::literal::{MAX_NESTING, string_end, unescape};
 use super::{Object, Value};
 
 /// What there is of a value up to the cursor, and where in it the cursor stands.
@@ -30,7 +30,7 @@ pub(super) fn read(text: &str) -> Partial {
         path: Vec::new(),
         place: Place::Nowhere,
     };
-    let value = match reader.value() {
+    let value = match reader.value(0) {
         Ok(value) | Err(Cut(value)) => value,
     };
     reader.path.reverse();
@@ -60,7 +60,7 @@ impl Reader<'_> {
         trimmed.chars().next()
     }
 
-    fn value(&mut self) -> Result<Value, Cut> {
+    fn value(&mut self, depth: usize) -> Result<Value, Cut> {
         let c = self.peek();
         let start = self.at;
         match c {
@@ -68,8 +68,9 @@ impl Reader<'_> {
                 self.place = Place::Value(start);
                 Err(Cut(Value::Null))
             }
-            Some('{') => self.object(),
-            Some('[') => self.array(),
+            Some('{' | '[') if depth == MAX_NESTING => Err(Cut(Value::Null)),
+            Some('{') => self.object(depth + 1),
+            Some('[') => self.array(depth + 1),
             Some('"' | '\'') => self.string().map(Value::Text).ok_or_else(|| {
                 self.place = Place::Value(start);
                 Cut(Value::Null)
@@ -92,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    fn object(&mut self) -> Result<Value, Cut> {
+    fn object(&mut self, depth: usize) -> Result<Value, Cut> {
         self.at += 1;
         let mut members = Object::new();
         loop {
@@ -119,7 +120,7 @@ impl Reader<'_> {
                 return Err(Cut(Value::Object(members)));
             }
             self.at += 1;
-            match self.value() {
+            match self.value(depth) {
                 Ok(value) => members.insert(key, value),
                 Err(Cut(value)) => {
                     members.insert(key.clone(), value);
@@ -130,7 +131,7 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self) -> Result<Value, Cut> {
+    fn array(&mut self, depth: usize) -> Result<Value, Cut> {
         self.at += 1;
         let mut items = Vec::new();
         loop {
@@ -145,7 +146,7 @@ impl Reader<'_> {
                 }
                 _ => {}
             }
-            match self.value() {
+            match self.value(depth) {
                 Ok(value) => items.push(value),
                 Err(Cut(value)) => {
                     self.path.push(items.len().to_string());
@@ -205,5 +206,14 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_cut() {
+        let (_, path, place) = partial(&"[".repeat(1_000_000));
+        assert_eq!(
+            (path.split('.').count(), place),
+            (MAX_NESTING, Place::Nowhere)
+        );
     }
 }

@@ -30,8 +30,13 @@ pub fn conceal(text: &str) -> Cow<'_, str> {
     let mut concealed = Cow::Borrowed(text);
     let data = text.contains("secret").then_some("data");
     for key in SECRET_KEYS.into_iter().chain(data) {
+        let mut end = 0;
         for (at, _) in text.match_indices(key) {
-            if let Some(value) = value_of(text, at, key) {
+            // Within a value there is nothing left to conceal.
+            if at >= end
+                && let Some(value) = value_of(text, at, key)
+            {
+                end = value.end;
                 let stars = "*".repeat(value.len());
                 concealed.to_mut().replace_range(value, &stars);
             }

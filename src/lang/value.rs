@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use indexmap::IndexMap;
 
 /// An object's members in the order they were written.
@@ -139,6 +141,13 @@ fn write_by_looks(word: &str, out: &mut String) {
     } else {
         out.push_str(&quote(word));
     }
+}
+
+/// So many seconds, if that is a length of time; one of more than a hundred years is none.
+pub fn seconds(number: f64) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    let time = Duration::try_from_secs_f64(number).ok()?;
+    (time <= LONGEST).then_some(time)
 }
 
 /// The digits of `word` if Python's `int()` takes it: a sign, leading zeros and single underscores

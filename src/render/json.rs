@@ -8,6 +8,9 @@ use super::escape::{escape_json, has_any};
 
 const INDENT: &str = "  ";
 
+/// What lies deeper is indented no further: a page of white space before a value helps nobody.
+const DEEPEST: usize = 64;
+
 /// `json` on one line. Where it is on one line already it is passed on as it came.
 pub fn compact(json: &str) -> Cow<'_, str> {
     if !has_any(json, |byte| matches!(byte, b'\n' | b'\r')) {
@@ -67,7 +70,7 @@ pub fn pretty(json: &str, color: bool) -> String {
 
 fn new_line(out: &mut String, depth: usize) {
     out.push('\n');
-    for _ in 0..depth {
+    for _ in 0..depth.min(DEEPEST) {
         out.push_str(INDENT);
     }
 }

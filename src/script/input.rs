@@ -203,7 +203,14 @@ pub(super) struct Lines {
 }
 
 /// A line, or what is wrong with its bytes.
-type ReadLine = Result<String, String>;
+type ReadLine = Result<String, Unreadable>;
+
+#[derive(Debug)]
+struct Unreadable {
+    why: String,
+    /// What can be read of it: brackets that it closes are closed.
+    text: String,
+}
 
 /// The lines so far of a command that goes on.
 struct Partial {
@@ -211,6 +218,8 @@ struct Partial {
     /// The number of its first line.
     first: usize,
     error: SyntaxError,
+    /// What is wrong with one of its lines, and where that stands. Then it is no command, up to where it ends.
+    wrong: Option<(String, Origin)>,
 }
 
 impl Partial {
@@ -252,23 +261,29 @@ impl Lines {
                     Some(batch) => self.ready = batch.into(),
                     None => {
                         let partial = self.partial.take()?;
-                        return Some(self.item(partial.text, partial.first, Err(partial.error)));
+                        let words = Err(partial.error);
+                        return Some(self.item(partial.text, partial.first, partial.wrong, words));
                     }
                 }
                 continue;
             };
             self.number += 1;
-            let line = match line {
-                Ok(line) => line,
-                Err(message) => {
+            let here = self.here();
+            let line = match (line, &mut self.partial) {
+                (Ok(line), _) => line,
+                (Err(unreadable), None) => {
                     return Some(Item {
-                        words: Err(Failure::Usage(message)),
-                        origin: self.here(),
+                        words: Err(Failure::Usage(unreadable.why)),
+                        origin: here,
                     });
                 }
+                (Err(unreadable), Some(partial)) => {
+                    partial.wrong.get_or_insert((unreadable.why, here));
+                    unreadable.text
+                }
             };
-            let (text, first) = match self.partial.take() {
-                None => (line, self.number),
+            let (text, first, wrong) = match self.partial.take() {
+                None => (line, self.number, None),
                 Some(mut partial) => {
                     partial.text.push('\n');
                     partial.text.push_str(&line);
@@ -276,19 +291,36 @@ impl Lines {
                         self.partial = Some(partial);
                         continue;
                     }
-                    (partial.text, partial.first)
+                    (partial.text, partial.first, partial.wrong)
                 }
             };
             match Words::split(&text) {
                 Err(error) if error.unclosed.is_some() => {
-                    self.partial = Some(Partial { text, first, error });
+                    self.partial = Some(Partial {
+                        text,
+                        first,
+                        error,
+                        wrong,
+                    });
                 }
-                result => return Some(self.item(text, first, result)),
+                result => return Some(self.item(text, first, wrong, result)),
             }
         }
     }
 
-    fn item(&self, text: String, number: usize, words: Result<Words, SyntaxError>) -> Item {
+    fn item(
+        &self,
+        text: String,
+        number: usize,
+        wrong: Option<(String, Origin)>,
+        words: Result<Words, SyntaxError>,
+    ) -> Item {
+        if let Some((why, origin)) = wrong {
+            return Item {
+                words: Err(Failure::Usage(why)),
+                origin,
+            };
+        }
         Item {
             words: words.map_err(|error| Failure::syntax(error, &text)),
             origin: Origin {
@@ -320,7 +352,10 @@ fn read_lines(mut stream: BufReader<Box<dyn Read + Send>>, batches: &mpsc::Sende
                 }
                 Ok(Some(line)) => batch.push(line),
                 Err(error) => {
-                    batch.push(Err(format!("cannot read further: {error}")));
+                    batch.push(Err(Unreadable {
+                        why: format!("cannot read further: {error}"),
+                        text: String::new(),
+                    }));
                     let _ = batches.blocking_send(batch);
                     return;
                 }
@@ -344,10 +379,10 @@ fn read_line(stream: &mut impl BufRead) -> io::Result<Option<ReadLine>> {
     }
     if line.len() > MAX_LINE {
         stream.skip_until(b'\n')?;
-        return Ok(Some(Err(format!(
-            "the line is longer than {} MiB",
-            MAX_LINE >> 20
-        ))));
+        return Ok(Some(Err(Unreadable {
+            why: format!("the line is longer than {} MiB", MAX_LINE >> 20),
+            text: String::new(),
+        })));
     }
     if line.last() == Some(&b'\n') {
         line.pop();
@@ -357,7 +392,10 @@ fn read_line(stream: &mut impl BufRead) -> io::Result<Option<ReadLine>> {
     }
     Ok(Some(String::from_utf8(line).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        format!("byte {} of the line is not UTF-8", at + 1)
+        Unreadable {
+            why: format!("byte {} of the line is not UTF-8", at + 1),
+            text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        }
     })))
 }
 
@@ -379,7 +417,8 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf_8_are_an_error_of_their_line_alone() {
         let read = lines(b"a\nb\xff\nc\n");
-        assert_eq!(read[1], Err("byte 2 of the line is not UTF-8".to_owned()));
-        assert_eq!(read[2], Ok("c".to_owned()));
+        let wrong = read[1].as_ref().expect_err("not UTF-8");
+        assert_eq!(wrong.why, "byte 2 of the line is not UTF-8");
+        assert_eq!(read[2].as_deref().expect("UTF-8"), "c");
     }
 }

@@ -115,6 +115,8 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
         () = script.all() => {}
         () = stop.wait() => script.status = Status::Interrupted,
     }
+    // Those that came before the end.
+    script.print_events();
     if let Some(vm) = &script.runner.vm {
         let client = script.runner.session.client();
         leave::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
@@ -179,10 +181,7 @@ impl Script {
                     Some(late) => say(format!("qmpsh: {}", late_reply(&late))),
                     None => self.late = None,
                 },
-                result = first_reply(&mut self.in_flight) => {
-                    let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
-                    self.finish(&sent, &origin, result).await;
-                }
+                result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 Some(done) = self.background.join_next() => {
                     let (sent, origin, result) = done.expect("waiting for a reply does not panic");
                     self.finish(&sent, &origin, result).await;
@@ -198,13 +197,7 @@ impl Script {
                     }
                 }
                 Some(report) = self.reports.recv() => self.report(report),
-                event = next_event(&mut self.events) => match event {
-                    Some(event) => {
-                        self.print_event(&event);
-                        self.print_events();
-                    }
-                    None => self.events = None,
-                },
+                event = next_event(&mut self.events) => self.event(event),
                 item = self.input.next(), if may_read => self.item(item).await,
                 // Nothing is to be done but wait, so what was printed is due.
                 () = self.output.due(more_to_send) => self.output.flush(),
@@ -262,7 +255,10 @@ impl Script {
                     Err(failure) => Err(failure),
                 }
             }
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                self.parser.wrong_line();
+                Err(failure)
+            }
         };
         if let Err(failure) = result {
             // Output comes in the order of the lines, so what went before is waited for.
@@ -281,6 +277,13 @@ impl Script {
             Line::Message(message) => {
                 self.connection().await;
                 self.runner.send_message(message)
+            }
+            // With no connection, the others have nothing to send to.
+            Line::Builtin(line)
+                if self.dry_run && ["connect", "after", "every"].contains(&line.name.as_str()) =>
+            {
+                let why = format!("`:{}` is no matter for a dry run", line.name);
+                return Err(Failure::Usage(why));
             }
             Line::Builtin(line) => {
                 self.drain().await;
@@ -375,10 +378,30 @@ impl Script {
 
     /// Waits for the commands in flight and prints their replies.
     async fn drain(&mut self) {
+        while !self.in_flight.is_empty() {
+            tokio::select! {
+                biased;
+                result = first_reply(&mut self.in_flight) => self.replied(result).await,
+                event = next_event(&mut self.events) => self.event(event),
+                () = self.output.due(false) => self.output.flush(),
+            }
+        }
         self.output.flush();
-        while let Some((mut sent, origin)) = self.in_flight.pop_front() {
-            let result = sent.reply().await;
-            self.finish(&sent, &origin, result).await;
+    }
+
+    /// The oldest command in flight has its outcome.
+    async fn replied(&mut self, result: Result<Reply, Failure>) {
+        let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
+        self.finish(&sent, &origin, result).await;
+    }
+
+    fn event(&mut self, event: Option<Arc<Event>>) {
+        match event {
+            Some(event) => {
+                self.print_event(&event);
+                self.print_events();
+            }
+            None => self.events = None,
         }
     }
 }

@@ -48,6 +48,10 @@ impl Output {
     pub fn write_line(&mut self, text: &str) {
         self.write(text);
         self.write(line_end(text));
+        if text.len() >= BUFFER {
+            // It has not waited in the buffer, so its line break must not either.
+            self.flush();
+        }
     }
 
     pub fn flush(&mut self) {

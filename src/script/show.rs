@@ -49,7 +49,10 @@ impl Script {
                 }
                 failure
             }
-            Err(failure) => Some(failure),
+            Err(failure) => {
+                self.print_events();
+                Some(failure)
+            }
         };
         if let Some(mut failure) = failure {
             advise(&self.runner, &sent.line, &mut failure).await;

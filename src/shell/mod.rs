@@ -241,7 +241,13 @@ impl Shell {
     }
 
     async fn line(&mut self, text: &str) -> anyhow::Result<Next> {
-        let parsed = Words::split(text).and_then(|words| self.parser.parse(&words));
+        let parsed = match Words::split(text) {
+            Ok(words) => self.parser.parse(&words),
+            Err(error) => {
+                self.parser.wrong_line();
+                Err(error)
+            }
+        };
         let line = match parsed {
             Ok(line) => line,
             Err(error) => {
