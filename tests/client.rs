@@ -70,10 +70,33 @@ async fn a_late_reply_is_handed_over_and_never_to_another() {
     assert_eq!(value(third).await, "third");
     let late = within(late.recv()).await.expect("the late reply");
     assert_eq!(late.name.as_deref(), Some("given up"));
-    assert_eq!(late.reply.raw(), "\"given up\"");
+    assert_eq!(late.outcome.expect("a reply").raw(), "\"given up\"");
     for name in ["fourth", "fifth"] {
         assert_eq!(value(send(&client, name)).await, name);
     }
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_told_when_it_stays_unknown() {
+    let (go, wait) = mpsc::channel();
+    let fake = Fake::start(move |peer| {
+        peer.greet();
+        peer.commands(2);
+        let _ = wait.recv();
+    });
+    let client = connect(&fake).await;
+    let mut late = client.late_replies().expect("nobody took them");
+    drop(send(&client, "given up"));
+    drop(client.send(Request::new("nobody's").quietly()));
+    go.send(()).expect("the server waits");
+    let told = within(late.recv()).await.expect("the outcome");
+    assert_eq!(told.name.as_deref(), Some("given up"));
+    assert!(
+        matches!(told.outcome, Err(Error::OutcomeUnknown(..))),
+        "{told:?}"
+    );
+    drop(client);
+    assert!(within(late.recv()).await.is_none());
 }
 
 #[tokio::test]

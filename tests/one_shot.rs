@@ -94,6 +94,44 @@ fn a_command_that_fails_names_class_and_description() {
 }
 
 #[test]
+fn a_command_in_the_place_of_the_address_is_told_what_to_say() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let with_socket = |args: &[&str]| {
+        let mut command = common::command(home.path());
+        command.env("QMP_SOCKET", "/no/where").args(args);
+        common::run(command, b"")
+    };
+    for (args, line) in [
+        (&["device_del", "id=x"][..], "device_del id=x"),
+        (
+            &[":wait", "STOP", "--timeout", "1"],
+            ":wait STOP --timeout 1",
+        ),
+    ] {
+        let say = format!("say --execute '{line}'");
+        with_socket(args).assert_fails(2, &say);
+    }
+}
+
+#[test]
+fn only_what_launching_needs_stands_under_its_heading() {
+    let help = common::qmpsh(&["--help"], "").assert_status(0).stdout();
+    let (all, launching) = help.split_once("Options for --launch:").expect("a heading");
+    for option in ["--execute", "--timeout", "--reconnect", "--help"] {
+        assert!(
+            all.contains(&format!("{option} "))
+                || all.contains(&format!("{option}\n"))
+                || all.contains(&format!("{option}[")),
+            "{option}: {help}"
+        );
+    }
+    assert!(
+        launching.contains("--wrapper") && !launching.contains("--execute"),
+        "{help}"
+    );
+}
+
+#[test]
 fn the_address_may_come_from_the_environment() {
     let qemu = Qemu::start();
     let mut command = common::command(qemu.directory.path());

@@ -553,6 +553,35 @@ fn ctrl_c_leaves_a_transaction_and_nothing_is_sent() {
 }
 
 #[test]
+fn leaving_in_a_transaction_is_told_to_send_nothing() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    terminal.enter("transaction(");
+    terminal.enter("abort");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert!(
+        terminal.screen().contains("nothing was sent"),
+        "{}",
+        terminal.screen()
+    );
+}
+
+#[test]
+fn a_command_that_was_given_up_is_told_of_when_qemu_ends() {
+    let mut qemu = Qemu::start();
+    let (mut terminal, log) = logged_prompt(&qemu);
+    terminal.enter("query-version");
+    kill(qemu.pid(), "STOP");
+    terminal.keys("stop\r");
+    log.wait_until_sent("stop");
+    terminal.keys(CTRL_C);
+    terminal.wait_for_text("no longer waiting for `stop`");
+    qemu.kill();
+    terminal.wait_for_text("the outcome of `stop` is unknown");
+}
+
+#[test]
 fn pasted_lines_run_one_after_another() {
     let qemu = Qemu::with_args(&["-machine", "none", "-name", "pasted"]);
     let mut terminal = prompt(&qemu);

@@ -135,6 +135,13 @@ fn events_come_while_a_built_in_waits_for_the_commands_before_it() {
 }
 
 #[test]
+fn messages_with_the_same_id_go_one_after_the_other() {
+    let message = "{'execute': 'a', 'id': 'x'}\n";
+    let outcome = echo().script(&["-k"], message.repeat(3));
+    assert_eq!(outcome.assert_status(0).json().len(), 3, "{outcome}");
+}
+
+#[test]
 fn an_id_of_the_users_is_never_one_of_ours() {
     let fake = Fake::start(|peer| {
         peer.greet();
@@ -485,6 +492,20 @@ fn the_status_of_the_connection_is_told() {
     ] {
         assert!(text.contains(part), "no {part}: {outcome}");
     }
+}
+
+#[test]
+fn the_status_of_a_stopped_qemu_is_told_without_its_help() {
+    let qemu = Qemu::start();
+    let mut running = qemu.running(&[]);
+    running.send("query-name");
+    running.line();
+    kill(qemu.pid(), "STOP");
+    running.send(":status");
+    let status: Vec<_> = (0..7).map(|_| running.line()).collect();
+    kill(qemu.pid(), "CONT");
+    assert!(status[2].contains(&qemu.pid().to_string()), "{status:?}");
+    assert!(status[6].ends_with("no answer in time"), "{status:?}");
 }
 
 #[test]

@@ -65,6 +65,15 @@ fn a_command_that_is_not_sent_ends_nothing() {
 }
 
 #[test]
+fn what_can_never_come_is_not_waited_for_in_a_script_either() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&[":wait", "STOP,SHUTDWON"]);
+    outcome.assert_fails(2, "this server has no event `SHUTDWON`");
+    let outcome = qemu.script(&[], ":wait STOP &\n");
+    outcome.assert_fails(2, "a built-in does not run in the background");
+}
+
+#[test]
 fn each_event_ends_one_wait() {
     let fake = numbering(&["A", "B"]);
     let script = "2\n:wait A\n:wait B\n:wait A\n:wait B n=0 --timeout 0.2\n";

@@ -1,6 +1,8 @@
 //! `:status`, `:connect`, `:disconnect`, and `:oob`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
 
 use super::{Builtin, Completes, Outcome, args, span, usage};
 use crate::exit::Failure;
@@ -8,6 +10,9 @@ use crate::lang::{self, Line, Parser};
 use crate::qmp::{Address, Request, State};
 use crate::render::escape;
 use crate::runner::Runner;
+
+/// How long `:status` waits for an answer. When QEMU is stuck, one asks all the more.
+const ROUND_TRIP: Duration = Duration::from_secs(1);
 
 pub(super) const STATUS: Builtin = Builtin {
     name: "status",
@@ -122,11 +127,8 @@ async fn status(runner: &Runner) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // Any reply will do, a refusal too.
     let reply = client.send(Request::new("query-version").quietly())?;
-    let trip = match runner.settings().timeout {
-        None => Some(reply.await?),
-        Some(limit) => tokio::time::timeout(limit, reply).await.ok().transpose()?,
-    }
-    .map(|_| started.elapsed());
+    let trip = timeout(runner.settings().patience().min(ROUND_TRIP), reply).await;
+    let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
     let version = &client.greeting().version;
     let mut text = format!("address      {}\n", client.address());

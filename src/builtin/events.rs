@@ -1,5 +1,6 @@
 //! `:events` and `:wait`.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,10 @@ use crate::exit::Failure;
 use crate::lang::{self, Words, matches};
 use crate::qmp::{Event, Filter, HISTORY, State};
 use crate::runner::Runner;
+use crate::schema::Schema;
+
+/// How long a `:wait` waits before it asks whether that can be in vain.
+const DOUBT: Duration = Duration::from_secs(1);
 
 pub(super) const EVENTS: Builtin = Builtin {
     name: "events",
@@ -36,8 +41,7 @@ pub(super) const WAIT: Builtin = Builtin {
 
 /// The events that somebody wants.
 pub(super) struct Wanted {
-    /// Their names, for messages.
-    pub what: String,
+    pub names: Vec<String>,
     pub filter: Filter,
     /// For how long.
     pub limit: Option<Duration>,
@@ -54,19 +58,23 @@ pub(super) fn wanted(runner: &Runner, words: &Words, name: &str) -> Result<Wante
     }
     // What cannot come is not waited for, if that is known.
     if let Some(schema) = runner.inspector().known_schema()
-        && let Some(unknown) = names
-            .iter()
-            .find(|name| *name != "*" && schema.event(name).is_none())
+        && let Some(failure) = unknown(&names, &schema)
     {
-        return Err(Failure::Usage(format!(
-            "this server has no event `{unknown}`"
-        )));
+        return Err(failure);
     }
     Ok(Wanted {
-        what: names.join(","),
+        names: names.clone(),
         filter: filter(names, data),
         limit,
     })
+}
+
+/// The failure if one of these is no event of the server's.
+fn unknown(names: &[String], schema: &Schema) -> Option<Failure> {
+    let mut names = names.iter();
+    let unknown = names.find(|name| *name != "*" && schema.event(name).is_none())?;
+    let why = format!("this server has no event `{unknown}`");
+    Some(Failure::Usage(why))
 }
 
 fn conditions(words: &Words) -> Result<(Vec<String>, lang::Object), Failure> {
@@ -110,7 +118,10 @@ fn names(words: &[String]) -> Result<Vec<String>, Failure> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect();
-    match names.iter().find(|name| name.starts_with('-')) {
+    match names.iter().find(|name| name.starts_with(['-', '&'])) {
+        Some(word) if word == "&" => Err(Failure::Usage(
+            "a built-in does not run in the background".to_owned(),
+        )),
         Some(option) => Err(Failure::Usage(format!(
             "there is no option `{option}` here"
         ))),
@@ -127,15 +138,28 @@ async fn wait(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure>
                 sleep(limit).await;
                 limit
             }
-            None => std::future::pending().await,
+            None => pending().await,
         }
     };
     tokio::select! {
         biased;
         event = event => Ok(Outcome::Event(event)),
         state = no_connection(runner) => Err(Failure::not_connected(&state)),
-        limit = limit => Err(Failure::NoEvent { what: wanted.what, limit }),
+        limit = limit => Err(Failure::NoEvent { what: wanted.names.join(","), limit }),
+        failure = in_vain(runner, &wanted.names) => Err(failure),
     }
+}
+
+/// Resolves, after a while, if one of these events can never come. The server is not asked at once: most events are
+/// there before it could answer.
+async fn in_vain(runner: &Runner, names: &[String]) -> Failure {
+    sleep(DOUBT).await;
+    if let Some(schema) = runner.schema().await
+        && let Some(failure) = unknown(names, &schema)
+    {
+        return failure;
+    }
+    pending().await
 }
 
 /// Resolves when there is no connection, and none is sought.

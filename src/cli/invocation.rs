@@ -1,6 +1,7 @@
 //! What the command line means.
 
 use std::ffi::OsString;
+use std::iter;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
@@ -57,22 +58,24 @@ impl Invocation {
             None => std::env::var("QMP_SOCKET").ok().filter(|a| !a.is_empty()),
         };
 
-        if !first_is_address && let Some(option) = option_behind {
-            return usage(misplaced(&format!("--{option}")));
-        }
-        let is_builtin = words.first().is_some_and(|word| word.starts_with(':'));
-        if !is_builtin && let Some(option) = words.iter().find(|word| is_option(word)) {
-            return usage(misplaced(option));
-        }
         if first_is_address
             && std::env::var_os("QMP_SOCKET").is_some()
             && let Some(word) = &address
             && !looks_like_address(word)
             && !std::path::Path::new(word).exists()
         {
+            let line = iter::once(word).chain(&words);
+            let line = line.map(String::as_str).collect::<Vec<_>>().join(" ");
             return usage(format!(
-                "`{word}` is taken for an address; with QMP_SOCKET set, say --execute '{word}'"
+                "`{word}` is taken for an address; with QMP_SOCKET set, say --execute '{line}'"
             ));
+        }
+        if !first_is_address && let Some(option) = option_behind {
+            return usage(misplaced(&format!("--{option}")));
+        }
+        let is_builtin = words.first().is_some_and(|word| word.starts_with(':'));
+        if !is_builtin && let Some(option) = words.iter().find(|word| is_option(word)) {
+            return usage(misplaced(option));
         }
         if !words.is_empty() && (!cli.execute.is_empty() || cli.file.is_some()) {
             return usage(format!(

@@ -52,9 +52,6 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["connect", "dry_run", "tls_creds"])]
     pub launch: bool,
 
-    #[command(flatten, next_help_heading = "Options for --launch")]
-    pub vm: VmOptions,
-
     /// List the QEMUs that run here: pid, name, QMP sockets, and whether somebody is connected
     ///
     /// `free` is a socket that waits for a client. `-o json` prints the list for programs.
@@ -156,6 +153,10 @@ pub struct Cli {
     /// Do not seek the connection again
     #[arg(long, conflicts_with = "reconnect")]
     pub no_reconnect: bool,
+
+    // Last, for the heading counts for all that follows.
+    #[command(flatten, next_help_heading = "Options for --launch")]
+    pub vm: VmOptions,
 }
 
 const USAGE: &str = "qmpsh [OPTIONS] ADDRESS [COMMAND [ARG]...]\n       \

@@ -31,8 +31,18 @@ fn is(found: &Value, wanted: &Value) -> bool {
         (Value::Number(found), Value::Number(_) | Value::Word(_)) => {
             is_same_number(found, &wanted.to_json())
         }
+        (Value::Bool(found), Value::Word(wanted)) => truth(wanted) == Some(*found),
         (found, Value::Word(_)) => found.to_json() == wanted.to_json(),
         (found, wanted) => found == wanted,
+    }
+}
+
+/// What a word means where there is a `bool`.
+fn truth(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" => Some(true),
+        "false" | "off" | "no" => Some(false),
+        _ => None,
     }
 }
 
@@ -69,6 +79,9 @@ mod tests {
             ("big=9007199254740992", false),
             ("on=true", true),
             ("on=TRUE", true),
+            ("on=yes", true),
+            ("on=off", false),
+            ("on='on'", false),
             ("deep.e=2 id=j", true),
             ("deep={'a': [1, {'b': 'c'}]}", true),
             ("deep.a=[1]", false),

@@ -68,6 +68,11 @@ impl Parser {
         }
         match first.text {
             "transaction(" => self.transaction_line(Block::default(), &list[1..]),
+            text if text.starts_with("transaction(") => Err(SyntaxError::new(
+                "`transaction(` is a word of its own",
+                first.span(),
+            )
+            .help("write `transaction( ACTION KEY=VALUE … )`, or an action a line and `)` on the last")),
             text if text.starts_with('{') => message(&list).map(Line::Message),
             _ => command(&list).map(Line::Command),
         }
@@ -400,6 +405,11 @@ mod tests {
             ("c | .x", 2..3, "filters (`| …`) are not built yet"),
             ("c <&x", 2..5, "`x` is not the number of a file descriptor"),
             ("c <", 2..3, "a path is missing"),
+            (
+                "transaction(a)",
+                0..14,
+                "`transaction(` is a word of its own",
+            ),
         ] {
             let error = error(line);
             assert_eq!(

@@ -6,7 +6,14 @@ use std::ops::Range;
 use super::{Line, Object, Parser, Value, Words, literal, quote};
 
 /// Keys whose value is a secret in every QMP command that has them.
-const SECRET_KEYS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "key"];
+const SECRET_KEYS: [&str; 6] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "key",
+    "cookie",
+];
 
 /// What a secret is shown as.
 const MASK: &str = "••••";
@@ -78,7 +85,10 @@ pub fn mask_secrets(json: &str) -> Option<String> {
 /// A quick look that spares most lines the slow one.
 fn may_have_secret(text: &str) -> bool {
     // An escape may spell any letter.
-    text.contains("\\u") || SECRET_KEYS.iter().any(|key| text.contains(key))
+    text.contains("\\u")
+        // The property may be the `data` of a secret.
+        || text.contains("qom-set")
+        || SECRET_KEYS.iter().any(|key| text.contains(key))
 }
 
 /// Masks the secrets in `value`; of an object for a secret, `data` is one too.
@@ -148,6 +158,8 @@ mod tests {
             "set_password password='unclosed",
             "human-monitor-command command-line='object_add secret,id=s,data=x'",
             "qom-set path=/objects/s property=password value=x",
+            "qom-set path=/objects/q property=data value=x",
+            "blockdev-add driver=https url=u cookie=x",
         ] {
             assert!(line_has_secret(line), "{line}");
         }

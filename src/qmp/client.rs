@@ -67,12 +67,13 @@ pub struct Request {
     pub quiet: bool,
 }
 
-/// A reply that nobody waits for any more.
+/// What became of a command that nobody waits for any more.
 #[derive(Debug)]
 pub struct Late {
-    /// The command it answers, where that is known.
+    /// The command, where that is known.
     pub name: Option<String>,
-    pub reply: Reply,
+    /// Its reply, or that there will be none.
+    pub outcome: Result<Reply, Error>,
 }
 
 /// Where what nobody asked for goes: events, and replies that nobody waits for any more.

@@ -66,7 +66,8 @@ impl Shared {
             }
         };
         // Nobody left to show it to is the one case in which it is dropped.
-        let _ = self.outlets.late.send(Late { name, reply });
+        let outcome = Ok(reply);
+        let _ = self.outlets.late.send(Late { name, outcome });
     }
 
     /// Ends the connection, once: every command in flight, every listener.
@@ -86,8 +87,13 @@ impl Shared {
             commands.take_all()
         };
         for command in commands {
+            let name = Some(command.name.clone());
             let unknown = Error::OutcomeUnknown(lost.clone(), command.name);
-            let _ = command.waiter.send(Err(unknown));
+            if let Err(outcome) = command.waiter.send(Err(unknown))
+                && !command.quiet
+            {
+                let _ = self.outlets.late.send(Late { name, outcome });
+            }
         }
         if self.end_listeners {
             self.outlets.hub.end();

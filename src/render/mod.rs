@@ -94,11 +94,16 @@ pub fn line_end(text: &str) -> &'static str {
     if text.ends_with('\n') { "" } else { "\n" }
 }
 
-/// A reply that nobody waits for any more, on one line.
-pub fn late_reply(late: &Late) -> String {
-    let to = late.name.as_deref().unwrap_or("a message");
-    let reply = envelope(late.reply.raw(), late.reply.failed(), None);
-    format!("late reply to `{}`: {}", clip(to), clip(&compact(&reply)))
+/// What became of a command that nobody waits for any more, on one line.
+pub fn late(late: &Late) -> String {
+    match &late.outcome {
+        Ok(reply) => {
+            let to = late.name.as_deref().unwrap_or("a message");
+            let reply = envelope(reply.raw(), reply.failed(), None);
+            format!("late reply to `{}`: {}", clip(to), clip(&compact(&reply)))
+        }
+        Err(error) => clip(&error.to_string()).into_owned(),
+    }
 }
 
 /// What becomes of the connection, as a sentence or two.

@@ -25,7 +25,7 @@ use crate::exit::{Failure, Status, end_by_interrupt_while_blocked, say};
 use crate::lang::{Command, Line, Parser};
 use crate::leave;
 use crate::qmp::{Address, Event, Filter, Late, Listener, Reply, Retry};
-use crate::render::{clip, escape, late_reply};
+use crate::render::{self, clip, escape};
 use crate::runner::{Runner, Sent};
 use crate::traffic::{self, Log};
 
@@ -178,7 +178,7 @@ impl Script {
             tokio::select! {
                 biased;
                 late = next_late(&mut self.late) => match late {
-                    Some(late) => say(format!("qmpsh: {}", late_reply(&late))),
+                    Some(late) => say(format!("qmpsh: {}", render::late(&late))),
                     None => self.late = None,
                 },
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
@@ -276,6 +276,11 @@ impl Script {
             Line::Command(command) => return self.command(command, origin).await,
             Line::Message(message) => {
                 self.connection().await;
+                // One after the other, they may have the same id.
+                let same = |(sent, _): &(Sent, Origin)| sent.id.is_some() && sent.id == message.id;
+                if self.in_flight.iter().any(same) {
+                    self.drain().await;
+                }
                 self.runner.send_message(message)
             }
             // With no connection, the others have nothing to send to.

@@ -203,17 +203,22 @@ impl Shell {
                         }
                     }
                 }
-                Ok(Input::Interrupted) => {
-                    if self.parser.in_transaction() {
-                        self.parser.abandon_transaction();
-                        self.printer
-                            .complain("the transaction is abandoned; nothing was sent\n");
-                    }
+                Ok(Input::Interrupted) => self.abandon_transaction(),
+                Ok(Input::End) => {
+                    self.abandon_transaction();
+                    return Ok(Status::Success);
                 }
-                Ok(Input::End) => return Ok(Status::Success),
                 Ok(Input::Failed(error)) => anyhow::bail!("cannot read from the terminal: {error}"),
                 Err(status) => return Ok(status),
             }
+        }
+    }
+
+    fn abandon_transaction(&mut self) {
+        if self.parser.in_transaction() {
+            self.parser.abandon_transaction();
+            self.printer
+                .complain("the transaction is abandoned; nothing was sent\n");
         }
     }
 

@@ -15,7 +15,7 @@ use super::printer::Printer;
 use super::vm_state::VmState;
 use crate::inspector::Inspector;
 use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
-use crate::render::{self, clip, escape, event_line, late_reply};
+use crate::render::{self, clip, escape, event_line};
 use crate::runner::{Runner, banner};
 
 /// How many events are shown in one go; of more, those that came last.
@@ -193,7 +193,7 @@ async fn show_failed_jobs(runner: Runner, printer: Printer) {
 
 async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
     while let Some(late) = replies.recv().await {
-        printer.complain(&format!("{}\n", late_reply(&late)));
+        printer.complain(&format!("{}\n", render::late(&late)));
     }
 }
 
