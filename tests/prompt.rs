@@ -560,11 +560,7 @@ fn leaving_in_a_transaction_is_told_to_send_nothing() {
     terminal.enter("abort");
     terminal.keys(CTRL_D);
     assert_eq!(terminal.wait_for_end(), 0);
-    assert!(
-        terminal.screen().contains("nothing was sent"),
-        "{}",
-        terminal.screen()
-    );
+    terminal.wait_for_text("nothing was sent");
 }
 
 #[test]
