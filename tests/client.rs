@@ -116,11 +116,12 @@ async fn an_id_of_the_users_is_told_from_ours() {
             ..Request::default()
         })
     };
-    let two = users(json!(2)).expect("a free id");
+    // The second of ours would be the same.
+    let two = users(json!(-2)).expect("a free id");
     let [first, second] = ["first", "second"].map(|name| send(&client, name));
     let three = users(json!("3")).expect("a free id");
-    assert!(matches!(users(json!(2)), Err(Error::IdInUse(id)) if id == "2"));
-    assert_eq!(value(two).await, "id 2");
+    assert!(matches!(users(json!(-2)), Err(Error::IdInUse(id)) if id == "-2"));
+    assert_eq!(value(two).await, "id -2");
     assert_eq!(value(three).await, "id \"3\"");
     assert_eq!(value(first).await, "first");
     assert_eq!(value(second).await, "second");

@@ -158,8 +158,7 @@ impl Bench {
         println!("\none-shot query-status, the whole process, in ms");
         if shell.is_none() {
             println!("  (no qmp-shell on PATH to compare with)");
-        }
-        if shell.is_some() {
+        } else {
             // As far ahead of qmp-shell as a program can be, where each finds what the other has left in the caches.
             println!("  the two that it is held against, in turn, with pauses:");
             let (a, b) = in_turn(60, minimal, theirs)?;

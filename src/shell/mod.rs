@@ -13,6 +13,7 @@ mod hint;
 mod history;
 mod listing;
 mod printer;
+mod stop;
 mod terminal;
 mod vm_state;
 mod watch;
@@ -35,7 +36,6 @@ use crate::leave;
 use crate::qmp::Tell;
 use crate::render::{self, clip, escape};
 use crate::runner::{Runner, Sent, banner};
-use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 use crate::traffic::{self, Log};
 use crate::vm::{Console, Follow, Stopped};
 use console::Detached;
@@ -43,6 +43,7 @@ use console::Detached;
 use editor::{Editor, Input};
 use helper::Server;
 use printer::Printer;
+use stop::{Signals, Stop};
 use vm_state::VmState;
 use watch::Watch;
 
@@ -454,50 +455,5 @@ impl Shell {
 
     fn fail(&self, failure: &Failure) {
         self.printer.complain(&format!("{failure}\n"));
-    }
-}
-
-/// The signals that concern the shell.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-    /// A line that nobody waits for says so.
-    quit: Arc<Notify>,
-}
-
-/// What a signal stops.
-enum Stop {
-    /// Ctrl-C, while no line is edited: the waiting for whatever it is.
-    Waiting,
-    Shell(Status),
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: Signal::new(SIGINT)?,
-            terminate: Signal::new(SIGTERM)?,
-            hang_up: Signal::new(SIGHUP)?,
-            quit: Arc::default(),
-        })
-    }
-
-    async fn stop(&mut self) -> Stop {
-        tokio::select! {
-            () = self.interrupt.recv() => Stop::Waiting,
-            () = self.terminate.recv() => Stop::Shell(Status::Interrupted),
-            () = self.hang_up.recv() => Stop::Shell(Status::Interrupted),
-            () = self.quit.notified() => Stop::Shell(Status::Success),
-        }
-    }
-
-    /// Told to end, and with which status.
-    async fn leave(&mut self) -> Status {
-        tokio::select! {
-            () = self.terminate.recv() => Status::Interrupted,
-            () = self.hang_up.recv() => Status::Interrupted,
-            () = self.quit.notified() => Status::Success,
-        }
     }
 }
