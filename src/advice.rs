@@ -8,7 +8,7 @@ use crate::inspector::Inspector;
 use crate::lang::{Command, Line, Object, Value, dotted, nearest};
 use crate::qmp::QmpError;
 use crate::runner::Runner;
-use crate::schema::{Problem, What};
+use crate::schema::{Problem, ProblemKind};
 
 /// What an error says that is about the words of a line, and not about the state of the VM. From QEMU 4.2 to
 /// 10 the sentences differ, these parts of them do not.
@@ -72,12 +72,12 @@ async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> V
         .map(ToString::to_string)
         .collect();
     let is_missing = |problem: &Problem| {
-        matches!(problem.what, What::Missing { .. }) && problem.action.is_none()
+        matches!(problem.kind, ProblemKind::Missing { .. }) && problem.action.is_none()
     };
     if problems.iter().any(is_missing) {
         help.push(format!("`help {}` tells all that it takes", command.name));
     }
-    let is_unknown = |problem: &Problem| matches!(problem.what, What::Command { .. });
+    let is_unknown = |problem: &Problem| matches!(problem.kind, ProblemKind::Command { .. });
     if problems.iter().any(is_unknown)
         && let Some(builtin) = builtin::find(&command.name)
     {
@@ -93,7 +93,7 @@ async fn unknown_command(inspector: &Inspector, name: &str) -> Option<Problem> {
     }
     let near = owned(nearest(name, commands.iter().map(String::as_str)));
     let name = name.to_owned();
-    Some(Problem::new(What::Command { name, near }))
+    Some(Problem::new(ProblemKind::Command { name, near }))
 }
 
 /// What is wrong with the arguments of `device_add` that the schema does not list: the device type's own
@@ -117,7 +117,7 @@ async fn check_device(inspector: &Inspector, given: &Object, error: &QmpError) -
         .filter(|(key, _)| !LISTED.contains(&key.as_str()) && !names().any(|name| name == key))
         .map(|(key, _)| {
             let near = owned(nearest(&key, names()));
-            Problem::new(What::Key { key, near })
+            Problem::new(ProblemKind::Key { key, near })
         })
         .collect()
 }
@@ -130,7 +130,7 @@ async fn check_property(inspector: &Inspector, given: &Object) -> Option<Problem
     if names().any(|name| name == property) {
         return None;
     }
-    Some(Problem::new(What::Value {
+    Some(Problem::new(ProblemKind::Value {
         key: "property".to_owned(),
         value: property.to_owned(),
         near: owned(nearest(property, names())),

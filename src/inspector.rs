@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::lang::{Command, Object, Value, nearest, quote};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
-use crate::schema::{self, Builtin, Problem, Schema, What};
+use crate::schema::{self, Problem, ProblemKind, Scalar, Schema};
 
 /// What a device type ends in whose name was cut short: `virtio-net` is an alias, which only `device_add`
 /// knows.
@@ -61,11 +61,11 @@ impl Property {
     /// an enum lists with slashes, alone, at its end, or in brackets at its end.
     pub fn values(&self) -> Vec<String> {
         let description = self.description.as_deref().unwrap_or_default();
-        let list = match (self.builtin(), &*self.of) {
-            (Builtin::Bool, _) => "on/off",
-            (Builtin::Str, "str" | "string") => description,
-            (Builtin::Str, "OnOffAuto") => "on/off/auto",
-            (Builtin::Str, _) => description.rsplit([' ', '(']).next().unwrap_or_default(),
+        let list = match (self.scalar(), &*self.of) {
+            (Scalar::Bool, _) => "on/off",
+            (Scalar::Str, "str" | "string") => description,
+            (Scalar::Str, "OnOffAuto") => "on/off/auto",
+            (Scalar::Str, _) => description.rsplit([' ', '(']).next().unwrap_or_default(),
             _ => "",
         };
         let list = list.trim_end_matches(')');
@@ -77,7 +77,7 @@ impl Property {
     }
 
     /// The QAPI type behind QOM's name of it. What has no number or truth in its name is a string.
-    pub fn builtin(&self) -> Builtin {
+    pub fn scalar(&self) -> Scalar {
         // Before QEMU 10 a PCI address calls itself an int32. As a number it means 8 times the slot plus
         // the function; slot and function, as people write them, are a string.
         if self
@@ -85,7 +85,7 @@ impl Property {
             .as_deref()
             .is_some_and(|d| d.starts_with("Slot and "))
         {
-            return Builtin::Str;
+            return Scalar::Str;
         }
         let name = self.of.trim_end_matches("_t");
         let is_int = |name: &str| {
@@ -93,11 +93,11 @@ impl Property {
             bits.is_some_and(|bits| bits.bytes().all(|b| b.is_ascii_digit()))
         };
         match name {
-            "bool" => Builtin::Bool,
-            "number" | "double" | "float" => Builtin::Number,
-            "size" => Builtin::Int,
-            name if is_int(name) => Builtin::Int,
-            _ => Builtin::Str,
+            "bool" => Scalar::Bool,
+            "number" | "double" | "float" => Scalar::Number,
+            "size" => Scalar::Int,
+            name if is_int(name) => Scalar::Int,
+            _ => Scalar::Str,
         }
     }
 }
@@ -251,7 +251,7 @@ impl Inspector {
             return None;
         }
         let near = nearest(driver, types.iter().map(String::as_str));
-        Some(Problem::new(What::Value {
+        Some(Problem::new(ProblemKind::Value {
             key: "driver".to_owned(),
             value: driver.to_owned(),
             near: near.into_iter().map(str::to_owned).collect(),
@@ -331,7 +331,7 @@ impl Inspector {
 fn type_word(members: &mut Object, key: &str, property: &Property) {
     if let Some(value @ Value::Word(_)) = members.get_mut(key)
         && let Value::Word(word) = &*value
-        && let Some(typed) = schema::word_as(property.builtin(), word)
+        && let Some(typed) = schema::word_as(property.scalar(), word)
     {
         *value = typed;
     }
@@ -384,22 +384,22 @@ mod tests {
 
     #[test]
     fn qoms_names_of_types_are_read() {
-        for (of, builtin) in [
-            ("bool", Builtin::Bool),
-            ("uint64_t", Builtin::Int),
-            ("uint32", Builtin::Int),
-            ("uint4", Builtin::Int),
-            ("int", Builtin::Int),
-            ("size", Builtin::Int),
-            ("OnOffAuto", Builtin::Str),
-            ("str", Builtin::Str),
-            ("string", Builtin::Str),
-            ("interface", Builtin::Str),
-            ("link<memory-backend>", Builtin::Str),
+        for (of, scalar) in [
+            ("bool", Scalar::Bool),
+            ("uint64_t", Scalar::Int),
+            ("uint32", Scalar::Int),
+            ("uint4", Scalar::Int),
+            ("int", Scalar::Int),
+            ("size", Scalar::Int),
+            ("OnOffAuto", Scalar::Str),
+            ("str", Scalar::Str),
+            ("string", Scalar::Str),
+            ("interface", Scalar::Str),
+            ("link<memory-backend>", Scalar::Str),
         ] {
             let property: Property =
                 serde_json::from_value(json!({"name": "p", "type": of})).expect("a property");
-            assert_eq!(property.builtin(), builtin, "{of}");
+            assert_eq!(property.scalar(), scalar, "{of}");
         }
     }
 }

@@ -162,7 +162,7 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     let vm = cli.launch.then(|| plan(&invocation)).transpose()?;
     let vm = vm.map(Vm::new).transpose().map_err(exit::Failure::Launch)?;
     let vm = vm.map(Arc::new);
-    let _end = vm.clone().map(vm::EndWithUs);
+    let _end = vm.clone().map(vm::KillOnDrop);
     let start = Start {
         vm: vm.clone(),
         address,

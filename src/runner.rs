@@ -73,7 +73,7 @@ pub struct Runner {
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A command on its way.
-pub struct Sent {
+pub struct PendingCommand {
     pub pending: Pending,
     pub name: String,
     /// What was sent.
@@ -234,7 +234,7 @@ impl Runner {
     /// # Errors
     ///
     /// Nothing was sent: a file does not open, or there is no connection.
-    pub fn send_command(&self, command: Command) -> Result<Sent, Failure> {
+    pub fn send_command(&self, command: Command) -> Result<PendingCommand, Failure> {
         let request = Request {
             text: command.to_wire(),
             name: command.name.clone(),
@@ -249,7 +249,7 @@ impl Runner {
     /// # Errors
     ///
     /// As for [`Runner::send_command`]; also an id that is in use.
-    pub fn send_message(&self, message: Message) -> Result<Sent, Failure> {
+    pub fn send_message(&self, message: Message) -> Result<PendingCommand, Failure> {
         let id = message.id.as_deref().map(serde_json::from_str).transpose();
         let request = Request {
             text: message.text.clone(),
@@ -266,7 +266,7 @@ impl Runner {
     /// # Errors
     ///
     /// There is no connection.
-    pub fn ask(&self, name: &str) -> Result<Sent, Failure> {
+    pub fn ask(&self, name: &str) -> Result<PendingCommand, Failure> {
         let request = Request::new(name).quietly();
         self.apart().send(request, Line::Empty, None, false)
     }
@@ -277,7 +277,7 @@ impl Runner {
         line: Line,
         id: Option<String>,
         background: bool,
-    ) -> Result<Sent, Failure> {
+    ) -> Result<PendingCommand, Failure> {
         let Some(client) = self.session.client() else {
             return Err(Failure::not_connected(&self.session.state()));
         };
@@ -293,7 +293,7 @@ impl Runner {
         request.descriptors = open_all(descriptors)?;
         let pending = client.send(request)?;
         self.mark.store(messages, Ordering::Relaxed);
-        Ok(Sent {
+        Ok(PendingCommand {
             pending,
             name,
             line,
@@ -353,7 +353,7 @@ impl Settings {
     }
 }
 
-impl Sent {
+impl PendingCommand {
     /// Waits for the reply. Cancelling it waits no longer, nothing more.
     ///
     /// # Errors

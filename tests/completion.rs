@@ -26,7 +26,7 @@ impl Told {
     }
 
     /// Visits every object three levels deep in every branch of every union.
-    fn walk(&self, mut visit: impl FnMut(&Place<'_>)) -> usize {
+    fn walk(&self, mut visit: impl FnMut(&CursorPlace<'_>)) -> usize {
         let mut visited = 0;
         for (command, of) in &self.commands {
             let mut seen = HashSet::new();
@@ -37,7 +37,7 @@ impl Told {
                 }
                 let branches = self.branches(&of, &prefix, &tags);
                 for (members, tags) in branches {
-                    visit(&Place {
+                    visit(&CursorPlace {
                         command,
                         prefix: &prefix,
                         tags: &tags,
@@ -90,7 +90,7 @@ impl Told {
 type Members = Vec<(String, String)>;
 
 /// An object among the arguments of a command.
-struct Place<'a> {
+struct CursorPlace<'a> {
     command: &'a str,
     /// The dotted key that leads to it, with a dot at its end.
     prefix: &'a str,
@@ -99,7 +99,7 @@ struct Place<'a> {
     members: &'a Members,
 }
 
-impl Place<'_> {
+impl CursorPlace<'_> {
     fn line(&self, rest: &str) -> String {
         let tags: String = self.tags.iter().map(|tag| format!("{tag} ")).collect();
         format!("{} {tags}{}{rest}", self.command, self.prefix)

@@ -16,7 +16,7 @@ use common::running::Running;
 use common::terminal::{CTRL_C, CTRL_D, Terminal};
 use common::{Outcome, closed, command, kill, qemu, run, run_to, wait_for};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use qmpsh::vm::{EndWithUs, Monitor, Plan, Vm};
+use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
 
 /// A home for one qmpsh, with a place for its temporary files.
@@ -378,7 +378,7 @@ fn a_panic_leaves_no_orphan() {
         runtime.expect("a runtime").block_on(async {
             let vm = Arc::new(Vm::new(plan).expect("a directory"));
             let _elsewhere = Box::leak(Box::new(vm.clone()));
-            let _end = EndWithUs(vm.clone());
+            let _end = KillOnDrop(vm.clone());
             vm.start().expect("QEMU starts");
             sender.send(pid_in(&vm.describe())).expect("somebody asks");
             panic!("what a crash of the shell is");

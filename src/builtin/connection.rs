@@ -65,7 +65,7 @@ pub(super) const OOB: Builtin = Builtin {
     run: |runner, line| Box::pin(async move { oob(runner, line) }),
 };
 
-async fn connect(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+async fn connect(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     let address = match &args(line)?[..] {
         [] => runner
             .session
@@ -93,7 +93,7 @@ fn stays(runner: &Runner) -> Result<(), Failure> {
     }
 }
 
-fn oob(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+fn oob(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     if runner.session.client().is_some_and(|client| !client.oob()) {
         return Err(Failure::Usage(
             "this connection has no out-of-band execution".to_owned(),

@@ -129,7 +129,7 @@ fn names(words: &[String]) -> Result<Vec<String>, Failure> {
     }
 }
 
-async fn wait(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+async fn wait(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     let wanted = wanted(runner, &line.words, "wait")?;
     let event = runner.session.hub().wait(wanted.filter, runner.mark());
     let limit = async {
@@ -171,7 +171,7 @@ pub(super) async fn no_connection(runner: &Runner) -> State {
     idle.map_or(State::Idle(None), |state| state.clone())
 }
 
-fn events(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+fn events(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     let (mut plain, data) = conditions(&line.words)?;
     match plain.first().map(String::as_str) {
         Some("clear") if plain.len() == 1 && data.is_empty() => {
@@ -195,11 +195,13 @@ fn events(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
         .filter(|event| filter.takes(event) && since.is_none_or(|since| is_after(event, since)))
         .map(|event| style.event(event))
         .collect();
-    Ok(match hub.fallen() {
+    Ok(match hub.evicted() {
         0 => Outcome::Text(text),
-        fallen => Outcome::Noted {
+        evicted => Outcome::Noted {
             text,
-            notice: format!("{fallen} older events fell out: the history keeps the last {HISTORY}"),
+            notice: format!(
+                "{evicted} older events fell out: the history keeps the last {HISTORY}"
+            ),
         },
     })
 }

@@ -11,7 +11,7 @@ use crate::lang::{self, Command, Line, Parser, Value, any_of, nearest};
 use crate::manual::{Manual, Sheet, list};
 use crate::render::{columns, escape, width};
 use crate::runner::Runner;
-use crate::schema::{Schema, What};
+use crate::schema::{ProblemKind, Schema};
 
 pub(super) const HELP: Builtin = Builtin {
     name: "help",
@@ -24,7 +24,7 @@ pub(super) const HELP: Builtin = Builtin {
     run: |runner, line| Box::pin(help(runner, line)),
 };
 
-async fn help(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+async fn help(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     let words = args(line)?;
     let style = runner.settings().style;
     let sheet = Sheet {
@@ -78,7 +78,7 @@ async fn help(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure>
 }
 
 /// The command that help is asked on, with what was said of its arguments.
-fn asked(line: &lang::Builtin) -> Result<Command, Failure> {
+fn asked(line: &lang::BuiltinLine) -> Result<Command, Failure> {
     match Parser::default().parse(&line.words) {
         Ok(Line::Command(command)) => Ok(command),
         Ok(_) => Err(usage(HELP.name)),
@@ -93,7 +93,7 @@ async fn properties(
     command: &Command,
 ) -> Result<Vec<Property>, Failure> {
     let mut problems = schema.check(command);
-    problems.retain(|problem| !matches!(problem.what, What::Missing { .. }));
+    problems.retain(|problem| !matches!(problem.kind, ProblemKind::Missing { .. }));
     if let Some(problem) = problems.first() {
         return Err(Failure::Usage(problem.to_string()));
     }

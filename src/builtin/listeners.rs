@@ -33,7 +33,7 @@ pub(super) const OFF: Builtin = Builtin {
     run: |runner, line| Box::pin(async move { off(runner, &args(line)?) }),
 };
 
-fn on(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+fn on(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     if line.words.is_empty() {
         let listeners = runner.agenda.list(|kind| match kind {
             Kind::Listener(condition) => Some(condition.clone()),

@@ -35,7 +35,7 @@ pub struct Builtin {
     pub help: &'static str,
     /// How its arguments complete.
     pub completes: Completes,
-    run: for<'a> fn(&'a Runner, &'a lang::Builtin) -> Run<'a>,
+    run: for<'a> fn(&'a Runner, &'a lang::BuiltinLine) -> Run<'a>,
 }
 
 type Run<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send + 'a>>;
@@ -127,7 +127,7 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 /// # Errors
 ///
 /// There is none of that name, or what the built-in says.
-pub async fn run(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+pub async fn run(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     match find(&line.name) {
         Some(builtin) if builtin.synopsis.is_empty() && !args(line)?.is_empty() => {
             Err(usage(builtin.name))
@@ -197,7 +197,7 @@ fn rows(title: &str, rows: &[Row]) -> String {
 }
 
 /// The arguments of `line` as plain words.
-fn args(line: &lang::Builtin) -> Result<Vec<String>, Failure> {
+fn args(line: &lang::BuiltinLine) -> Result<Vec<String>, Failure> {
     line.args()
         .map_err(|error| Failure::syntax(error, line.words.source()))
 }

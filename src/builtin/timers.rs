@@ -67,7 +67,7 @@ pub(super) const CANCEL: Builtin = Builtin {
     run: |runner, line| Box::pin(async move { cancel(runner, &args(line)?) }),
 };
 
-fn timer(runner: &Runner, line: &lang::Builtin, once: bool) -> Result<Outcome, Failure> {
+fn timer(runner: &Runner, line: &lang::BuiltinLine, once: bool) -> Result<Outcome, Failure> {
     let name = if once { "after" } else { "every" };
     let (Some(length), words) = (args(line)?.first().cloned(), line.words.tail()) else {
         return Err(usage(name));

@@ -31,7 +31,7 @@ pub(super) const CONSOLE: Builtin = Builtin {
     run: |runner, line| Box::pin(console(runner, line)),
 };
 
-async fn vm(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+async fn vm(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     let Some(vm) = &runner.vm else {
         return Err(Failure::Usage(
             "no VM was launched; `qmpsh --launch` does that".to_owned(),
@@ -83,7 +83,7 @@ fn no_log(error: &std::io::Error) -> Failure {
     Failure::Usage(format!("cannot read the log: {error}"))
 }
 
-async fn console(runner: &Runner, line: &lang::Builtin) -> Result<Outcome, Failure> {
+async fn console(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
     let words = args(line)?;
     let ours = runner.vm.as_ref().and_then(|vm| vm.console());
     let place = match (&words[..], ours) {

@@ -11,7 +11,7 @@ pub enum Line {
     Empty,
     Command(Command),
     Message(Message),
-    Builtin(Builtin),
+    Builtin(BuiltinLine),
 }
 
 /// A QMP command, as `cmd key=value` says it.
@@ -89,14 +89,14 @@ impl Message {
 
 /// A line that starts with `:`.
 #[derive(Debug, Clone)]
-pub struct Builtin {
+pub struct BuiltinLine {
     /// The name without its colon.
     pub name: String,
     /// The line's words behind the name.
     pub words: Words,
 }
 
-impl Builtin {
+impl BuiltinLine {
     /// The arguments as plain text: a word in quotes without them.
     ///
     /// # Errors

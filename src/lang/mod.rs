@@ -10,26 +10,26 @@
 
 mod arguments;
 mod command;
+mod cursor;
 mod error;
 pub mod literal;
 mod matching;
 mod nearest;
-mod outline;
 mod parser;
-mod partial;
-mod pieces;
+mod partial_json;
 mod secret;
+mod spans;
 mod tokens;
 mod value;
 mod words;
 
-pub use command::{Builtin, Command, Descriptor, Line, Message};
+pub use command::{BuiltinLine, Command, Descriptor, Line, Message};
+pub use cursor::{CursorContext, CursorPlace};
 pub use error::SyntaxError;
 pub use matching::matches;
 pub use nearest::{all_of, any_of, nearest};
-pub use outline::{Outline, Place};
 pub use parser::Parser;
-pub use pieces::{Piece, PieceKind, pieces};
 pub use secret::{conceal, line_has_secret, mask_secrets};
+pub use spans::{Span, SpanKind, spans};
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
 pub use words::{Words, is_unclosed, lines};

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::literal;
 use super::tokens::{self, Word};
 use super::words::plain;
-use super::{Builtin, Command, Descriptor, Line, Message, Object, SyntaxError, Value, Words};
+use super::{BuiltinLine, Command, Descriptor, Line, Message, Object, SyntaxError, Value, Words};
 
 /// Built-ins that need no colon. No QMP command has these names.
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
@@ -58,7 +58,7 @@ impl Parser {
         };
         let plain = PLAIN_BUILTINS.contains(&first.text).then_some(first.text);
         if let Some(name) = first.text.strip_prefix(':').or(plain) {
-            return Ok(Line::Builtin(Builtin {
+            return Ok(Line::Builtin(BuiltinLine {
                 name: name.to_owned(),
                 words: words.tail(),
             }));

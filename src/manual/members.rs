@@ -1,7 +1,7 @@
 //! The members of an object type, and what each of them is, in words.
 
 use crate::lang::{self, Value, argument, dotted};
-use crate::schema::{Builtin, Member, Object, Schema, Type, TypeId, Variant};
+use crate::schema::{Member, Object, Scalar, Schema, Type, TypeId, Variant};
 
 use super::page::Entry;
 
@@ -190,7 +190,7 @@ impl<'a> Members<'a> {
             (Named::Alone, false) => first.push("optional"),
             _ => {}
         }
-        first.extend(member.marks.names());
+        first.extend(member.features.names());
         let first = first.join(", ");
         let mut text = match (self.schema.get(member.of), given) {
             (Type::Enum(values), Some(Value::Word(word) | Value::Text(word))) => {
@@ -213,15 +213,17 @@ impl<'a> Members<'a> {
 /// A type in words.
 pub(super) fn words(schema: &Schema, id: TypeId) -> String {
     match schema.get(id) {
-        Type::Builtin(Builtin::Any) => "any JSON value".to_owned(),
-        Type::Builtin(builtin) => builtin.name().to_owned(),
+        Type::Scalar(Scalar::Any) => "any JSON value".to_owned(),
+        Type::Scalar(scalar) => scalar.name().to_owned(),
         Type::Enum(values) => {
             let names: Vec<String> = values
                 .iter()
-                .map(|value| match &value.marks.names().collect::<Vec<_>>()[..] {
-                    [] => value.name.to_string(),
-                    marks => format!("{} ({})", value.name, marks.join(", ")),
-                })
+                .map(
+                    |value| match &value.features.names().collect::<Vec<_>>()[..] {
+                        [] => value.name.to_string(),
+                        features => format!("{} ({})", value.name, features.join(", ")),
+                    },
+                )
                 .collect();
             match &names[..] {
                 [] => "nothing".to_owned(),
@@ -230,10 +232,10 @@ pub(super) fn words(schema: &Schema, id: TypeId) -> String {
             }
         }
         Type::Array(items) => match schema.get(*items) {
-            Type::Builtin(Builtin::Any | Builtin::Null) | Type::Enum(_) | Type::Alternate(_) => {
+            Type::Scalar(Scalar::Any | Scalar::Null) | Type::Enum(_) | Type::Alternate(_) => {
                 format!("array, each item {}", words(schema, *items))
             }
-            Type::Builtin(_) | Type::Object(_) => format!("array of {}s", words(schema, *items)),
+            Type::Scalar(_) | Type::Object(_) => format!("array of {}s", words(schema, *items)),
             Type::Array(_) => format!(
                 "array of {}",
                 words(schema, *items).replacen("array", "arrays", 1)

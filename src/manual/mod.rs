@@ -10,7 +10,7 @@ mod search;
 
 use crate::inspector::Property;
 use crate::lang;
-use crate::schema::{Command, Marks, Object, Schema, Type};
+use crate::schema::{Command, Features, Object, Schema, Type};
 
 use members::{Members, Named, inside, line, words};
 use page::{Entry, Page};
@@ -99,7 +99,7 @@ impl Manual<'_> {
     }
 
     fn remarks(&self, page: &mut Page, name: &str, command: &Command) {
-        remark(page, command.marks);
+        remark(page, command.features);
         if command.allow_oob {
             page.paragraph(&format!(
                 "`:oob {name}` sends it out of band, ahead of commands that are still running."
@@ -183,7 +183,7 @@ impl Manual<'_> {
         let event = self.schema.event(name)?;
         let mut page = Page::new(self.sheet);
         page.title(name, "is an event");
-        remark(&mut page, event.marks);
+        remark(&mut page, event.features);
         page.heading("Data");
         match inside(self.schema, event.data) {
             Some((object, _)) => page.entries(&self.plain_members(object)),
@@ -226,11 +226,11 @@ pub fn list<'a>(sheet: Sheet, entries: impl Iterator<Item = (String, &'a str)>) 
     page.finish()
 }
 
-fn remark(page: &mut Page, marks: Marks) {
-    if marks.deprecated {
+fn remark(page: &mut Page, features: Features) {
+    if features.deprecated {
         page.paragraph("Deprecated: a later QEMU may not have it.");
     }
-    if marks.unstable {
+    if features.unstable {
         page.paragraph("Unstable: it may change or go with any QEMU.");
     }
 }

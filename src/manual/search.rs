@@ -115,7 +115,7 @@ impl<'a> Search<'a> {
                     self.values(*choice, line, key);
                 }
             }
-            Type::Builtin(_) | Type::Object(_) => {}
+            Type::Scalar(_) | Type::Object(_) => {}
         }
     }
 }

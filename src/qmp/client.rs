@@ -78,7 +78,7 @@ pub struct Late {
 
 /// Where what nobody asked for goes: events, and replies that nobody waits for any more.
 #[derive(Clone)]
-pub(super) struct Outlets {
+pub(super) struct Unsolicited {
     pub hub: Arc<Hub>,
     pub late: mpsc::UnboundedSender<Late>,
 }
@@ -149,19 +149,19 @@ impl Client {
     /// There is no connection to be had, or what answers is no QMP server.
     pub async fn connect(address: &Address, options: Options) -> Result<Self, Error> {
         let (late_sender, late) = mpsc::unbounded_channel();
-        let outlets = Outlets {
+        let unsolicited = Unsolicited {
             hub: Arc::default(),
             late: late_sender,
         };
-        Self::start(address, options, outlets, Some(late)).await
+        Self::start(address, options, unsolicited, Some(late)).await
     }
 
-    /// Connects and negotiates; what nobody asked for goes to `outlets`, which may outlive the connection. With
+    /// Connects and negotiates; what nobody asked for goes to `unsolicited`, which may outlive the connection. With
     /// `late`, nobody else listens there.
     pub(super) async fn start(
         address: &Address,
         options: Options,
-        outlets: Outlets,
+        unsolicited: Unsolicited,
         late: Option<mpsc::UnboundedReceiver<Late>>,
     ) -> Result<Self, Error> {
         // It is soon over, but takes most of the room that the caller's future would need from the start.
@@ -171,7 +171,7 @@ impl Client {
         let (alive, gone) = watch::channel(());
         let shared = Arc::new(Shared {
             commands: Mutex::default(),
-            outlets,
+            unsolicited,
             end_listeners: late.is_some(),
             ended: ended_sender,
             sent: AtomicU64::new(0),
@@ -277,12 +277,12 @@ impl Client {
 
     /// Listens to events: those of `filter`, at most `capacity` waiting.
     pub fn listen(&self, filter: Filter, capacity: usize) -> Listener {
-        self.shared.outlets.hub.listen(filter, capacity)
+        self.shared.unsolicited.hub.listen(filter, capacity)
     }
 
     /// The last events, oldest first.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        self.shared.outlets.hub.history()
+        self.shared.unsolicited.hub.history()
     }
 
     /// Replies that nobody waits for. There is one such queue; the first caller gets it, unless a session has it.

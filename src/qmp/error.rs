@@ -171,7 +171,7 @@ impl Error {
 
     /// Whether another attempt may succeed, of somebody who has been connected to the address `before`
     /// or has not.
-    pub(super) fn may_pass(&self, before: bool) -> bool {
+    pub(super) fn is_transient(&self, before: bool) -> bool {
         match self {
             Self::Connect { not_yet, .. } => *not_yet || before,
             // Whoever it was that connected to us, the next one may be QEMU.
@@ -180,7 +180,7 @@ impl Error {
                 ..
             } => true,
             // Something stands between: a tunnel, or a QEMU on its way down.
-            Self::NotQmp { lost, .. } => before && lost.may_pass(),
+            Self::NotQmp { lost, .. } => before && lost.is_transient(),
             _ => false,
         }
     }
@@ -188,7 +188,7 @@ impl Error {
 
 impl Lost {
     /// Whether another connection may do better: not if what is there speaks no QMP.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Closed | Self::Cut(_) | Self::Reset | Self::Io(_) | Self::Program { .. }

@@ -135,15 +135,15 @@ impl Hub {
     }
 
     /// How many events the history has lost because others came after them.
-    pub fn fallen(&self) -> u64 {
-        self.events().fallen
+    pub fn evicted(&self) -> u64 {
+        self.events().evicted
     }
 
     /// Empties the history.
     pub fn clear(&self) {
         let mut events = self.events();
         events.history.clear();
-        (events.history_bytes, events.fallen) = (0, 0);
+        (events.history_bytes, events.evicted) = (0, 0);
     }
 
     /// How many messages have come so far: the number of the next.
@@ -201,7 +201,7 @@ struct Events {
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
     /// How many the history has lost.
-    fallen: u64,
+    evicted: u64,
     /// Who waits for one event each; who came first is served first.
     waits: Vec<(Filter, oneshot::Sender<Arc<Event>>)>,
     /// The reason of a `SHUTDOWN` that was seen.
@@ -265,7 +265,7 @@ impl Events {
         self.history.push_back(event);
         while self.history.len() > HISTORY || self.history_bytes > HISTORY_BYTES {
             let oldest = self.history.pop_front();
-            self.fallen += 1;
+            self.evicted += 1;
             self.history_bytes -= oldest.map_or(0, |event| event.text().len());
         }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::client::Outlets;
+use super::client::Unsolicited;
 use super::session_loop::{Loop, Order, Waiter};
 use super::{Address, Client, Error, Hub, Late, Lost, Options};
 
@@ -97,14 +97,14 @@ impl Session {
         let (state_sender, state) = watch::channel(State::Idle(None));
         let (orders, queue) = mpsc::unbounded_channel();
         let hub = Arc::<Hub>::default();
-        let outlets = Outlets {
+        let unsolicited = Unsolicited {
             hub: hub.clone(),
             late: late_sender,
         };
         let work = Loop {
             options,
             retry,
-            outlets,
+            unsolicited,
             orders: queue,
             state: state_sender,
         };

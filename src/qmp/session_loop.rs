@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::Outlets;
+use super::client::Unsolicited;
 use super::{Address, Change, Client, Ending, Error, Lost, Options, Retry, State};
 
 /// How long to wait before the second attempt, and how long at most before a later one.
@@ -30,7 +30,7 @@ pub(super) type Waiter = oneshot::Sender<Result<(), Error>>;
 pub(super) struct Loop {
     pub options: Options,
     pub retry: Retry,
-    pub outlets: Outlets,
+    pub unsolicited: Unsolicited,
     pub orders: mpsc::UnboundedReceiver<Order>,
     pub state: watch::Sender<State>,
 }
@@ -133,7 +133,7 @@ impl Loop {
         let result = tokio::select! {
             biased;
             () = waiter.closed() => Err(Error::NotConnected(Lost::Disconnected)),
-            result = Client::start(&address, self.options.clone(), self.outlets.clone(), None) => result,
+            result = Client::start(&address, self.options.clone(), self.unsolicited.clone(), None) => result,
         };
         match result {
             Ok(client) => {
@@ -161,7 +161,7 @@ impl Loop {
                 self.publish(State::Disconnecting);
                 client.close().await;
                 // What it said last is no reason for what ends after it.
-                self.outlets.hub.take_shutdown();
+                self.unsolicited.hub.take_shutdown();
             }
             Step::Seek(Goal {
                 waiter: Some(waiter),
@@ -196,7 +196,7 @@ impl Loop {
                 },
                 ..self.options.clone()
             };
-            let attempt = Client::start(&goal.address, options, self.outlets.clone(), None);
+            let attempt = Client::start(&goal.address, options, self.unsolicited.clone(), None);
             let result = tokio::select! {
                 biased;
                 result = attempt => result,
@@ -207,12 +207,12 @@ impl Loop {
                 Err(error) => error,
             };
             let before = goal.after.is_some();
-            if self.retry == Retry::Never || !error.may_pass(before) {
+            if self.retry == Retry::Never || !error.is_transient(before) {
                 return Sought::Failed(error);
             }
             // A server that is on its way is awaited in silence; what else may be wrong is said, once.
             let text = error.to_string();
-            let expected = before && error.may_pass(false);
+            let expected = before && error.is_transient(false);
             if !expected && told.as_ref() != Some(&text) {
                 self.tell(Change::Waiting(error.clone()));
                 told = Some(text);
@@ -266,7 +266,7 @@ impl Loop {
 
     /// The connection has ended by itself.
     async fn lost(&mut self, client: &Client, lost: Lost) -> Step {
-        let passes = lost.may_pass();
+        let passes = lost.is_transient();
         let ending = self.ending(lost);
         client.close().await;
         let step = match passes {
@@ -290,7 +290,7 @@ impl Loop {
     fn ending(&self, lost: Lost) -> Ending {
         Ending {
             lost,
-            shutdown: self.outlets.hub.take_shutdown(),
+            shutdown: self.unsolicited.hub.take_shutdown(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::client::Outlets;
+use super::client::Unsolicited;
 use super::connection::{Receiver, Sender};
 use super::in_flight::Commands;
 use super::message::Incoming;
@@ -28,7 +28,7 @@ pub(super) struct Outgoing {
 /// What the client and its two tasks share.
 pub(super) struct Shared {
     pub commands: Mutex<Commands>,
-    pub outlets: Outlets,
+    pub unsolicited: Unsolicited,
     /// The listeners end with the connection.
     pub end_listeners: bool,
     pub ended: watch::Sender<Option<Lost>>,
@@ -40,13 +40,13 @@ impl Shared {
     /// Counts a message; which one of the session it is.
     fn number(&self) -> u64 {
         self.received.fetch_add(1, Ordering::Relaxed);
-        self.outlets.hub.next_number()
+        self.unsolicited.hub.next_number()
     }
 
     /// Hands an event to whoever listens.
     pub fn publish(&self, mut event: Event) {
         event.number = self.number();
-        self.outlets.hub.publish(event);
+        self.unsolicited.hub.publish(event);
     }
 
     /// Hands a reply to its waiter, or to whoever takes late ones.
@@ -67,7 +67,7 @@ impl Shared {
         };
         // Nobody left to show it to is the one case in which it is dropped.
         let outcome = Ok(reply);
-        let _ = self.outlets.late.send(Late { name, outcome });
+        let _ = self.unsolicited.late.send(Late { name, outcome });
     }
 
     /// Ends the connection, once: every command in flight, every listener.
@@ -92,11 +92,11 @@ impl Shared {
             if let Err(outcome) = command.waiter.send(Err(unknown))
                 && !command.quiet
             {
-                let _ = self.outlets.late.send(Late { name, outcome });
+                let _ = self.unsolicited.late.send(Late { name, outcome });
             }
         }
         if self.end_listeners {
-            self.outlets.hub.end();
+            self.unsolicited.hub.end();
         }
     }
 }

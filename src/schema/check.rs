@@ -14,14 +14,14 @@ const CASES: usize = 4;
 /// Something that the server does not accept, and what it would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    pub what: What,
+    pub kind: ProblemKind,
     /// Which action of a transaction it is about, counted from 1.
     pub action: Option<usize>,
 }
 
 /// Keys stand here with their whole dotted path. `near` are the right names that may have been meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum ProblemKind {
     Command {
         name: String,
         near: Vec<String>,
@@ -47,17 +47,17 @@ pub enum What {
 }
 
 impl Problem {
-    pub fn new(what: What) -> Self {
-        Self { what, action: None }
+    pub fn new(kind: ProblemKind) -> Self {
+        Self { kind, action: None }
     }
 
     /// Whether it says what would be right, and not only what is wrong.
     pub fn helps(&self) -> bool {
-        match &self.what {
-            What::Command { near, .. } | What::Key { near, .. } | What::Value { near, .. } => {
-                !near.is_empty()
-            }
-            What::Misplaced { .. } | What::Missing { .. } => true,
+        match &self.kind {
+            ProblemKind::Command { near, .. }
+            | ProblemKind::Key { near, .. }
+            | ProblemKind::Value { near, .. } => !near.is_empty(),
+            ProblemKind::Misplaced { .. } | ProblemKind::Missing { .. } => true,
         }
     }
 }
@@ -68,27 +68,27 @@ impl fmt::Display for Problem {
         if let Some(action) = self.action {
             write!(f, "in action {action}: ")?;
         }
-        let near = match &self.what {
-            What::Command { name, near } => {
+        let near = match &self.kind {
+            ProblemKind::Command { name, near } => {
                 write!(f, "there is no command `{name}`")?;
                 near
             }
-            What::Key { key, near } => {
+            ProblemKind::Key { key, near } => {
                 write!(f, "there is no argument `{key}`")?;
                 near
             }
-            What::Value { key, value, near } => {
+            ProblemKind::Value { key, value, near } => {
                 write!(f, "`{key}` cannot be `{value}`")?;
                 near
             }
-            What::Misplaced { key, tag, cases } => {
+            ProblemKind::Misplaced { key, tag, cases } => {
                 let (shown, more) = match cases.get(..CASES) {
                     Some(shown) if cases.len() > CASES => (shown, ", …"),
                     _ => (&cases[..], ""),
                 };
                 return write!(f, "`{key}` goes with {tag}={}{more}", shown.join(", "));
             }
-            What::Missing { keys } => {
+            ProblemKind::Missing { keys } => {
                 let are = if keys.len() == 1 { "is" } else { "are" };
                 return write!(f, "{} {are} missing", all_of(keys));
             }
@@ -107,7 +107,7 @@ impl Schema {
             let names = self.commands().map(|(name, _)| name);
             let near = owned(nearest(&command.name, names));
             let name = command.name.clone();
-            return vec![Problem::new(What::Command { name, near })];
+            return vec![Problem::new(ProblemKind::Command { name, near })];
         };
         let mut check = Check {
             schema: self,
@@ -165,7 +165,7 @@ impl Check<'_> {
             .filter(|key| !self.is_suggested(key))
             .collect();
         if !missing.is_empty() {
-            self.tell(What::Missing { keys: missing });
+            self.tell(ProblemKind::Missing { keys: missing });
         }
     }
 
@@ -181,7 +181,7 @@ impl Check<'_> {
             Some((tag, cases)) => {
                 // A tag that has a wrong value is told as such.
                 if !given.contains_key(tag) || self.schema.has_case(object, given) {
-                    self.tell(What::Misplaced {
+                    self.tell(ProblemKind::Misplaced {
                         key: self.key(key),
                         tag: self.key(tag),
                         cases: owned(cases),
@@ -189,7 +189,7 @@ impl Check<'_> {
                 }
             }
             None => {
-                self.tell(What::Key {
+                self.tell(ProblemKind::Key {
                     key: self.key(key),
                     near: near.into_iter().map(|name| self.key(name)).collect(),
                 });
@@ -228,7 +228,7 @@ impl Check<'_> {
                     return;
                 }
                 let names = values.iter().map(|value| &*value.name);
-                self.tell(What::Value {
+                self.tell(ProblemKind::Value {
                     key: self.key(key),
                     value: word.clone(),
                     near: owned(nearest(word, names)),
@@ -238,9 +238,9 @@ impl Check<'_> {
         }
     }
 
-    fn tell(&mut self, what: What) {
+    fn tell(&mut self, kind: ProblemKind) {
         let action = self.action().map(|index| index + 1);
-        self.problems.push(Problem { what, action });
+        self.problems.push(Problem { kind, action });
     }
 
     /// The action of a transaction that the path leads into.
@@ -267,8 +267,8 @@ impl Check<'_> {
 
     /// Whether a key was named as what another may have been meant to be.
     fn is_suggested(&self, key: &str) -> bool {
-        self.problems.iter().any(|problem| match &problem.what {
-            What::Key { near, .. } => near.iter().any(|near| near == key),
+        self.problems.iter().any(|problem| match &problem.kind {
+            ProblemKind::Key { near, .. } => near.iter().any(|near| near == key),
             _ => false,
         })
     }

@@ -4,16 +4,16 @@
 //! `qapi/introspect.json`. [`Schema::type_words`] gives bare words the types it asks for, and [`cache`] keeps it on
 //! disk. No socket is known here.
 
-mod brief;
 pub mod cache;
 mod check;
+mod describe;
 mod model;
 mod read;
 mod typing;
 
-pub use check::{Problem, What};
+pub use check::{Problem, ProblemKind};
 pub use model::{
-    Builtin, Command, EnumValue, Event, Marks, Member, Object, Schema, Type, TypeId, Variant,
+    Command, EnumValue, Event, Features, Member, Object, Scalar, Schema, Type, TypeId, Variant,
 };
 pub use read::Unreadable;
 pub use typing::{is_ambiguous, word_as};

@@ -20,19 +20,19 @@ pub struct Command {
     pub arguments: TypeId,
     pub returns: TypeId,
     pub allow_oob: bool,
-    pub marks: Marks,
+    pub features: Features,
 }
 
 #[derive(Debug)]
 pub struct Event {
     /// An object type: its members are the event's data.
     pub data: TypeId,
-    pub marks: Marks,
+    pub features: Features,
 }
 
 #[derive(Debug)]
 pub enum Type {
-    Builtin(Builtin),
+    Scalar(Scalar),
     Enum(Vec<EnumValue>),
     Array(TypeId),
     Object(Object),
@@ -41,7 +41,7 @@ pub enum Type {
 
 /// The types that QAPI starts from. Sizes and integers of every width are `Int` here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Builtin {
+pub enum Scalar {
     Str,
     Int,
     Number,
@@ -53,7 +53,7 @@ pub enum Builtin {
 #[derive(Debug)]
 pub struct EnumValue {
     pub name: Box<str>,
-    pub marks: Marks,
+    pub features: Features,
 }
 
 /// A structure, or a union: then one more group of members depends on the value of its tag.
@@ -72,7 +72,7 @@ pub struct Member {
     pub required: bool,
     /// What an optional member is when it is left out, as JSON, if the schema tells. QEMU's never does.
     pub default: Option<Box<str>>,
-    pub marks: Marks,
+    pub features: Features,
 }
 
 /// The members that come with one value of a union's tag.
@@ -85,7 +85,7 @@ pub struct Variant {
 
 /// What the schema says of a thing besides its type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct Features {
     pub deprecated: bool,
     pub unstable: bool,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{
-    Builtin, Command, EnumValue, Event, Marks, Member, Object, Schema, Type, TypeId, Variant,
+    Command, EnumValue, Event, Features, Member, Object, Scalar, Schema, Type, TypeId, Variant,
 };
 
 /// How deep types may be nested, members aside. QEMU's are 3 deep.
@@ -128,21 +128,21 @@ impl<'de> Visitor<'de> for Reader<'de> {
 
 impl<'a> Reader<'a> {
     fn add(&mut self, entity: Entity<'a>) -> Result<(), String> {
-        let marks = Marks::of(&entity.features);
+        let features = Features::of(&entity.features);
         match &*entity.meta_type.0 {
             "command" => {
                 let command = Command {
                     arguments: self.id(entity.arg_type),
                     returns: self.id(entity.ret_type),
                     allow_oob: entity.allow_oob,
-                    marks,
+                    features,
                 };
                 self.commands.insert(entity.name.0.into(), command);
             }
             "event" => {
                 let data = self.id(entity.arg_type);
                 self.events
-                    .insert(entity.name.0.into(), Event { data, marks });
+                    .insert(entity.name.0.into(), Event { data, features });
             }
             _ => {
                 let id = self.id(Text(entity.name.0.clone()));
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
     fn type_of(&mut self, entity: Entity<'a>) -> Result<Type, String> {
         let members = entity.members.into_iter();
         Ok(match &*entity.meta_type.0 {
-            "builtin" => Type::Builtin(builtin(&entity.json_type.0)),
+            "builtin" => Type::Scalar(scalar(&entity.json_type.0)),
             "array" => Type::Array(self.id(entity.element_type)),
             "object" => Type::Object(Object {
                 members: members.map(|member| self.member(member)).collect(),
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
                 (entity.values.into_iter())
                     .map(|value| EnumValue {
                         name: value.0.into(),
-                        marks: Marks::default(),
+                        features: Features::default(),
                     })
                     .collect(),
             ),
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
                 members
                     .map(|value| EnumValue {
                         name: value.name.0.into(),
-                        marks: Marks::of(&value.features),
+                        features: Features::of(&value.features),
                     })
                     .collect(),
             ),
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
                 .map(RawValue::get)
                 .filter(|json| *json != "null")
                 .map(Into::into),
-            marks: Marks::of(&member.features),
+            features: Features::of(&member.features),
         }
     }
 
@@ -258,7 +258,7 @@ impl Schema {
             Type::Array(items) => vec![*items],
             Type::Alternate(choices) => choices.clone(),
             Type::Object(object) => object.variants.iter().map(|variant| variant.of).collect(),
-            Type::Builtin(_) | Type::Enum(_) => Vec::new(),
+            Type::Scalar(_) | Type::Enum(_) => Vec::new(),
         };
         let mut height = 0;
         for id in below {
@@ -269,7 +269,7 @@ impl Schema {
     }
 }
 
-impl Marks {
+impl Features {
     fn of(features: &[Text<'_>]) -> Self {
         let has = |name| features.iter().any(|feature| feature.0 == name);
         Self {
@@ -279,14 +279,14 @@ impl Marks {
     }
 }
 
-fn builtin(json_type: &str) -> Builtin {
+fn scalar(json_type: &str) -> Scalar {
     match json_type {
-        "string" => Builtin::Str,
-        "int" => Builtin::Int,
-        "number" => Builtin::Number,
-        "boolean" => Builtin::Bool,
-        "null" => Builtin::Null,
-        _ => Builtin::Any,
+        "string" => Scalar::Str,
+        "int" => Scalar::Int,
+        "number" => Scalar::Number,
+        "boolean" => Scalar::Bool,
+        "null" => Scalar::Null,
+        _ => Scalar::Any,
     }
 }
 
@@ -314,9 +314,9 @@ mod tests {
     fn a_schema_is_read_with_everything_it_says() {
         let schema = Schema::read(SMALL).expect("it is one");
         let command = schema.command("c").expect("it is there");
-        assert!(command.allow_oob && command.marks.deprecated && !command.marks.unstable);
+        assert!(command.allow_oob && command.features.deprecated && !command.features.unstable);
         assert!(schema.items(command.returns).is_some());
-        assert!(schema.event("E").expect("it is there").marks.unstable);
+        assert!(schema.event("E").expect("it is there").features.unstable);
         let arguments = schema.object(command.arguments).expect("an object");
         let [t, n, o] = &arguments.members[..] else {
             panic!("{arguments:?}");
@@ -326,7 +326,7 @@ mod tests {
         let Type::Enum(values) = schema.get(t.of) else {
             panic!("an enum");
         };
-        assert!(values[0].marks.deprecated && !values[1].marks.deprecated);
+        assert!(values[0].features.deprecated && !values[1].features.deprecated);
     }
 
     #[test]

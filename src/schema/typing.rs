@@ -3,7 +3,7 @@
 //! A word that does not fit its type stays a word: it is then sent by its looks, and the server, which
 //! is the judge, says what is wrong with it.
 
-use super::{Builtin, Schema, Type, TypeId};
+use super::{Scalar, Schema, Type, TypeId};
 use crate::lang::{Command, Object, Value, integer};
 
 impl Schema {
@@ -47,17 +47,17 @@ impl Schema {
     /// What a bare word is as a value of a type, if it can be one.
     fn word(&self, of: TypeId, word: &str) -> Option<Value> {
         match self.get(of) {
-            Type::Builtin(builtin) => word_as(*builtin, word),
+            Type::Scalar(scalar) => word_as(*scalar, word),
             Type::Enum(_) => Some(Value::Text(word.to_owned())),
             Type::Array(_) | Type::Object(_) => None,
             Type::Alternate(choices) => {
                 // A string could be anything, so it comes last. There are no alternates among them.
                 let as_builtin = |id: &TypeId| match self.get(*id) {
-                    Type::Builtin(builtin) if *builtin != Builtin::Str => word_as(*builtin, word),
+                    Type::Scalar(scalar) if *scalar != Scalar::Str => word_as(*scalar, word),
                     _ => None,
                 };
                 let is_string = |id: &TypeId| {
-                    matches!(self.get(*id), Type::Enum(_) | Type::Builtin(Builtin::Str))
+                    matches!(self.get(*id), Type::Enum(_) | Type::Scalar(Scalar::Str))
                 };
                 choices.iter().find_map(as_builtin).or_else(|| {
                     let text = || Value::Text(word.to_owned());
@@ -68,30 +68,30 @@ impl Schema {
     }
 }
 
-/// What a bare word is as a value of a builtin type, if it can be one.
+/// What a bare word is as a value of a scalar type, if it can be one.
 ///
 /// An integer may be decimal, hexadecimal behind `0x`, or a size: a number and one of `k M G T P E`,
 /// powers of 1024, as QEMU's `qemu_strtosz` reads it.
-pub fn word_as(builtin: Builtin, word: &str) -> Option<Value> {
-    match builtin {
-        Builtin::Str => Some(Value::Text(word.to_owned())),
-        Builtin::Int => int(word).map(Value::Number),
-        Builtin::Number => integer(word)
+pub fn word_as(scalar: Scalar, word: &str) -> Option<Value> {
+    match scalar {
+        Scalar::Str => Some(Value::Text(word.to_owned())),
+        Scalar::Int => int(word).map(Value::Number),
+        Scalar::Number => integer(word)
             .or_else(|| number(word))
             .or_else(|| int(word))
             .map(Value::Number),
-        Builtin::Bool => boolean(word).map(Value::Bool),
-        Builtin::Null => (word == "null").then_some(Value::Null),
-        Builtin::Any => None,
+        Scalar::Bool => boolean(word).map(Value::Bool),
+        Scalar::Null => (word == "null").then_some(Value::Null),
+        Scalar::Any => None,
     }
 }
 
 /// Whether it depends on a type what the word is: every other one is a string whatever is asked for.
 pub fn is_ambiguous(word: &str) -> bool {
-    let builtins = [Builtin::Number, Builtin::Bool, Builtin::Null];
-    builtins
+    let scalars = [Scalar::Number, Scalar::Bool, Scalar::Null];
+    scalars
         .into_iter()
-        .any(|builtin| word_as(builtin, word).is_some())
+        .any(|scalar| word_as(scalar, word).is_some())
 }
 
 fn int(word: &str) -> Option<String> {
@@ -156,8 +156,8 @@ fn boolean(word: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn typed(builtin: Builtin, word: &str) -> Option<String> {
-        word_as(builtin, word).map(|value| value.to_json())
+    fn typed(scalar: Scalar, word: &str) -> Option<String> {
+        word_as(scalar, word).map(|value| value.to_json())
     }
 
     #[test]
@@ -187,34 +187,30 @@ mod tests {
             ("", None),
             ("é", None),
         ] {
-            assert_eq!(typed(Builtin::Int, word).as_deref(), json, "{word}");
+            assert_eq!(typed(Scalar::Int, word).as_deref(), json, "{word}");
         }
     }
 
     #[test]
     fn a_number_may_have_a_fraction() {
         for (word, json) in [("1.5", Some("1.5")), ("-2e3", Some("-2e3")), ("x", None)] {
-            assert_eq!(typed(Builtin::Number, word).as_deref(), json, "{word}");
+            assert_eq!(typed(Scalar::Number, word).as_deref(), json, "{word}");
         }
     }
 
     #[test]
     fn a_bool_has_six_spellings() {
         for word in ["true", "on", "yes", "True", "ON"] {
-            assert_eq!(
-                typed(Builtin::Bool, word).as_deref(),
-                Some("true"),
-                "{word}"
-            );
+            assert_eq!(typed(Scalar::Bool, word).as_deref(), Some("true"), "{word}");
         }
         for word in ["false", "off", "no"] {
             assert_eq!(
-                typed(Builtin::Bool, word).as_deref(),
+                typed(Scalar::Bool, word).as_deref(),
                 Some("false"),
                 "{word}"
             );
         }
-        assert_eq!(typed(Builtin::Bool, "1"), None);
+        assert_eq!(typed(Scalar::Bool, "1"), None);
     }
 
     #[test]

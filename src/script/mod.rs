@@ -26,7 +26,7 @@ use crate::lang::{Command, Line, Parser};
 use crate::leave;
 use crate::qmp::{Address, Event, Filter, Late, Listener, Reply, Retry};
 use crate::render::{self, clip, escape};
-use crate::runner::{Runner, Sent};
+use crate::runner::{PendingCommand, Runner};
 use crate::traffic::{self, Log};
 
 use input::{Input, Item, Origin};
@@ -134,9 +134,9 @@ struct Script {
     output: Output,
     parser: Parser,
     /// Commands whose replies are printed in the order of their lines.
-    in_flight: VecDeque<(Sent, Origin)>,
+    in_flight: VecDeque<(PendingCommand, Origin)>,
     /// Commands that ended in `&`.
-    background: JoinSet<(Sent, Origin, Result<Reply, Failure>)>,
+    background: JoinSet<(PendingCommand, Origin, Result<Reply, Failure>)>,
     /// The built-in that runs; meanwhile no line is read.
     builtin: Option<Running>,
     /// What listeners and timers say.
@@ -277,7 +277,9 @@ impl Script {
             Line::Message(message) => {
                 self.connection().await;
                 // One after the other, they may have the same id.
-                let same = |(sent, _): &(Sent, Origin)| sent.id.is_some() && sent.id == message.id;
+                let same = |(sent, _): &(PendingCommand, Origin)| {
+                    sent.id.is_some() && sent.id == message.id
+                };
                 if self.in_flight.iter().any(same) {
                     self.drain().await;
                 }
@@ -369,7 +371,7 @@ impl Script {
         Ok(())
     }
 
-    fn started(&mut self, mut sent: Sent, origin: &Origin) {
+    fn started(&mut self, mut sent: PendingCommand, origin: &Origin) {
         if !sent.background {
             self.in_flight.push_back((sent, origin.clone()));
             return;
@@ -420,7 +422,7 @@ async fn outcome(builtin: &mut Option<Running>) -> (Origin, Result<Outcome, Fail
 }
 
 /// The reply to the oldest command in flight.
-async fn first_reply(in_flight: &mut VecDeque<(Sent, Origin)>) -> Result<Reply, Failure> {
+async fn first_reply(in_flight: &mut VecDeque<(PendingCommand, Origin)>) -> Result<Reply, Failure> {
     match in_flight.front_mut() {
         Some((sent, _)) => sent.reply().await,
         None => pending().await,

@@ -11,7 +11,7 @@ use crate::exit::{Failure, Status, say};
 use crate::lang::conceal;
 use crate::qmp::{Change, Event, Listener, Reply, State};
 use crate::render::{self, clip, compact};
-use crate::runner::Sent;
+use crate::runner::PendingCommand;
 
 impl Script {
     /// Prints what a listener or timer says. An error there ends nothing.
@@ -36,7 +36,7 @@ impl Script {
     /// Prints the outcome of a command.
     pub(super) async fn finish(
         &mut self,
-        sent: &Sent,
+        sent: &PendingCommand,
         origin: &Origin,
         result: Result<Reply, Failure>,
     ) {

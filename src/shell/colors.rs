@@ -4,47 +4,47 @@ use nu_ansi_term::{Color, Style};
 
 use crate::builtin;
 use crate::inspector::Inspector;
-use crate::lang::{Outline, Piece, PieceKind, Value, pieces};
-use crate::schema::{Builtin, Schema, Type, TypeId, word_as};
+use crate::lang::{CursorContext, Span, SpanKind, Value, spans};
+use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
 use super::complete::root;
 
 /// What a line is judged by.
-pub(super) struct Judge<'a> {
+pub(super) struct Painter<'a> {
     pub inspector: &'a Inspector,
     pub schema: Option<&'a Schema>,
     pub in_transaction: bool,
 }
 
-impl Judge<'_> {
+impl Painter<'_> {
     /// `line` in colours. What the cursor, at `at`, is behind may still become right.
     pub fn paint(&self, line: &str, at: usize) -> String {
-        let outline = Outline::whole(line, self.in_transaction);
-        let given = Value::Object(outline.arguments.clone());
-        let root = self.schema.and_then(|schema| root(schema, &outline));
+        let context = CursorContext::whole(line, self.in_transaction);
+        let given = Value::Object(context.arguments.clone());
+        let root = self.schema.and_then(|schema| root(schema, &context));
         let mut painted = String::with_capacity(2 * line.len());
         let mut end = 0;
         let mut of = None;
-        for Piece { span, kind } in pieces(line) {
-            let text = &line[span.clone()];
-            let typing = span.end == at;
+        for Span { range, kind } in spans(line) {
+            let text = &line[range.clone()];
+            let typing = range.end == at;
             let style = match kind {
-                PieceKind::Comment => Style::new().dimmed(),
-                PieceKind::Builtin => match builtin::find(text) {
+                SpanKind::Comment => Style::new().dimmed(),
+                SpanKind::Builtin => match builtin::find(text) {
                     Some(_) => Style::new().bold(),
                     None if typing => Style::new(),
                     None => wrong(),
                 },
-                PieceKind::Command => self.command(text, &outline, typing),
-                PieceKind::Key => {
+                SpanKind::Command => self.command(text, &context, typing),
+                SpanKind::Key => {
                     of = self.resolve(root, &given, text);
-                    self.key(text, of, root, &outline, typing)
+                    self.key(text, of, root, &context, typing)
                 }
-                PieceKind::Value => self.value(text, of),
+                SpanKind::Value => self.value(text, of),
             };
-            painted.push_str(&line[end..span.start]);
+            painted.push_str(&line[end..range.start]);
             painted.push_str(&style.paint(text).to_string());
-            end = span.end;
+            end = range.end;
         }
         painted.push_str(&line[end..]);
         painted
@@ -55,13 +55,13 @@ impl Judge<'_> {
         self.schema?.resolve(root?, Some(given), &path)
     }
 
-    fn command(&self, name: &str, outline: &Outline, typing: bool) -> Style {
+    fn command(&self, name: &str, context: &CursorContext, typing: bool) -> Style {
         let Some(schema) = self.schema else {
             return Style::new().bold();
         };
         let is_known = name == "transaction("
-            || match outline.action {
-                true => root(schema, outline).is_some(),
+            || match context.action {
+                true => root(schema, context).is_some(),
                 false => schema.command(name).is_some(),
             };
         if is_known {
@@ -78,12 +78,12 @@ impl Judge<'_> {
         key: &str,
         of: Option<TypeId>,
         root: Option<TypeId>,
-        outline: &Outline,
+        context: &CursorContext,
         typing: bool,
     ) -> Style {
         // A command that is unknown says nothing of its keys.
         let is_property = || {
-            let driver = match outline.arguments.get("driver") {
+            let driver = match context.arguments.get("driver") {
                 Some(Value::Word(driver) | Value::Text(driver)) => driver,
                 _ => return true,
             };
@@ -92,7 +92,7 @@ impl Judge<'_> {
         };
         let is_known = of.is_some()
             || root.is_none()
-            || (outline.command.as_deref() == Some("device_add") && is_property());
+            || (context.command.as_deref() == Some("device_add") && is_property());
         if is_known || typing {
             Color::Cyan.normal()
         } else {
@@ -101,17 +101,17 @@ impl Judge<'_> {
     }
 
     fn value(&self, text: &str, of: Option<TypeId>) -> Style {
-        let builtin = match self.schema.zip(of).map(|(schema, of)| schema.get(of)) {
-            Some(Type::Builtin(builtin)) => *builtin,
-            Some(Type::Enum(_)) => Builtin::Str,
-            _ => Builtin::Any,
+        let scalar = match self.schema.zip(of).map(|(schema, of)| schema.get(of)) {
+            Some(Type::Scalar(scalar)) => *scalar,
+            Some(Type::Enum(_)) => Scalar::Str,
+            _ => Scalar::Any,
         };
         match text.chars().next() {
             Some('{' | '[') => return Style::new(),
             Some('"' | '\'') => return Color::Green.normal(),
             _ => {}
         }
-        let by_type = word_as(builtin, text).map(|value| value.to_json());
+        let by_type = word_as(scalar, text).map(|value| value.to_json());
         let json = by_type.unwrap_or_else(|| Value::Word(text.to_owned()).to_json());
         if json.starts_with('"') {
             Color::Green.normal()

@@ -13,7 +13,7 @@ use super::complete::Live;
 use super::helper::{Helper, Server};
 use super::history;
 use super::printer::Printer;
-use super::vm_state::VmState;
+use super::prompt_symbol::PromptSymbol;
 use super::{TRANSACTION_PROMPT, terminal};
 use crate::lang::line_has_secret;
 
@@ -49,7 +49,7 @@ impl Editor {
     pub fn start(
         printer: Printer,
         server: Arc<RwLock<Server>>,
-        state: VmState,
+        state: PromptSymbol,
         history: Option<PathBuf>,
         color: bool,
     ) -> io::Result<Self> {

@@ -12,12 +12,12 @@ use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use unicode_width::UnicodeWidthStr;
 
-use super::colors::Judge;
+use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
 use super::hint::{Missing, missing};
 use super::listing;
 use super::printer::Printer;
-use super::vm_state::VmState;
+use super::prompt_symbol::PromptSymbol;
 use crate::inspector::Inspector;
 use crate::lang::is_unclosed;
 use crate::render::width;
@@ -29,7 +29,7 @@ pub(super) struct Helper {
     printer: Printer,
     server: Arc<RwLock<Server>>,
     live: Live,
-    state: VmState,
+    state: PromptSymbol,
     color: bool,
     /// The line is an action of a transaction.
     pub in_transaction: bool,
@@ -48,7 +48,7 @@ impl Helper {
         printer: Printer,
         server: Arc<RwLock<Server>>,
         live: Live,
-        state: VmState,
+        state: PromptSymbol,
         color: bool,
     ) -> Self {
         Self {
@@ -191,12 +191,12 @@ impl Highlighter for Helper {
         }
         let inspector = self.inspector();
         let schema = inspector.known_schema();
-        let judge = Judge {
+        let painter = Painter {
             inspector: &inspector,
             schema: schema.as_deref(),
             in_transaction: self.in_transaction,
         };
-        Cow::Owned(judge.paint(line, at))
+        Cow::Owned(painter.paint(line, at))
     }
 
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {

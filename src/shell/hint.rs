@@ -3,7 +3,7 @@
 use rustyline::hint::Hint;
 use unicode_width::UnicodeWidthStr;
 
-use crate::lang::{Outline, Place};
+use crate::lang::{CursorContext, CursorPlace};
 use crate::schema::{Member, Schema};
 
 use super::complete::root;
@@ -28,18 +28,18 @@ pub(super) fn missing(
     schema: &Schema,
     columns: usize,
 ) -> Option<Missing> {
-    let outline = Outline::whole(line, in_transaction);
+    let context = CursorContext::whole(line, in_transaction);
     // In the middle of a name or a key, it is completion's turn.
     let is_key = |start: &usize| line[*start..].is_empty();
-    match Outline::of(line, line.len(), in_transaction).place {
-        Place::Command { start } if !is_key(&start) => {}
-        Place::Value { .. } => {}
-        Place::Key { path, start } if path.is_empty() && is_key(&start) => {}
+    match CursorContext::of(line, line.len(), in_transaction).place {
+        CursorPlace::Command { start } if !is_key(&start) => {}
+        CursorPlace::Value { .. } => {}
+        CursorPlace::Key { path, start } if path.is_empty() && is_key(&start) => {}
         _ => return None,
     }
-    let object = schema.object(root(schema, &outline)?)?;
-    let members = schema.members(object, &outline.arguments).into_iter();
-    let lacking = members.filter(|member| !outline.arguments.contains_key(&*member.name));
+    let object = schema.object(root(schema, &context)?)?;
+    let members = schema.members(object, &context.arguments).into_iter();
+    let lacking = members.filter(|member| !context.arguments.contains_key(&*member.name));
     let (required, optional): (Vec<&Member>, Vec<&Member>) =
         lacking.partition(|member| member.required);
     let name = |member: &&Member| {

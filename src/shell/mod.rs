@@ -8,15 +8,15 @@ mod colors;
 pub mod complete;
 mod console;
 mod editor;
+mod followers;
 mod helper;
 mod hint;
 mod history;
 mod listing;
 mod printer;
+mod prompt_symbol;
 mod stop;
 mod terminal;
-mod vm_state;
-mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
@@ -35,17 +35,17 @@ use crate::lang::{self, Command, Line, Parser, Words, conceal};
 use crate::leave;
 use crate::qmp::Tell;
 use crate::render::{self, clip, escape};
-use crate::runner::{Runner, Sent, banner};
+use crate::runner::{PendingCommand, Runner, banner};
 use crate::traffic::{self, Log};
 use crate::vm::{Console, Follow, Stopped};
 use console::Detached;
 
 use editor::{Editor, Input};
+use followers::Followers;
 use helper::Server;
 use printer::Printer;
+use prompt_symbol::PromptSymbol;
 use stop::{Signals, Stop};
-use vm_state::VmState;
-use watch::Watch;
 
 /// How long what was printed last may take to appear.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
@@ -113,11 +113,11 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     if let Some(client) = runner.session.client() {
         printer.show(banner(&client).await + "\n");
     }
-    let state = VmState::new();
+    let state = PromptSymbol::new();
     let bar = printer.clone();
     runner.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
     runner.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
-    let _watch = Watch::start(&runner, changes, &printer, &server, &state);
+    let _followers = Followers::start(&runner, changes, &printer, &server, &state);
     let told = tokio::spawn(tell(reports, printer.clone(), signals.quit.clone()));
     let editor = Editor::start(printer.clone(), server, state.clone(), history, color)?;
     let mut shell = Shell {
@@ -171,7 +171,7 @@ async fn tell(mut reports: mpsc::Receiver<Report>, printer: Printer, quit: Arc<N
 struct Shell {
     runner: Runner,
     printer: Printer,
-    state: VmState,
+    state: PromptSymbol,
     editor: Editor,
     parser: Parser,
     signals: Signals,
@@ -364,7 +364,7 @@ impl Shell {
         self.sent(sent).await
     }
 
-    async fn sent(&mut self, sent: Result<Sent, Failure>) -> anyhow::Result<Next> {
+    async fn sent(&mut self, sent: Result<PendingCommand, Failure>) -> anyhow::Result<Next> {
         match sent {
             Ok(sent) if sent.background => self.in_background(sent),
             Ok(sent) => return self.reply(sent).await,
@@ -374,7 +374,7 @@ impl Shell {
     }
 
     /// Waits for a reply and shows it. Ctrl-C ends the waiting, not the command.
-    async fn reply(&mut self, mut sent: Sent) -> anyhow::Result<Next> {
+    async fn reply(&mut self, mut sent: PendingCommand) -> anyhow::Result<Next> {
         let result = tokio::select! {
             biased;
             result = sent.reply() => result,
@@ -409,7 +409,7 @@ impl Shell {
         Ok(Next::Line)
     }
 
-    fn in_background(&self, mut sent: Sent) {
+    fn in_background(&self, mut sent: PendingCommand) {
         let printer = self.printer.clone();
         let runner = self.runner.clone();
         tokio::spawn(async move {

@@ -315,9 +315,9 @@ impl Vm {
 }
 
 /// Ends a VM when it is dropped, whoever else still holds that, and removes its files.
-pub struct EndWithUs(pub Arc<Vm>);
+pub struct KillOnDrop(pub Arc<Vm>);
 
-impl Drop for EndWithUs {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         // Who could still wait for it did so with `stop`; this is a panic, or close to one.
         if let Some(machine) = self.0.running() {

@@ -9,8 +9,8 @@ mod live;
 mod question;
 mod sources;
 
-use crate::lang::{self, Outline, Place, Value};
-use crate::schema::{Builtin, Member, Object, Schema, Type, TypeId};
+use crate::lang::{self, CursorContext, CursorPlace, Value};
+use crate::schema::{Member, Object, Scalar, Schema, Type, TypeId};
 
 use builtins::Words;
 pub use candidates::Candidate;
@@ -37,12 +37,12 @@ pub struct Completion {
 /// Completes `line` at the offset `at`; `in_transaction` if it is an action of a transaction that was
 /// opened before.
 pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'_>) -> Completion {
-    let outline = Outline::of(line, at, in_transaction);
-    if let Place::Builtin {
+    let context = CursorContext::of(line, at, in_transaction);
+    if let CursorPlace::Builtin {
         name,
         before,
         start,
-    } = &outline.place
+    } = &context.place
     {
         let start = *start;
         return sources.builtin(&Words {
@@ -53,15 +53,15 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
             start,
         });
     }
-    let place = outline.place.clone();
+    let place = context.place.clone();
     // Inside JSON, one kind of quotes goes on.
     let quote = if line[..at].contains('\'') { '\'' } else { '"' };
-    let action = outline.action;
-    let request = Request::new(outline, quote, sources);
+    let action = context.action;
+    let request = Request::new(context, quote, sources);
     let (start, candidates) = match &place {
-        Place::Command { start } => (*start, sources.first_word(&line[*start..at], action)),
-        Place::Key { path, start } => (*start, request.keys(path)),
-        Place::Value { path, start } => {
+        CursorPlace::Command { start } => (*start, sources.first_word(&line[*start..at], action)),
+        CursorPlace::Key { path, start } => (*start, request.keys(path)),
+        CursorPlace::Value { path, start } => {
             let typed = &line[*start..at];
             let quote = typed.chars().next().filter(|c| matches!(c, '"' | '\''));
             let typed = typed.trim_start_matches(['"', '\'']);
@@ -75,21 +75,21 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
                 candidates: matching(values, typed),
             };
         }
-        Place::JsonKey { path, start } => {
+        CursorPlace::JsonKey { path, start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             return Completion {
                 start: *start,
                 candidates: matching(request.json_keys(path), typed),
             };
         }
-        Place::JsonValue { path, start } => {
+        CursorPlace::JsonValue { path, start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             return Completion {
                 start: *start,
                 candidates: matching(request.json_values(path, typed), typed),
             };
         }
-        Place::JsonCommand { start } => {
+        CursorPlace::JsonCommand { start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             let mut commands = sources.commands();
             for command in &mut commands {
@@ -100,7 +100,7 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
                 candidates: matching(commands, typed),
             };
         }
-        Place::MessageKey { start } => {
+        CursorPlace::MessageKey { start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             let keys = ["execute", "exec-oob", "arguments", "id"].map(|key| {
                 let text = format!("{}: ", request.quoted(key));
@@ -111,12 +111,12 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
                 candidates: matching(keys.into(), typed),
             };
         }
-        Place::File { start } => {
+        CursorPlace::File { start } => {
             let answers = (sources.ask)(&Question::Files(line[*start..at].to_owned()));
             let files = answers.iter().map(|answer| plain(answer, None));
             (*start, files.collect())
         }
-        Place::Builtin { .. } | Place::Nowhere => (at, Vec::new()),
+        CursorPlace::Builtin { .. } | CursorPlace::Nowhere => (at, Vec::new()),
     };
     Completion {
         start,
@@ -131,14 +131,16 @@ pub fn expected(
     in_transaction: bool,
     sources: &Sources<'_>,
 ) -> Option<Candidate> {
-    let outline = Outline::of(line, at, in_transaction);
-    let (Place::Value { path, .. } | Place::JsonValue { path, .. }) = outline.place.clone() else {
+    let context = CursorContext::of(line, at, in_transaction);
+    let (CursorPlace::Value { path, .. } | CursorPlace::JsonValue { path, .. }) =
+        context.place.clone()
+    else {
         return None;
     };
-    let request = Request::new(outline, '"', sources);
+    let request = Request::new(context, '"', sources);
     let name = path.last()?;
     let note = match request.resolve(&path) {
-        Some(of) => sources.schema?.brief(of),
+        Some(of) => sources.schema?.describe(of),
         None => {
             let properties = (sources.ask)(&Question::DeviceProperties(request.driver()?));
             properties.into_iter().find(|p| p.value == *name)?.note
@@ -172,8 +174,8 @@ impl Sources<'_> {
             Some(schema) => schema
                 .commands()
                 .map(|(name, command)| {
-                    let marks: Vec<&str> = command.marks.names().collect();
-                    Candidate::word(name, marks.join(", "))
+                    let features: Vec<&str> = command.features.names().collect();
+                    Candidate::word(name, features.join(", "))
                 })
                 .collect(),
             None => {
@@ -194,10 +196,10 @@ impl Sources<'_> {
     }
 }
 
-/// The type that holds the arguments of what the outline is about.
-pub(super) fn root(schema: &Schema, outline: &Outline) -> Option<TypeId> {
-    let name = outline.command.as_deref()?;
-    if !outline.action {
+/// The type that holds the arguments of what the context is about.
+pub(super) fn root(schema: &Schema, context: &CursorContext) -> Option<TypeId> {
+    let name = context.command.as_deref()?;
+    if !context.action {
         return Some(schema.command(name)?.arguments);
     }
     let mut variants = action(schema)?.variants.iter();
@@ -238,11 +240,11 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(outline: Outline, quote: char, sources: &'a Sources<'a>) -> Self {
+    fn new(context: CursorContext, quote: char, sources: &'a Sources<'a>) -> Self {
         Self {
-            root: sources.schema.and_then(|schema| root(schema, &outline)),
-            command: outline.command.unwrap_or_default(),
-            given: Value::Object(outline.arguments),
+            root: sources.schema.and_then(|schema| root(schema, &context)),
+            command: context.command.unwrap_or_default(),
+            given: Value::Object(context.arguments),
             quote,
             sources,
         }
@@ -326,7 +328,7 @@ impl<'a> Request<'a> {
         let members = self.members(path).into_iter();
         let members = members.filter(|member| !self.is_given(path, &member.name));
         let mut keys: Vec<Candidate> = members
-            .flat_map(|member| self.key(&member.name, member.of, &schema.brief_member(member)))
+            .flat_map(|member| self.key(&member.name, member.of, &schema.describe_member(member)))
             .collect();
         if path.is_empty()
             && let Some(driver) = self.driver()
@@ -390,7 +392,7 @@ impl<'a> Request<'a> {
     /// Who is to be asked about a value.
     fn question(&self, of: TypeId, path: &[String], typed: &str) -> Option<Question> {
         let schema = self.sources.schema?;
-        if let Type::Enum(_) | Type::Builtin(Builtin::Bool) = schema.get(of) {
+        if let Type::Enum(_) | Type::Scalar(Scalar::Bool) = schema.get(of) {
             return None;
         }
         let named = sources::question(&self.command, path, self.top(), typed);
@@ -406,11 +408,11 @@ impl<'a> Request<'a> {
             Type::Enum(values) => values
                 .iter()
                 .map(|value| {
-                    let marks: Vec<&str> = value.marks.names().collect();
-                    Answer::new(&*value.name, marks.join(", "))
+                    let features: Vec<&str> = value.features.names().collect();
+                    Answer::new(&*value.name, features.join(", "))
                 })
                 .collect(),
-            Type::Builtin(Builtin::Bool) => {
+            Type::Scalar(Scalar::Bool) => {
                 let spellings = ["true", "false", "on", "off", "yes", "no"];
                 let shown = if typed.is_empty() { 2 } else { spellings.len() };
                 let spellings = spellings[..shown].iter();
@@ -438,7 +440,7 @@ impl<'a> Request<'a> {
         members
             .map(|member| {
                 let text = format!("{}: ", self.quoted(&member.name));
-                Candidate::new(&*member.name, text, schema.brief_member(member))
+                Candidate::new(&*member.name, text, schema.describe_member(member))
             })
             .collect()
     }
@@ -447,7 +449,7 @@ impl<'a> Request<'a> {
         let schema = self.sources.schema;
         let bare = schema
             .zip(self.resolve(path))
-            .is_some_and(|(schema, of)| matches!(schema.get(of), Type::Builtin(Builtin::Bool)));
+            .is_some_and(|(schema, of)| matches!(schema.get(of), Type::Scalar(Scalar::Bool)));
         if bare {
             return ["true", "false"]
                 .map(|word| Candidate::new(word, word, ""))
@@ -474,7 +476,7 @@ impl<'a> Request<'a> {
 /// Whether a bare word could be of this type.
 fn takes_value(schema: &Schema, of: TypeId) -> bool {
     match schema.get(of) {
-        Type::Builtin(_) | Type::Enum(_) => true,
+        Type::Scalar(_) | Type::Enum(_) => true,
         Type::Array(_) | Type::Object(_) => false,
         Type::Alternate(choices) => choices.iter().any(|of| takes_value(schema, *of)),
     }

@@ -29,7 +29,7 @@ const MIGRATION_POLL: Duration = Duration::from_secs(1);
 
 /// The symbol that stands in the prompt.
 #[derive(Clone)]
-pub(super) struct VmState {
+pub(super) struct PromptSymbol {
     symbol: Arc<AtomicU32>,
     /// Something was done that no event tells of.
     doubt: Arc<Notify>,
@@ -39,7 +39,7 @@ pub(super) struct VmState {
 const BEFORE: &str = "(QEMU ";
 const BEHIND: &str = ") ";
 
-impl VmState {
+impl PromptSymbol {
     pub fn new() -> Self {
         Self {
             symbol: Arc::new(AtomicU32::new(UNCONNECTED.into())),

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use super::outline::is_builtin;
+use super::cursor::is_builtin;
 use super::tokens;
 
 /// A part of a line, for colouring it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    pub span: Range<usize>,
-    pub kind: PieceKind,
+pub struct Span {
+    pub range: Range<usize>,
+    pub kind: SpanKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PieceKind {
+pub enum SpanKind {
     /// A command's name, or an action's.
     Command,
     /// A built-in's name, with its colon if it has one.
@@ -26,19 +26,19 @@ pub enum PieceKind {
 }
 
 /// The parts of a line that have a colour.
-pub fn pieces(line: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+pub fn spans(line: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
     let mut first = true;
     let words = tokens::split_open(line);
     let mut end = 0;
     let mut has_own_words = false;
     for word in &words {
-        comment(line, end..word.start, &mut pieces);
+        comment(line, end..word.start, &mut spans);
         end = word.end();
         if word.text == "transaction(" {
-            pieces.push(Piece {
-                span: word.span(),
-                kind: PieceKind::Command,
+            spans.push(Span {
+                range: word.span(),
+                kind: SpanKind::Command,
             });
             continue;
         }
@@ -46,13 +46,13 @@ pub fn pieces(line: &str) -> Vec<Piece> {
             first = false;
             has_own_words = is_builtin(word);
             let kind = match word.text.chars().next() {
-                Some('{') => PieceKind::Value,
-                _ if has_own_words => PieceKind::Builtin,
-                _ => PieceKind::Command,
+                Some('{') => SpanKind::Value,
+                _ if has_own_words => SpanKind::Builtin,
+                _ => SpanKind::Command,
             };
             if word.text != ")" {
-                pieces.push(Piece {
-                    span: word.span(),
+                spans.push(Span {
+                    range: word.span(),
                     kind,
                 });
             }
@@ -64,26 +64,26 @@ pub fn pieces(line: &str) -> Vec<Piece> {
         if let Some((key, _)) = word.text.split_once('=') {
             let value_at = word.start + key.len() + 1;
             let key = key.strip_suffix(':').unwrap_or(key);
-            pieces.push(Piece {
-                span: word.start..word.start + key.len(),
-                kind: PieceKind::Key,
+            spans.push(Span {
+                range: word.start..word.start + key.len(),
+                kind: SpanKind::Key,
             });
-            pieces.push(Piece {
-                span: value_at..word.end(),
-                kind: PieceKind::Value,
+            spans.push(Span {
+                range: value_at..word.end(),
+                kind: SpanKind::Value,
             });
         }
     }
-    comment(line, end..line.len(), &mut pieces);
-    pieces
+    comment(line, end..line.len(), &mut spans);
+    spans
 }
 
 /// Between two words there is white space, and possibly a comment.
-fn comment(line: &str, between: Range<usize>, pieces: &mut Vec<Piece>) {
+fn comment(line: &str, between: Range<usize>, spans: &mut Vec<Span>) {
     if let Some(at) = line[between.clone()].find('#') {
-        pieces.push(Piece {
-            span: between.start + at..between.end,
-            kind: PieceKind::Comment,
+        spans.push(Span {
+            range: between.start + at..between.end,
+            kind: SpanKind::Comment,
         });
     }
 }
@@ -95,17 +95,17 @@ mod tests {
     #[test]
     fn the_parts_of_a_line_are_told_apart() {
         let line = "cmd a.b='x y' c:=[1] # why";
-        let parts = pieces(line).into_iter();
-        let parts: Vec<_> = parts.map(|piece| (&line[piece.span], piece.kind)).collect();
+        let parts = spans(line).into_iter();
+        let parts: Vec<_> = parts.map(|span| (&line[span.range], span.kind)).collect();
         assert_eq!(
             parts,
             [
-                ("cmd", PieceKind::Command),
-                ("a.b", PieceKind::Key),
-                ("'x y'", PieceKind::Value),
-                ("c", PieceKind::Key),
-                ("[1]", PieceKind::Value),
-                ("# why", PieceKind::Comment),
+                ("cmd", SpanKind::Command),
+                ("a.b", SpanKind::Key),
+                ("'x y'", SpanKind::Value),
+                ("c", SpanKind::Key),
+                ("[1]", SpanKind::Value),
+                ("# why", SpanKind::Comment),
             ]
         );
     }

@@ -9,11 +9,11 @@ pub(super) struct Partial {
     pub value: Value,
     /// The keys and indices that lead to where the cursor is.
     pub path: Vec<String>,
-    pub place: Place,
+    pub place: JsonPlace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum JsonPlace {
     /// In a key, or where one could be. It starts there, with its quote if it has one.
     Key(usize),
     /// In a value, or where one could be. It starts there, with its quote if it has one.
@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Partial {
         text,
         at: 0,
         path: Vec::new(),
-        place: Place::Nowhere,
+        place: JsonPlace::Nowhere,
     };
     let value = match reader.value(0) {
         Ok(value) | Err(Cut(value)) => value,
@@ -49,7 +49,7 @@ struct Reader<'a> {
     at: usize,
     /// From the inside outwards.
     path: Vec<String>,
-    place: Place,
+    place: JsonPlace,
 }
 
 impl Reader<'_> {
@@ -65,21 +65,21 @@ impl Reader<'_> {
         let start = self.at;
         match c {
             None => {
-                self.place = Place::Value(start);
+                self.place = JsonPlace::Value(start);
                 Err(Cut(Value::Null))
             }
             Some('{' | '[') if depth == MAX_NESTING => Err(Cut(Value::Null)),
             Some('{') => self.object(depth + 1),
             Some('[') => self.array(depth + 1),
             Some('"' | '\'') => self.string().map(Value::Text).ok_or_else(|| {
-                self.place = Place::Value(start);
+                self.place = JsonPlace::Value(start);
                 Cut(Value::Null)
             }),
             Some(_) => {
                 let ends = |c: char| c.is_whitespace() || ",:]}".contains(c);
                 match self.text[start..].find(ends) {
                     None => {
-                        self.place = Place::Value(start);
+                        self.place = JsonPlace::Value(start);
                         Err(Cut(Value::Null))
                     }
                     // A bracket that closes nothing.
@@ -112,7 +112,7 @@ impl Reader<'_> {
             let key = match self.peek().and_then(|_| self.string()) {
                 Some(key) => key,
                 None => {
-                    self.place = Place::Key(key_at);
+                    self.place = JsonPlace::Key(key_at);
                     return Err(Cut(Value::Object(members)));
                 }
             };
@@ -171,7 +171,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn partial(text: &str) -> (String, String, Place) {
+    fn partial(text: &str) -> (String, String, JsonPlace) {
         let partial = read(text);
         (
             partial.value.to_json(),
@@ -183,22 +183,22 @@ mod tests {
     #[test]
     fn the_cursor_is_found_with_what_stands_before_it() {
         for (text, json, path, place) in [
-            ("{", "{}", "", Place::Key(1)),
-            ("{'a': 1, ", r#"{"a":1}"#, "", Place::Key(9)),
-            ("{'a': 1, 'b", r#"{"a":1}"#, "", Place::Key(9)),
-            ("{'a': ", r#"{"a":null}"#, "a", Place::Value(6)),
-            ("{'a': 'x", r#"{"a":null}"#, "a", Place::Value(6)),
-            ("{'a': tr", r#"{"a":null}"#, "a", Place::Value(6)),
-            ("{'a'", "{}", "", Place::Nowhere),
+            ("{", "{}", "", JsonPlace::Key(1)),
+            ("{'a': 1, ", r#"{"a":1}"#, "", JsonPlace::Key(9)),
+            ("{'a': 1, 'b", r#"{"a":1}"#, "", JsonPlace::Key(9)),
+            ("{'a': ", r#"{"a":null}"#, "a", JsonPlace::Value(6)),
+            ("{'a': 'x", r#"{"a":null}"#, "a", JsonPlace::Value(6)),
+            ("{'a': tr", r#"{"a":null}"#, "a", JsonPlace::Value(6)),
+            ("{'a'", "{}", "", JsonPlace::Nowhere),
             (
                 r#"{"a": [{}, {"b": {"c": 1, ""#,
                 r#"{"a":[{},{"b":{"c":1}}]}"#,
                 "a.1.b",
-                Place::Key(26),
+                JsonPlace::Key(26),
             ),
-            ("[1, ", "[1,null]", "1", Place::Value(4)),
-            ("{]", "{}", "", Place::Nowhere),
-            ("[}", "[null]", "0", Place::Nowhere),
+            ("[1, ", "[1,null]", "1", JsonPlace::Value(4)),
+            ("{]", "{}", "", JsonPlace::Nowhere),
+            ("[}", "[null]", "0", JsonPlace::Nowhere),
         ] {
             assert_eq!(
                 partial(text),
@@ -213,7 +213,7 @@ mod tests {
         let (_, path, place) = partial(&"[".repeat(1_000_000));
         assert_eq!(
             (path.split('.').count(), place),
-            (MAX_NESTING, Place::Nowhere)
+            (MAX_NESTING, JsonPlace::Nowhere)
         );
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::helper::Server;
 use super::printer::Printer;
-use super::vm_state::VmState;
+use super::prompt_symbol::PromptSymbol;
 use crate::inspector::Inspector;
 use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
 use crate::render::{self, clip, escape, event_line};
@@ -28,18 +28,18 @@ const NAMES: usize = 5;
 const FLOOD_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs as long as it is kept.
-pub(super) struct Watch {
+pub(super) struct Followers {
     tasks: Vec<AbortHandle>,
 }
 
-impl Watch {
+impl Followers {
     /// Shows what happens from now on, lets lines be for whoever serves us, and keeps `state`.
     pub fn start(
         runner: &Runner,
         changes: UnboundedReceiver<Change>,
         printer: &Printer,
         server: &Arc<RwLock<Server>>,
-        state: &VmState,
+        state: &PromptSymbol,
     ) -> Self {
         let session = &runner.session;
         let events = session.hub().listen(Filter::default(), HISTORY);
@@ -59,7 +59,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for Followers {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();

@@ -4,25 +4,25 @@
 
 use super::arguments::Arguments;
 use super::parser::{PLAIN_BUILTINS, argument};
-use super::partial;
+use super::partial_json;
 use super::tokens::{self, Word};
 use super::{Object, Value};
 
 /// What a line, or an action of a transaction, says so far.
 #[derive(Debug)]
-pub struct Outline {
+pub struct CursorContext {
     /// The command's name, or the action's.
     pub command: Option<String>,
     /// It is an action of a transaction.
     pub action: bool,
     /// The arguments that can be read, on both sides of the cursor.
     pub arguments: Object,
-    pub place: Place,
+    pub place: CursorPlace,
 }
 
 /// What stands at the cursor. What is typed of it goes from `start` to the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum CursorPlace {
     /// The name of a command or a built-in.
     Command {
         start: usize,
@@ -68,37 +68,37 @@ pub enum Place {
     Nowhere,
 }
 
-impl Outline {
+impl CursorContext {
     /// Looks at `line` with the cursor at the offset `at`; `in_transaction` if the line is an action of a
     /// transaction that was opened before.
     pub fn of(line: &str, at: usize, in_transaction: bool) -> Self {
-        let (mut outline, words) = Self::start(line, in_transaction, at);
+        let (mut context, words) = Self::start(line, in_transaction, at);
         // The word at the cursor, if it stands in or right behind one.
         let current = words
             .iter()
             .position(|word| word.start <= at && at <= word.end());
         let Some(first) = words.first().filter(|first| first.start <= at).copied() else {
-            outline.place = Place::Command { start: at };
-            return outline;
+            context.place = CursorPlace::Command { start: at };
+            return context;
         };
-        if first.text.starts_with('{') && !outline.action {
-            outline.message(line, &first, at);
+        if first.text.starts_with('{') && !context.action {
+            context.message(line, &first, at);
         } else if current == Some(0) {
-            outline.command = Some(first.text.to_owned());
-            outline.read(&words[1..]);
-            outline.place = Place::Command { start: first.start };
+            context.command = Some(first.text.to_owned());
+            context.read(&words[1..]);
+            context.place = CursorPlace::Command { start: first.start };
         } else if is_builtin(&first) {
             let before = words[1..].iter().filter(|word| word.end() < at);
-            outline.place = Place::Builtin {
+            context.place = CursorPlace::Builtin {
                 name: first.text.trim_start_matches(':').to_owned(),
                 before: before.map(|word| word.text.to_owned()).collect(),
                 start: current.map_or(at, |current| words[current].start),
             };
         } else {
-            outline.command = Some(first.text.to_owned());
-            outline.arguments(line, &words, current, at);
+            context.command = Some(first.text.to_owned());
+            context.arguments(line, &words, current, at);
         }
-        outline
+        context
     }
 
     /// Nothing yet, and the words of the line; a `transaction(` before the cursor is not one of them.
@@ -109,29 +109,29 @@ impl Outline {
         if opens {
             words.remove(0);
         }
-        let outline = Self {
+        let context = Self {
             command: None,
             action: in_transaction || opens,
             arguments: Object::new(),
-            place: Place::Nowhere,
+            place: CursorPlace::Nowhere,
         };
-        (outline, words)
+        (context, words)
     }
 
     /// Takes the line as it stands, with no word of it unfinished.
     pub fn whole(line: &str, in_transaction: bool) -> Self {
-        let (mut outline, words) = Self::start(line, in_transaction, line.len());
+        let (mut context, words) = Self::start(line, in_transaction, line.len());
         match words.split_first() {
-            Some((first, _)) if first.text.starts_with('{') && !outline.action => {
-                outline.message(line, first, line.len());
+            Some((first, _)) if first.text.starts_with('{') && !context.action => {
+                context.message(line, first, line.len());
             }
             Some((first, rest)) if !is_builtin(first) => {
-                outline.command = Some(first.text.to_owned());
-                outline.read(rest);
+                context.command = Some(first.text.to_owned());
+                context.read(rest);
             }
             _ => {}
         }
-        outline
+        context
     }
 
     fn arguments(&mut self, line: &str, words: &[Word<'_>], current: Option<usize>, at: usize) {
@@ -145,15 +145,15 @@ impl Outline {
             self.place = match words.last() {
                 // A filter, or the file that a redirection names.
                 Some(last) if tokens::opens_tail(last.text) && last.start < at => match last.text {
-                    "|" => Place::Nowhere,
+                    "|" => CursorPlace::Nowhere,
                     _ => {
                         let name = line[last.end()..at].trim_start();
-                        Place::File {
+                        CursorPlace::File {
                             start: at - name.len(),
                         }
                     }
                 },
-                _ => Place::Key {
+                _ => CursorPlace::Key {
                     path: Vec::new(),
                     start: at,
                 },
@@ -164,7 +164,7 @@ impl Outline {
         if text.starts_with('<') {
             let path = text.trim_start_matches(['<', '>']);
             self.read(&others);
-            self.place = Place::File {
+            self.place = CursorPlace::File {
                 start: at - path.len(),
             };
             return;
@@ -172,7 +172,7 @@ impl Outline {
         let Some((key, value)) = text.split_once('=') else {
             self.read(&others);
             let (path, last) = text.rsplit_once('.').unwrap_or(("", text));
-            self.place = Place::Key {
+            self.place = CursorPlace::Key {
                 path: segments(path),
                 start: at - last.len(),
             };
@@ -183,25 +183,25 @@ impl Outline {
         let mut path = segments(key);
         if !value.starts_with(['{', '[']) {
             self.read(&others);
-            self.place = Place::Value {
+            self.place = CursorPlace::Value {
                 path,
                 start: value_at,
             };
             return;
         }
-        let partial = partial::read(value);
+        let partial = partial_json::read(value);
         self.read_with(&others, Some((key, partial.value)));
         path.extend(partial.path);
         self.place = match partial.place {
-            partial::Place::Key(start) => Place::JsonKey {
+            partial_json::JsonPlace::Key(start) => CursorPlace::JsonKey {
                 path,
                 start: value_at + start,
             },
-            partial::Place::Value(start) => Place::JsonValue {
+            partial_json::JsonPlace::Value(start) => CursorPlace::JsonValue {
                 path,
                 start: value_at + start,
             },
-            partial::Place::Nowhere => Place::Nowhere,
+            partial_json::JsonPlace::Nowhere => CursorPlace::Nowhere,
         };
     }
 
@@ -224,7 +224,7 @@ impl Outline {
 
     /// A whole message.
     fn message(&mut self, line: &str, word: &Word<'_>, at: usize) {
-        let partial = partial::read(&line[word.start..at.min(word.end())]);
+        let partial = partial_json::read(&line[word.start..at.min(word.end())]);
         let Value::Object(mut members) = partial.value else {
             return;
         };
@@ -239,21 +239,27 @@ impl Outline {
         }
         let path: Vec<&str> = partial.path.iter().map(String::as_str).collect();
         self.place = match (partial.place, &path[..]) {
-            (partial::Place::Key(start), []) => Place::MessageKey {
+            (partial_json::JsonPlace::Key(start), []) => CursorPlace::MessageKey {
                 start: word.start + start,
             },
-            (partial::Place::Value(start), ["execute" | "exec-oob"]) => Place::JsonCommand {
-                start: word.start + start,
-            },
-            (partial::Place::Key(start), ["arguments", path @ ..]) => Place::JsonKey {
-                path: owned(path),
-                start: word.start + start,
-            },
-            (partial::Place::Value(start), ["arguments", path @ ..]) => Place::JsonValue {
-                path: owned(path),
-                start: word.start + start,
-            },
-            _ => Place::Nowhere,
+            (partial_json::JsonPlace::Value(start), ["execute" | "exec-oob"]) => {
+                CursorPlace::JsonCommand {
+                    start: word.start + start,
+                }
+            }
+            (partial_json::JsonPlace::Key(start), ["arguments", path @ ..]) => {
+                CursorPlace::JsonKey {
+                    path: owned(path),
+                    start: word.start + start,
+                }
+            }
+            (partial_json::JsonPlace::Value(start), ["arguments", path @ ..]) => {
+                CursorPlace::JsonValue {
+                    path: owned(path),
+                    start: word.start + start,
+                }
+            }
+            _ => CursorPlace::Nowhere,
         };
     }
 }
@@ -278,9 +284,9 @@ mod tests {
     use super::*;
 
     /// Looks at a line whose cursor is where the `|` stands.
-    fn outline(line: &str) -> Outline {
+    fn context(line: &str) -> CursorContext {
         let at = line.find('|').expect("a cursor");
-        Outline::of(&line.replacen('|', "", 1), at, false)
+        CursorContext::of(&line.replacen('|', "", 1), at, false)
     }
 
     fn path(path: &str) -> Vec<String> {
@@ -290,100 +296,100 @@ mod tests {
     #[test]
     fn the_place_of_the_cursor_is_known() {
         for (line, place) in [
-            ("|", Place::Command { start: 0 }),
-            ("que|", Place::Command { start: 0 }),
-            ("  que|", Place::Command { start: 2 }),
+            ("|", CursorPlace::Command { start: 0 }),
+            ("que|", CursorPlace::Command { start: 0 }),
+            ("  que|", CursorPlace::Command { start: 2 }),
             (
                 "c |",
-                Place::Key {
+                CursorPlace::Key {
                     path: path(""),
                     start: 2,
                 },
             ),
             (
                 "c ke|",
-                Place::Key {
+                CursorPlace::Key {
                     path: path(""),
                     start: 2,
                 },
             ),
             (
                 "c a.b.ke|",
-                Place::Key {
+                CursorPlace::Key {
                     path: path("a.b"),
                     start: 6,
                 },
             ),
             (
                 "c a.|",
-                Place::Key {
+                CursorPlace::Key {
                     path: path("a"),
                     start: 4,
                 },
             ),
             (
                 "c a=|",
-                Place::Value {
+                CursorPlace::Value {
                     path: path("a"),
                     start: 4,
                 },
             ),
             (
                 "c a.b=x|",
-                Place::Value {
+                CursorPlace::Value {
                     path: path("a.b"),
                     start: 6,
                 },
             ),
             (
                 "c a='x y|",
-                Place::Value {
+                CursorPlace::Value {
                     path: path("a"),
                     start: 4,
                 },
             ),
             (
                 "c a:=t|",
-                Place::Value {
+                CursorPlace::Value {
                     path: path("a"),
                     start: 5,
                 },
             ),
             (
                 "c a={'b': {'|",
-                Place::JsonKey {
+                CursorPlace::JsonKey {
                     path: path("a.b"),
                     start: 11,
                 },
             ),
             (
                 "c a=[{'b': |",
-                Place::JsonValue {
+                CursorPlace::JsonValue {
                     path: path("a.0.b"),
                     start: 11,
                 },
             ),
             (
                 "c a=[{'b': |'x'}]",
-                Place::JsonValue {
+                CursorPlace::JsonValue {
                     path: path("a.0.b"),
                     start: 11,
                 },
             ),
-            ("c <>/dev/n|", Place::File { start: 4 }),
-            ("c a=1 > fi|", Place::File { start: 8 }),
-            ("c a=1 > |", Place::File { start: 8 }),
-            ("{|", Place::MessageKey { start: 1 }),
-            ("{'execute': '|", Place::JsonCommand { start: 12 }),
+            ("c <>/dev/n|", CursorPlace::File { start: 4 }),
+            ("c a=1 > fi|", CursorPlace::File { start: 8 }),
+            ("c a=1 > |", CursorPlace::File { start: 8 }),
+            ("{|", CursorPlace::MessageKey { start: 1 }),
+            ("{'execute': '|", CursorPlace::JsonCommand { start: 12 }),
             (
                 "{'execute': 'c', 'arguments': {'a': |",
-                Place::JsonValue {
+                CursorPlace::JsonValue {
                     path: path("a"),
                     start: 36,
                 },
             ),
         ] {
-            assert_eq!(outline(line).place, place, "{line}");
+            assert_eq!(context(line).place, place, "{line}");
         }
     }
 
@@ -402,21 +408,21 @@ mod tests {
                 r#"{"a":1}"#,
             ),
         ] {
-            let outline = outline(line);
-            assert_eq!(outline.command.as_deref(), Some(command), "{line}");
-            let json = Value::Object(outline.arguments).to_json();
+            let context = context(line);
+            assert_eq!(context.command.as_deref(), Some(command), "{line}");
+            let json = Value::Object(context.arguments).to_json();
             assert_eq!(json, arguments, "{line}");
         }
     }
 
     #[test]
     fn an_action_of_a_transaction_is_a_command_of_its_own() {
-        let outline = outline("transaction( a x|");
-        assert!(outline.action);
-        assert_eq!(outline.command.as_deref(), Some("a"));
+        let context = context("transaction( a x|");
+        assert!(context.action);
+        assert_eq!(context.command.as_deref(), Some("a"));
         assert_eq!(
-            outline.place,
-            Place::Key {
+            context.place,
+            CursorPlace::Key {
                 path: path(""),
                 start: 15
             }
@@ -425,11 +431,11 @@ mod tests {
 
     #[test]
     fn a_built_in_has_its_words_to_itself() {
-        let Place::Builtin {
+        let CursorPlace::Builtin {
             name,
             before,
             start,
-        } = outline(":set output js| x").place
+        } = context(":set output js| x").place
         else {
             panic!("a built-in");
         };

@@ -1,13 +1,13 @@
-use super::{Builtin, Marks, Member, Schema, Type, TypeId};
+use super::{Features, Member, Scalar, Schema, Type, TypeId};
 
 /// How many values of an enum a few words name.
 const FEW_VALUES: usize = 8;
 
 impl Schema {
     /// A type in a few words.
-    pub fn brief(&self, of: TypeId) -> String {
+    pub fn describe(&self, of: TypeId) -> String {
         match self.get(of) {
-            Type::Builtin(builtin) => builtin.name().to_owned(),
+            Type::Scalar(scalar) => scalar.name().to_owned(),
             Type::Enum(values) => {
                 let names: Vec<&str> = values.iter().map(|value| &*value.name).collect();
                 match names.get(..FEW_VALUES) {
@@ -15,30 +15,30 @@ impl Schema {
                     _ => names.join("|"),
                 }
             }
-            Type::Array(items) => format!("array of {}", self.brief(*items)),
+            Type::Array(items) => format!("array of {}", self.describe(*items)),
             Type::Object(_) => "object".to_owned(),
             Type::Alternate(choices) => {
-                let choices: Vec<String> = choices.iter().map(|id| self.brief(*id)).collect();
+                let choices: Vec<String> = choices.iter().map(|id| self.describe(*id)).collect();
                 choices.join(" or ")
             }
         }
     }
 
     /// A member in a few words: its type, whether it must be there, and what else is to be known.
-    pub fn brief_member(&self, member: &Member) -> String {
-        let mut brief = self.brief(member.of);
+    pub fn describe_member(&self, member: &Member) -> String {
+        let mut describe = self.describe(member.of);
         if member.required {
-            brief.push_str(", required");
+            describe.push_str(", required");
         }
-        for mark in member.marks.names() {
-            brief.push_str(", ");
-            brief.push_str(mark);
+        for mark in member.features.names() {
+            describe.push_str(", ");
+            describe.push_str(mark);
         }
-        brief
+        describe
     }
 }
 
-impl Builtin {
+impl Scalar {
     pub fn name(self) -> &'static str {
         match self {
             Self::Str => "string",
@@ -51,8 +51,8 @@ impl Builtin {
     }
 }
 
-impl Marks {
-    /// The marks there are, in words.
+impl Features {
+    /// The features there are, in words.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let deprecated = self.deprecated.then_some("deprecated");
         let unstable = self.unstable.then_some("unstable");
