@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use crate::builtin;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::inspector::Inspector;
 use crate::lang::{Command, Line, Object, Value, dotted, nearest};
 use crate::qmp::QmpError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// Every listener and timer there is.
 #[derive(Default)]

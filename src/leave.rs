@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::os::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 use crate::qmp::Client;
-use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 use crate::vm::{Stopped, Vm};
 
 /// How long the user waits before he is told what for.

@@ -24,11 +24,8 @@
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, what is wrong with a command, its cache on disk
 //! - [`lang`]: text to commands; pure
 //! - [`qmp`]: the protocol's client
-//! - [`exit`]: exit statuses, and what leads to them
-//! - [`private`]: files for the owner alone
-//! - [`child`]: processes that we start
-//! - [`signals`]: signals that a task waits for
-//! - [`sys`]: what needs `unsafe`
+//! - [`failure`]: exit statuses, and what leads to them
+//! - [`os`]: processes that we start, signals, private files, and what needs `unsafe`
 //!
 //! Imports point down this list only: script, shell → advice → builtin → runner → agenda, manual → inspector,
 //! render → schema → lang → qmp.
@@ -37,22 +34,19 @@
 pub mod advice;
 pub mod agenda;
 pub mod builtin;
-pub mod child;
 pub mod cli;
-pub mod exit;
+pub mod failure;
 pub mod inspector;
 pub mod lang;
 pub mod leave;
 pub mod manual;
-pub mod private;
+pub mod os;
 pub mod qmp;
 pub mod render;
 pub mod runner;
 pub mod schema;
 pub mod script;
 pub mod shell;
-pub mod signals;
-pub mod sys;
 pub mod traffic;
 pub mod vm;
 
@@ -61,7 +55,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cli::{Invocation, When};
-use exit::Status;
+use failure::Status;
 use qmp::Retry;
 use render::Style;
 use runner::Settings;
@@ -109,10 +103,10 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
         && !cli.dry_run
         && std::io::stdin().is_terminal();
     let address = invocation.address.as_deref().map(str::parse).transpose();
-    let address = address.map_err(exit::Failure::from)?;
+    let address = address.map_err(failure::Failure::from)?;
     if cli.tls_creds.is_some() && !matches!(address, None | Some(qmp::Address::Tcp { .. })) {
         let why = "--tls-creds wraps TCP connections, and the address is none (HOST:PORT)";
-        return Err(exit::Failure::Usage(why.to_owned()).into());
+        return Err(failure::Failure::Usage(why.to_owned()).into());
     }
     let terminal = std::io::stdout().is_terminal();
     let settings = Settings {
@@ -153,14 +147,17 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     let mut _file = None;
     let address = match address {
         Some(address) if cli.listen.is_some() => {
-            let mut socket = qmp::ServerSocket::bind(&address).map_err(exit::Failure::from)?;
+            let mut socket = qmp::ServerSocket::bind(&address).map_err(failure::Failure::from)?;
             _file = socket.take_file();
             Some(qmp::Address::Listen(Arc::new(socket)))
         }
         address => address,
     };
     let vm = cli.launch.then(|| plan(&invocation)).transpose()?;
-    let vm = vm.map(Vm::new).transpose().map_err(exit::Failure::Launch)?;
+    let vm = vm
+        .map(Vm::new)
+        .transpose()
+        .map_err(failure::Failure::Launch)?;
     let vm = vm.map(Arc::new);
     let _end = vm.clone().map(vm::KillOnDrop);
     let start = Start {
@@ -178,15 +175,15 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     };
     if let Some(vm) = vm {
         // Unless it has been ended already, this was no orderly way out.
-        leave::end(&vm, None, &|text| exit::say(format!("qmpsh: {text}"))).await?;
+        leave::end(&vm, None, &|text| os::stderr::say(format!("qmpsh: {text}"))).await?;
     }
     result
 }
 
 /// Reads a saved reply to `query-qmp-schema`: the value alone, or the whole reply.
-fn read_schema(path: &Path) -> Result<Arc<Schema>, exit::Failure> {
+fn read_schema(path: &Path) -> Result<Arc<Schema>, failure::Failure> {
     let cannot = |why: String| {
-        exit::Failure::Usage(format!(
+        failure::Failure::Usage(format!(
             "cannot read the schema in {}: {why}",
             path.display()
         ))
@@ -217,7 +214,7 @@ fn list(cli: &cli::Cli) -> Status {
         _ => vm::list::table(&machines),
     };
     if machines.is_empty() {
-        exit::say("no QEMU runs here, as far as we may see");
+        os::stderr::say("no QEMU runs here, as far as we may see");
     }
     // That nobody reads it is no error.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
@@ -225,7 +222,7 @@ fn list(cli: &cli::Cli) -> Status {
 }
 
 /// What `--launch` is to start.
-fn plan(invocation: &Invocation) -> Result<vm::Plan, exit::Failure> {
+fn plan(invocation: &Invocation) -> Result<vm::Plan, failure::Failure> {
     let options = &invocation.cli.vm;
     // It would leave us behind, and nobody to end it.
     if invocation
@@ -234,12 +231,12 @@ fn plan(invocation: &Invocation) -> Result<vm::Plan, exit::Failure> {
         .any(|word| word == "-daemonize" || word == "--daemonize")
     {
         let why = "with -daemonize QEMU would not end with us; leave it out, or start QEMU without --launch";
-        return Err(exit::Failure::Usage(why.to_owned()));
+        return Err(failure::Failure::Usage(why.to_owned()));
     }
     for passed in &options.add_fd {
-        sys::inherited(passed.number).map_err(|error| {
+        os::sys::inherited(passed.number).map_err(|error| {
             let number = passed.number;
-            exit::Failure::Usage(format!("cannot pass descriptor {number} on: {error}"))
+            failure::Failure::Usage(format!("cannot pass descriptor {number} on: {error}"))
         })?;
     }
     let wrapper = options

@@ -7,7 +7,8 @@
 use std::panic::{catch_unwind, resume_unwind};
 
 use qmpsh::cli::Invocation;
-use qmpsh::exit::{Failure, Status, say};
+use qmpsh::failure::{Failure, Status};
+use qmpsh::os::stderr::say;
 
 /// The status of a panic, as Rust has it.
 const PANICKED: i32 = 101;
@@ -17,7 +18,7 @@ const PANICKED: i32 = 101;
 // SAFETY: the one `main` of this program, which the C library calls once.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> std::ffi::c_int {
-    qmpsh::sys::start();
+    qmpsh::os::sys::start();
     start()
 }
 

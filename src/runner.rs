@@ -16,13 +16,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::agenda::{Agenda, Report};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::inspector::{Inspector, needs_types};
 use crate::lang::{Command, Descriptor, Line, Message};
+use crate::os::sys;
 use crate::qmp::{self, Address, Client, Pending, Reply, Request, Retry, Session};
 use crate::render::{self, Style};
 use crate::schema::Schema;
-use crate::sys;
 use crate::vm::Vm;
 
 /// How much of what listeners and timers say may wait to be shown.

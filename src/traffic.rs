@@ -9,9 +9,9 @@ use std::thread;
 use anyhow::Context;
 use chrono::{SecondsFormat, Utc};
 
-use crate::exit::say;
 use crate::lang::{mask_secrets, quote};
-use crate::private;
+use crate::os::private;
+use crate::os::stderr::say;
 use crate::qmp::{Direction, Tap};
 use crate::render::{compact, escape};
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Outcome;
 use crate::agenda::{Report, Said};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{Line, Parser, Words};
 use crate::render;
 use crate::runner::Runner;

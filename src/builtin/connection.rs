@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::{Builtin, Completes, Outcome, args, span, usage};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{self, Line, Parser};
 use crate::qmp::{Address, Request, State};
 use crate::render::escape;

@@ -8,7 +8,7 @@ use chrono::{Local, NaiveTime};
 use tokio::time::sleep;
 
 use super::{Builtin, Completes, Outcome, time, usage};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{self, Words, matches};
 use crate::qmp::{Event, Filter, HISTORY, State};
 use crate::runner::Runner;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::{Builtin, Completes, Outcome, args, usage};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{any_of, nearest, seconds};
 use crate::render::Format;
 use crate::runner::Settings;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use tokio::time::timeout;
 
 use super::{BUILTINS, Builtin, Completes, Outcome, args, find, unknown, usage};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::inspector::Property;
 use crate::lang::{self, Command, Line, Parser, Value, any_of, nearest};
 use crate::manual::{Manual, Sheet, list};

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::events::no_connection;
 use super::{Builtin, Completes, Outcome, args, span, usage};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{Command, Object, Value};
 use crate::qmp::{Filter, HISTORY, QmpError};
 use crate::render::table;

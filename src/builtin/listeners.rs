@@ -9,7 +9,7 @@ use super::background::{self, Job};
 use super::events::{Wanted, wanted};
 use super::{Builtin, Completes, Outcome, args, rows, usage};
 use crate::agenda::{Kind, Said};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{self, Words};
 use crate::qmp::HISTORY;
 use crate::runner::Runner;

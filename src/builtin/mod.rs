@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agenda::Row;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{self, Command, any_of, nearest};
 use crate::qmp::{Client, Event};
 use crate::render::table;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::background::{self, Job};
 use super::{Builtin, Completes, Outcome, args, rows, time, usage};
 use crate::agenda::Kind;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{self, Words};
 use crate::qmp::State;
 use crate::runner::Runner;

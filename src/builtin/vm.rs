@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Builtin, Completes, Outcome, args, usage};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang;
 use crate::qmp::Request;
 use crate::render::escape;

@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
 use super::Cli;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::render::Format;
 
 /// The command line, understood.

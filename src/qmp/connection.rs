@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 use super::frame::Frames;
 use super::message::{Incoming, read};
 use super::transport::{Reader, Stream, Writer};
-use super::{Address, Change, Direction, Error, Event, Greeting, Lost, Options, Tap, holder};
+use super::{Address, Change, Direction, Error, Event, Greeting, Lost, Options, Tap};
+use crate::os::holder;
 
 /// How long a server may stay silent before that is explained.
 const SILENCE: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{Address, QmpError, tls};
-use crate::child::Ended;
+use crate::os::child::Ended;
 
 /// What can go wrong between here and a QMP server, in sentences a user can act on.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Lost;
-use crate::child::Child;
+use crate::os::child::Child;
 
 /// How long a process that has closed its monitor may take to end.
 const END: Duration = Duration::from_secs(1);

@@ -12,7 +12,6 @@ mod error;
 mod events;
 mod frame;
 mod handover;
-mod holder;
 mod in_flight;
 mod message;
 mod program;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Change, Lost, Tell};
-use crate::child::Child;
+use crate::os::child::Child;
 
 /// How long a program that has closed its output may take to end.
 const END: Duration = Duration::from_secs(1);

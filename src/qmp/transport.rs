@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::program::Program;
 use super::{Address, Error, Lost, Options, Process, tls};
-use crate::sys;
+use crate::os::sys;
 
 /// How long to wait before dialling again when a socket's backlog is full.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(50);

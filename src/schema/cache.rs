@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use etcetera::BaseStrategy;
 
 use super::Schema;
-use crate::private;
+use crate::os::private;
 
 /// How many schemas are kept.
 const KEPT: usize = 16;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::cli::Invocation;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::lang::{SyntaxError, Words, line_has_secret, lines};
 use crate::render::escape;
 

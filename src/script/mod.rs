@@ -21,9 +21,10 @@ use crate::Start;
 use crate::agenda::Report;
 use crate::builtin::{self, Outcome};
 use crate::cli::{EventsTo, Invocation};
-use crate::exit::{Failure, Status, end_by_interrupt_while_blocked, say};
+use crate::failure::{Failure, Status};
 use crate::lang::{Command, Line, Parser};
 use crate::leave;
+use crate::os::stderr::{end_by_interrupt_while_blocked, say};
 use crate::qmp::{Address, Event, Filter, Late, Listener, Reply, Retry};
 use crate::render::{self, clip, escape};
 use crate::runner::{PendingCommand, Runner};
@@ -70,7 +71,7 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     // There is something left behind unless we leave in good order.
     let orderly = start.vm.is_some() || matches!(start.address, Some(Address::Listen(_)));
     if !orderly {
-        end_by_interrupt_while_blocked()?;
+        end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
     }
     if let Some(vm) = &start.vm {
         vm.tell(Arc::new(tell));

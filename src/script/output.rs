@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::exit::while_blocked;
+use crate::os::stderr::while_blocked;
 use crate::render::line_end;
 
 const BUFFER: usize = 16 << 10;

@@ -1,6 +1,6 @@
 use std::io;
 
-use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
+use crate::os::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 
 /// The signals that end a script.
 pub(super) struct Stop {

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::printer::Printer;
-use crate::exit::Status;
+use crate::failure::Status;
 use crate::vm::Console;
 
 /// Ctrl-].

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use crate::private;
+use crate::os::private;
 
 /// The history file, in XDG's state directory.
 pub(super) fn path() -> Option<PathBuf> {

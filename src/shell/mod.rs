@@ -30,7 +30,7 @@ use crate::advice::advise;
 use crate::agenda::{Report, Said};
 use crate::builtin::{self, Outcome};
 use crate::cli::Invocation;
-use crate::exit::{Failure, Status};
+use crate::failure::{Failure, Status};
 use crate::lang::{self, Command, Line, Parser, Words, conceal};
 use crate::leave;
 use crate::qmp::Tell;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::exit::Status;
-use crate::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
+use crate::failure::Status;
+use crate::os::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 
 /// The signals that concern the shell.
 pub(super) struct Signals {

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::private;
+use crate::os::private;
 use crate::qmp::Address;
 
 /// How much is read from a console at once.

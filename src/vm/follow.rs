@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::child::Child;
+use crate::os::child::Child;
 
 /// How often a file that grows is looked at.
 const LOOK: Duration = Duration::from_millis(50);

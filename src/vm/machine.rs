@@ -14,7 +14,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::{Passed, Plan};
-use crate::child::{Child, Ended};
+use crate::os::child::{Child, Ended};
 
 /// How often to look whether a process has ended, where nothing tells.
 const LOOK: Duration = Duration::from_millis(5);

@@ -21,8 +21,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::child::Ended;
-use crate::private;
+use crate::os::child::Ended;
+use crate::os::private;
 use crate::qmp::{Address, Change, Client, Handover, Process, Request, ServerSocket, Tell};
 
 pub use console::{Console, Place};

@@ -152,7 +152,7 @@ fn spawn(program: &str, directory: &Path, args: &[&str]) -> Child {
         .current_dir(directory)
         .stdin(Stdio::null());
     // Whatever happens to the test, it ends with it.
-    qmpsh::sys::tie(&mut command, Vec::new(), Signal::SIGKILL);
+    qmpsh::os::sys::tie(&mut command, Vec::new(), Signal::SIGKILL);
     command.spawn().unwrap_or_else(|error| {
         panic!("cannot start {program}: {error}; run tests/setup, or name one in QMPSH_TEST_QEMU")
     })

@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::signals::{SIGCHLD, Signal};
-use crate::sys;
+use crate::os::signals::{SIGCHLD, Signal};
+use crate::os::sys;
 
 /// A process that we started in a session of its own. A clone is the same process.
 #[derive(Debug, Clone)]

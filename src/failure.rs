@@ -1,12 +1,6 @@
 //! How a run ends: exit statuses, and the failures that lead to them.
 
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-
-use signal_hook::consts::SIGINT;
-use signal_hook::flag::register_conditional_shutdown;
 
 use crate::lang::{SyntaxError, conceal};
 use crate::qmp::{self, QmpError, State};
@@ -109,35 +103,6 @@ impl Failure {
             },
         }
     }
-}
-
-/// Says something on standard error. One that is closed changes nothing but that nothing is said.
-pub fn say(text: impl std::fmt::Display) {
-    // In one piece: others may write there, too.
-    let line = format!("{text}\n");
-    let _ = while_blocked(|| std::io::stderr().write_all(line.as_bytes()));
-}
-
-/// Set while a write may block for as long as nobody reads.
-static BLOCKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-
-/// Lets Ctrl-C end the process at once while a write blocks: nothing else could react to it then.
-///
-/// # Errors
-///
-/// The signal cannot be handled.
-pub fn end_by_interrupt_while_blocked() -> io::Result<()> {
-    let status = Status::Interrupted as i32;
-    register_conditional_shutdown(SIGINT, status, BLOCKED.clone())?;
-    Ok(())
-}
-
-/// Does a write that may block for as long as nobody reads.
-pub fn while_blocked<T>(write: impl FnOnce() -> T) -> T {
-    BLOCKED.store(true, Ordering::Relaxed);
-    let result = write();
-    BLOCKED.store(false, Ordering::Relaxed);
-    result
 }
 
 /// Lines as an error of the language has them.

@@ -1,0 +1,8 @@
+//! What the operating system gives us: processes, signals, private files, standard error, and who holds a socket.
+
+pub mod child;
+pub mod holder;
+pub mod private;
+pub mod signals;
+pub mod stderr;
+pub mod sys;
