@@ -13,8 +13,8 @@ pub enum Status {
     /// All replies were successes.
     #[default]
     Success = 0,
-    /// A command failed, or its output could not be written.
-    CommandFailed = 1,
+    /// A command failed, or something on this machine: a file, a program, the terminal.
+    Failed = 1,
     /// The command line, or a line of a script, does not parse.
     Usage = 2,
     /// There was no connection, or it was lost.
@@ -33,9 +33,12 @@ pub enum Failure {
         error: SyntaxError,
         source_text: String,
     },
-    /// A line that parses, and still cannot be.
+    /// A line, or an option, that can be read and still makes no sense.
     #[error("{}", clip(.0))]
     Usage(String),
+    /// Something on this machine does not do its part: a file, a program, the terminal.
+    #[error("{}", clip(.0))]
+    Local(String),
     /// The server has refused a command. `help` says what it would have taken, as far as that is known.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
@@ -89,7 +92,7 @@ impl Failure {
 
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } => Status::CommandFailed,
+            Self::Command { .. } | Self::Local(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::NotConnected(_) | Self::Launch(_) => Status::NoConnection,
             Self::Timeout { .. } | Self::NoEvent { .. } => Status::TimedOut,
@@ -123,7 +126,7 @@ mod tests {
     #[test]
     fn of_several_statuses_the_highest_counts() {
         let all = [
-            Status::CommandFailed,
+            Status::Failed,
             Status::Success,
             Status::TimedOut,
             Status::Usage,

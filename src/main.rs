@@ -36,18 +36,18 @@ fn start() -> ! {
 fn run() -> Status {
     try_run().unwrap_or_else(|error| {
         say(format!("qmpsh: {error:#}"));
-        error.downcast_ref().map_or(Status::Usage, Failure::status)
+        error.downcast_ref().map_or(Status::Failed, Failure::status)
     })
 }
 
 fn try_run() -> anyhow::Result<Status> {
     let invocation = Invocation::from_env()?;
-    let dialled = qmpsh::dial(&invocation);
+    let dialled = qmpsh::app::dial(&invocation);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     // As a task of its own it is woken without a system call.
-    let run = Box::pin(qmpsh::run(invocation, dialled));
+    let run = Box::pin(qmpsh::app::run(invocation, dialled));
     let result = runtime.block_on(async { tokio::spawn(run).await });
     // The process ends, and takes everything along: a thread that still waits for standard input, too.
     std::mem::forget(runtime);

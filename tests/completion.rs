@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::fake::Fake;
 use common::told::{Told, list, text};
 use common::{Qemu, qmpsh};
-use qmpsh::inspector::Inspector;
+use qmpsh::context::Inspector;
 use qmpsh::qmp::{Client, Options};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};

@@ -55,7 +55,7 @@ fn the_history_is_filtered_by_name_data_and_time() {
     let outcome = fake.script(&["-e", "go", "-e", ":events clear", "-e", ":events"], "");
     outcome.assert_status(0).assert_stdout("null\n");
     for (line, says) in [
-        (":events --since soon", "is no length of time"),
+        (":events --since soon", "is not a duration"),
         (":events --nope", "there is no option `--nope`"),
         (":events unmute", "usage: :events"),
     ] {
@@ -73,7 +73,7 @@ fn what_fell_out_of_the_history_is_said() {
     let events = &outcome.assert_status(0).json()[1..];
     assert_eq!(events.len(), 10_000);
     assert_eq!(events[0]["data"]["n"], 500);
-    outcome.assert_says("500 older events fell out");
+    outcome.assert_says("500 older events are gone");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_flood_at_the_prompt_is_counted_and_typing_goes_on() {
     assert!(peak < 64 << 10, "{peak} KiB");
     terminal.keys("\x15");
     let screen = terminal.enter(":events n=150000");
-    assert!(screen.contains("190000 older events fell out"), "{screen}");
+    assert!(screen.contains("190000 older events are gone"), "{screen}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use qmpsh::builtin::BUILTINS;
 use qmpsh::cli::Cli;
+use qmpsh::exec::builtin::BUILTINS;
 
 #[test]
 fn the_man_page_is_current() {
@@ -38,7 +38,7 @@ fn built_ins() -> Roff {
         roff.control("TP", []);
         roff.text([
             bold(format!(":{}", builtin.name)),
-            roman(format!(" {}", builtin.synopsis)),
+            roman(format!(" {}", builtin.synopsis())),
         ]);
         roff.text([roman(format!("{}. {}", builtin.summary, builtin.help))]);
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use common::fake::{Fake, failure, success};
 use common::terminal::Terminal;
 use common::{Outcome, Qemu, qmpsh};
-use qmpsh::lang::{self, Line, Parser, Words};
+use qmpsh::lang::{self, Parser, Statement, Words};
 use qmpsh::manual::{Manual, Sheet};
 use qmpsh::schema::Schema;
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ fn name(entity: &Value) -> &str {
 /// The page of a command as `help LINE` has it.
 fn page(schema: &Schema, line: &str, width: usize) -> String {
     let words = Words::split(line).expect("it splits");
-    let Ok(Line::Command(command)) = Parser::default().parse(&words) else {
+    let parsed = Parser::default().parse(&words).map(|line| line.statement);
+    let Ok(Statement::Command(command)) = parsed else {
         panic!("{line}");
     };
     let sheet = Sheet {

@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use qmpsh::lang::{
-    Line, Object, Parser, SyntaxError, Value, Words, argument, is_unclosed, line_has_secret, lines,
-    literal, mask_secrets, quote,
+    Object, Parser, Statement, SyntaxError, Value, Words, argument, is_unclosed, line_has_secret,
+    lines, literal, mask_secrets, quote,
 };
 use qmpsh::schema::Schema;
 
@@ -59,8 +59,9 @@ fn json(value: &Value) -> serde_json::Value {
     serde_json::from_str(&value.to_json()).expect("what it prints is JSON")
 }
 
-fn parse(line: &str) -> Result<Line, SyntaxError> {
-    Parser::default().parse(&Words::split(line)?)
+fn parse(line: &str) -> Result<Statement, SyntaxError> {
+    let line = Parser::default().parse(&Words::split(line)?)?;
+    Ok(line.statement)
 }
 
 /// A command `c` that has a member of every kind of type: `s` is a string, and so is `i` when `u` is `b`.
@@ -170,8 +171,8 @@ proptest! {
         args in vec(prop_oneof![any_text(), line()], 0..5)
     ) {
         let words = Words::from_args(&args);
-        match Parser::default().parse(&words) {
-            Ok(Line::Builtin(builtin)) => drop(builtin.args()),
+        match Parser::default().parse(&words).map(|line| line.statement) {
+            Ok(Statement::Builtin(builtin)) => drop(builtin.args()),
             Ok(_) => {}
             Err(error) => is_harmless(&error, words.source())?,
         }
@@ -203,7 +204,7 @@ proptest! {
     #[test]
     fn an_argument_that_was_printed_reads_back_as_the_same_value(value in value()) {
         let line = format!("command before=1 {} behind=2", argument("key", &value));
-        let Ok(Line::Command(command)) = parse(&line) else {
+        let Ok(Statement::Command(command)) = parse(&line) else {
             panic!("{line:?}: {:?}", parse(&line));
         };
         let keys: Vec<&str> = command.arguments.keys().map(String::as_str).collect();
@@ -215,11 +216,11 @@ proptest! {
     fn a_word_that_was_printed_reads_back_as_the_same_value(text in prop_oneof![any_text(), line()]) {
         // Only what can be typed bare is a word.
         let typed = format!("command key={text}");
-        if let Ok(Line::Command(command)) = parse(&typed)
+        if let Ok(Statement::Command(command)) = parse(&typed)
             && let Some(value) = command.arguments.get("key")
         {
             let line = format!("command {}", argument("key", value));
-            let Ok(Line::Command(again)) = parse(&line) else {
+            let Ok(Statement::Command(again)) = parse(&line) else {
                 panic!("{line:?}: {:?}", parse(&line));
             };
             prop_assert_eq!(json(&again.arguments["key"]), json(value), "{:?}", line);
@@ -229,8 +230,8 @@ proptest! {
     #[test]
     fn what_is_sent_is_json(text in line()) {
         let message = match parse(&text) {
-            Ok(Line::Command(command)) => command.to_message(),
-            Ok(Line::Message(message)) => message.text,
+            Ok(Statement::Command(command)) => command.to_message(),
+            Ok(Statement::Message(message)) => message.text,
             _ => return Ok(()),
         };
         let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&message);
@@ -281,7 +282,7 @@ proptest! {
     #[test]
     fn typing_changes_bare_words_alone_and_what_is_sent_is_json(text in prop_oneof![known_line(), line()]) {
         let schema = Schema::read(SCHEMA).expect("it is one");
-        let Ok(Line::Command(before)) = parse(&text) else {
+        let Ok(Statement::Command(before)) = parse(&text) else {
             return Ok(());
         };
         let mut after = before.clone();
@@ -301,7 +302,7 @@ proptest! {
         let schema = Schema::read(SCHEMA).expect("it is one");
         let tag = if key.starts_with('u') { "z" } else { "u" };
         let line = format!("c {key}={} {tag}={case}", quote(&text));
-        let Ok(Line::Command(mut command)) = parse(&line) else {
+        let Ok(Statement::Command(mut command)) = parse(&line) else {
             // An array that begins with its second item, and the like.
             return Ok(());
         };
@@ -321,7 +322,7 @@ proptest! {
     fn a_string_is_the_word_that_was_typed(word in word()) {
         let schema = Schema::read(SCHEMA).expect("it is one");
         for line in [format!("c s={word}"), format!("c i={word} u=b"), format!("c u=c o.s={word}")] {
-            let Ok(Line::Command(mut command)) = parse(&line) else {
+            let Ok(Statement::Command(mut command)) = parse(&line) else {
                 panic!("{line:?}: {:?}", parse(&line));
             };
             schema.type_words(&mut command);

@@ -505,7 +505,7 @@ fn a_schema_that_is_none_is_an_error_that_says_why() {
         std::fs::write(&path, text).expect("written");
         let outcome = common::qmpsh(&["-n", "--schema", name, "device_del", "id=1"], "");
         outcome
-            .assert_fails(2, "cannot read the schema in ")
+            .assert_fails(1, "cannot read the schema in ")
             .assert_says(why);
         outcome.assert_stdout("");
     }
@@ -515,7 +515,7 @@ fn a_schema_that_is_none_is_an_error_that_says_why() {
         (directory, "Is a directory"),
     ] {
         let outcome = common::qmpsh(&["-n", "--schema", path, "device_del", "id=1"], "");
-        outcome.assert_fails(2, why);
+        outcome.assert_fails(1, why);
     }
 }
 

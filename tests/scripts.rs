@@ -274,7 +274,7 @@ fn a_script_comes_from_a_file_and_errors_name_it() {
     outcome.assert_stdout("{}\n");
     outcome.assert_fails(1, &format!("{path}:3: `nope`: CommandNotFound"));
     let outcome = qemu.qmpsh(&["-f", "/no/such/script"]);
-    outcome.assert_fails(2, "/no/such/script: No such file");
+    outcome.assert_fails(1, "/no/such/script: No such file");
 }
 
 #[test]
@@ -645,7 +645,7 @@ fn entries(log: &std::path::Path) -> Vec<Value> {
 fn a_log_that_cannot_be_written_is_an_error() {
     let outcome = Qemu::start().qmpsh(&["-l", "/no/such/log", "query-name"]);
     outcome
-        .assert_fails(2, "cannot log to /no/such/log")
+        .assert_fails(1, "cannot log to /no/such/log")
         .assert_stdout("");
 }
 
@@ -855,7 +855,7 @@ fn a_dry_run_makes_no_connection() {
         "stop",
     ];
     let outcome = qmpsh(&args, "");
-    outcome.assert_fails(2, "`:connect` is no matter for a dry run");
+    outcome.assert_fails(2, "`:connect` has no effect in a dry run");
     assert_eq!(outcome.json()[0]["execute"], "stop", "{outcome}");
 }
 

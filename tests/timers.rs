@@ -93,8 +93,8 @@ fn timers_are_listed_changed_and_cancelled() {
         (":cancel x", "there is no timer x"),
         (":every", "usage: :every TIME LINE"),
         (":every 1", "usage: :every TIME LINE"),
-        (":every soon stop", "`soon` is no length of time"),
-        (":every -1 stop", "`-1` is no length of time"),
+        (":every soon stop", "`soon` is not a duration"),
+        (":every -1 stop", "`-1` is not a duration"),
         (":after 1 a=b", "expected a command first"),
     ] {
         fake.script(&["-e", line], "").assert_fails(2, says);

@@ -60,7 +60,7 @@ fn a_command_that_is_not_sent_ends_nothing() {
     let qemu = Qemu::start();
     let script = "stop\ngetfd fdname=x </none\n:wait STOP --timeout 5\n";
     let outcome = qemu.script(&["-k"], script);
-    outcome.assert_fails(2, "cannot pass `</none`");
+    outcome.assert_fails(1, "cannot pass `</none`");
     assert_eq!(outcome.json()[1]["event"], "STOP", "{outcome}");
 }
 
@@ -131,7 +131,7 @@ fn what_is_wrong_with_a_wait_is_said_before_it_waits() {
         (":wait", 2, "usage: :wait NAME"),
         (":wait --timeout 5", 2, "usage: :wait NAME"),
         (":wait STOP --timeout", 2, "`--timeout` needs a value"),
-        (":wait STOP --timeout x", 2, "is no length of time"),
+        (":wait STOP --timeout x", 2, "is not a duration"),
         (":wait STOP --nope", 2, "there is no option `--nope`"),
         (":wait STOP a=1 a=2", 2, "`a` is set twice"),
         (":on STOP", 2, "usage: :on"),

@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 
 use common::Qemu;
 use common::told::{self, Told};
-use qmpsh::lang::{self, Line, Parser, Words};
+use qmpsh::lang::{self, Parser, Statement, Words};
 use qmpsh::schema::Schema;
 use serde_json::{Value, json};
 
@@ -189,10 +189,10 @@ impl Walk<'_> {
     /// The message that a line becomes. The schema knows every key on it.
     fn typed(&self, line: &str, path: &[&str]) -> Value {
         let words = Words::split(line).unwrap_or_else(|error| panic!("{}", error.report(line)));
-        let Line::Command(mut command) = Parser::default()
+        let parsed = Parser::default()
             .parse(&words)
-            .unwrap_or_else(|error| panic!("{}", error.report(line)))
-        else {
+            .unwrap_or_else(|error| panic!("{}", error.report(line)));
+        let Statement::Command(mut command) = parsed.statement else {
             panic!("no command: {line}");
         };
         self.schema.type_words(&mut command);

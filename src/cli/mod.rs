@@ -9,6 +9,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 use crate::lang;
 use crate::render::Format;
+use crate::script::EventsTo;
 use crate::vm::{Monitor, PassedFd};
 
 pub use invocation::Invocation;
@@ -205,15 +206,6 @@ pub struct VmOptions {
     /// How long QEMU may take to end before it is killed [default: 30]
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "launch")]
     pub shutdown_timeout: Option<Duration>,
-}
-
-/// Where a script's events go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum EventsTo {
-    #[default]
-    None,
-    Stderr,
-    Stdout,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

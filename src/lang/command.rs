@@ -1,17 +1,58 @@
+use std::borrow::Cow;
 use std::path::PathBuf;
 
+use super::tokens::plain;
 use super::value::members_to_json;
-use super::words::plain;
 use super::{Object, SyntaxError, Value, Words, literal, quote};
 
-/// What one line asks for.
+/// One line, read.
 #[derive(Debug, Clone)]
-pub enum Line {
+pub struct Line {
+    pub statement: Statement,
+    /// Descriptors that travel with the message, in the order written.
+    pub descriptors: Vec<Descriptor>,
+    /// Ends in `&`: nobody waits for the reply.
+    pub background: bool,
+}
+
+/// What a line asks for.
+#[derive(Debug, Clone)]
+pub enum Statement {
     /// Nothing: a blank line, a comment, or an action kept for its transaction.
-    Empty,
+    Nothing,
     Command(Command),
     Message(Message),
     Builtin(BuiltinLine),
+}
+
+impl Line {
+    /// The name of the command that the line sends, if it is known that it sends one.
+    pub fn command_name(&self) -> Option<&str> {
+        match &self.statement {
+            Statement::Command(command) => Some(&command.name),
+            Statement::Message(message) => message.name.as_deref(),
+            Statement::Nothing | Statement::Builtin(_) => None,
+        }
+    }
+
+    /// The command that the line gives, as `cmd key=value` or as a whole message.
+    pub fn command(&self) -> Option<Cow<'_, Command>> {
+        match &self.statement {
+            Statement::Command(command) => Some(Cow::Borrowed(command)),
+            Statement::Message(message) => message.command().map(Cow::Owned),
+            Statement::Nothing | Statement::Builtin(_) => None,
+        }
+    }
+}
+
+impl From<Statement> for Line {
+    fn from(statement: Statement) -> Self {
+        Self {
+            statement,
+            descriptors: Vec::new(),
+            background: false,
+        }
+    }
 }
 
 /// A QMP command, as `cmd key=value` says it.
@@ -19,12 +60,8 @@ pub enum Line {
 pub struct Command {
     pub name: String,
     pub arguments: Object,
-    /// Descriptors that travel with the command, in the order written.
-    pub descriptors: Vec<Descriptor>,
     /// Sent out of band (`exec-oob`).
     pub oob: bool,
-    /// Ends in `&`: nobody waits for the reply.
-    pub background: bool,
 }
 
 impl Command {
@@ -62,13 +99,11 @@ pub struct Message {
     pub id: Option<String>,
     /// What `execute` or `exec-oob` says, for messages about it.
     pub name: Option<String>,
-    pub descriptors: Vec<Descriptor>,
-    pub background: bool,
 }
 
 impl Message {
     /// The command that the message gives, if it is one.
-    pub fn command(&self) -> Option<Command> {
+    fn command(&self) -> Option<Command> {
         let Ok(Value::Object(mut members)) = literal::parse(&self.text) else {
             return None;
         };
@@ -80,9 +115,7 @@ impl Message {
         Some(Command {
             name: self.name.clone()?,
             arguments,
-            descriptors: Vec::new(),
             oob: members.contains_key("exec-oob"),
-            background: self.background,
         })
     }
 }

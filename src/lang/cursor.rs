@@ -3,7 +3,8 @@
 //! Nothing here is an error. What cannot be read yet is left out.
 
 use super::arguments::Arguments;
-use super::parser::{PLAIN_BUILTINS, argument};
+use super::key_value;
+use super::parser::PLAIN_BUILTINS;
 use super::partial_json;
 use super::tokens::{self, Word};
 use super::{Object, Value};
@@ -212,7 +213,7 @@ impl CursorContext {
     fn read_with(&mut self, words: &[Word<'_>], current: Option<(&str, Value)>) {
         let mut arguments = Arguments::default();
         for word in words {
-            if let Ok((key, value)) = argument(word) {
+            if let Ok((key, value)) = key_value::read(word) {
                 let _ = arguments.set(key, value, word.span());
             }
         }

@@ -12,6 +12,7 @@ mod arguments;
 mod command;
 mod cursor;
 mod error;
+mod key_value;
 pub mod literal;
 mod matching;
 mod nearest;
@@ -23,7 +24,7 @@ mod tokens;
 mod value;
 mod words;
 
-pub use command::{BuiltinLine, Command, Descriptor, Line, Message};
+pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
 pub use cursor::{CursorContext, CursorPlace};
 pub use error::SyntaxError;
 pub use matching::matches;

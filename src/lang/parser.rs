@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::literal;
-use super::tokens::{self, Word};
-use super::words::plain;
-use super::{BuiltinLine, Command, Descriptor, Line, Message, Object, SyntaxError, Value, Words};
+use super::tokens::{self, Word, plain};
+use super::{
+    BuiltinLine, Command, Descriptor, Line, Message, Object, Statement, SyntaxError, Value, Words,
+};
+use super::{key_value, literal};
 
 /// Built-ins that need no colon. No QMP command has these names.
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
@@ -54,27 +55,39 @@ impl Parser {
     pub fn parse(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let list = words.list();
         let Some(first) = list.first() else {
-            return Ok(Line::Empty);
+            return Ok(Statement::Nothing.into());
         };
         let plain = PLAIN_BUILTINS.contains(&first.text).then_some(first.text);
         if let Some(name) = first.text.strip_prefix(':').or(plain) {
-            return Ok(Line::Builtin(BuiltinLine {
-                name: name.to_owned(),
-                words: words.tail(),
-            }));
+            let words = words.tail();
+            let name = name.to_owned();
+            return Ok(Statement::Builtin(BuiltinLine { name, words }).into());
         }
+        let (background, list) = strip_last(&list, "&");
         if let Some(block) = self.block.take() {
-            return self.transaction_line(block, &list);
+            return self.transaction_line(block, list, background);
         }
         match first.text {
-            "transaction(" => self.transaction_line(Block::default(), &list[1..]),
+            "transaction(" => self.transaction_line(Block::default(), &list[1..], background),
             text if text.starts_with("transaction(") => Err(SyntaxError::new(
                 "`transaction(` is a word of its own",
                 first.span(),
             )
             .help("write `transaction( ACTION KEY=VALUE … )`, or an action a line and `)` on the last")),
-            text if text.starts_with('{') => message(&list).map(Line::Message),
-            _ => command(&list).map(Line::Command),
+            _ => {
+                let (statement, descriptors) = match first.text.starts_with('{') {
+                    true => message(list)?,
+                    false => {
+                        let (command, descriptors) = command(list)?;
+                        (Statement::Command(command), descriptors)
+                    }
+                };
+                Ok(Line {
+                    statement,
+                    descriptors,
+                    background,
+                })
+            }
         }
     }
 
@@ -82,13 +95,13 @@ impl Parser {
         &mut self,
         mut block: Block,
         list: &[Word<'_>],
+        background: bool,
     ) -> Result<Line, SyntaxError> {
-        let (background, list) = strip_last(list, "&");
         let (closes, list) = strip_last(list, ")");
         let result = block.line(list);
         if !closes {
             self.block = Some(block);
-            return result.map(|()| Line::Empty);
+            return result.map(|()| Statement::Nothing.into());
         }
         result?;
         if let Some(number) = block.wrong {
@@ -98,13 +111,14 @@ impl Parser {
             ));
         }
         let actions = Value::Array(block.actions);
-        Ok(Line::Command(Command {
-            name: "transaction".to_owned(),
-            arguments: Object::from([("actions".to_owned(), actions)]),
-            descriptors: Vec::new(),
-            oob: false,
+        Ok(Line {
             background,
-        }))
+            ..Line::from(Statement::Command(Command {
+                name: "transaction".to_owned(),
+                arguments: Object::from([("actions".to_owned(), actions)]),
+                oob: false,
+            }))
+        })
     }
 }
 
@@ -134,8 +148,8 @@ fn action(list: &[Word<'_>]) -> Result<Value, SyntaxError> {
             list.get(1).unwrap_or(&list[0]).span(),
         ));
     }
-    let command = command(list)?;
-    if !command.descriptors.is_empty() {
+    let (command, descriptors) = command(list)?;
+    if !descriptors.is_empty() {
         return Err(SyntaxError::new(
             "an action of a transaction takes no file descriptor",
             list[0].span(),
@@ -155,8 +169,7 @@ fn strip_last<'a, 'b>(list: &'a [Word<'b>], word: &str) -> (bool, &'a [Word<'b>]
     }
 }
 
-fn command(list: &[Word<'_>]) -> Result<Command, SyntaxError> {
-    let (background, list) = strip_last(list, "&");
+fn command(list: &[Word<'_>]) -> Result<(Command, Vec<Descriptor>), SyntaxError> {
     let name = match list.first() {
         None => return Err(SyntaxError::new("a command is missing before `&`", 0..1)),
         Some(word) => word,
@@ -171,60 +184,16 @@ fn command(list: &[Word<'_>]) -> Result<Command, SyntaxError> {
         if let Some(target) = word.text.strip_prefix('<') {
             descriptors.push(descriptor(target, word)?);
         } else {
-            let (key, value) = argument(word)?;
+            let (key, value) = key_value::read(word)?;
             arguments.set(key, value, word.start..word.start + key.len())?;
         }
     }
-    Ok(Command {
+    let command = Command {
         name: name.text.to_owned(),
         arguments: arguments.finish()?,
-        descriptors,
         oob: false,
-        background,
-    })
-}
-
-/// Splits `KEY=VALUE` or `KEY:=JSON`.
-pub(super) fn argument<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError> {
-    let Some((key, text)) = word.text.split_once('=') else {
-        return Err(not_an_argument(word));
     };
-    let text_at = word.start + key.len() + 1;
-    if let Some(key) = key.strip_suffix(':') {
-        if text.is_empty() {
-            return Err(
-                SyntaxError::new(format!("`{key}:=` needs JSON behind it"), word.span())
-                    .help(format!("for an empty string write {key}=")),
-            );
-        }
-        let value = literal::parse(text).map_err(|error| error.shifted(text_at))?;
-        return Ok((key, value));
-    }
-    let value = match text.as_bytes().first() {
-        Some(b'"' | b'\'') => Value::Text(plain(text, text_at)?),
-        Some(b'{' | b'[') => literal::parse_with_words(text).map_err(|error| {
-            let error = error.shifted(text_at);
-            match error.help {
-                None => error.help("a string that opens with a bracket goes in quotes"),
-                Some(_) => error,
-            }
-        })?,
-        _ => Value::Word(text.to_owned()),
-    };
-    Ok((key, value))
-}
-
-fn not_an_argument(word: &Word<'_>) -> SyntaxError {
-    let error = |message: &str| SyntaxError::new(message, word.span());
-    match word.text {
-        "&" => error("`&` stands at the end of a line"),
-        "|" => error("filters (`| …`) are not built yet"),
-        ">" | ">>" => error("redirections (`> FILE`) are not built yet"),
-        text if text.starts_with('-') => error(&format!("expected KEY=VALUE, found `{text}`"))
-            .help("an option of qmpsh goes before the command"),
-        text => error(&format!("expected KEY=VALUE, found `{text}`"))
-            .help("arguments are written key=value, without spaces around the `=`"),
-    }
+    Ok((command, descriptors))
 }
 
 fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> {
@@ -255,14 +224,13 @@ fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> 
 }
 
 /// A line that opens with `{`.
-fn message(list: &[Word<'_>]) -> Result<Message, SyntaxError> {
-    let (background, list) = strip_last(list, "&");
+fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxError> {
     let object = &list[0];
     let mut descriptors = Vec::new();
     for word in &list[1..] {
         match word.text.strip_prefix('<') {
             Some(target) => descriptors.push(descriptor(target, word)?),
-            None if tokens::opens_tail(word.text) => return Err(not_an_argument(word)),
+            None if tokens::opens_tail(word.text) => return Err(key_value::not_one(word)),
             None => {
                 return Err(SyntaxError::new("text behind the message", word.span())
                     .help("a line that opens with `{` is one QMP message"));
@@ -281,17 +249,12 @@ fn message(list: &[Word<'_>]) -> Result<Message, SyntaxError> {
     };
     // What QEMU can read is sent byte for byte; the relaxed form is not JSON and is written anew.
     let strict = serde_json::from_str::<serde::de::IgnoredAny>(object.text).is_ok();
-    Ok(Message {
-        text: if strict {
-            object.text.to_owned()
-        } else {
-            value.to_json()
-        },
-        id,
-        name,
-        descriptors,
-        background,
-    })
+    let text = match strict {
+        true => object.text.to_owned(),
+        false => value.to_json(),
+    };
+    let message = Message { text, id, name };
+    Ok((Statement::Message(message), descriptors))
 }
 
 #[cfg(test)]
@@ -303,10 +266,14 @@ mod tests {
     }
 
     fn sent(line: &str) -> String {
-        match parse(line) {
-            Ok(Line::Command(command)) => command.to_message(),
-            Ok(Line::Message(message)) => message.text,
-            other => panic!("{line}: {other:?}"),
+        message_of(parse(line).expect(line))
+    }
+
+    fn message_of(line: Line) -> String {
+        match line.statement {
+            Statement::Command(command) => command.to_message(),
+            Statement::Message(message) => message.text,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -350,20 +317,18 @@ mod tests {
     #[test]
     fn on_the_command_line_every_argument_is_a_word_already() {
         let words = Words::from_args(&["c", "filename=my disk.img", "j={'a': 1}"]);
-        match Parser::default().parse(&words) {
-            Ok(Line::Command(command)) => assert_eq!(
-                command.to_message(),
-                r#"{"execute":"c","arguments":{"filename":"my disk.img","j":{"a":1}}}"#
-            ),
-            other => panic!("{other:?}"),
-        }
+        let line = Parser::default().parse(&words).expect("a command");
+        assert_eq!(
+            message_of(line),
+            r#"{"execute":"c","arguments":{"filename":"my disk.img","j":{"a":1}}}"#
+        );
     }
 
     #[test]
     fn a_whole_message_is_sent_as_typed() {
         let typed = r#"{"execute":"query-status","id":  [1,"x"]}"#;
-        match parse(typed) {
-            Ok(Line::Message(message)) => {
+        match parse(typed).map(|line| line.statement) {
+            Ok(Statement::Message(message)) => {
                 assert_eq!(message.text, typed);
                 assert_eq!(message.id.as_deref(), Some(r#"[1,"x"]"#));
                 assert_eq!(message.name.as_deref(), Some("query-status"));
@@ -376,21 +341,18 @@ mod tests {
 
     #[test]
     fn descriptors_and_the_ampersand_are_taken_from_the_line() {
-        match parse("getfd fdname=t <>/dev/net/tun <a.img <'b c' <&7 &") {
-            Ok(Line::Command(command)) => {
-                assert!(command.background);
-                assert_eq!(
-                    command.descriptors,
-                    [
-                        Descriptor::ReadWrite("/dev/net/tun".into()),
-                        Descriptor::Read("a.img".into()),
-                        Descriptor::Read("b c".into()),
-                        Descriptor::Inherited(7),
-                    ]
-                );
-            }
-            other => panic!("{other:?}"),
-        }
+        let line = "getfd fdname=t <>/dev/net/tun <a.img <'b c' <&7 &";
+        let line = parse(line).expect("a command");
+        assert!(line.background);
+        assert_eq!(
+            line.descriptors,
+            [
+                Descriptor::ReadWrite("/dev/net/tun".into()),
+                Descriptor::Read("a.img".into()),
+                Descriptor::Read("b c".into()),
+                Descriptor::Inherited(7),
+            ]
+        );
     }
 
     #[test]
@@ -424,7 +386,7 @@ mod tests {
     fn a_transaction_closed_twice_is_an_error() {
         let mut parser = Parser::default();
         let mut parse = |line| parser.parse(&Words::split(line).expect("words"));
-        assert!(matches!(parse("transaction("), Ok(Line::Empty)));
+        assert!(parse("transaction(").is_ok());
         assert!(parse(") )").is_err());
     }
 
@@ -433,13 +395,11 @@ mod tests {
         let mut parser = Parser::default();
         let mut line = |text: &str| parser.parse(&Words::split(text).expect(text));
         for text in ["transaction(", "a x=1", "", "b # comment"] {
-            assert!(matches!(line(text), Ok(Line::Empty)), "{text}");
+            let statement = line(text).expect(text).statement;
+            assert!(matches!(statement, Statement::Nothing), "{text}");
         }
         let expected = r#"{"execute":"transaction","arguments":{"actions":[{"type":"a","data":{"x":1}},{"type":"b","data":{}}]}}"#;
-        match line(")") {
-            Ok(Line::Command(command)) => assert_eq!(command.to_message(), expected),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(message_of(line(")").expect("it closes")), expected);
         assert_eq!(
             sent("transaction( a x=1 )"),
             r#"{"execute":"transaction","arguments":{"actions":[{"type":"a","data":{"x":1}}]}}"#
@@ -476,8 +436,8 @@ mod tests {
 
     #[test]
     fn built_ins_keep_their_words_for_themselves() {
-        match parse(":set output 'a b'") {
-            Ok(Line::Builtin(builtin)) => {
+        match parse(":set output 'a b'").map(|line| line.statement) {
+            Ok(Statement::Builtin(builtin)) => {
                 assert_eq!(builtin.name, "set");
                 assert_eq!(builtin.args().expect("plain words"), ["output", "a b"]);
             }

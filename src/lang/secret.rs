@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Line, Object, Parser, Value, Words, literal, quote};
+use super::{Object, Parser, Statement, Value, Words, literal, quote};
 
 /// Keys whose value is a secret in every QMP command that has them.
 const SECRET_KEYS: [&str; 6] = [
@@ -24,9 +24,9 @@ pub fn line_has_secret(line: &str) -> bool {
         return false;
     }
     let parsed = Words::split(line).and_then(|words| Parser::default().parse(&words));
-    match parsed {
-        Ok(Line::Command(mut command)) => mask_members(&mut command.arguments, false),
-        Ok(Line::Message(message)) => mask_secrets(&message.text).is_some(),
+    match parsed.map(|line| line.statement) {
+        Ok(Statement::Command(mut command)) => mask_members(&mut command.arguments, false),
+        Ok(Statement::Message(message)) => mask_secrets(&message.text).is_some(),
         _ => matches!(conceal(line), Cow::Owned(_)),
     }
 }

@@ -4,7 +4,7 @@
 //! line has neither, it is split exactly as qmp-shell splits it.
 
 use super::SyntaxError;
-use super::literal::string_end;
+use super::literal::{string_end, unescape};
 
 /// A word as it was typed, quotes and all, and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +166,32 @@ fn brackets_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
 
 fn closer_of(opener: u8) -> char {
     if opener == b'{' { '}' } else { ']' }
+}
+
+/// The text of a word: what its quotes delimit, or the word itself.
+pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
+    let quote = match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => quote,
+        _ => return Ok(text.to_owned()),
+    };
+    let end = match quote {
+        '"' => string_end(text, 0),
+        _ => text[1..].find('\'').map(|length| length + 2),
+    };
+    let Some(end) = end else {
+        return Err(SyntaxError::unclosed(quote, quote, at..at + 1));
+    };
+    if end < text.len() {
+        return Err(
+            SyntaxError::new("text behind the closing quote", at + end..at + text.len())
+                .help(r#"a quote delimits the whole value; inside "…" write \" for one"#),
+        );
+    }
+    let inner = &text[1..end - 1];
+    match quote {
+        '"' => unescape(inner, quote).map_err(|error| error.shifted(at + 1)),
+        _ => Ok(inner.to_owned()),
+    }
 }
 
 #[cfg(test)]

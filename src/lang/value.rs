@@ -21,6 +21,14 @@ pub enum Value {
 }
 
 impl Value {
+    /// The text of a string or a bare word.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Word(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The value as JSON without white space; bare words are typed by their looks.
     pub fn to_json(&self) -> String {
         let mut out = String::new();

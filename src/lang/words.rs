@@ -1,9 +1,9 @@
 use std::ops::Range;
 
 use super::arguments::Arguments;
-use super::literal::{string_end, unescape};
-use super::tokens::{self, Word};
-use super::{Object, SyntaxError, parser};
+use super::key_value;
+use super::tokens::{self, Word, plain};
+use super::{Object, SyntaxError};
 
 /// A line split into words, with the text it came from, so that an error can point at it.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Words {
         let mut arguments = Arguments::default();
         for word in self.list() {
             if word.text.contains('=') && !word.text.starts_with("--") {
-                let (key, value) = parser::argument(&word)?;
+                let (key, value) = key_value::read(&word)?;
                 arguments.set(key, value, word.start..word.start + key.len())?;
             } else {
                 names.push(plain(word.text, word.start)?);
@@ -126,32 +126,6 @@ pub fn lines(text: &str) -> Vec<String> {
         lines.push(line);
     }
     lines
-}
-
-/// The text of a word: what its quotes delimit, or the word itself.
-pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
-    let quote = match text.chars().next() {
-        Some(quote @ ('"' | '\'')) => quote,
-        _ => return Ok(text.to_owned()),
-    };
-    let end = match quote {
-        '"' => string_end(text, 0),
-        _ => text[1..].find('\'').map(|length| length + 2),
-    };
-    let Some(end) = end else {
-        return Err(SyntaxError::unclosed(quote, quote, at..at + 1));
-    };
-    if end < text.len() {
-        return Err(
-            SyntaxError::new("text behind the closing quote", at + end..at + text.len())
-                .help(r#"a quote delimits the whole value; inside "…" write \" for one"#),
-        );
-    }
-    let inner = &text[1..end - 1];
-    match quote {
-        '"' => unescape(inner, quote).map_err(|error| error.shifted(at + 1)),
-        _ => Ok(inner.to_owned()),
-    }
 }
 
 #[cfg(test)]

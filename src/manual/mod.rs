@@ -8,9 +8,8 @@ mod members;
 mod page;
 mod search;
 
-use crate::inspector::Property;
 use crate::lang;
-use crate::schema::{Command, Features, Object, Schema, Type};
+use crate::schema::{Command, Features, Object, Property, Schema, Type};
 
 use members::{Members, Named, inside, line, words};
 use page::{Entry, Page};

@@ -344,13 +344,9 @@ mod tests {
     fn check(line: &str) -> Vec<String> {
         let schema = Schema::read(SCHEMA).expect("it is one");
         let words = lang::Words::split(line).expect(line);
-        match lang::Parser::default().parse(&words) {
-            Ok(lang::Line::Command(command)) => {
-                let problems = schema.check(&command);
-                problems.iter().map(ToString::to_string).collect()
-            }
-            other => panic!("{line}: {other:?}"),
-        }
+        let line = lang::Parser::default().parse(&words).expect(line);
+        let problems = schema.check(&line.command().expect("it is one"));
+        problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod cache;
 mod check;
 mod describe;
 mod model;
+mod property;
 mod read;
 mod typing;
 
@@ -15,5 +16,6 @@ pub use check::{Problem, ProblemKind};
 pub use model::{
     Command, EnumValue, Event, Features, Member, Object, Scalar, Schema, Type, TypeId, Variant,
 };
+pub use property::Property;
 pub use read::Unreadable;
-pub use typing::{is_ambiguous, word_as};
+pub use typing::{needs_types, word_as};

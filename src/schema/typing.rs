@@ -152,6 +152,21 @@ fn boolean(word: &str) -> Option<bool> {
     }
 }
 
+/// Whether it depends on what the server wants what a word of the command's is.
+pub fn needs_types(command: &Command) -> bool {
+    command.arguments.values().any(has_ambiguous_word)
+}
+
+/// Whether a bare word in `value` depends on the type that is asked for.
+fn has_ambiguous_word(value: &Value) -> bool {
+    match value {
+        Value::Word(word) => is_ambiguous(word),
+        Value::Array(values) => values.iter().any(has_ambiguous_word),
+        Value::Object(members) => members.values().any(has_ambiguous_word),
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,13 +260,10 @@ mod tests {
     fn arguments(line: &str) -> String {
         let schema = Schema::read(UNION).expect("it is one");
         let words = crate::lang::Words::split(line).expect(line);
-        match crate::lang::Parser::default().parse(&words) {
-            Ok(crate::lang::Line::Command(mut command)) => {
-                schema.type_words(&mut command);
-                Value::Object(command.arguments).to_json()
-            }
-            other => panic!("{line}: {other:?}"),
-        }
+        let line = crate::lang::Parser::default().parse(&words).expect(line);
+        let mut command = line.command().expect("it is one").into_owned();
+        schema.type_words(&mut command);
+        Value::Object(command.arguments).to_json()
     }
 
     #[test]

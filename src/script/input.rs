@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::cli::Invocation;
+use super::{Plan, Source};
 use crate::failure::Failure;
 use crate::lang::{SyntaxError, Words, line_has_secret, lines};
 use crate::render::escape;
@@ -75,27 +74,23 @@ impl fmt::Display for Origin {
 /// Where the lines come from.
 pub(super) enum Input {
     /// From the command line; known from the start, and repeatable.
-    Given(Given),
+    Given(Rounds),
     /// From a file or standard input.
     Read(Lines),
 }
 
 impl Input {
-    pub fn new(invocation: &Invocation) -> anyhow::Result<Self> {
-        let cli = &invocation.cli;
-        let items = if !invocation.command.is_empty() {
-            vec![Source::Words(invocation.command.clone())]
-        } else if !cli.execute.is_empty() {
-            cli.execute.iter().cloned().map(Source::Text).collect()
-        } else {
-            let path = cli.file.as_deref().filter(|path| *path != Path::new("-"));
-            return Ok(Self::Read(Lines::open(path)?));
+    pub fn new(plan: Plan) -> Result<Self, Failure> {
+        let items = match plan.source {
+            Source::Command(words) => vec![Given::Words(words)],
+            Source::Lines(lines) => lines.into_iter().map(Given::Text).collect(),
+            Source::Stream(path) => return Ok(Self::Read(Lines::open(path.as_deref())?)),
         };
-        Ok(Self::Given(Given {
+        Ok(Self::Given(Rounds {
             items,
             next: 0,
-            rounds_left: cli.repeat.map_or(Some(1), |n| (n > 0).then_some(n)),
-            interval: cli.interval.unwrap_or_default(),
+            left: (plan.rounds > 0).then_some(plan.rounds),
+            interval: plan.interval,
             due: Instant::now(),
             lines: VecDeque::new(),
         }))
@@ -112,7 +107,7 @@ impl Input {
     /// Whether a further line is there already.
     pub fn is_ready(&self) -> bool {
         match self {
-            Self::Given(given) => given.interval.is_zero() && given.rounds_left != Some(0),
+            Self::Given(given) => given.interval.is_zero() && given.left != Some(0),
             Self::Read(lines) => !lines.ready.is_empty() || !lines.batches.is_empty(),
         }
     }
@@ -126,17 +121,19 @@ impl Input {
     }
 }
 
-enum Source {
+enum Given {
+    /// The words of one line.
     Words(Vec<String>),
     /// One line, or several.
     Text(String),
 }
 
-pub(super) struct Given {
-    items: Vec<Source>,
+/// What the command line gives, over and over.
+pub(super) struct Rounds {
+    items: Vec<Given>,
     next: usize,
-    /// None: without end.
-    rounds_left: Option<u64>,
+    /// How many rounds are left; none if they go on without end.
+    left: Option<u64>,
     interval: Duration,
     /// When the next round may start.
     due: Instant,
@@ -144,13 +141,13 @@ pub(super) struct Given {
     lines: VecDeque<String>,
 }
 
-impl Given {
+impl Rounds {
     async fn next(&mut self) -> Option<Item> {
         if let Some(line) = self.lines.pop_front() {
             return Some(given_item(line));
         }
         if self.next == 0 {
-            if self.rounds_left == Some(0) {
+            if self.left == Some(0) {
                 return None;
             }
             if !self.interval.is_zero() {
@@ -163,16 +160,16 @@ impl Given {
         self.next += 1;
         if self.next == self.items.len() {
             self.next = 0;
-            if let Some(rounds) = &mut self.rounds_left {
+            if let Some(rounds) = &mut self.left {
                 *rounds -= 1;
             }
         }
         Some(match &self.items[at] {
-            Source::Words(words) => Item {
+            Given::Words(words) => Item {
                 words: Ok(Words::from_args(words)),
                 origin: Origin::default(),
             },
-            Source::Text(text) => {
+            Given::Text(text) => {
                 self.lines = lines(text).into();
                 let first = self.lines.pop_front().unwrap_or_default();
                 given_item(first)
@@ -233,18 +230,23 @@ impl Partial {
 }
 
 impl Lines {
-    fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+    fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let stream: Box<dyn Read + Send> = match path {
             None => Box::new(io::stdin()),
-            Some(path) => Box::new(
-                File::open(path)
-                    .with_context(|| format!("cannot read the script {}", path.display()))?,
-            ),
+            Some(path) => match File::open(path) {
+                Ok(file) => Box::new(file),
+                Err(error) => {
+                    let path = path.display();
+                    let why = format!("cannot read the script {path}: {error}");
+                    return Err(Failure::Local(why));
+                }
+            },
         };
         let (sender, batches) = mpsc::channel(BATCHES);
         thread::Builder::new()
             .name("input".to_owned())
-            .spawn(move || read_lines(BufReader::with_capacity(BUFFER, stream), &sender))?;
+            .spawn(move || read_lines(BufReader::with_capacity(BUFFER, stream), &sender))
+            .map_err(|error| Failure::Local(format!("cannot start a thread: {error}")))?;
         Ok(Self {
             batches,
             ready: VecDeque::new(),

@@ -8,32 +8,62 @@ mod stop;
 use std::collections::VecDeque;
 use std::future::{Future, pending, ready};
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
-use crate::Start;
-use crate::agenda::Report;
-use crate::builtin::{self, Outcome};
-use crate::cli::{EventsTo, Invocation};
+use crate::context::traffic::{self, Log};
+use crate::context::{Context, Report, Settings, Target, TargetPlan};
+use crate::exec::{self, PendingCommand, Run};
 use crate::failure::{Failure, Status};
-use crate::lang::{Command, Line, Parser};
-use crate::leave;
+use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, say};
 use crate::qmp::{Address, Event, Filter, Late, Listener, Reply, Retry};
-use crate::render::{self, clip, escape};
-use crate::runner::{PendingCommand, Runner};
-use crate::traffic::{self, Log};
+use crate::render::{self, clip};
+use crate::vm::shutdown;
 
 use input::{Input, Item, Origin};
 use output::Output;
 use show::{progress, tell};
 use stop::Stop;
+
+/// What a script is.
+pub struct Plan {
+    pub source: Source,
+    /// How many times what the command line gives is run; 0 is until stopped.
+    pub rounds: u64,
+    /// How far apart the rounds start.
+    pub interval: Duration,
+    /// Go on after an error, with several commands in flight.
+    pub keep_going: bool,
+    pub events: EventsTo,
+}
+
+/// Where the lines come from.
+pub enum Source {
+    /// One command, a word each.
+    Command(Vec<String>),
+    /// Each one line, or several.
+    Lines(Vec<String>),
+    /// A file, or standard input.
+    Stream(Option<PathBuf>),
+}
+
+/// Where a script's events go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EventsTo {
+    #[default]
+    None,
+    Stderr,
+    Stdout,
+}
 
 /// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
 /// a command out of band could no longer overtake.
@@ -47,47 +77,43 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// What kept it from starting.
-pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status> {
-    let cli = &invocation.cli;
-    let mut options = start.options;
-    let log = cli.log.as_deref().map(Log::open).transpose()?;
-    let echo = cli.verbose.then(|| -> traffic::Echo { Box::new(say) });
+pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+    let mut options = target.options;
+    let log = target.log.as_deref().map(Log::open).transpose()?;
+    let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
     options.tap = traffic::tap(echo, log.as_ref());
     options.tell = Some(Arc::new(tell));
     // A VM that we launch takes its time to start, and we see if it ends.
-    if start.retry == Retry::Never && start.vm.is_none() {
+    if target.retry == Retry::Never && target.vm.is_none() {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
     }
+    options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
-    // Nothing can overtake a lone command, and QEMU reads byte by byte: what need not be said is not.
-    // A built-in may be `:oob`, though, and a whole message `exec-oob`.
-    options.no_oob |= !cli.keep_going
-        && invocation
-            .command
-            .first()
-            .is_some_and(|word| !word.starts_with([':', '{']));
-
-    let input = Input::new(invocation)?;
-    // There is something left behind unless we leave in good order.
-    let orderly = start.vm.is_some() || matches!(start.address, Some(Address::Listen(_)));
+    let (keep_going, events_to) = (plan.keep_going, plan.events);
+    let input = Input::new(plan)?;
+    // There is something left to undo unless we leave in good order.
+    let orderly = target.vm.is_some() || matches!(target.address, Some(Address::Listen(_)));
     if !orderly {
         end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
     }
-    if let Some(vm) = &start.vm {
+    if let Some(vm) = &target.vm {
         vm.tell(Arc::new(tell));
     }
     let mut stop = Stop::new(orderly)?;
-    let (mut runner, reports) =
-        Runner::new(start.settings, options, start.retry, start.schema, start.vm);
+    let dry_run = settings.dry_run;
+    let address = target.address;
+    let target = Target::new(options, target.retry, target.schema, target.vm);
+    let (mut context, reports) = exec::begin(settings, target);
     if io::stderr().is_terminal() {
-        runner.progress = Some(Arc::new(|text| progress(&clip(text))));
+        context.progress = Some(Arc::new(|text| progress(&clip(text))));
     }
+    let session = &context.target.session;
     // Before there is a connection: no event is missed.
-    let events = (cli.events != EventsTo::None)
-        .then(|| runner.session.hub().listen(Filter::default(), usize::MAX));
-    if !cli.dry_run {
+    let events =
+        (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
+    if !dry_run {
         tokio::select! {
-            connected = runner.open(start.address) => connected?,
+            connected = context.target.open(address) => connected?,
             () = stop.wait() => return Ok(Status::Interrupted),
         }
     }
@@ -100,16 +126,13 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
         builtin: None,
         reports,
         events,
-        late: runner.session.late_replies(),
-        window: if cli.keep_going { WINDOW } else { 1 },
-        keep_going: cli.keep_going,
-        reconnect: start.retry != Retry::Never,
-        dry_run: cli.dry_run,
-        events_to: cli.events,
+        late: session.late_replies(),
+        window: if keep_going { WINDOW } else { 1 },
+        keep_going,
+        events_to,
         status: Status::Success,
-        finished: false,
-        stopped: false,
-        runner,
+        reading: Reading::Lines,
+        context,
     };
     tokio::select! {
         biased;
@@ -118,19 +141,29 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     }
     // Those that came before the end.
     script.print_events();
-    if let Some(vm) = &script.runner.vm {
-        let client = script.runner.session.client();
-        leave::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
+    let target = &script.context.target;
+    if let Some(vm) = &target.vm {
+        let client = target.session.client();
+        shutdown::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
     }
     if let Err(error) = script.output.finish() {
         say(format!("qmpsh: cannot write to standard output: {error}"));
-        script.status = script.status.max(Status::CommandFailed);
+        script.status = script.status.max(Status::Failed);
     }
     Ok(script.status)
 }
 
+/// Whether nothing can go out of band. Nothing can overtake a lone command, and QEMU reads byte by byte: what need
+/// not be said is not. A built-in may be `:oob`, though, and a whole message `exec-oob`.
+fn needs_no_oob(source: &Source) -> bool {
+    match source {
+        Source::Command(words) => !words[0].starts_with([':', '{']),
+        Source::Lines(_) | Source::Stream(_) => false,
+    }
+}
+
 struct Script {
-    runner: Runner,
+    context: Context,
     input: Input,
     output: Output,
     parser: Parser,
@@ -140,25 +173,29 @@ struct Script {
     background: JoinSet<(PendingCommand, Origin, Result<Reply, Failure>)>,
     /// The built-in that runs; meanwhile no line is read.
     builtin: Option<Running>,
-    /// What listeners and timers say.
+    /// What came of the lines of listeners and timers.
     reports: mpsc::Receiver<Report>,
     events: Option<Listener>,
     late: Option<mpsc::UnboundedReceiver<Late>>,
     window: usize,
     keep_going: bool,
-    /// A connection that ends is no reason to stop.
-    reconnect: bool,
-    dry_run: bool,
     events_to: EventsTo,
     status: Status,
-    /// No further line is read.
-    finished: bool,
-    /// Nor is anything waited for that is still to be run.
-    stopped: bool,
+    reading: Reading,
+}
+
+/// How far a script has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reading {
+    Lines,
+    /// No further line is read; what runs is waited for, and what is still to be run once.
+    Finished,
+    /// What runs is waited for, nothing else.
+    Stopped,
 }
 
 /// A built-in that runs, and in the end where it stood and what it led to.
-type Running = Pin<Box<dyn Future<Output = (Origin, Result<Outcome, Failure>)> + Send>>;
+type Running = Pin<Box<dyn Future<Output = (Origin, Run)> + Send>>;
 
 impl Script {
     async fn all(&mut self) {
@@ -171,9 +208,9 @@ impl Script {
             let idle = self.builtin.is_none();
             let more_to_send = idle && self.input.is_ready();
             let may_read = self.may_read();
-            let to_come = !self.stopped && self.runner.agenda.has_due();
+            let to_come = self.reading < Reading::Stopped && self.context.agenda.has_due();
             let waits = !self.in_flight.is_empty() || !self.background.is_empty() || !idle;
-            if self.finished && !waits && !to_come {
+            if self.reading >= Reading::Finished && !waits && !to_come {
                 break;
             }
             tokio::select! {
@@ -184,20 +221,14 @@ impl Script {
                 },
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 Some(done) = self.background.join_next() => {
-                    let (sent, origin, result) = done.expect("waiting for a reply does not panic");
-                    self.finish(&sent, &origin, result).await;
+                    let (command, origin, reply) = done.expect("waiting for a reply does not panic");
+                    self.replied_to(&command, &origin, reply).await;
                 }
-                (origin, result) = outcome(&mut self.builtin) => {
+                (origin, run) = builtin(&mut self.builtin) => {
                     self.builtin = None;
-                    let result = match result {
-                        Ok(outcome) => self.outcome(outcome, &origin).await,
-                        Err(failure) => Err(failure),
-                    };
-                    if let Err(failure) = result {
-                        self.fail(&failure, &origin);
-                    }
+                    self.started(run, &origin).await;
                 }
-                Some(report) = self.reports.recv() => self.report(report),
+                Some(report) = self.reports.recv() => self.report(report).await,
                 event = next_event(&mut self.events) => self.event(event),
                 item = self.input.next(), if may_read => self.item(item).await,
                 // Nothing is to be done but wait, so what was printed is due.
@@ -210,7 +241,9 @@ impl Script {
     }
 
     fn may_read(&self) -> bool {
-        self.builtin.is_none() && !self.finished && self.in_flight.len() < self.window
+        self.builtin.is_none()
+            && self.reading == Reading::Lines
+            && self.in_flight.len() < self.window
     }
 
     /// Sends commands until the window is full, as far as lines are there: the server works on this half of it
@@ -236,7 +269,7 @@ impl Script {
     }
 
     fn end_of_input(&mut self) {
-        self.finished = true;
+        self.reading = self.reading.max(Reading::Finished);
         if self.parser.in_transaction() {
             let error = Failure::Usage("the transaction is never closed; `)` closes it".to_owned());
             let here = self.input.here();
@@ -248,140 +281,72 @@ impl Script {
         let Some(item) = item else {
             return self.end_of_input();
         };
-        let result = match item.words {
+        let line = match item.words {
             Ok(words) => {
                 let line = self.parser.parse(&words);
-                match line.map_err(|error| Failure::syntax(error, words.source())) {
-                    Ok(line) => self.line(line, &item.origin).await,
-                    Err(failure) => Err(failure),
-                }
+                line.map_err(|error| Failure::syntax(error, words.source()))
             }
             Err(failure) => {
                 self.parser.wrong_line();
                 Err(failure)
             }
         };
-        if let Err(failure) = result {
-            // Output comes in the order of the lines, so what went before is waited for.
-            self.drain().await;
-            if !self.finished || self.keep_going {
-                self.fail(&failure, &item.origin);
-            }
+        match line {
+            Ok(line) => self.line(line, &item.origin).await,
+            Err(failure) => self.failed_line(failure, &item.origin).await,
         }
     }
 
-    async fn line(&mut self, line: Line, origin: &Origin) -> Result<(), Failure> {
-        let sent = match line {
-            Line::Empty => return Ok(()),
-            Line::Message(message) if self.dry_run => return self.dry(&message.text),
-            Line::Command(command) => return self.command(command, origin).await,
-            Line::Message(message) => {
-                self.connection().await;
+    async fn line(&mut self, line: Line, origin: &Origin) {
+        match &line.statement {
+            Statement::Builtin(_) => {
+                self.drain().await;
+                if self.reading == Reading::Lines || self.keep_going {
+                    let (context, origin) = (self.context.clone(), origin.clone());
+                    self.builtin = Some(Box::pin(async move {
+                        let run = exec::start(&context, line).await;
+                        (origin, run)
+                    }));
+                }
+                return;
+            }
+            Statement::Message(message) if message.id.is_some() => {
                 // One after the other, they may have the same id.
-                let same = |(sent, _): &(PendingCommand, Origin)| {
-                    sent.id.is_some() && sent.id == message.id
-                };
+                let same =
+                    |(command, _): &(PendingCommand, Origin)| command.id() == message.id.as_deref();
                 if self.in_flight.iter().any(same) {
                     self.drain().await;
                 }
-                self.runner.send_message(message)
             }
-            // With no connection, the others have nothing to send to.
-            Line::Builtin(line)
-                if self.dry_run && ["connect", "after", "every"].contains(&line.name.as_str()) =>
-            {
-                let why = format!("`:{}` is no matter for a dry run", line.name);
-                return Err(Failure::Usage(why));
-            }
-            Line::Builtin(line) => {
-                self.drain().await;
-                if self.finished && !self.keep_going {
-                    return Ok(());
-                }
-                let (runner, origin) = (self.runner.clone(), origin.clone());
-                self.builtin = Some(Box::pin(async move {
-                    let result = builtin::run(&runner, &line).await;
-                    (origin, result)
-                }));
-                return Ok(());
-            }
-        };
-        self.started(sent?, origin);
-        Ok(())
-    }
-
-    /// Does what a built-in leads to.
-    async fn outcome(&mut self, outcome: Outcome, origin: &Origin) -> Result<(), Failure> {
-        match outcome {
-            Outcome::Text(text) => self.output.write(&text),
-            Outcome::Notice(text) => {
-                self.output.flush();
-                say(text);
-            }
-            Outcome::Noted { text, notice } => {
-                self.output.write(&text);
-                self.output.flush();
-                say(format!("qmpsh: {notice}"));
-            }
-            Outcome::Event(event) => {
-                self.print_events_before(event.number + 1);
-                let text = self.runner.settings().style.event(&event);
-                self.output.write(&text);
-            }
-            Outcome::Connected(_) => {}
-            Outcome::Follow(mut file) => {
-                // Nobody follows what nobody reads.
-                while !self.output.has_failed()
-                    && let Some(text) = file.next().await
-                {
-                    self.output.write(&escape(&text));
-                    self.output.flush();
-                }
-            }
-            Outcome::Console(_) => {
-                let why = "`:console` needs a terminal, and the prompt";
-                return Err(Failure::Usage(why.to_owned()));
-            }
-            Outcome::Quit => (self.finished, self.stopped) = (true, true),
-            Outcome::Command(command) => return self.command(command, origin).await,
+            _ => {}
         }
-        Ok(())
+        let run = exec::start(&self.context, line).await;
+        self.started(run, origin).await;
     }
 
-    async fn command(&mut self, mut command: Command, origin: &Origin) -> Result<(), Failure> {
-        self.connection().await;
-        self.runner.type_words(&mut command).await?;
-        if self.dry_run {
-            return self.dry(&command.to_message());
-        }
-        let sent = self.runner.send_command(command)?;
-        self.started(sent, origin);
-        Ok(())
-    }
-
-    /// Waits for a connection, if one is sought.
-    async fn connection(&mut self) {
-        if self.reconnect {
-            self.runner.session.settled().await;
+    async fn started(&mut self, run: Run, origin: &Origin) {
+        match run {
+            Run::Sent(mut command) if command.is_background() => {
+                let origin = origin.clone();
+                self.background.spawn(async move {
+                    let reply = command.reply().await;
+                    (command, origin, reply)
+                });
+            }
+            Run::Sent(command) => self.in_flight.push_back((command, origin.clone())),
+            Run::Done(outcome) => match outcome.failure {
+                Some(failure) => self.failed_line(failure, origin).await,
+                None => self.show(outcome, origin).await,
+            },
         }
     }
 
-    fn dry(&mut self, message: &str) -> Result<(), Failure> {
-        let text = self.runner.settings().style.value(message);
-        self.output.write(&text);
-        Ok(())
-    }
-
-    fn started(&mut self, mut sent: PendingCommand, origin: &Origin) {
-        if !sent.background {
-            self.in_flight.push_back((sent, origin.clone()));
-            return;
+    /// A line came to nothing. Output comes in the order of the lines, so what went before is waited for.
+    async fn failed_line(&mut self, failure: Failure, origin: &Origin) {
+        self.drain().await;
+        if self.reading == Reading::Lines || self.keep_going {
+            self.fail(&failure, origin);
         }
-        let origin = origin.clone();
-        self.background.spawn(async move {
-            let result = sent.reply().await;
-            (sent, origin, result)
-        });
     }
 
     /// Waits for the commands in flight and prints their replies.
@@ -399,8 +364,8 @@ impl Script {
 
     /// The oldest command in flight has its outcome.
     async fn replied(&mut self, result: Result<Reply, Failure>) {
-        let (sent, origin) = self.in_flight.pop_front().expect("it has replied");
-        self.finish(&sent, &origin, result).await;
+        let (command, origin) = self.in_flight.pop_front().expect("it has replied");
+        self.replied_to(&command, &origin, result).await;
     }
 
     fn event(&mut self, event: Option<Arc<Event>>) {
@@ -415,9 +380,9 @@ impl Script {
 }
 
 /// What the built-in that runs leads to, if one does.
-async fn outcome(builtin: &mut Option<Running>) -> (Origin, Result<Outcome, Failure>) {
-    match builtin {
-        Some(builtin) => builtin.await,
+async fn builtin(running: &mut Option<Running>) -> (Origin, Run) {
+    match running {
+        Some(running) => running.await,
         None => pending().await,
     }
 }
@@ -425,7 +390,7 @@ async fn outcome(builtin: &mut Option<Running>) -> (Origin, Result<Outcome, Fail
 /// The reply to the oldest command in flight.
 async fn first_reply(in_flight: &mut VecDeque<(PendingCommand, Origin)>) -> Result<Reply, Failure> {
     match in_flight.front_mut() {
-        Some((sent, _)) => sent.reply().await,
+        Some((command, _)) => command.reply().await,
         None => pending().await,
     }
 }

@@ -2,62 +2,81 @@
 
 use std::io::{self, Write};
 
-use super::Script;
 use super::input::Origin;
-use crate::advice::advise;
-use crate::agenda::{Report, Said};
-use crate::cli::EventsTo;
+use super::{EventsTo, Reading, Script};
+use crate::context::{Outcome, Output, Report};
+use crate::exec::{PendingCommand, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::conceal;
 use crate::os::stderr::say;
 use crate::qmp::{Change, Event, Listener, Reply, State};
-use crate::render::{self, clip, compact};
-use crate::runner::PendingCommand;
+use crate::render::{self, clip, compact, escape};
 
 impl Script {
-    /// Prints what a listener or timer says. An error there ends nothing.
-    pub(super) fn report(&mut self, report: Report) {
-        let Report {
-            origin,
-            line,
-            result,
-        } = report;
-        match result {
-            Ok(Said::Text(text)) => self.output.write(&text),
-            Ok(Said::Quit) => (self.finished, self.stopped) = (true, true),
-            Err(failure) => {
-                self.output.flush();
-                let line = clip(&conceal(&line)).into_owned();
-                say(format!("qmpsh: {origin}: `{line}`: {failure}"));
-                self.status = self.status.max(failure.status());
-            }
+    /// Prints what came of a line that a listener or timer ran. An error there ends nothing.
+    pub(super) async fn report(&mut self, report: Report) {
+        if let Some(failure) = &report.outcome.failure {
+            self.output.flush();
+            let line = clip(&conceal(&report.line)).into_owned();
+            say(format!("qmpsh: {}: `{line}`: {failure}", report.origin));
+            self.status = self.status.max(failure.status());
+        }
+        self.print(report.outcome).await;
+    }
+
+    /// Prints the outcome of a command, given its reply.
+    pub(super) async fn replied_to(
+        &mut self,
+        command: &PendingCommand,
+        origin: &Origin,
+        reply: Result<Reply, Failure>,
+    ) {
+        let mut outcome = command.outcome(reply);
+        advise(&self.context, command.line(), &mut outcome).await;
+        self.show(outcome, origin).await;
+    }
+
+    /// Prints the outcome of a line.
+    pub(super) async fn show(&mut self, mut outcome: Outcome, origin: &Origin) {
+        let failure = outcome.failure.take();
+        if failure.is_some() && outcome.output.next_message().is_none() {
+            self.print_events();
+        }
+        self.print(outcome).await;
+        if let Some(failure) = failure {
+            self.fail(&failure, origin);
         }
     }
 
-    /// Prints the outcome of a command.
-    pub(super) async fn finish(
-        &mut self,
-        sent: &PendingCommand,
-        origin: &Origin,
-        result: Result<Reply, Failure>,
-    ) {
-        let failure = match result {
-            Ok(reply) => {
-                self.print_events_before(reply.number);
-                let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
-                if let Some(text) = text {
-                    self.output.write_line(&text);
+    /// Prints what a line has to show, after the events that came before it.
+    async fn print(&mut self, outcome: Outcome) {
+        if let Some(next) = outcome.output.next_message() {
+            self.print_events_before(next);
+        }
+        let settings = self.context.settings();
+        if let Some(text) = settings.text(&outcome.output) {
+            self.output.write_line(&text);
+        }
+        match outcome.output {
+            Output::Text { notice, .. } if !notice.is_empty() => {
+                self.output.flush();
+                say(notice);
+            }
+            Output::Follow(mut file) => {
+                // Nobody follows what nobody reads.
+                while !self.output.has_failed()
+                    && let Some(text) = file.next().await
+                {
+                    self.output.write(&escape(&text));
+                    self.output.flush();
                 }
-                failure
             }
-            Err(failure) => {
-                self.print_events();
-                Some(failure)
+            Output::Console(_) => {
+                let why = "`:console` needs a terminal, and the prompt";
+                self.fail(&Failure::Usage(why.to_owned()), &Origin::default());
             }
-        };
-        if let Some(mut failure) = failure {
-            advise(&self.runner, &sent.line, &mut failure).await;
-            self.fail(&failure, origin);
+            Output::Quit => self.reading = Reading::Stopped,
+            _ => {}
         }
     }
 
@@ -73,12 +92,14 @@ impl Script {
         let stops = match failure.status() {
             // With no way to another one, every further line would fail as well.
             Status::NoConnection => {
-                !self.reconnect || matches!(self.runner.session.state(), State::Idle(_))
+                let state = self.context.target.session.state();
+                !self.context.settings().wait_for_connection || matches!(state, State::Idle(_))
             }
             _ => !self.keep_going,
         };
-        self.finished |= stops;
-        self.stopped |= stops;
+        if stops {
+            self.reading = Reading::Stopped;
+        }
     }
 
     /// Prints the events that came before a message of this number.
@@ -97,7 +118,7 @@ impl Script {
     }
 
     pub(super) fn print_event(&mut self, event: &Event) {
-        if self.runner.mutes(event.name()) {
+        if self.context.mutes(event.name()) {
             return;
         }
         match self.events_to {

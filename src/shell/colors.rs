@@ -2,8 +2,8 @@
 
 use nu_ansi_term::{Color, Style};
 
-use crate::builtin;
-use crate::inspector::Inspector;
+use crate::context::Inspector;
+use crate::exec::builtin;
 use crate::lang::{CursorContext, Span, SpanKind, Value, spans};
 use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
@@ -83,9 +83,8 @@ impl Painter<'_> {
     ) -> Style {
         // A command that is unknown says nothing of its keys.
         let is_property = || {
-            let driver = match context.arguments.get("driver") {
-                Some(Value::Word(driver) | Value::Text(driver)) => driver,
-                _ => return true,
+            let Some(driver) = context.arguments.get("driver").and_then(Value::as_str) else {
+                return true;
             };
             let known = self.inspector.known_properties(driver);
             known.is_none_or(|known| known.iter().any(|property| property.name == key))

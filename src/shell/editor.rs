@@ -1,6 +1,6 @@
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use rustyline::error::ReadlineError;
@@ -10,11 +10,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
 use super::complete::Live;
-use super::helper::{Helper, Server};
+use super::helper::Helper;
 use super::history;
 use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
 use super::{TRANSACTION_PROMPT, terminal};
+use crate::context::Context;
 use crate::lang::line_has_secret;
 
 /// How many lines the history file keeps.
@@ -45,22 +46,23 @@ pub(super) enum Input {
 }
 
 impl Editor {
-    /// Starts the thread; lines are for `server`, and the history is kept in `history`.
+    /// Starts the thread; lines are for the target of `context`, and the history is kept in `history`.
     pub fn start(
+        context: &Context,
         printer: Printer,
-        server: Arc<RwLock<Server>>,
         state: PromptSymbol,
         history: Option<PathBuf>,
-        color: bool,
     ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel();
         let (answers, inputs) = async_mpsc::unbounded_channel();
         let live = Live::on(Handle::current());
+        let target = context.target.clone();
+        let color = context.settings().style.color;
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 terminal::take_suspending();
-                let helper = Helper::new(printer.clone(), server, live, state, color);
+                let helper = Helper::new(printer.clone(), target, live, state, color);
                 if let Err(error) = edit(&asked, &answers, &printer, helper, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }

@@ -1,7 +1,7 @@
 //! Looks after the session while the user is busy: events, late replies, and what becomes of the connection.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,13 +10,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::helper::Server;
 use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
-use crate::inspector::Inspector;
+use crate::context::{Context, Target};
 use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
 use crate::render::{self, clip, escape, event_line};
-use crate::runner::{Runner, banner};
 
 /// How many events are shown in one go; of more, those that came last.
 const MOST: usize = 40;
@@ -33,24 +31,24 @@ pub(super) struct Followers {
 }
 
 impl Followers {
-    /// Shows what happens from now on, lets lines be for whoever serves us, and keeps `state`.
+    /// Shows what happens from now on, learns what each server accepts, and keeps `state` true.
     pub fn start(
-        runner: &Runner,
+        context: &Context,
         changes: UnboundedReceiver<Change>,
         printer: &Printer,
-        server: &Arc<RwLock<Server>>,
         state: &PromptSymbol,
     ) -> Self {
-        let session = &runner.session;
+        let session = &context.target.session;
         let events = session.hub().listen(Filter::default(), HISTORY);
-        let show = show(events, changes, printer.clone(), runner.clone());
-        let follow = follow(runner.clone(), server.clone(), printer.clone());
-        let state = state.clone().follow(runner.clone(), printer.clone());
+        let show = show(events, changes, printer.clone(), context.clone());
+        let target = &context.target;
+        let learn = learn_each(target.clone(), printer.clone());
+        let state = state.clone().follow(target.clone(), printer.clone());
         let mut tasks = vec![
             tokio::spawn(show).abort_handle(),
-            tokio::spawn(follow).abort_handle(),
+            tokio::spawn(learn).abort_handle(),
             tokio::spawn(state).abort_handle(),
-            tokio::spawn(show_failed_jobs(runner.clone(), printer.clone())).abort_handle(),
+            tokio::spawn(show_failed_jobs(target.clone(), printer.clone())).abort_handle(),
         ];
         if let Some(late) = session.late_replies() {
             tasks.push(tokio::spawn(show_late(late, printer.clone())).abort_handle());
@@ -72,14 +70,14 @@ async fn show(
     mut events: Listener,
     mut changes: UnboundedReceiver<Change>,
     printer: Printer,
-    runner: Runner,
+    context: Context,
 ) {
     loop {
         tokio::select! {
             biased;
             Some(event) = events.next() => {
-                let batch = Batch::of(event, &mut events, &runner);
-                printer.show(batch.text(&runner));
+                let batch = Batch::of(event, &mut events, &context);
+                printer.show(batch.text(&context));
                 // The terminal sets the pace; what comes meanwhile waits in the listener's queue.
                 printer.settle().await;
                 if batch.is_flood() {
@@ -87,7 +85,11 @@ async fn show(
                 }
             }
             Some(change) = changes.recv() => match change {
-                Change::Back(client) => printer.show(banner(&client).await + "\n"),
+                Change::Back(_) => {
+                    if let Some(banner) = context.target.banner().await {
+                        printer.show(banner + "\n");
+                    }
+                }
                 change => printer.complain(&format!("{}\n", render::change(&change))),
             },
             else => return,
@@ -107,8 +109,8 @@ struct Batch {
 
 impl Batch {
     /// The event and all that wait behind it, but for those that are not to be shown.
-    fn of(first: Arc<Event>, events: &mut Listener, runner: &Runner) -> Self {
-        let muted = runner.settings().muted;
+    fn of(first: Arc<Event>, events: &mut Listener, context: &Context) -> Self {
+        let muted = context.settings().muted;
         let mut batch = Self::default();
         let mut next = Some(first);
         while let Some(event) = next {
@@ -131,8 +133,8 @@ impl Batch {
         self.missed > 0 || !self.left_out.is_empty()
     }
 
-    fn text(&self, runner: &Runner) -> String {
-        let color = runner.settings().style.color;
+    fn text(&self, context: &Context) -> String {
+        let color = context.settings().style.color;
         let mut text = String::new();
         if self.is_flood() {
             let count = self.left_out.values().sum::<u64>() + self.missed;
@@ -159,7 +161,7 @@ impl Batch {
 }
 
 /// Says why a job failed: the event that it has concluded does not.
-async fn show_failed_jobs(runner: Runner, printer: Printer) {
+async fn show_failed_jobs(target: Target, printer: Printer) {
     #[derive(Deserialize)]
     struct Change {
         id: String,
@@ -174,13 +176,13 @@ async fn show_failed_jobs(runner: Runner, printer: Printer) {
         names: vec!["JOB_STATUS_CHANGE".to_owned()],
         matches: None,
     };
-    let mut events = runner.session.hub().listen(filter, HISTORY);
+    let mut events = target.session.hub().listen(filter, HISTORY);
     while let Some(event) = events.next().await {
         let change: Option<Change> = serde_json::from_str(event.data()).ok();
         let Some(change) = change.filter(|change| change.status == "concluded") else {
             continue;
         };
-        let jobs: Option<Vec<Job>> = runner.inspector().ask("query-jobs", json!({})).await;
+        let jobs: Option<Vec<Job>> = target.inspector().ask("query-jobs", json!({})).await;
         let mut failed = jobs.into_iter().flatten().filter(|job| job.id == change.id);
         if let Some(error) = failed.find_map(|job| job.error) {
             printer.complain(&format!(
@@ -197,18 +199,13 @@ async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
     }
 }
 
-/// Has lines be for the server there is.
-async fn follow(runner: Runner, server: Arc<RwLock<Server>>, printer: Printer) {
-    let mut states = runner.session.watch();
+/// Learns what each server accepts that there is a connection to.
+async fn learn_each(target: Target, printer: Printer) {
+    let mut states = target.session.watch();
     loop {
         let connected = matches!(*states.borrow_and_update(), State::Running(_));
         if connected {
-            let inspector = runner.inspector();
-            *server.write().expect("no reader panics") = Server {
-                inspector: inspector.clone(),
-                commands: Vec::new(),
-            };
-            tokio::spawn(learn(inspector, server.clone(), printer.clone()));
+            tokio::spawn(learn(target.clone(), printer.clone()));
         }
         if states.changed().await.is_err() {
             return;
@@ -217,12 +214,12 @@ async fn follow(runner: Runner, server: Arc<RwLock<Server>>, printer: Printer) {
 }
 
 /// Learns what the server accepts. Nobody waits for it.
-async fn learn(inspector: Arc<Inspector>, server: Arc<RwLock<Server>>, printer: Printer) {
+async fn learn(target: Target, printer: Printer) {
+    let inspector = target.inspector();
     if inspector.schema().await.is_some() {
         // The line that is being edited can be understood now.
         printer.repaint();
-        return;
+    } else {
+        inspector.commands().await;
     }
-    let commands = inspector.commands().await;
-    server.write().expect("no reader panics").commands = commands;
 }

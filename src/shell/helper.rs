@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::{Arc, RwLock};
 
 use nu_ansi_term::{Color, Style};
 use rustyline::Context;
@@ -18,7 +17,7 @@ use super::hint::{Missing, missing};
 use super::listing;
 use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
-use crate::inspector::Inspector;
+use crate::context::Target;
 use crate::lang::is_unclosed;
 use crate::render::width;
 
@@ -27,7 +26,7 @@ const PROMPT_COLUMNS: usize = 12;
 
 pub(super) struct Helper {
     printer: Printer,
-    server: Arc<RwLock<Server>>,
+    target: Target,
     live: Live,
     state: PromptSymbol,
     color: bool,
@@ -35,38 +34,22 @@ pub(super) struct Helper {
     pub in_transaction: bool,
 }
 
-/// Whom a line is for.
-#[derive(Default)]
-pub(super) struct Server {
-    pub inspector: Arc<Inspector>,
-    /// The names of its commands, if it has no schema.
-    pub commands: Vec<String>,
-}
-
 impl Helper {
     pub fn new(
         printer: Printer,
-        server: Arc<RwLock<Server>>,
+        target: Target,
         live: Live,
         state: PromptSymbol,
         color: bool,
     ) -> Self {
         Self {
             printer,
-            server,
+            target,
             live,
             state,
             color,
             in_transaction: false,
         }
-    }
-
-    fn inspector(&self) -> Arc<Inspector> {
-        self.server
-            .read()
-            .expect("no writer panics")
-            .inspector
-            .clone()
     }
 }
 
@@ -79,17 +62,9 @@ impl Completer for Helper {
         at: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let inspector = self.inspector();
+        let inspector = self.target.inspector();
         let schema = inspector.known_schema();
-        let commands = match &schema {
-            Some(_) => Vec::new(),
-            None => self
-                .server
-                .read()
-                .expect("no writer panics")
-                .commands
-                .clone(),
-        };
+        let commands = inspector.known_commands();
         let patience = Cell::new(PATIENCE);
         let sources = Sources {
             schema: schema.as_deref(),
@@ -157,7 +132,7 @@ impl Hinter for Helper {
         if at < line.len() || line.contains('\n') || !self.color {
             return None;
         }
-        let schema = self.inspector().known_schema()?;
+        let schema = self.target.inspector().known_schema()?;
         let columns = width().saturating_sub(PROMPT_COLUMNS + line.width());
         missing(line, self.in_transaction, &schema, columns)
     }
@@ -189,7 +164,7 @@ impl Highlighter for Helper {
         if !self.color {
             return Cow::Borrowed(line);
         }
-        let inspector = self.inspector();
+        let inspector = self.target.inspector();
         let schema = inspector.known_schema();
         let painter = Painter {
             inspector: &inspector,

@@ -19,30 +19,24 @@ mod stop;
 mod terminal;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use crate::Start;
-use crate::advice::advise;
-use crate::agenda::{Report, Said};
-use crate::builtin::{self, Outcome};
-use crate::cli::Invocation;
+use crate::context::traffic::{self, Log};
+use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
-use crate::lang::{self, Command, Line, Parser, Words, conceal};
-use crate::leave;
+use crate::lang::{self, Line, Parser, Statement, Words, conceal};
 use crate::qmp::Tell;
 use crate::render::{self, clip, escape};
-use crate::runner::{PendingCommand, Runner, banner};
-use crate::traffic::{self, Log};
-use crate::vm::{Console, Follow, Stopped};
+use crate::vm::{Console, Follow, Stopped, shutdown};
 use console::Detached;
 
 use editor::{Editor, Input};
 use followers::Followers;
-use helper::Server;
 use printer::Printer;
 use prompt_symbol::PromptSymbol;
 use stop::{Signals, Stop};
@@ -56,19 +50,24 @@ const MUTED: &str = "RTC_CHANGE";
 const TRANSACTION_PROMPT: &str = "TRANS> ";
 const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 
+/// What the prompt is to do besides what the user enters.
+pub struct Plan {
+    /// Keep the history in a file.
+    pub history: bool,
+}
+
 /// Runs the shell until the user leaves.
 ///
 /// # Errors
 ///
 /// What kept it from starting, or the terminal failing.
-pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status> {
-    let cli = &invocation.cli;
-    let mut options = start.options;
+pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+    let mut options = target.options;
     let restore = terminal::Restore::new()?;
     terminal::leave_suspending_to_the_editor();
     let printer = Printer::start()?;
-    let log = cli.log.as_deref().map(Log::open).transpose()?;
-    let echo = cli.verbose.then(|| -> traffic::Echo {
+    let log = target.log.as_deref().map(Log::open).transpose()?;
+    let echo = target.verbose.then(|| -> traffic::Echo {
         let printer = printer.clone();
         Box::new(move |line| printer.show(format!("{}\n", clip(&line))))
     });
@@ -77,16 +76,17 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     let announce: Tell = Arc::new(move |change| {
         let _ = happens.send(change);
     });
-    if let Some(vm) = &start.vm {
+    if let Some(vm) = &target.vm {
         vm.tell(announce.clone());
     }
     options.tell = Some(announce);
 
     let mut signals = Signals::new()?;
-    let (mut runner, reports) =
-        Runner::new(start.settings, options, start.retry, start.schema, start.vm);
+    let address = target.address;
+    let target = Target::new(options, target.retry, target.schema, target.vm);
+    let (mut context, reports) = exec::begin(settings, target);
     {
-        let connecting = runner.open(start.address);
+        let connecting = context.target.open(address);
         tokio::pin!(connecting);
         loop {
             tokio::select! {
@@ -103,25 +103,24 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
             }
         }
     }
-    let server = Arc::new(RwLock::new(Server::default()));
-    let history = if cli.no_history {
-        None
-    } else {
-        history::path()
-    };
-    let color = runner.settings().style.color;
-    if let Some(client) = runner.session.client() {
-        printer.show(banner(&client).await + "\n");
+    let history = if plan.history { history::path() } else { None };
+    if let Some(banner) = context.target.banner().await {
+        printer.show(banner + "\n");
     }
     let state = PromptSymbol::new();
     let bar = printer.clone();
-    runner.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
-    runner.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
-    let _followers = Followers::start(&runner, changes, &printer, &server, &state);
-    let told = tokio::spawn(tell(reports, printer.clone(), signals.quit.clone()));
-    let editor = Editor::start(printer.clone(), server, state.clone(), history, color)?;
+    context.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
+    context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
+    let _followers = Followers::start(&context, changes, &printer, &state);
+    let told = tokio::spawn(show_reports(
+        context.clone(),
+        reports,
+        printer.clone(),
+        signals.quit.clone(),
+    ));
+    let editor = Editor::start(&context, printer.clone(), state.clone(), history)?;
     let mut shell = Shell {
-        runner,
+        context,
         printer,
         state,
         editor,
@@ -135,11 +134,12 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     // What else there is to say stands below, and no line of the editor's below that.
     shell.printer.set_editing(false);
     drop(restore);
-    if let Some(vm) = &shell.runner.vm {
-        let client = shell.runner.session.client();
+    let target = &shell.context.target;
+    if let Some(vm) = &target.vm {
+        let client = target.session.client();
         let printer = &shell.printer;
         let complain = |text| printer.complain(&format!("{text}\n"));
-        let stopped = leave::end(vm, client.as_deref(), &complain).await?;
+        let stopped = shutdown::end(vm, client.as_deref(), &complain).await?;
         if stopped == Stopped::Gracefully {
             printer.show("the VM has shut down\n".to_owned());
         }
@@ -148,28 +148,43 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     result
 }
 
-/// Shows what listeners and timers say, each with its origin.
-async fn tell(mut reports: mpsc::Receiver<Report>, printer: Printer, quit: Arc<Notify>) {
-    while let Some(Report {
-        origin,
-        line,
-        result,
-    }) = reports.recv().await
-    {
-        let head = clip(&format!("[{origin}: {}]", conceal(&line))).into_owned();
-        match result {
-            Ok(Said::Text(text)) if text.is_empty() => {}
-            Ok(Said::Text(text)) => printer.show(format!("{head}\n{text}")),
-            Ok(Said::Quit) => quit.notify_one(),
-            Err(failure) => printer.complain(&format!("{head} {failure}\n")),
+/// Shows what came of the lines of listeners and timers, each with its origin.
+async fn show_reports(
+    context: Context,
+    mut reports: mpsc::Receiver<Report>,
+    printer: Printer,
+    quit: Arc<Notify>,
+) {
+    while let Some(report) = reports.recv().await {
+        let head = clip(&format!("[{}: {}]", report.origin, conceal(&report.line))).into_owned();
+        let Outcome { output, failure } = report.outcome;
+        if let Some(text) = text(&context.settings(), &output) {
+            printer.show(format!("{head}\n{text}"));
+        }
+        if let Some(failure) = failure {
+            printer.complain(&format!("{head} {failure}\n"));
+        }
+        if matches!(output, Output::Quit) {
+            quit.notify_one();
         }
         // The terminal sets the pace.
         printer.settle().await;
     }
 }
 
+/// What is shown of an output, with its line breaks.
+fn text(settings: &Settings, output: &Output) -> Option<String> {
+    let text = settings.text(output).map(render::line);
+    match output {
+        Output::Text { notice, .. } if !notice.is_empty() => {
+            Some(format!("{}{notice}\n", text.unwrap_or_default()))
+        }
+        _ => text,
+    }
+}
+
 struct Shell {
-    runner: Runner,
+    context: Context,
     printer: Printer,
     state: PromptSymbol,
     editor: Editor,
@@ -180,7 +195,7 @@ struct Shell {
 /// What comes after a line.
 enum Next {
     Line,
-    /// Ctrl-C: what was pasted behind it is not run.
+    /// Ctrl-C: what was pasted after it is not run.
     Stop,
     Leave(Status),
 }
@@ -209,7 +224,10 @@ impl Shell {
                     self.abandon_transaction();
                     return Ok(Status::Success);
                 }
-                Ok(Input::Failed(error)) => anyhow::bail!("cannot read from the terminal: {error}"),
+                Ok(Input::Failed(error)) => {
+                    let why = format!("cannot read from the terminal: {error}");
+                    return Err(Failure::Local(why).into());
+                }
                 Err(status) => return Ok(status),
             }
         }
@@ -261,58 +279,58 @@ impl Shell {
                 return Ok(Next::Line);
             }
         };
-        let sent = match line {
-            Line::Empty => return Ok(Next::Line),
-            Line::Command(_) | Line::Message(_)
-                if self.must_confirm(&line)
-                    && let Some(next) = self.confirm_quit().await? =>
-            {
-                return Ok(next);
-            }
-            Line::Command(command) => return self.command(command).await,
-            Line::Message(message) => self.runner.send_message(message),
-            Line::Builtin(line) => {
-                let outcome = tokio::select! {
-                    biased;
-                    outcome = builtin::run(&self.runner, &line) => outcome,
-                    stop = self.signals.stop() => match stop {
-                        Stop::Waiting => return Ok(Next::Stop),
-                        Stop::Shell(status) => return Ok(Next::Leave(status)),
-                    },
-                };
-                match outcome {
-                    Ok(Outcome::Text(text)) => {
-                        self.printer.show(text);
-                        return Ok(Next::Line);
+        if self.must_confirm(&line)
+            && let Some(next) = self.confirm_quit().await?
+        {
+            return Ok(next);
+        }
+        let is_builtin = matches!(line.statement, Statement::Builtin(_));
+        let run = tokio::select! {
+            biased;
+            run = exec::start(&self.context, line) => run,
+            stop = self.signals.stop() => return Ok(match stop {
+                Stop::Waiting => {
+                    if !is_builtin {
+                        self.printer.complain(
+                            "\nthe server did not say what it accepts; nothing was sent\n",
+                        );
                     }
-                    Ok(Outcome::Noted { text, notice }) => {
-                        self.printer.show(format!("{text}{notice}\n"));
-                        return Ok(Next::Line);
-                    }
-                    Ok(Outcome::Event(event)) => {
-                        self.printer
-                            .show(self.runner.settings().style.event(&event));
-                        return Ok(Next::Line);
-                    }
-                    Ok(Outcome::Notice(text)) => {
-                        self.printer.show(text + "\n");
-                        return Ok(Next::Line);
-                    }
-                    Ok(Outcome::Connected(client)) => {
-                        self.printer.show(banner(&client).await + "\n");
-                        return Ok(Next::Line);
-                    }
-                    Ok(Outcome::Follow(file)) => return Ok(self.follow(file).await),
-                    Ok(Outcome::Console(console)) => {
-                        return Ok(self.console(&console).await);
-                    }
-                    Ok(Outcome::Quit) => return Ok(Next::Leave(Status::Success)),
-                    Ok(Outcome::Command(command)) => return self.command(command).await,
-                    Err(failure) => Err(failure),
+                    Next::Stop
                 }
-            }
+                Stop::Shell(status) => Next::Leave(status),
+            }),
         };
-        self.sent(sent).await
+        Ok(match run {
+            Run::Done(outcome) => self.show(outcome).await,
+            Run::Sent(command) if command.is_background() => {
+                self.in_background(command);
+                Next::Line
+            }
+            Run::Sent(command) => self.reply(command).await,
+        })
+    }
+
+    /// Shows what came of a line, or does what it leads to.
+    async fn show(&mut self, outcome: Outcome) -> Next {
+        let Outcome { output, failure } = outcome;
+        if let Some(text) = text(&self.context.settings(), &output) {
+            self.printer.show(text);
+        }
+        if let Some(failure) = failure {
+            self.fail(&failure);
+        }
+        match output {
+            Output::Connected => {
+                if let Some(banner) = self.context.target.banner().await {
+                    self.printer.show(banner + "\n");
+                }
+                Next::Line
+            }
+            Output::Follow(file) => self.follow(file).await,
+            Output::Console(console) => self.console(&console).await,
+            Output::Quit => Next::Leave(Status::Success),
+            Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
+        }
     }
 
     /// Shows a file as it grows, until Ctrl-C.
@@ -342,105 +360,60 @@ impl Shell {
             Ok(Detached::ToLeave(status)) => Next::Leave(status),
             Err(error) => {
                 let why = format!("cannot use the terminal for a console: {error}");
-                self.fail(&Failure::Usage(why));
+                self.fail(&Failure::Local(why));
                 Next::Line
             }
         }
     }
 
-    async fn command(&mut self, mut command: Command) -> anyhow::Result<Next> {
-        let typed = tokio::select! {
-            biased;
-            typed = self.runner.type_words(&mut command) => typed,
-            stop = self.signals.stop() => match stop {
-                Stop::Waiting => {
-                    self.printer.complain("\nthe server did not say what it accepts; nothing was sent\n");
-                    return Ok(Next::Stop);
-                }
-                Stop::Shell(status) => return Ok(Next::Leave(status)),
-            },
-        };
-        let sent = typed.and_then(|()| self.runner.send_command(command));
-        self.sent(sent).await
-    }
-
-    async fn sent(&mut self, sent: Result<PendingCommand, Failure>) -> anyhow::Result<Next> {
-        match sent {
-            Ok(sent) if sent.background => self.in_background(sent),
-            Ok(sent) => return self.reply(sent).await,
-            Err(failure) => self.fail(&failure),
-        }
-        Ok(Next::Line)
-    }
-
     /// Waits for a reply and shows it. Ctrl-C ends the waiting, not the command.
-    async fn reply(&mut self, mut sent: PendingCommand) -> anyhow::Result<Next> {
-        let result = tokio::select! {
+    async fn reply(&mut self, mut command: PendingCommand) -> Next {
+        let reply = tokio::select! {
             biased;
-            result = sent.reply() => result,
-            stop = self.signals.stop() => match stop {
+            reply = command.reply() => reply,
+            stop = self.signals.stop() => return match stop {
                 Stop::Waiting => {
                     self.printer.complain(&format!(
                         "\nno longer waiting for `{}`; its reply is shown when it comes\n",
-                        sent.name
+                        command.name()
                     ));
-                    return Ok(Next::Stop);
+                    Next::Stop
                 }
-                Stop::Shell(status) => return Ok(Next::Leave(status)),
+                Stop::Shell(status) => Next::Leave(status),
             },
         };
-        match result {
-            Ok(reply) => {
-                self.state.after(&sent.name);
-                let (text, failure) = self.runner.settings().show(&reply, sent.id.as_deref());
-                if let Some(text) = text {
-                    self.printer.show(render::line(text));
-                }
-                if let Some(mut failure) = failure {
-                    tokio::select! {
-                        () = advise(&self.runner, &sent.line, &mut failure) => {}
-                        () = self.signals.interrupt.recv() => {}
-                    }
-                    self.fail(&failure);
-                }
-            }
-            Err(failure) => self.fail(&failure),
+        if reply.is_ok() {
+            self.state.after(command.name());
         }
-        Ok(Next::Line)
+        let mut outcome = command.outcome(reply);
+        tokio::select! {
+            () = advise(&self.context, command.line(), &mut outcome) => {}
+            () = self.signals.interrupt.recv() => {}
+        }
+        self.show(outcome).await
     }
 
-    fn in_background(&self, mut sent: PendingCommand) {
-        let printer = self.printer.clone();
-        let runner = self.runner.clone();
+    fn in_background(&self, mut command: PendingCommand) {
+        let (printer, context) = (self.printer.clone(), self.context.clone());
         tokio::spawn(async move {
-            let result = sent.reply().await;
-            let name = sent.name;
-            match result {
-                Ok(reply) => {
-                    let (text, failure) = runner.settings().show(&reply, sent.id.as_deref());
-                    if let Some(text) = text {
-                        printer.show(format!("`{name}`: {}", render::line(text)));
-                    }
-                    if let Some(mut failure) = failure {
-                        advise(&runner, &sent.line, &mut failure).await;
-                        printer.complain(&format!("`{name}`: {failure}\n"));
-                    }
-                }
-                Err(failure) => printer.complain(&format!("`{name}`: {failure}\n")),
+            let reply = command.reply().await;
+            let mut outcome = command.outcome(reply);
+            advise(&context, command.line(), &mut outcome).await;
+            let name = command.name();
+            if let Some(text) = text(&context.settings(), &outcome.output) {
+                printer.show(format!("`{name}`: {text}"));
+            }
+            if let Some(failure) = outcome.failure {
+                printer.complain(&format!("`{name}`: {failure}\n"));
             }
         });
     }
 
     /// Whether a line is QMP's `quit`, which ends the VM, and the user wants to be asked.
     fn must_confirm(&self, line: &Line) -> bool {
-        let name = match line {
-            Line::Command(command) => Some(command.name.as_str()),
-            Line::Message(message) => message.name.as_deref(),
-            _ => None,
-        };
-        let client = self.runner.session.client();
-        name == Some("quit")
-            && self.runner.settings().confirm
+        let client = self.context.target.session.client();
+        line.command_name() == Some("quit")
+            && self.context.settings().confirm
             && client.is_some_and(|client| !client.has_ended())
     }
 

@@ -10,9 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::printer::Printer;
-use crate::inspector::Inspector;
+use crate::context::{Inspector, Target};
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
-use crate::runner::Runner;
 
 const UNCONNECTED: char = '○';
 const RUNNING: char = '●';
@@ -72,20 +71,20 @@ impl PromptSymbol {
     }
 
     /// Keeps the symbol true, for as long as the session lasts.
-    pub async fn follow(self, runner: Runner, printer: Printer) {
-        let mut states = runner.session.watch();
+    pub async fn follow(self, target: Target, printer: Printer) {
+        let mut states = target.session.watch();
         let filter = Filter {
             names: TELLING.iter().map(|name| (*name).to_owned()).collect(),
             matches: None,
         };
-        let mut events = runner.session.hub().listen(filter, HISTORY);
+        let mut events = target.session.hub().listen(filter, HISTORY);
         loop {
             let connected = matches!(*states.borrow_and_update(), State::Running(_));
             let mut again = None;
             if connected {
                 // What is to be asked next is of what came before the answer.
                 while events.try_next().is_some() {}
-                let symbol = ask(&runner.inspector()).await;
+                let symbol = ask(&target.inspector()).await;
                 // A server that does not tell leaves it at what its events said.
                 if let Some(symbol) = symbol {
                     self.set(symbol, &printer);

@@ -6,6 +6,7 @@ pub mod list;
 mod machine;
 mod options;
 mod plan;
+pub mod shutdown;
 mod sockets;
 
 use std::fmt::Write;

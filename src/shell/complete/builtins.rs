@@ -1,7 +1,7 @@
 //! The words of a built-in.
 
 use super::{Candidate, Completion, Question, Request, Sources, complete, matching, plain};
-use crate::builtin::{self, BUILTINS, Completes};
+use crate::exec::builtin::{self, BUILTINS, Part};
 use crate::lang::{self, Value};
 
 /// A word of a built-in's that is being typed, and what stands before it.
@@ -15,39 +15,60 @@ pub(super) struct Words<'a> {
 }
 
 impl Sources<'_> {
-    /// Completes a word of a built-in's.
+    /// Completes a word of a built-in's: with all that may come next in any of its forms.
     pub(super) fn builtin(&self, words: &Words<'_>) -> Completion {
-        let completes = builtin::find(words.name).map(|found| found.completes);
+        let forms = builtin::find(words.name).map_or(&[][..], |builtin| builtin.forms);
+        let expected = forms
+            .iter()
+            .flat_map(|form| builtin::expected(form, words.before));
+        let mut found = Completion {
+            start: words.start,
+            candidates: Vec::new(),
+        };
+        for (part, at) in expected {
+            let new = self.part(part, at, words);
+            // What starts elsewhere, in the middle of the word, is the closer fit.
+            if new.start != found.start && !new.candidates.is_empty() {
+                return new;
+            }
+            for candidate in new.candidates {
+                if !found.candidates.contains(&candidate) {
+                    found.candidates.push(candidate);
+                }
+            }
+        }
+        found
+    }
+
+    /// Completes one part, which has `at` words before it.
+    fn part(&self, part: &Part, at: usize, words: &Words<'_>) -> Completion {
         let typed = &words.line[words.start..words.at];
-        let candidates = match (completes.unwrap_or(Completes::Nothing), words.before) {
-            (Completes::OobCommands, []) => self.oob_commands(),
-            (Completes::Topics, []) => {
+        let listed = |names: &[&str]| names.iter().map(|name| Candidate::word(name, "")).collect();
+        let candidates: Vec<Candidate> = match part {
+            Part::Word(choices) => listed(choices),
+            // Options are there for who asks for them.
+            Part::Flag(name, _) if typed.starts_with('-') => listed(&[*name]),
+            Part::Setting(settings) => match &words.before[at..] {
+                [] => listed(&settings.iter().map(|(name, _)| *name).collect::<Vec<_>>()),
+                [name] => {
+                    let values = settings.iter().find(|(other, _)| other == name);
+                    listed(values.map_or(&[][..], |(_, values)| values))
+                }
+                _ => Vec::new(),
+            },
+            Part::Job => self.answers(&Question::Jobs),
+            Part::Address => self.answers(&Question::Files(typed.to_owned())),
+            Part::Topic if words.before.len() == at => {
                 let mut topics = self.commands();
                 topics.extend(self.events());
                 topics.extend(names(if typed.starts_with(':') { ":" } else { "" }));
                 topics
             }
-            (Completes::OobCommands | Completes::Topics, _) => return self.inner_line(words, 0),
-            (Completes::Line, []) => Vec::new(),
-            (Completes::Line, _) => return self.inner_line(words, 1),
-            (Completes::Events(more), []) => return self.event_names(words, more),
-            (Completes::Events(_), before) => match before.iter().position(|word| word == "do") {
-                Some(at) => return self.inner_line(words, at + 1),
-                None => return self.event_data(words),
-            },
-            (Completes::Jobs(verbs), []) => verbs.iter().map(|v| Candidate::word(v, "")).collect(),
-            (Completes::Jobs(_), [_]) => self.answers(&Question::Jobs),
-            (Completes::Words(choices), []) => {
-                let choices = choices.iter();
-                choices.map(|(name, _)| Candidate::word(name, "")).collect()
-            }
-            (Completes::Words(choices), [name]) => {
-                let values = choices.iter().find(|(other, _)| other == name);
-                let values = values.map_or(&[][..], |(_, values)| values);
-                values.iter().map(|v| Candidate::word(v, "")).collect()
-            }
-            (Completes::Files, []) => self.answers(&Question::Files(typed.to_owned())),
-            _ => Vec::new(),
+            Part::OobCommand if words.before.len() == at => self.oob_commands(),
+            Part::Topic | Part::OobCommand | Part::Line => return self.inner_line(words, at),
+            Part::Events => return self.event_names(words),
+            Part::Match => return self.event_data(words),
+            Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) => Vec::new(),
         };
         Completion {
             start: words.start,
@@ -96,17 +117,13 @@ impl Sources<'_> {
         }
     }
 
-    /// Completes the last of several names with commas between them, or one of the words in `more`.
-    fn event_names(&self, words: &Words<'_>, more: &[&str]) -> Completion {
+    /// Completes the last of several names with commas between them.
+    fn event_names(&self, words: &Words<'_>) -> Completion {
         let typed = &words.line[words.start..words.at];
         let start = words.start + typed.rfind(',').map_or(0, |comma| comma + 1);
-        let mut candidates = self.events();
-        if start == words.start {
-            candidates.extend(more.iter().map(|word| Candidate::word(word, "")));
-        }
         Completion {
             start,
-            candidates: matching(candidates, &words.line[start..words.at]),
+            candidates: matching(self.events(), &words.line[start..words.at]),
         }
     }
 
@@ -118,20 +135,13 @@ impl Sources<'_> {
             None => (typed, None),
         };
         let mut path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        let mut candidates = Vec::new();
+        let mut candidates: Vec<Candidate> = Vec::new();
         let last = match value {
             Some(value) => value,
             None => path.pop().map_or("", |last| &key[key.len() - last.len()..]),
         };
-        let first = &words.before[0];
-        let names: Vec<&str> = match &**first {
-            "mute" | "unmute" => {
-                candidates = self.events();
-                Vec::new()
-            }
-            names => names.split(',').collect(),
-        };
-        for event in names {
+        let names = words.before.first().map_or("", String::as_str);
+        for event in names.split(',') {
             let schema = self.schema;
             let request = Request {
                 command: String::new(),

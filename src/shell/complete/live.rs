@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::question::{self, Answer, Question};
-use crate::inspector::Inspector;
+use crate::context::Inspector;
 
 /// How long the questions of one completion may take together.
 pub const PATIENCE: Duration = Duration::from_millis(300);

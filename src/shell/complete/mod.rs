@@ -252,12 +252,10 @@ impl<'a> Request<'a> {
 
     /// The type of the device that is to be added, where that is what the line does.
     fn driver(&self) -> Option<String> {
-        match self.top().get("driver") {
-            Some(Value::Word(driver) | Value::Text(driver)) if self.command == "device_add" => {
-                Some(driver.clone())
-            }
-            _ => None,
+        if self.command != "device_add" {
+            return None;
         }
+        Some(self.top().get("driver")?.as_str()?.to_owned())
     }
 
     fn resolve(&self, path: &[String]) -> Option<TypeId> {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::inspector::Inspector;
+use crate::context::Inspector;
 
 /// A question whose answers could stand at the cursor. Asking it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -151,10 +151,8 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 fn text(given: &lang::Object, key: &str) -> String {
-    match given.get(key) {
-        Some(Value::Word(text) | Value::Text(text)) => text.clone(),
-        _ => String::new(),
-    }
+    let text = given.get(key).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
 }
 
 fn bitmaps(given: &lang::Object) -> Question {

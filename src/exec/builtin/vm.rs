@@ -2,73 +2,77 @@
 
 use std::sync::Arc;
 
-use super::{Builtin, Completes, Outcome, args, usage};
+use super::entry::{Builtin, Call, Effect, Part};
+use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::lang;
 use crate::qmp::Request;
 use crate::render::escape;
-use crate::runner::Runner;
 use crate::vm::{Console, Place, Stopped, Vm};
 
 pub(super) const VM: Builtin = Builtin {
     name: "vm",
-    synopsis: "[stop [--hard] | restart | log [-f]]",
+    forms: &[
+        &[],
+        &[Part::Word(&["stop"]), Part::Flag("--hard", "")],
+        &[Part::Word(&["restart"])],
+        &[Part::Word(&["log"]), Part::Flag("-f", "")],
+    ],
     summary: "show, stop or restart the VM that was launched, or show what it printed",
     help: "stop: ask it to `quit`, and kill it if it takes too long; with --hard, kill it at once.\n\
            restart: end it if it runs, and start it with the same arguments.\n\
            log: what QEMU printed; with -f, also what it prints until it ends.",
-    completes: Completes::Words(&[("stop", &["--hard"]), ("restart", &[]), ("log", &["-f"])]),
-    run: |runner, line| Box::pin(vm(runner, line)),
+    run: |call| Box::pin(vm(call)),
 };
 
 pub(super) const CONSOLE: Builtin = Builtin {
     name: "console",
-    synopsis: "[CHARDEV | ADDRESS]",
+    forms: &[&[], &[Part::Name("CHARDEV")], &[Part::Address]],
     summary: "attach the terminal to the guest's console; Ctrl-] detaches",
     help: "Without an argument it is the console of --console. CHARDEV is a name from query-chardev, ADDRESS a\n\
            path or HOST:PORT at which QEMU serves a chardev. Events wait meanwhile, and are shown after.",
-    completes: Completes::Files,
-    run: |runner, line| Box::pin(console(runner, line)),
+    run: |call| Box::pin(console(call)),
 };
 
-async fn vm(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let Some(vm) = &runner.vm else {
+async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
+    let target = &call.context.target;
+    let Some(vm) = &target.vm else {
         return Err(Failure::Usage(
             "no VM was launched; `qmpsh --launch` does that".to_owned(),
         ));
     };
-    let words = args(line)?;
+    let words = call.args()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        [] => Ok(Outcome::Text(escape(&vm.describe()).into_owned())),
-        ["stop"] => Ok(said(vm, stop(runner, vm).await)),
-        ["stop", "--hard"] => Ok(said(vm, vm.kill().await)),
+        [] => Ok(Output::text(escape(&vm.describe())).into()),
+        ["stop"] => Ok(ended(vm, stop(call.context, vm).await)),
+        ["stop", "--hard"] => Ok(ended(vm, vm.kill().await)),
         ["restart"] => {
-            stop(runner, vm).await;
-            runner.open(None).await?;
-            Ok(match runner.session.client() {
-                Some(client) => Outcome::Connected(client),
-                None => Outcome::Notice("the VM runs again".to_owned()),
+            stop(call.context, vm).await;
+            target.open(None).await?;
+            Ok(match target.session.client() {
+                Some(_) => Output::Connected.into(),
+                None => Output::notice("the VM runs again").into(),
             })
         }
         ["log"] => {
             let log = vm.log().map_err(|error| no_log(&error))?;
-            Ok(Outcome::Text(escape(&log).into_owned()))
+            Ok(Output::text(escape(&log)).into())
         }
-        ["log", "-f"] => Ok(Outcome::Follow(
-            vm.follow_log().map_err(|error| no_log(&error))?,
-        )),
-        _ => Err(usage("vm")),
+        ["log", "-f"] => {
+            let log = vm.follow_log().map_err(|error| no_log(&error))?;
+            Ok(Output::Follow(log).into())
+        }
+        _ => Err(call.usage()),
     }
 }
 
-async fn stop(runner: &Runner, vm: &Vm) -> Stopped {
-    let client = runner.session.client();
+async fn stop(context: &Context, vm: &Vm) -> Stopped {
+    let client = context.target.session.client();
     vm.stop(client.as_deref()).await
 }
 
-fn said(vm: &Vm, stopped: Stopped) -> Outcome {
-    Outcome::Notice(match stopped {
+fn ended(vm: &Vm, stopped: Stopped) -> Effect {
+    let notice = match stopped {
         Stopped::Already => "the VM does not run".to_owned(),
         Stopped::Gracefully => "the VM has shut down".to_owned(),
         Stopped::Killed => "the VM was killed (SIGKILL)".to_owned(),
@@ -76,18 +80,20 @@ fn said(vm: &Vm, stopped: Stopped) -> Outcome {
             "the VM did not end within {} s and was killed (SIGKILL)",
             vm.shutdown_timeout().as_secs_f64()
         ),
-    })
+    };
+    Output::notice(notice).into()
 }
 
 fn no_log(error: &std::io::Error) -> Failure {
-    Failure::Usage(format!("cannot read the log: {error}"))
+    Failure::Local(format!("cannot read the log: {error}"))
 }
 
-async fn console(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let words = args(line)?;
-    let ours = runner.vm.as_ref().and_then(|vm| vm.console());
+async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
+    let target = &call.context.target;
+    let words = call.args()?;
+    let ours = target.vm.as_ref().and_then(|vm| vm.console());
     let place = match (&words[..], ours) {
-        ([], Some(console)) => return Ok(Outcome::Console(console.clone())),
+        ([], Some(console)) => return Ok(Output::Console(console.clone()).into()),
         ([], None) => {
             return Err(Failure::Usage(
                 "there is no console; --launch --console gives the guest one, and `:console CHARDEV` or \
@@ -95,30 +101,30 @@ async fn console(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, F
                     .to_owned(),
             ));
         }
-        ([name], ours) => match (chardev(runner, name).await?, ours) {
+        ([name], ours) => match (chardev(call.context, name).await?, ours) {
             // The other end of this one is ours.
             (Some(_), Some(console)) if Vm::is_console(name) => {
-                return Ok(Outcome::Console(console.clone()));
+                return Ok(Output::Console(console.clone()).into());
             }
             (Some(filename), _) => Place::of_chardev(name, &filename).map_err(Failure::Usage)?,
             (None, _) => Place::of_address(&name.parse()?).map_err(Failure::Usage)?,
         },
-        _ => return Err(usage("console")),
+        _ => return Err(call.usage()),
     };
     let console = Console::at(place.clone()).await;
     let console =
-        console.map_err(|error| Failure::Usage(format!("cannot attach to {place}: {error}")))?;
-    Ok(Outcome::Console(Arc::new(console)))
+        console.map_err(|error| Failure::Local(format!("cannot attach to {place}: {error}")))?;
+    Ok(Output::Console(Arc::new(console)).into())
 }
 
 /// Where the chardev `name` is, as QEMU puts it, if there is one and a connection to ask.
-async fn chardev(runner: &Runner, name: &str) -> Result<Option<String>, Failure> {
+async fn chardev(context: &Context, name: &str) -> Result<Option<String>, Failure> {
     #[derive(serde::Deserialize)]
     struct Chardev {
         label: String,
         filename: String,
     }
-    let Some(client) = runner.session.client() else {
+    let Some(client) = context.target.session.client() else {
         return Ok(None);
     };
     let reply = client

@@ -4,41 +4,42 @@ use std::fmt::Write;
 
 use tokio::time::timeout;
 
-use super::{BUILTINS, Builtin, Completes, Outcome, args, find, unknown, usage};
+use super::entry::{Builtin, Call, Effect, Part, find, unknown};
+use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::inspector::Property;
-use crate::lang::{self, Command, Line, Parser, Value, any_of, nearest};
+use crate::lang::{Command, Parser, Statement, Value, any_of, nearest};
 use crate::manual::{Manual, Sheet, list};
 use crate::render::{columns, escape, width};
-use crate::runner::Runner;
-use crate::schema::{ProblemKind, Schema};
+use crate::schema::{ProblemKind, Property, Schema};
 
 pub(super) const HELP: Builtin = Builtin {
     name: "help",
-    synopsis: "[COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD]",
+    forms: &[&[], &[Part::Topic]],
     summary: "list everything there is, or explain some of it",
     help: "It needs no colon. KEY=VALUE narrows a command's page to what goes with that value:\n\
            `help blockdev-add driver=qcow2 file.driver=file`, `help device_add driver=e1000`.\n\
            Any other WORD is looked for in the names of commands, events, arguments and values.",
-    completes: Completes::Topics,
-    run: |runner, line| Box::pin(help(runner, line)),
+    run: |call| Box::pin(help(call)),
 };
 
-async fn help(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let words = args(line)?;
-    let style = runner.settings().style;
+async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
+    let words = call.args()?;
+    let (context, table) = (call.context, call.table);
+    let style = context.settings().style;
     let sheet = Sheet {
         width: if style.terminal { width() } else { 80 },
         color: style.color,
     };
     let topic = words.first().map_or("", String::as_str);
     if let Some(name) = topic.strip_prefix(':') {
-        return find(name).map(page).ok_or_else(|| unknown(name));
+        return find(table, name)
+            .map(page)
+            .ok_or_else(|| unknown(table, name));
     }
-    let Some(schema) = runner.schema().await else {
-        return match find(topic) {
+    let Some(schema) = context.schema().await else {
+        return match find(table, topic) {
             Some(builtin) => Ok(page(builtin)),
-            None => without_schema(runner, topic, sheet).await,
+            None => without_schema(call, topic, sheet).await,
         };
     };
     let manual = Manual {
@@ -46,49 +47,48 @@ async fn help(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Fail
         sheet,
     };
     if topic.is_empty() {
-        return Ok(Outcome::Text(format!(
-            "{}\n{}",
-            manual.overview(),
-            overview(sheet)
-        )));
+        let text = format!("{}\n{}", manual.overview(), overview(table, sheet));
+        return Ok(Output::text(text).into());
     }
     if schema.command(topic).is_some() {
-        let command = asked(line)?;
-        let properties = properties(runner, &schema, &command);
-        let properties = timeout(runner.settings().patience(), properties).await;
+        let command = asked(call)?;
+        let properties = properties(context, &schema, &command);
+        let properties = timeout(context.settings().patience(), properties).await;
         let properties = properties.unwrap_or(Ok(Vec::new()))?;
         let mut text = manual
             .command(topic, &command.arguments, &properties)
             .unwrap_or_default();
-        if let Some(builtin) = find(topic) {
+        if let Some(builtin) = find(table, topic) {
             let _ = writeln!(text, "\n`:{topic}` is a built-in: {}.", builtin.summary);
         }
-        return Ok(Outcome::Text(text));
+        return Ok(Output::text(text).into());
     }
     if let Some(text) = manual.event(topic) {
-        return Ok(Outcome::Text(text));
+        return Ok(Output::text(text).into());
     }
-    match find(topic) {
+    match find(table, topic) {
         Some(builtin) => Ok(page(builtin)),
         None => match manual.search(topic) {
-            Some(text) => Ok(Outcome::Text(text)),
-            None => Err(nothing(&schema, topic)),
+            Some(text) => Ok(Output::text(text).into()),
+            None => Err(nothing(&schema, table, topic)),
         },
     }
 }
 
 /// The command that help is asked on, with what was said of its arguments.
-fn asked(line: &lang::BuiltinLine) -> Result<Command, Failure> {
-    match Parser::default().parse(&line.words) {
-        Ok(Line::Command(command)) => Ok(command),
-        Ok(_) => Err(usage(HELP.name)),
-        Err(error) => Err(Failure::syntax(error, line.words.source())),
+fn asked(call: &Call<'_>) -> Result<Command, Failure> {
+    let words = &call.line.words;
+    let line = Parser::default().parse(words);
+    let line = line.map_err(|error| Failure::syntax(error, words.source()))?;
+    match line.statement {
+        Statement::Command(command) => Ok(command),
+        _ => Err(call.usage()),
     }
 }
 
 /// What QOM says of the type that the command makes one of. Arguments and values that do not exist are an error.
 async fn properties(
-    runner: &Runner,
+    context: &Context,
     schema: &Schema,
     command: &Command,
 ) -> Result<Vec<Property>, Failure> {
@@ -97,11 +97,8 @@ async fn properties(
     if let Some(problem) = problems.first() {
         return Err(Failure::Usage(problem.to_string()));
     }
-    let text = |key| match command.arguments.get(key) {
-        Some(Value::Text(text) | Value::Word(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let inspector = runner.inspector();
+    let text = |key| command.arguments.get(key).and_then(Value::as_str);
+    let inspector = context.target.inspector();
     Ok(match &*command.name {
         "device_add" => match text("driver") {
             None => Vec::new(),
@@ -122,16 +119,16 @@ async fn properties(
 }
 
 /// The page of a built-in.
-fn page(builtin: &Builtin) -> Outcome {
+fn page(builtin: &Builtin) -> Effect {
     let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
     for line in builtin.help.lines() {
         let _ = writeln!(text, "  {line}");
     }
-    Outcome::Text(text)
+    Output::text(text).into()
 }
 
 /// The language and the built-ins: what needs no server.
-fn overview(sheet: Sheet) -> String {
+fn overview(table: &[Builtin], sheet: Sheet) -> String {
     let language = "A line is a QMP command and its arguments:\n  \
                     COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [&]\n  \
                     {\"execute\": …}              a whole message, sent as typed\n  \
@@ -141,7 +138,7 @@ fn overview(sheet: Sheet) -> String {
         "help" => ":help [TOPIC]".to_owned(),
         _ => builtin.headline(),
     };
-    let builtins = BUILTINS.iter().map(|b| (headline(b), b.summary));
+    let builtins = table.iter().map(|b| (headline(b), b.summary));
     let builtins = list(sheet, builtins);
     let more = "\n`help COMMAND`, `help EVENT` and `help :BUILT-IN` explain one, `help WORD` searches.\n\
                 TAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them touches the VM.\n";
@@ -149,12 +146,12 @@ fn overview(sheet: Sheet) -> String {
 }
 
 /// What there is to say where the server does not tell what it accepts.
-async fn without_schema(runner: &Runner, topic: &str, sheet: Sheet) -> Result<Outcome, Failure> {
-    let why = match runner.session.client() {
+async fn without_schema(call: &Call<'_>, topic: &str, sheet: Sheet) -> Result<Effect, Failure> {
+    let why = match call.context.target.session.client() {
         None => "not connected, so only the built-ins are known",
         Some(_) => "the server does not answer query-qmp-schema, which tells what commands take",
     };
-    let commands = runner.commands().await;
+    let commands = call.context.commands().await;
     let names = || commands.iter().map(String::as_str);
     if topic.is_empty() {
         let mut names: Vec<_> = names().map(escape).collect();
@@ -163,10 +160,8 @@ async fn without_schema(runner: &Runner, topic: &str, sheet: Sheet) -> Result<Ou
         if !names.is_empty() {
             names.push('\n');
         }
-        return Ok(Outcome::Text(format!(
-            "({why})\n\n{names}{}",
-            overview(sheet)
-        )));
+        let text = format!("({why})\n\n{names}{}", overview(call.table, sheet));
+        return Ok(Output::text(text).into());
     }
     let what = match names().any(|name| name == topic) {
         true => format!("`{topic}` is a command of this server"),
@@ -181,10 +176,10 @@ async fn without_schema(runner: &Runner, topic: &str, sheet: Sheet) -> Result<Ou
 }
 
 /// The error for a word that is found nowhere.
-fn nothing(schema: &Schema, word: &str) -> Failure {
+fn nothing(schema: &Schema, table: &[Builtin], word: &str) -> Failure {
     let commands = schema.commands().map(|(name, _)| name);
     let events = schema.events().map(|(name, _)| name);
-    let builtins = BUILTINS.iter().map(|builtin| builtin.name);
+    let builtins = table.iter().map(|builtin| builtin.name);
     let near = nearest(word, commands.chain(events).chain(builtins));
     Failure::Usage(match &near[..] {
         [] => format!("nothing is called `{word}`, or has that in its name"),

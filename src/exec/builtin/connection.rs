@@ -4,87 +4,83 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::{Builtin, Completes, Outcome, args, span, usage};
+use super::entry::{Builtin, Call, Effect, Part, span};
+use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::lang::{self, Line, Parser};
+use crate::lang::{Parser, Statement};
 use crate::qmp::{Address, Request, State};
 use crate::render::escape;
-use crate::runner::Runner;
 
 /// How long `:status` waits for an answer. When QEMU is stuck, one asks all the more.
 const ROUND_TRIP: Duration = Duration::from_secs(1);
 
 pub(super) const STATUS: Builtin = Builtin {
     name: "status",
-    synopsis: "",
+    forms: &[&[]],
     summary: "show the connection and the server",
     help: "That is its address, version and pid, the messages so far, and the round-trip time.",
-    completes: Completes::Nothing,
-    run: |runner, _| Box::pin(status(runner)),
+    run: |call| Box::pin(status(call.context)),
 };
 
 pub(super) const CONNECT: Builtin = Builtin {
     name: "connect",
-    synopsis: "[ADDRESS]",
+    forms: &[&[], &[Part::Address]],
     summary: "connect there, or again where we were connected last",
     help: "ADDRESS is a path, HOST:PORT, [V6]:PORT, :PORT, unix:PATH, tcp:HOST:PORT, fd:N\n\
            or exec:COMMAND LINE.",
-    completes: Completes::Files,
-    run: |runner, line| Box::pin(connect(runner, line)),
+    run: |call| Box::pin(connect(call)),
 };
 
 pub(super) const DISCONNECT: Builtin = Builtin {
     name: "disconnect",
-    synopsis: "",
+    forms: &[&[]],
     summary: "close the connection, so that another client may use the monitor",
     help: "",
-    completes: Completes::Nothing,
-    run: |runner, _| {
-        Box::pin(async {
-            stays(runner)?;
-            let (before, address) = (runner.session.state(), runner.session.address());
-            runner.session.disconnect().await;
-            let address = address.map_or(String::new(), |address| address.to_string());
-            match before {
-                State::Running(_) => Ok(Outcome::Notice(format!("disconnected from {address}"))),
-                State::Connecting(_) => Ok(Outcome::Notice(format!(
-                    "no longer trying to connect to {address}"
-                ))),
-                state => Err(Failure::not_connected(&state)),
-            }
-        })
-    },
+    run: |call| Box::pin(disconnect(call.context)),
 };
 
 pub(super) const OOB: Builtin = Builtin {
     name: "oob",
-    synopsis: "COMMAND [KEY=VALUE…]",
+    forms: &[&[Part::OobCommand]],
     summary: "send a command out of band, ahead of those still running",
     help: "Few commands allow it: those with `allow-oob` in query-qmp-schema.",
-    completes: Completes::OobCommands,
-    run: |runner, line| Box::pin(async move { oob(runner, line) }),
+    run: |call| Box::pin(async move { oob(call) }),
 };
 
-async fn connect(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let address = match &args(line)?[..] {
-        [] => runner
-            .session
+async fn connect(call: &Call<'_>) -> Result<Effect, Failure> {
+    let session = &call.context.target.session;
+    let address = match &call.args()?[..] {
+        [] => session
             .address()
             .ok_or_else(|| Failure::Usage("no address: say :connect ADDRESS".to_owned()))?,
         [address] => address.parse()?,
-        _ => return Err(usage("connect")),
+        _ => return Err(call.usage()),
     };
-    stays(runner)?;
-    runner.session.connect(address).await?;
-    match runner.session.state() {
-        State::Running(client) => Ok(Outcome::Connected(client)),
+    refuse_to_leave_launched(call.context)?;
+    session.connect(address).await?;
+    match session.state() {
+        State::Running(_) => Ok(Output::Connected.into()),
         state => Err(Failure::not_connected(&state)),
     }
 }
 
+async fn disconnect(context: &Context) -> Result<Effect, Failure> {
+    refuse_to_leave_launched(context)?;
+    let session = &context.target.session;
+    let (before, address) = (session.state(), session.address());
+    session.disconnect().await;
+    let address = address.map_or(String::new(), |address| address.to_string());
+    let notice = match before {
+        State::Running(_) => format!("disconnected from {address}"),
+        State::Connecting(_) => format!("no longer trying to connect to {address}"),
+        state => return Err(Failure::not_connected(&state)),
+    };
+    Ok(Output::notice(notice).into())
+}
+
 /// The monitor of a VM that we launched may be ours alone. Closed, it is lost to everybody.
-fn stays(runner: &Runner) -> Result<(), Failure> {
-    match runner.session.address() {
+fn refuse_to_leave_launched(context: &Context) -> Result<(), Failure> {
+    match context.target.session.address() {
         Some(Address::Launched(_)) => Err(Failure::Usage(
             "this shell launched its VM and stays with it; `:vm stop` ends it, `:vm restart` starts it again"
                 .to_owned(),
@@ -93,41 +89,44 @@ fn stays(runner: &Runner) -> Result<(), Failure> {
     }
 }
 
-fn oob(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    if runner.session.client().is_some_and(|client| !client.oob()) {
+fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
+    let client = call.context.target.session.client();
+    if client.is_some_and(|client| !client.oob()) {
         return Err(Failure::Usage(
             "this connection has no out-of-band execution".to_owned(),
         ));
     }
-    let parsed = Parser::default()
-        .parse(&line.words)
-        .map_err(|error| Failure::syntax(error, line.words.source()))?;
-    match parsed {
-        Line::Command(mut command) => {
+    let words = &call.line.words;
+    let mut line = Parser::default()
+        .parse(words)
+        .map_err(|error| Failure::syntax(error, words.source()))?;
+    match &mut line.statement {
+        Statement::Command(command) => {
             command.oob = true;
-            Ok(Outcome::Command(command))
+            Ok(Effect::Send(line))
         }
-        Line::Message(_) => Err(Failure::Usage(
+        Statement::Message(_) => Err(Failure::Usage(
             "a whole message says `exec-oob` itself".to_owned(),
         )),
-        Line::Empty | Line::Builtin(_) => Err(usage("oob")),
+        Statement::Nothing | Statement::Builtin(_) => Err(call.usage()),
     }
 }
 
-async fn status(runner: &Runner) -> Result<Outcome, Failure> {
-    let Some(client) = runner.session.client() else {
-        let address = runner.session.address().map(|address| address.to_string());
+async fn status(context: &Context) -> Result<Effect, Failure> {
+    let session = &context.target.session;
+    let Some(client) = session.client() else {
+        let address = session.address().map(|address| address.to_string());
         let text = format!(
             "{}\naddress      {}\n",
-            Failure::not_connected(&runner.session.state()),
+            Failure::not_connected(&session.state()),
             address.as_deref().unwrap_or("none")
         );
-        return Ok(Outcome::Text(escape(&text).into_owned()));
+        return Ok(Output::text(escape(&text)).into());
     };
     let started = Instant::now();
     // Any reply will do, a refusal too.
     let reply = client.send(Request::new("query-version").quietly())?;
-    let trip = timeout(runner.settings().patience().min(ROUND_TRIP), reply).await;
+    let trip = timeout(context.settings().patience().min(ROUND_TRIP), reply).await;
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
     let version = &client.greeting().version;
@@ -151,7 +150,7 @@ async fn status(runner: &Runner) -> Result<Outcome, Failure> {
         Some(trip) => format!("round trip   {:.2} ms\n", trip.as_secs_f64() * 1e3),
         None => "round trip   no answer in time\n".to_owned(),
     });
-    Ok(Outcome::Text(escape(&text).into_owned()))
+    Ok(Output::text(escape(&text)).into())
 }
 
 /// A distribution's version behind QEMU's own.

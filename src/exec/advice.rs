@@ -2,12 +2,11 @@
 
 use tokio::time::timeout;
 
-use crate::builtin;
+use super::builtin;
+use crate::context::{Context, Inspector, Outcome};
 use crate::failure::Failure;
-use crate::inspector::Inspector;
-use crate::lang::{Command, Line, Object, Value, dotted, nearest};
+use crate::lang::{Command, Line, Object, dotted, nearest};
 use crate::qmp::QmpError;
-use crate::runner::Runner;
 use crate::schema::{Problem, ProblemKind};
 
 /// What an error says that is about the words of a line, and not about the state of the VM. From QEMU 4.2 to
@@ -27,29 +26,20 @@ const LISTED: [&str; 3] = ["driver", "bus", "id"];
 
 /// Adds to the refusal of a command the nearest right names, and the keys that are missing. The server is asked
 /// only if the error is about such things, and not for long.
-pub async fn advise(runner: &Runner, line: &Line, failure: &mut Failure) {
-    let Failure::Command { error, help } = failure else {
+pub async fn advise(context: &Context, line: &Line, outcome: &mut Outcome) {
+    let Some(Failure::Command { error, help }) = &mut outcome.failure else {
         return;
     };
     if error.class != "CommandNotFound" && !ABOUT_WORDS.iter().any(|part| error.desc.contains(part))
     {
         return;
     }
-    let asked;
-    let command = match line {
-        Line::Command(command) => command,
-        Line::Message(message) => match message.command() {
-            Some(command) => {
-                asked = command;
-                &asked
-            }
-            None => return,
-        },
-        Line::Empty | Line::Builtin(_) => return,
+    let Some(command) = line.command() else {
+        return;
     };
-    let inspector = runner.inspector();
-    let advice = advice(&inspector, command, error);
-    if let Ok(found) = timeout(runner.settings().patience(), advice).await {
+    let inspector = context.target.inspector();
+    let advice = advice(&inspector, &command, error);
+    if let Ok(found) = timeout(context.settings().patience(), advice).await {
         *help = found;
     }
 }
@@ -138,10 +128,7 @@ async fn check_property(inspector: &Inspector, given: &Object) -> Option<Problem
 }
 
 fn text<'a>(given: &'a Object, key: &str) -> Option<&'a str> {
-    match given.get(key)? {
-        Value::Word(text) | Value::Text(text) => Some(text),
-        _ => None,
-    }
+    given.get(key)?.as_str()
 }
 
 fn owned(names: Vec<&str>) -> Vec<String> {

@@ -1,8 +1,9 @@
 //! What the server at the other end says of itself: its schema, its types, its objects.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -11,7 +12,7 @@ use tokio::sync::OnceCell;
 use crate::lang::{Command, Object, Value, nearest, quote};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
-use crate::schema::{self, Problem, ProblemKind, Scalar, Schema};
+use crate::schema::{self, Problem, ProblemKind, Property, Schema, needs_types};
 
 /// What a device type ends in whose name was cut short: `virtio-net` is an alias, which only `device_add`
 /// knows.
@@ -23,83 +24,10 @@ pub struct Inspector {
     client: Weak<Client>,
     /// Without one, the server has none.
     schema: OnceCell<Option<Arc<Schema>>>,
+    /// The names of its commands, as `query-commands` tells them.
+    commands: OnceCell<Arc<[String]>>,
     /// By the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
-}
-
-/// A property of a QOM type or object, as `device-list-properties` and `qom-list` tell it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Property {
-    pub name: String,
-    /// QOM's name of its type, as `uint32`, `OnOffAuto` or `child<virtio-rng-pci>`.
-    #[serde(rename = "type")]
-    pub of: String,
-    pub description: Option<String>,
-    pub default_value: Option<serde_json::Value>,
-}
-
-impl Property {
-    /// Whether it is for users to set: what QOM calls a child or, in old versions, a legacy property is not.
-    pub fn is_for_users(&self) -> bool {
-        !self.of.starts_with("child<") && !self.name.starts_with("legacy-")
-    }
-
-    /// Its type, default and description, in a few words.
-    pub fn note(&self) -> String {
-        let mut note = self.of.clone();
-        if let Some(default) = &self.default_value {
-            note.push_str(&format!(", default {default}"));
-        }
-        match &self.description {
-            Some(description) if *description != "on/off" => note + ": " + description,
-            _ => note,
-        }
-    }
-
-    /// The values it can have, if they can be listed: those of a bool, or those that the description of
-    /// an enum lists with slashes, alone, at its end, or in brackets at its end.
-    pub fn values(&self) -> Vec<String> {
-        let description = self.description.as_deref().unwrap_or_default();
-        let list = match (self.scalar(), &*self.of) {
-            (Scalar::Bool, _) => "on/off",
-            (Scalar::Str, "str" | "string") => description,
-            (Scalar::Str, "OnOffAuto") => "on/off/auto",
-            (Scalar::Str, _) => description.rsplit([' ', '(']).next().unwrap_or_default(),
-            _ => "",
-        };
-        let list = list.trim_end_matches(')');
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
-        if !list.contains('/') || !list.chars().all(is_name) {
-            return Vec::new();
-        }
-        list.split('/').map(str::to_owned).collect()
-    }
-
-    /// The QAPI type behind QOM's name of it. What has no number or truth in its name is a string.
-    pub fn scalar(&self) -> Scalar {
-        // Before QEMU 10 a PCI address calls itself an int32. As a number it means 8 times the slot plus
-        // the function; slot and function, as people write them, are a string.
-        if self
-            .description
-            .as_deref()
-            .is_some_and(|d| d.starts_with("Slot and "))
-        {
-            return Scalar::Str;
-        }
-        let name = self.of.trim_end_matches("_t");
-        let is_int = |name: &str| {
-            let bits = name.trim_start_matches('u').strip_prefix("int");
-            bits.is_some_and(|bits| bits.bytes().all(|b| b.is_ascii_digit()))
-        };
-        match name {
-            "bool" => Scalar::Bool,
-            "number" | "double" | "float" => Scalar::Number,
-            "size" => Scalar::Int,
-            name if is_int(name) => Scalar::Int,
-            _ => Scalar::Str,
-        }
-    }
 }
 
 /// The connection went away before the answer came.
@@ -189,11 +117,7 @@ impl Inspector {
 
     /// The properties that a device of this type takes, if they were asked for before.
     pub fn known_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
-        let known = self
-            .properties
-            .lock()
-            .expect("no holder of this lock panics");
-        known.get(driver).cloned()
+        self.properties.lock().get(driver).cloned()
     }
 
     /// The properties that a device of this type takes.
@@ -217,10 +141,7 @@ impl Inspector {
         let mut properties = answer?;
         properties.sort_by(|a, b| a.name.cmp(&b.name));
         let properties: Arc<[Property]> = properties.into();
-        let mut known = self
-            .properties
-            .lock()
-            .expect("no holder of this lock panics");
+        let mut known = self.properties.lock();
         known.insert(driver.to_owned(), properties.clone());
         Some(properties)
     }
@@ -259,8 +180,14 @@ impl Inspector {
     }
 
     /// The commands there are, as older servers tell it too.
-    pub async fn commands(&self) -> Vec<String> {
-        self.names("query-commands", json!({})).await
+    pub async fn commands(&self) -> Arc<[String]> {
+        let ask = async || self.names("query-commands", json!({})).await.into();
+        self.commands.get_or_init(ask).await.clone()
+    }
+
+    /// The commands there are, as far as they were asked for before.
+    pub fn known_commands(&self) -> Arc<[String]> {
+        self.commands.get().cloned().unwrap_or_default()
     }
 
     async fn names(&self, command: &str, arguments: serde_json::Value) -> Vec<String> {
@@ -286,9 +213,9 @@ impl Inspector {
         };
         schema.type_words(command);
         // What the schema leaves open, QOM may tell.
-        let text = |key| match command.arguments.get(key) {
-            Some(Value::Text(text) | Value::Word(text)) => Some(text.clone()),
-            _ => None,
+        let text = |key| {
+            let text = command.arguments.get(key).and_then(Value::as_str);
+            text.map(str::to_owned)
         };
         if !needs_types(command) {
             return;
@@ -334,72 +261,5 @@ fn type_word(members: &mut Object, key: &str, property: &Property) {
         && let Some(typed) = schema::word_as(property.scalar(), word)
     {
         *value = typed;
-    }
-}
-
-/// Whether it depends on what the server wants what a word of the command's is.
-pub fn needs_types(command: &Command) -> bool {
-    command.arguments.values().any(is_ambiguous)
-}
-
-/// Whether a bare word in `value` depends on the type that is asked for.
-fn is_ambiguous(value: &Value) -> bool {
-    match value {
-        Value::Word(word) => schema::is_ambiguous(word),
-        Value::Array(values) => values.iter().any(is_ambiguous),
-        Value::Object(members) => members.values().any(is_ambiguous),
-        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_values_of_an_enum_are_read_off_its_description() {
-        for (of, description, values) in [
-            ("OnOffAuto", None, "on off auto"),
-            ("bool", Some("whatever"), "on off"),
-            (
-                "FdcDriveType",
-                Some("FDC drive type, 144/288/120"),
-                "144 288 120",
-            ),
-            (
-                "BlockdevOnError",
-                Some("Policy (report/ignore/stop)"),
-                "report ignore stop",
-            ),
-            ("str", Some("slirp/tap"), "slirp tap"),
-            ("str", Some("this and/or that"), ""),
-            ("link<memory-backend>", None, ""),
-            ("uint32", Some("1/2"), ""),
-        ] {
-            let property = json!({"name": "p", "type": of, "description": description});
-            let property: Property = serde_json::from_value(property).expect("a property");
-            assert_eq!(property.values().join(" "), values, "{of} {description:?}");
-        }
-    }
-
-    #[test]
-    fn qoms_names_of_types_are_read() {
-        for (of, scalar) in [
-            ("bool", Scalar::Bool),
-            ("uint64_t", Scalar::Int),
-            ("uint32", Scalar::Int),
-            ("uint4", Scalar::Int),
-            ("int", Scalar::Int),
-            ("size", Scalar::Int),
-            ("OnOffAuto", Scalar::Str),
-            ("str", Scalar::Str),
-            ("string", Scalar::Str),
-            ("interface", Scalar::Str),
-            ("link<memory-backend>", Scalar::Str),
-        ] {
-            let property: Property =
-                serde_json::from_value(json!({"name": "p", "type": of})).expect("a property");
-            assert_eq!(property.scalar(), scalar, "{of}");
-        }
     }
 }

@@ -2,58 +2,60 @@
 
 use clap::ValueEnum;
 
-use super::{Builtin, Completes, Outcome, args, usage};
+use super::entry::{Builtin, Call, Effect, Part};
+use crate::context::{Output, Settings};
 use crate::failure::Failure;
 use crate::lang::{any_of, nearest, seconds};
 use crate::render::Format;
-use crate::runner::Settings;
+
+/// The settings, each with the values that can be listed.
+const SETTINGS: &[(&str, &[&str])] = &[
+    ("confirm", &["on", "off"]),
+    ("envelope", &["on", "off"]),
+    ("output", &["auto", "pretty", "json", "raw"]),
+    ("timeout", &["off"]),
+];
 
 pub(super) const SET: Builtin = Builtin {
     name: "set",
-    synopsis: "[NAME [VALUE]]",
+    forms: &[&[], &[Part::Setting(SETTINGS)]],
     summary: "show or change a setting",
     help: "confirm on|off: ask before `quit` ends the VM.\n\
            envelope on|off: print whole replies, not just the value.\n\
            output auto|pretty|json|raw: how values are printed.\n\
            timeout SECS|off: how long to wait for a reply.",
-    completes: Completes::Words(&[
-        ("confirm", &["on", "off"]),
-        ("envelope", &["on", "off"]),
-        ("output", &["auto", "pretty", "json", "raw"]),
-        ("timeout", &["off"]),
-    ]),
-    run: |runner, line| Box::pin(async move { set(&mut runner.settings_mut(), &args(line)?) }),
+    run: |call| Box::pin(async move { set(call) }),
 };
 
 pub(super) const QUIT: Builtin = Builtin {
     name: "quit",
-    synopsis: "",
+    forms: &[&[]],
     summary: "leave qmpsh; the VM goes on",
     help: "`quit` without the colon is QMP's own command, and ends the VM.",
-    completes: Completes::Nothing,
-    run: |_, _| Box::pin(async { Ok(Outcome::Quit) }),
+    run: |_| Box::pin(async { Ok(Output::Quit.into()) }),
 };
 
 pub(super) const EXIT: Builtin = Builtin {
     name: "exit",
-    synopsis: "",
+    forms: &[&[]],
     summary: "the same as :quit; the colon may be left out",
     help: "",
-    completes: Completes::Nothing,
-    run: |_, _| Box::pin(async { Ok(Outcome::Quit) }),
+    run: |_| Box::pin(async { Ok(Output::Quit.into()) }),
 };
 
-fn set(settings: &mut Settings, args: &[String]) -> Result<Outcome, Failure> {
+fn set(call: &Call<'_>) -> Result<Effect, Failure> {
+    let args = call.args()?;
+    let settings = &mut *call.context.settings_mut();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        [] => return Ok(Outcome::Text(list(settings))),
+        [] => return Ok(Output::text(list(settings)).into()),
         [name] => {
             let listed = list(settings);
             let line = listed
                 .lines()
                 .find(|line| line.split_whitespace().next() == Some(name));
             return line
-                .map(|line| Outcome::Text(format!("{line}\n")))
+                .map(|line| Output::text(format!("{line}\n")).into())
                 .ok_or_else(|| no_such_setting(name));
         }
         ["confirm", value] => settings.confirm = switch(value)?,
@@ -81,9 +83,9 @@ fn set(settings: &mut Settings, args: &[String]) -> Result<Outcome, Failure> {
             })?);
         }
         [name, _] => return Err(no_such_setting(name)),
-        _ => return Err(usage("set")),
+        _ => return Err(call.usage()),
     }
-    Ok(Outcome::Text(String::new()))
+    Ok(Output::nothing().into())
 }
 
 fn list(settings: &Settings) -> String {
@@ -109,10 +111,7 @@ fn switch(value: &str) -> Result<bool, Failure> {
 }
 
 fn no_such_setting(name: &str) -> Failure {
-    let Completes::Words(settings) = SET.completes else {
-        unreachable!("the names of settings complete");
-    };
-    let near = nearest(name, settings.iter().map(|(setting, _)| *setting));
+    let near = nearest(name, SETTINGS.iter().map(|(setting, _)| *setting));
     Failure::Usage(match &near[..] {
         [] => format!("there is no setting `{name}`; `:set` alone lists them"),
         near => format!(

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chrono::{Local, NaiveTime};
 use tokio::time::sleep;
 
-use super::{Builtin, Completes, Outcome, time, usage};
+use super::entry::{Builtin, Call, Effect, Part, time};
+use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{self, Words, matches};
 use crate::qmp::{Event, Filter, HISTORY, State};
-use crate::runner::Runner;
 use crate::schema::Schema;
 
 /// How long a `:wait` waits before it asks whether that can be in vain.
@@ -19,24 +19,33 @@ const DOUBT: Duration = Duration::from_secs(1);
 
 pub(super) const EVENTS: Builtin = Builtin {
     name: "events",
-    synopsis: "[NAME[,NAME…]…] [KEY=VALUE…] [--since TIME] | mute|unmute [NAME…] | clear",
+    forms: &[
+        &[
+            Part::Optional(&[Part::Events]),
+            Part::Match,
+            Part::Flag("--since", "TIME"),
+        ],
+        &[
+            Part::Word(&["mute", "unmute"]),
+            Part::Optional(&[Part::Events]),
+        ],
+        &[Part::Word(&["clear"])],
+    ],
     summary: "show the last events, or choose which are shown as they come",
     help: "KEY=VALUE is what an event's data must have among others. TIME is how long ago (30s, 5m, 1h) or a\n\
            time of day (9:30, 9:30:15). The history has the last 10,000 events, fewer if they are large.\n\
            Muted events are kept there all the same; `:events mute` alone lists their names.",
-    completes: Completes::Events(&["mute", "unmute", "clear"]),
-    run: |runner, line| Box::pin(async move { events(runner, line) }),
+    run: |call| Box::pin(async move { events(call) }),
 };
 
 pub(super) const WAIT: Builtin = Builtin {
     name: "wait",
-    synopsis: "NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]",
+    forms: &[&[Part::Events, Part::Match, Part::Flag("--timeout", "SECS")]],
     summary: "wait for such an event, and print it",
     help: "NAME is an event, and `*` is any. KEY=VALUE is what its data must have among others.\n\
            An event that came since the last command was sent counts too, so that none is missed; each event\n\
            ends one wait.",
-    completes: Completes::Events(&[]),
-    run: |runner, line| Box::pin(wait(runner, line)),
+    run: |call| Box::pin(wait(call)),
 };
 
 /// The events that somebody wants.
@@ -47,17 +56,17 @@ pub(super) struct Wanted {
     pub limit: Option<Duration>,
 }
 
-/// Reads `NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]` for the built-in `name`.
-pub(super) fn wanted(runner: &Runner, words: &Words, name: &str) -> Result<Wanted, Failure> {
+/// Reads `NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]`.
+pub(super) fn wanted(call: &Call<'_>, words: &Words) -> Result<Wanted, Failure> {
     let (mut plain, data) = conditions(words)?;
     let limit = take_option(&mut plain, "--timeout")?;
     let limit = limit.map(|limit| time(&limit)).transpose()?;
     let names = names(&plain)?;
     if names.is_empty() {
-        return Err(usage(name));
+        return Err(call.usage());
     }
     // What cannot come is not waited for, if that is known.
-    if let Some(schema) = runner.inspector().known_schema()
+    if let Some(schema) = call.context.target.inspector().known_schema()
         && let Some(failure) = unknown(&names, &schema)
     {
         return Err(failure);
@@ -129,9 +138,10 @@ fn names(words: &[String]) -> Result<Vec<String>, Failure> {
     }
 }
 
-async fn wait(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let wanted = wanted(runner, &line.words, "wait")?;
-    let event = runner.session.hub().wait(wanted.filter, runner.mark());
+async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
+    let wanted = wanted(call, &call.line.words)?;
+    let target = &call.context.target;
+    let event = target.session.hub().wait(wanted.filter, target.wait_from());
     let limit = async {
         match wanted.limit {
             Some(limit) => {
@@ -143,18 +153,18 @@ async fn wait(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Fail
     };
     tokio::select! {
         biased;
-        event = event => Ok(Outcome::Event(event)),
-        state = no_connection(runner) => Err(Failure::not_connected(&state)),
+        event = event => Ok(Output::Event(event).into()),
+        state = no_connection(call.context) => Err(Failure::not_connected(&state)),
         limit = limit => Err(Failure::NoEvent { what: wanted.names.join(","), limit }),
-        failure = in_vain(runner, &wanted.names) => Err(failure),
+        failure = in_vain(call.context, &wanted.names) => Err(failure),
     }
 }
 
 /// Resolves, after a while, if one of these events can never come. The server is not asked at once: most events are
 /// there before it could answer.
-async fn in_vain(runner: &Runner, names: &[String]) -> Failure {
+async fn in_vain(context: &Context, names: &[String]) -> Failure {
     sleep(DOUBT).await;
-    if let Some(schema) = runner.schema().await
+    if let Some(schema) = context.schema().await
         && let Some(failure) = unknown(names, &schema)
     {
         return failure;
@@ -163,62 +173,60 @@ async fn in_vain(runner: &Runner, names: &[String]) -> Failure {
 }
 
 /// Resolves when there is no connection, and none is sought.
-pub(super) async fn no_connection(runner: &Runner) -> State {
-    let mut states = runner.session.watch();
+pub(super) async fn no_connection(context: &Context) -> State {
+    let mut states = context.target.session.watch();
     let idle = states
         .wait_for(|state| matches!(state, State::Idle(_)))
         .await;
     idle.map_or(State::Idle(None), |state| state.clone())
 }
 
-fn events(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let (mut plain, data) = conditions(&line.words)?;
+fn events(call: &Call<'_>) -> Result<Effect, Failure> {
+    let (mut plain, data) = conditions(&call.line.words)?;
+    let hub = call.context.target.session.hub();
     match plain.first().map(String::as_str) {
         Some("clear") if plain.len() == 1 && data.is_empty() => {
-            runner.session.hub().clear();
-            return Ok(Outcome::Text(String::new()));
+            hub.clear();
+            return Ok(Output::nothing().into());
         }
         Some(verb @ ("mute" | "unmute")) if data.is_empty() => {
             let names = names(&plain[1..])?;
-            return mute(runner, verb == "mute", names);
+            return mute(call, verb == "mute", names);
         }
         _ => {}
     }
     let since = take_option(&mut plain, "--since")?;
     let since = since.map(|text| moment(&text)).transpose()?;
     let filter = filter(names(&plain)?, data);
-    let style = runner.settings().style;
-    let hub = runner.session.hub();
+    let style = call.context.settings().style;
     let text = hub
         .history()
         .iter()
         .filter(|event| filter.takes(event) && since.is_none_or(|since| is_after(event, since)))
         .map(|event| style.event(event))
         .collect();
-    Ok(match hub.evicted() {
-        0 => Outcome::Text(text),
-        evicted => Outcome::Noted {
-            text,
-            notice: format!(
-                "{evicted} older events fell out: the history keeps the last {HISTORY}"
-            ),
-        },
-    })
+    let notice = match hub.evicted() {
+        0 => String::new(),
+        evicted => {
+            format!("{evicted} older events are gone: the history keeps the last {HISTORY}")
+        }
+    };
+    Ok(Output::Text { text, notice }.into())
 }
 
-fn mute(runner: &Runner, mute: bool, names: Vec<String>) -> Result<Outcome, Failure> {
-    let mut settings = runner.settings_mut();
+fn mute(call: &Call<'_>, mute: bool, names: Vec<String>) -> Result<Effect, Failure> {
+    let mut settings = call.context.settings_mut();
     let muted = Arc::make_mut(&mut settings.muted);
     match (mute, names.is_empty()) {
         (true, false) => muted.extend(names),
         (false, false) => muted.retain(|name| !names.contains(name)),
         (true, true) => {
             let lines = muted.iter().map(|name| format!("{name}\n"));
-            return Ok(Outcome::Text(lines.collect()));
+            return Ok(Output::text(lines.collect::<String>()).into());
         }
-        (false, true) => return Err(usage("events")),
+        (false, true) => return Err(call.usage()),
     }
-    Ok(Outcome::Text(String::new()))
+    Ok(Output::nothing().into())
 }
 
 /// A moment in seconds since 1970: so long ago, or the last time it was so late.

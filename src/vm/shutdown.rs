@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::{Stopped, Vm};
 use crate::os::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 use crate::qmp::Client;
-use crate::vm::{Stopped, Vm};
 
 /// How long the user waits before he is told what for.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -7,34 +7,42 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
+use super::entry::{Builtin, Call, Effect, Part, span};
 use super::events::no_connection;
-use super::{Builtin, Completes, Outcome, args, span, usage};
+use crate::context::{Context, Output, Progress};
 use crate::failure::Failure;
-use crate::lang::{Command, Object, Value};
-use crate::qmp::{Filter, HISTORY, QmpError};
+use crate::lang::{Command, Object, Statement, Value};
+use crate::qmp::{Filter, HISTORY, QmpError, Request};
 use crate::render::table;
-use crate::runner::{Progress, Runner};
 
 pub(super) const JOBS: Builtin = Builtin {
     name: "jobs",
-    synopsis: "",
+    forms: &[&[]],
     summary: "show the jobs: status, progress, speed, time left",
     help: "The time left is known for jobs whose start was seen. In scripts the jobs are JSON.",
-    completes: Completes::Nothing,
-    run: |runner, _| Box::pin(jobs(runner)),
+    run: |call| Box::pin(jobs(call.context)),
 };
 
 pub(super) const JOB: Builtin = Builtin {
     name: "job",
-    synopsis: "wait ID [STATUS] | pause|resume|cancel|complete|finalize|dismiss ID",
+    forms: &[
+        &[
+            Part::Word(&["wait"]),
+            Part::Job,
+            Part::Optional(&[Part::Name("STATUS")]),
+        ],
+        &[Part::Word(&VERBS), Part::Job],
+    ],
     summary: "wait for a job, or tell it what to do",
     help: "`wait` shows the progress on a terminal, and fails with the job's error. It ends when the job has\n\
            concluded, or reached STATUS: running, ready, standby, pending, ….",
-    completes: Completes::Jobs(&[
-        "wait", "pause", "resume", "cancel", "complete", "finalize", "dismiss",
-    ]),
-    run: |runner, line| Box::pin(async move { job(runner, &args(line)?).await }),
+    run: |call| Box::pin(job(call)),
 };
+
+/// What QMP has a command for, `job-VERB`.
+const VERBS: [&str; 6] = [
+    "pause", "resume", "cancel", "complete", "finalize", "dismiss",
+];
 
 /// How often a job that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -78,27 +86,42 @@ impl Job {
     }
 }
 
-async fn query(runner: &Runner) -> Result<(Vec<Job>, String), Failure> {
-    let mut sent = runner.ask("query-jobs")?;
-    let reply = sent.reply().await?;
+/// The jobs, and the reply they are read from.
+async fn query(context: &Context) -> Result<(Vec<Job>, String), Failure> {
+    let session = &context.target.session;
+    let Some(client) = session.client() else {
+        return Err(Failure::not_connected(&session.state()));
+    };
+    let reply = client.send(Request::new("query-jobs").quietly())?;
+    let limit = context.settings_mut().timeout;
+    let reply = match limit {
+        None => reply.await?,
+        Some(limit) => timeout(limit, reply).await.map_err(|_| Failure::Timeout {
+            name: "query-jobs".to_owned(),
+            limit,
+        })??,
+    };
     let json = reply.value().map_err(Failure::from)?;
     let jobs = serde_json::from_str(json);
     let jobs = jobs.map_err(|error| {
-        Failure::Usage(format!("the reply of query-jobs cannot be read: {error}"))
+        Failure::from(QmpError {
+            class: "query-jobs".to_owned(),
+            desc: format!("its reply cannot be read: {error}"),
+        })
     })?;
     Ok((jobs, json.to_owned()))
 }
 
-async fn jobs(runner: &Runner) -> Result<Outcome, Failure> {
-    let (jobs, json) = query(runner).await?;
-    let style = runner.settings().style;
+async fn jobs(context: &Context) -> Result<Effect, Failure> {
+    let (jobs, json) = query(context).await?;
+    let style = context.settings().style;
     if !style.is_for_a_person() {
-        return Ok(Outcome::Text(style.value(&json)));
+        return Ok(Output::text(style.value(&json)).into());
     }
     if jobs.is_empty() {
-        return Ok(Outcome::Notice("there are no jobs".to_owned()));
+        return Ok(Output::notice("there are no jobs").into());
     }
-    let speeds = speeds(runner).await;
+    let speeds = speeds(context).await;
     let mut rows = vec![
         [
             "ID",
@@ -114,7 +137,7 @@ async fn jobs(runner: &Runner) -> Result<Outcome, Failure> {
         .to_vec(),
     ];
     for job in &jobs {
-        let since_start = since_start(runner, &job.id);
+        let since_start = since_start(context, &job.id);
         let speed = since_start.filter(|since| *since > 0.0 && !job.has_ended());
         let speed = speed.map(|since| job.current_progress as f64 / since);
         let limit = speeds.iter().find(|(id, _)| *id == job.id);
@@ -131,17 +154,17 @@ async fn jobs(runner: &Runner) -> Result<Outcome, Failure> {
             job.error.clone().unwrap_or_default(),
         ]);
     }
-    Ok(Outcome::Text(table(&rows)))
+    Ok(Output::text(table(&rows)).into())
 }
 
 /// The limits on block jobs' speed, in bytes a second; those without one are left out.
-async fn speeds(runner: &Runner) -> Vec<(String, u64)> {
+async fn speeds(context: &Context) -> Vec<(String, u64)> {
     #[derive(Deserialize)]
     struct BlockJob {
         device: String,
         speed: u64,
     }
-    let asked = runner.inspector();
+    let asked = context.target.inspector();
     let jobs: Option<Vec<BlockJob>> = asked.ask("query-block-jobs", json!({})).await;
     let jobs = jobs.unwrap_or_default().into_iter();
     jobs.filter(|job| job.speed > 0)
@@ -150,8 +173,8 @@ async fn speeds(runner: &Runner) -> Vec<(String, u64)> {
 }
 
 /// For how many seconds a job has run, if its start was seen.
-fn since_start(runner: &Runner, id: &str) -> Option<f64> {
-    let history = runner.session.hub().history();
+fn since_start(context: &Context, id: &str) -> Option<f64> {
+    let history = context.target.session.hub().history();
     let start = history.iter().rev().find(|event| {
         event.name() == "JOB_STATUS_CHANGE"
             && change_of(event.data())
@@ -176,46 +199,45 @@ fn change_of(data: &str) -> Option<StatusChange> {
     serde_json::from_str(data).ok()
 }
 
-async fn job(runner: &Runner, args: &[String]) -> Result<Outcome, Failure> {
+async fn job(call: &Call<'_>) -> Result<Effect, Failure> {
+    let args = call.args()?;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        ["wait", id] => wait(runner, id, "concluded").await,
-        ["wait", id, status] => wait(runner, id, status).await,
-        [
-            verb @ ("pause" | "resume" | "cancel" | "complete" | "finalize" | "dismiss"),
-            id,
-        ] => Ok(Outcome::Command(Command {
-            name: format!("job-{verb}"),
-            arguments: Object::from([("id".to_owned(), Value::Text(id.to_owned()))]),
-            descriptors: Vec::new(),
-            oob: false,
-            background: false,
-        })),
-        _ => Err(usage("job")),
+        ["wait", id] => wait(call.context, id, "concluded").await,
+        ["wait", id, status] => wait(call.context, id, status).await,
+        [verb, id] if VERBS.contains(&verb) => {
+            let command = Command {
+                name: format!("job-{verb}"),
+                arguments: Object::from([("id".to_owned(), Value::Text(id.to_owned()))]),
+                oob: false,
+            };
+            Ok(Effect::Send(Statement::Command(command).into()))
+        }
+        _ => Err(call.usage()),
     }
 }
 
 /// Waits until the job reaches `status` or has concluded, and fails as the job does.
-async fn wait(runner: &Runner, id: &str, status: &str) -> Result<Outcome, Failure> {
-    let bar = Bar::new(runner);
+async fn wait(context: &Context, id: &str, status: &str) -> Result<Effect, Failure> {
+    let bar = Bar::new(context);
     let watched = tokio::select! {
-        watched = watch(runner, id, status, &bar) => watched,
-        state = no_connection(runner) => Err(Failure::not_connected(&state)),
+        watched = watch(context, id, status, &bar) => watched,
+        state = no_connection(context) => Err(Failure::not_connected(&state)),
     };
     drop(bar);
-    watched.map(|()| Outcome::Text(String::new()))
+    watched.map(|()| Output::nothing().into())
 }
 
-async fn watch(runner: &Runner, id: &str, status: &str, bar: &Bar) -> Result<(), Failure> {
-    let hub = runner.session.hub();
+async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(), Failure> {
+    let hub = context.target.session.hub();
     // First: whatever changes from now on is seen.
     let mut changes = hub.listen(ending_events(), HISTORY);
-    let mark = runner.mark();
+    let mark = context.target.wait_from();
     let started = Instant::now();
     let mut first = None;
     let mut seen = false;
     loop {
-        let (jobs, _) = query(runner).await?;
+        let (jobs, _) = query(context).await?;
         let found = jobs.into_iter().find(|job| job.id == id);
         let Some(job) = found else {
             // One that dismisses itself is gone when it has concluded; its events are what is left of it.
@@ -241,7 +263,7 @@ async fn watch(runner: &Runner, id: &str, status: &str, bar: &Bar) -> Result<(),
             return Ok(());
         }
         let first = *first.get_or_insert(job.current_progress);
-        let since_start = since_start(runner, id).or_else(|| {
+        let since_start = since_start(context, id).or_else(|| {
             // Of one whose start was not seen, what it did since we look must do.
             let done = job.current_progress.saturating_sub(first) as f64;
             let share = done / job.current_progress.max(1) as f64;
@@ -319,9 +341,9 @@ struct Bar {
 }
 
 impl Bar {
-    fn new(runner: &Runner) -> Self {
+    fn new(context: &Context) -> Self {
         Self {
-            shown: runner.progress.clone(),
+            shown: context.progress.clone(),
         }
     }
 

@@ -1,0 +1,244 @@
+//! What the command line asks for, as a typed plan, and carrying it out.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::cli::{Cli, Invocation, When};
+use crate::context::{Settings, TargetPlan};
+use crate::failure::{Failure, Status};
+use crate::os::{self, stderr::say};
+use crate::qmp::{self, Address, Retry, ServerSocket};
+use crate::render::{self, Format, Style};
+use crate::schema::Schema;
+use crate::script::{self, Source};
+use crate::shell;
+use crate::vm::{self, Vm, shutdown};
+
+/// What a run of the program is to do. Options are looked at here and nowhere else.
+enum Plan {
+    /// `--list`
+    List(Format),
+    Prompt(shell::Plan),
+    Script(script::Plan),
+}
+
+/// Connects ahead for a one-shot command: what is to be done before it is sent takes as long as QEMU takes to greet.
+/// Not where it may yet turn out that there is nothing to connect for: QEMU may have been waiting for somebody.
+pub fn dial(invocation: &Invocation) -> Option<qmp::Dialled> {
+    let cli = &invocation.cli;
+    let elsewhere = cli.dry_run || cli.list || cli.listen.is_some() || cli.launch;
+    let unsure = cli.tls_creds.is_some() || cli.schema.is_some() || cli.log.is_some();
+    if invocation.command.is_empty() || elsewhere || unsure {
+        return None;
+    }
+    qmp::Dialled::dial(invocation.address.as_deref()?.parse().ok()?)
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+///
+/// What kept it from starting: no connection, an unreadable file. What happens to single lines is told
+/// on standard error and in the status.
+pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyhow::Result<Status> {
+    let plan = plan(&invocation)?;
+    if let Plan::List(format) = plan {
+        return Ok(list(format));
+    }
+    let interactive = matches!(plan, Plan::Prompt(_));
+    let settings = settings(&invocation.cli, interactive);
+    let mut target = target(&invocation, interactive)?;
+    target.options.dialled = dialled.map(Arc::new);
+    // The session may outlive this function; the socket's file must not.
+    let mut _file = None;
+    if invocation.cli.listen.is_some()
+        && let Some(address) = &target.address
+    {
+        let mut socket = ServerSocket::bind(address).map_err(Failure::from)?;
+        _file = socket.take_file();
+        target.address = Some(Address::Listen(Arc::new(socket)));
+    }
+    if invocation.cli.launch {
+        let vm = Vm::new(launch(&invocation)?).map_err(Failure::Launch)?;
+        target.vm = Some(Arc::new(vm));
+    }
+    let vm = target.vm.clone();
+    let _end = vm.clone().map(vm::KillOnDrop);
+    let result = match plan {
+        Plan::Prompt(plan) => shell::run(plan, settings, target).await,
+        Plan::Script(plan) => script::run(plan, settings, target).await,
+        Plan::List(_) => unreachable!("it is done"),
+    };
+    if let Some(vm) = vm {
+        // Unless it has been ended already, this was no orderly way out.
+        shutdown::end(&vm, None, &|text| say(format!("qmpsh: {text}"))).await?;
+    }
+    result
+}
+
+fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
+    let cli = &invocation.cli;
+    if cli.list {
+        let format = if cli.pretty {
+            Format::Pretty
+        } else {
+            cli.output
+        };
+        return Ok(Plan::List(format));
+    }
+    let source = if !invocation.command.is_empty() {
+        Source::Command(invocation.command.clone())
+    } else if !cli.execute.is_empty() {
+        Source::Lines(cli.execute.clone())
+    } else {
+        let file = cli.file.clone().filter(|path| path != Path::new("-"));
+        if cli.file.is_none() && !cli.dry_run && std::io::stdin().is_terminal() {
+            let history = !cli.no_history;
+            return Ok(Plan::Prompt(shell::Plan { history }));
+        }
+        Source::Stream(file)
+    };
+    Ok(Plan::Script(script::Plan {
+        source,
+        rounds: cli.repeat.unwrap_or(1),
+        interval: cli.interval.unwrap_or_default(),
+        keep_going: cli.keep_going,
+        events: cli.events,
+    }))
+}
+
+fn settings(cli: &Cli, interactive: bool) -> Settings {
+    let terminal = std::io::stdout().is_terminal();
+    Settings {
+        style: Style {
+            format: if cli.pretty {
+                Format::Pretty
+            } else {
+                cli.output
+            },
+            color: match cli.color {
+                When::Always => true,
+                When::Never => false,
+                When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            },
+            terminal,
+        },
+        envelope: cli.envelope,
+        timeout: cli.timeout,
+        confirm: true,
+        dry_run: cli.dry_run,
+        wait_for_connection: !interactive && cli.reconnect.is_some(),
+        muted: Arc::default(),
+    }
+}
+
+/// How the server is reached, but for what has to be made for it: a socket, a VM.
+fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Failure> {
+    let cli = &invocation.cli;
+    let address = invocation.address.as_deref().map(str::parse).transpose()?;
+    if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
+        let why = "--tls-creds wraps TCP connections, and the address is not one (HOST:PORT)";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    Ok(TargetPlan {
+        address,
+        options: qmp::Options {
+            connect_timeout: cli.connect_timeout,
+            no_oob: cli.no_oob,
+            tls: cli.tls_creds.clone().map(|creds| qmp::Tls {
+                creds,
+                hostname: cli.tls_hostname.clone(),
+            }),
+            ..qmp::Options::default()
+        },
+        retry: match cli.reconnect {
+            Some(limit) => Retry::Within(limit),
+            None if interactive && !cli.no_reconnect => Retry::Within(None),
+            None => Retry::Never,
+        },
+        schema: cli.schema.as_deref().map(read_schema).transpose()?,
+        vm: None,
+        verbose: cli.verbose,
+        log: cli.log.clone(),
+    })
+}
+
+/// Reads a saved reply to `query-qmp-schema`: the value alone, or the whole reply.
+fn read_schema(path: &Path) -> Result<Arc<Schema>, Failure> {
+    let cannot = |why: String| {
+        Failure::Local(format!(
+            "cannot read the schema in {}: {why}",
+            path.display()
+        ))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
+    #[derive(Deserialize)]
+    struct Reply<'a> {
+        #[serde(borrow, rename = "return")]
+        value: &'a RawValue,
+    }
+    let value = if text.trim_start().starts_with('{') {
+        let reply: Reply =
+            serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?;
+        reply.value.get()
+    } else {
+        &text
+    };
+    let schema = Schema::read(value).map_err(|error| cannot(error.to_string()))?;
+    Ok(Arc::new(schema))
+}
+
+/// What `--launch` is to start.
+fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
+    let options = &invocation.cli.vm;
+    // It would leave us, and nobody could end it.
+    if invocation
+        .qemu
+        .iter()
+        .any(|word| word == "-daemonize" || word == "--daemonize")
+    {
+        let why = "with -daemonize QEMU would not end with us; leave it out, or start QEMU without --launch";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    for passed in &options.add_fd {
+        os::sys::inherited(passed.number).map_err(|error| {
+            let number = passed.number;
+            Failure::Usage(format!("cannot pass descriptor {number} on: {error}"))
+        })?;
+    }
+    let wrapper = options
+        .wrapper
+        .iter()
+        .flat_map(|words| words.split_whitespace());
+    Ok(vm::Plan {
+        words: invocation.qemu.clone(),
+        wrapper: wrapper.map(str::to_owned).collect(),
+        monitor: options.monitor.clone().unwrap_or(vm::Monitor::Pair),
+        passed: options.add_fd.clone(),
+        name: options.name.clone(),
+        console: options.console,
+        log_dir: options.log_dir.clone(),
+        temp_dir: options.temp_dir.clone(),
+        shutdown_timeout: options.shutdown_timeout.unwrap_or(vm::SHUTDOWN_TIMEOUT),
+    })
+}
+
+/// `--list`
+fn list(format: Format) -> Status {
+    let machines = vm::list::machines();
+    let text = match format {
+        Format::Json => vm::list::json(&machines).to_string() + "\n",
+        Format::Pretty => render::pretty(&vm::list::json(&machines).to_string(), false) + "\n",
+        _ => vm::list::table(&machines),
+    };
+    if machines.is_empty() {
+        say("No running QEMU found");
+    }
+    // That nobody reads it is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Status::Success
+}

@@ -1,0 +1,150 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::inspector::Inspector;
+use crate::failure::Failure;
+use crate::qmp::{self, Address, Retry, Session};
+use crate::render;
+use crate::schema::Schema;
+use crate::vm::Vm;
+
+/// How long a question may take that the user did not ask.
+const LIVE_ANSWER: Duration = Duration::from_millis(300);
+
+/// How a target is reached, and what is kept of what it says.
+pub struct TargetPlan {
+    pub address: Option<Address>,
+    pub options: qmp::Options,
+    pub retry: Retry,
+    /// The schema that counts, whatever the server says.
+    pub schema: Option<Arc<Schema>>,
+    /// A VM to launch.
+    pub vm: Option<Arc<Vm>>,
+    /// Show every message as it passes.
+    pub verbose: bool,
+    /// Where to keep every message.
+    pub log: Option<PathBuf>,
+}
+
+/// A VM, or another server: the session with it, and what is known of it. A clone is the same one.
+#[derive(Clone)]
+pub struct Target {
+    pub session: Arc<Session>,
+    /// The VM, if we launched it.
+    pub vm: Option<Arc<Vm>>,
+    /// The schema that counts, whatever the server says.
+    schema: Option<Arc<Schema>>,
+    inspector: Arc<Mutex<Arc<Inspector>>>,
+    /// The number of the first message since the last command was sent.
+    wait_from: Arc<AtomicU64>,
+}
+
+impl Target {
+    /// A target without a connection.
+    pub fn new(
+        options: qmp::Options,
+        retry: Retry,
+        schema: Option<Arc<Schema>>,
+        vm: Option<Arc<Vm>>,
+    ) -> Self {
+        let inspector = match &schema {
+            Some(schema) => Inspector::default().with_schema(schema.clone()),
+            None => Inspector::default(),
+        };
+        Self {
+            session: Arc::new(Session::start(options, retry)),
+            vm,
+            schema,
+            inspector: Arc::new(Mutex::new(Arc::new(inspector))),
+            wait_from: Arc::default(),
+        }
+    }
+
+    /// Starts the VM, if it is for us to launch, and connects to it, or to `address`.
+    ///
+    /// # Errors
+    ///
+    /// The VM does not start, or there is no connection to be had.
+    pub async fn open(&self, address: Option<Address>) -> Result<(), Failure> {
+        let Some(vm) = &self.vm else {
+            if let Some(address) = address {
+                self.session.seek(address).await?;
+            }
+            return Ok(());
+        };
+        vm.start().map_err(Failure::Launch)?;
+        if let Some(address) = vm.address() {
+            let sought = tokio::select! {
+                sought = self.session.seek(address) => sought,
+                () = vm.ended() => Err(qmp::Error::NotConnected(qmp::Lost::Closed)),
+            };
+            if let Err(error) = sought {
+                self.session.disconnect().await;
+                return Err(match vm.failure().await {
+                    Some(why) => Failure::Launch(why),
+                    None => error.into(),
+                });
+            }
+        }
+        vm.watch();
+        Ok(())
+    }
+
+    /// The same for commands that leave alone where the user's next `:wait` starts looking.
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            wait_from: Arc::new(AtomicU64::new(self.session.hub().messages())),
+            ..self.clone()
+        }
+    }
+
+    /// The number of the first message that the next `:wait` looks at.
+    pub fn wait_from(&self) -> u64 {
+        self.wait_from.load(Ordering::Relaxed)
+    }
+
+    /// Has the next `:wait` start looking at the message of this number.
+    pub fn set_wait_from(&self, message: u64) {
+        self.wait_from.store(message, Ordering::Relaxed);
+    }
+
+    /// What knows the server at the other end, or the last one there was.
+    pub fn inspector(&self) -> Arc<Inspector> {
+        let mut inspector = self.inspector.lock();
+        if let Some(client) = self.session.client()
+            && !inspector.asks(&client)
+        {
+            let new = Inspector::of(&client);
+            *inspector = Arc::new(match &self.schema {
+                Some(schema) => new.with_schema(schema.clone()),
+                None => new,
+            });
+        }
+        inspector.clone()
+    }
+
+    /// What there is a connection to, if there is one, in one line: version, the VM's name if it has one, address.
+    pub async fn banner(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Name {
+            name: Option<String>,
+        }
+        let client = self.session.client()?;
+        let inspector = self.inspector();
+        let name = inspector.ask::<Name>("query-name", json!({}));
+        // A VM that does not answer now is no reason to keep the user waiting.
+        let name = timeout(LIVE_ANSWER, name).await.ok().flatten();
+        let name = name.and_then(|name| name.name);
+        let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
+        let version = &client.greeting().version.qemu;
+        let banner = format!("Connected to QEMU {version}{name} at {}", client.address());
+        Some(render::escape(&banner).into_owned())
+    }
+}

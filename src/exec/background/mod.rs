@@ -1,0 +1,136 @@
+//! Lines that listeners and timers run.
+
+mod timer;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep};
+
+use super::run::run;
+use crate::context::{Context, Outcome, Output, Report, Scheduled, Settings, Target, Trigger};
+use crate::failure::Failure;
+use crate::lang::{Line, Statement};
+use crate::qmp::State;
+
+/// How long a timer without interval rests after its line has failed: that takes no time at all.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// Makes a context whose listeners and timers run, and returns it with what comes of their lines.
+pub fn begin(settings: Settings, target: Target) -> (Context, mpsc::Receiver<Report>) {
+    let (context, reports, scheduled) = Context::new(settings, target);
+    tokio::spawn(run_scheduled(context.clone(), scheduled));
+    (context, reports)
+}
+
+/// Starts a task for each new entry of the agenda.
+async fn run_scheduled(context: Context, mut scheduled: mpsc::UnboundedReceiver<Scheduled>) {
+    while let Some(entry) = scheduled.recv().await {
+        let id = entry.id;
+        let task = tokio::spawn(run_entry(context.apart(), entry));
+        context.agenda.attach(id, task.abort_handle());
+    }
+}
+
+async fn run_entry(context: Context, entry: Scheduled) {
+    let (kind, id) = match entry.trigger {
+        Trigger::Events(_) => ("listener", entry.id),
+        Trigger::Time { .. } => ("timer", entry.id),
+    };
+    let repeated = Repeated {
+        origin: format!("{kind} {id}"),
+        context,
+        line: entry.line,
+        text: entry.text,
+    };
+    let run = async || {
+        entry.runs.fetch_add(1, Ordering::Relaxed);
+        repeated.run().await
+    };
+    match entry.trigger {
+        Trigger::Events(mut events) => {
+            while events.next().await.is_some() {
+                repeated.report(run().await).await;
+                let missed = events.missed();
+                if missed > 0 {
+                    let notice = format!("{missed} events came faster than the line could be run");
+                    repeated.report(Output::notice(notice).into()).await;
+                }
+            }
+        }
+        Trigger::Time {
+            mut interval,
+            once: true,
+        } => {
+            timer::wait(Instant::now(), &mut interval).await;
+            repeated.connection().await;
+            let outcome = run().await;
+            // First: a script that gets the report looks whether there are other entries.
+            repeated.context.agenda.finish(id);
+            repeated.report(outcome).await;
+        }
+        Trigger::Time {
+            mut interval,
+            once: false,
+        } => {
+            let mut due = Instant::now();
+            loop {
+                repeated.connection().await;
+                let outcome = run().await;
+                let failed = outcome.failure.is_some();
+                repeated.report(outcome).await;
+                consume_budget().await;
+                if failed && interval.borrow().is_zero() {
+                    sleep(AFTER_FAILURE).await;
+                }
+                due = timer::wait(due, &mut interval).await;
+            }
+        }
+    }
+}
+
+/// A line that is run again and again, by a listener or a timer.
+struct Repeated {
+    context: Context,
+    /// Who runs it.
+    origin: String,
+    line: Line,
+    text: String,
+}
+
+impl Repeated {
+    async fn run(&self) -> Outcome {
+        let outcome = run(&self.context, self.line.clone()).await;
+        match outcome.output {
+            Output::Follow(_) | Output::Console(_) => Failure::Usage(
+                "this goes on until the user ends it, so it needs the prompt".to_owned(),
+            )
+            .into(),
+            _ => outcome,
+        }
+    }
+
+    /// Reports an outcome; resolves when the report has been taken.
+    async fn report(&self, outcome: Outcome) {
+        let report = Report {
+            origin: self.origin.clone(),
+            line: self.text.clone(),
+            target: self.context.target.clone(),
+            outcome,
+        };
+        // Nobody left to take it is the end of the program.
+        let _ = self.context.reports.send(report).await;
+    }
+
+    /// Waits for a connection if the line needs one: a tick without a connection is no error.
+    async fn connection(&self) {
+        if let Statement::Command(_) | Statement::Message(_) = self.line.statement {
+            let mut states = self.context.target.session.watch();
+            let _ = states
+                .wait_for(|state| matches!(state, State::Running(client) if !client.has_ended()))
+                .await;
+        }
+    }
+}

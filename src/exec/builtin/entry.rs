@@ -1,0 +1,304 @@
+//! What one built-in is, and what it is called with.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::context::{Context, Output};
+use crate::failure::Failure;
+use crate::lang::{self, BuiltinLine, Line, Parser, Statement, Words, any_of, nearest};
+
+/// A built-in.
+pub struct Builtin {
+    /// Its name, without the colon.
+    pub name: &'static str,
+    /// The ways to call it, each the parts that follow the name.
+    pub forms: &'static [&'static [Part]],
+    /// What it does, as a line without its full stop.
+    pub summary: &'static str,
+    /// More about it, in whole sentences; possibly empty.
+    pub help: &'static str,
+    pub(super) run: for<'a> fn(&'a Call<'a>) -> Running<'a>,
+}
+
+/// A built-in that runs.
+pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Effect, Failure>> + Send + 'a>>;
+
+/// What a built-in leads to.
+pub enum Effect {
+    Show(Output),
+    /// A command to send in its place.
+    Send(Line),
+}
+
+impl From<Output> for Effect {
+    fn from(output: Output) -> Self {
+        Self::Show(output)
+    }
+}
+
+/// A part of what a built-in takes. Synopsis and completion follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// One of these very words.
+    Word(&'static [&'static str]),
+    /// What may be left out.
+    Optional(&'static [Part]),
+    /// An option with its value, or without one if that is empty. It may be left out.
+    Flag(&'static str, &'static str),
+    /// A name of something that cannot be completed.
+    Name(&'static str),
+    /// A setting, and its new value.
+    Setting(&'static [(&'static str, &'static [&'static str])]),
+    /// A duration.
+    Time,
+    /// Names of events, with commas between them.
+    Events,
+    /// What an event's data must hold; possibly nothing.
+    Match,
+    /// The id of a job.
+    Job,
+    /// An address, which may be a path.
+    Address,
+    /// What `help` explains.
+    Topic,
+    /// A command that may run out of band.
+    OobCommand,
+    /// Any line.
+    Line,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(words) => f.write_str(&words.join("|")),
+            Self::Optional(parts) => write!(f, "[{}]", form(parts)),
+            Self::Flag(name, "") => write!(f, "[{name}]"),
+            Self::Flag(name, value) => write!(f, "[{name} {value}]"),
+            Self::Name(name) => f.write_str(name),
+            Self::Setting(_) => f.write_str("NAME [VALUE]"),
+            Self::Time => f.write_str("TIME"),
+            Self::Events => f.write_str("NAME[,NAME…]"),
+            Self::Match => f.write_str("[KEY=VALUE…]"),
+            Self::Job => f.write_str("ID"),
+            Self::Address => f.write_str("ADDRESS"),
+            Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
+            Self::OobCommand => f.write_str("COMMAND [KEY=VALUE…]"),
+            Self::Line => f.write_str("LINE"),
+        }
+    }
+}
+
+fn form(parts: &[Part]) -> String {
+    let parts: Vec<String> = parts.iter().map(Part::to_string).collect();
+    parts.join(" ")
+}
+
+impl Builtin {
+    /// What follows the name, as usage messages and help show it.
+    pub fn synopsis(&self) -> String {
+        let forms: Vec<String> = self.forms.iter().map(|parts| form(parts)).collect();
+        let named: Vec<&str> = forms.iter().map(String::as_str).collect();
+        let given: Vec<&str> = named
+            .iter()
+            .copied()
+            .filter(|form| !form.is_empty())
+            .collect();
+        let all = given.join(" | ");
+        // A built-in that may stand alone has an empty form.
+        match given.len() < named.len() && !given.is_empty() {
+            true => format!("[{all}]"),
+            false => all,
+        }
+    }
+
+    /// Its name and what follows it.
+    pub fn headline(&self) -> String {
+        format!(":{} {}", self.name, self.synopsis())
+            .trim_end()
+            .to_owned()
+    }
+
+    pub(super) fn takes_nothing(&self) -> bool {
+        self.forms.iter().all(|parts| parts.is_empty())
+    }
+}
+
+/// The parts of `form` that may come next, given the words before, each with the number of words before it.
+pub fn expected<'a>(form: &'a [Part], words: &[String]) -> Vec<(&'a Part, usize)> {
+    let mut found = Vec::new();
+    follow(form, &[], words, 0, &mut found);
+    found
+}
+
+/// Walks through `parts`, and then `rest`, past the words from number `at` on.
+fn follow<'a>(
+    parts: &'a [Part],
+    rest: &[&'a [Part]],
+    words: &[String],
+    at: usize,
+    found: &mut Vec<(&'a Part, usize)>,
+) {
+    let Some((part, after)) = parts.split_first() else {
+        if let Some((next, rest)) = rest.split_first() {
+            follow(next, rest, words, at, found);
+        }
+        return;
+    };
+    let word = words.get(at).map(String::as_str);
+    match part {
+        Part::Optional(inner) => {
+            let mut with_rest = vec![after];
+            with_rest.extend(rest);
+            follow(inner, &with_rest, words, at, found);
+            follow(after, rest, words, at, found);
+        }
+        Part::Line | Part::OobCommand | Part::Topic => found.push((part, at)),
+        Part::Match => {
+            let is_pair = |word: &&String| word.contains('=') && !word.starts_with("--");
+            let pairs = words[at..].iter().take_while(is_pair).count();
+            if at + pairs == words.len() {
+                found.push((part, at));
+            }
+            follow(after, rest, words, at + pairs, found);
+        }
+        Part::Flag(name, value) => {
+            let length = if value.is_empty() { 1 } else { 2 };
+            match word {
+                None => found.push((part, at)),
+                Some(word) if word == *name && at + length <= words.len() => {
+                    return follow(after, rest, words, at + length, found);
+                }
+                Some(_) => {}
+            }
+            follow(after, rest, words, at, found);
+        }
+        Part::Setting(_) => {
+            if at <= words.len() {
+                found.push((part, at));
+            }
+        }
+        _ => match word {
+            None => found.push((part, at)),
+            Some(word) if matches!(part, Part::Word(choices) if !choices.contains(&word)) => {}
+            Some(_) => follow(after, rest, words, at + 1, found),
+        },
+    }
+}
+
+/// A built-in with what it is called with.
+pub(super) struct Call<'a> {
+    pub context: &'a Context,
+    pub line: &'a BuiltinLine,
+    pub builtin: &'static Builtin,
+    /// All built-ins.
+    pub table: &'static [Builtin],
+}
+
+impl Call<'_> {
+    /// The arguments as plain words.
+    pub fn args(&self) -> Result<Vec<String>, Failure> {
+        let args = self.line.args();
+        args.map_err(|error| Failure::syntax(error, self.line.words.source()))
+    }
+
+    /// The error for arguments that the built-in cannot take.
+    pub fn usage(&self) -> Failure {
+        Failure::Usage(format!("usage: {}", self.builtin.headline()))
+    }
+
+    /// Reads a line that is to be run later, and refuses one that never could.
+    pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
+        let mut parser = Parser::default();
+        let line = parser.parse(words);
+        let line = line.map_err(|error| Failure::syntax(error, words.source()))?;
+        if parser.in_transaction() {
+            return Err(Failure::Usage(
+                "a transaction goes on one line here: transaction( ACTION )".to_owned(),
+            ));
+        }
+        if let Statement::Builtin(inner) = &line.statement
+            && find(self.table, &inner.name).is_none()
+        {
+            return Err(unknown(self.table, &inner.name));
+        }
+        Ok(line)
+    }
+}
+
+/// The built-in of that name in `table`, given with or without its colon.
+pub(super) fn find(table: &'static [Builtin], name: &str) -> Option<&'static Builtin> {
+    let name = name.strip_prefix(':').unwrap_or(name);
+    table.iter().find(|builtin| builtin.name == name)
+}
+
+/// The error for a name that no built-in in `table` has, given without its colon.
+pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
+    let near = nearest(name, table.iter().map(|builtin| builtin.name));
+    let near: Vec<String> = near.iter().map(|name| format!(":{name}")).collect();
+    Failure::Usage(match &near[..] {
+        [] => format!("there is no built-in `:{name}`; `:help` lists them"),
+        near => format!(
+            "there is no built-in `:{name}`; did you mean {}?",
+            any_of(near)
+        ),
+    })
+}
+
+/// A duration: seconds, or with a unit.
+pub(super) fn time(text: &str) -> Result<Duration, Failure> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let number: Option<f64> = number.parse().ok();
+    let time = number.and_then(|number| lang::seconds(number * unit));
+    time.ok_or_else(|| {
+        Failure::Usage(format!(
+            "`{text}` is not a duration; write 500ms, 2s, 1m or 1h"
+        ))
+    })
+}
+
+/// A duration in seconds, to the second.
+pub(super) fn span(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_come_next_follows_from_the_words_before() {
+        const FORM: &[Part] = &[
+            Part::Optional(&[Part::Events]),
+            Part::Match,
+            Part::Flag("--since", "TIME"),
+            Part::Word(&["do"]),
+            Part::Line,
+        ];
+        let next = |words: &str| {
+            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+            let expected = expected(FORM, &words).into_iter();
+            let parts = expected.map(|(part, at)| format!("{part}@{at}"));
+            parts.collect::<Vec<_>>().join(" ")
+        };
+        let (data, since) = ("[KEY=VALUE…]", "[--since TIME]");
+        assert_eq!(next(""), format!("NAME[,NAME…]@0 {data}@0 {since}@0 do@0"));
+        assert_eq!(next("STOP"), format!("{data}@1 {since}@1 do@1"));
+        assert_eq!(next("STOP a=b"), format!("{data}@1 {since}@2 do@2"));
+        assert_eq!(next("STOP a=b --since 5m"), "do@4");
+        assert_eq!(next("STOP do"), "LINE@2");
+        assert_eq!(next("STOP do stop now"), "LINE@2");
+    }
+}

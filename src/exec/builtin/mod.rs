@@ -1,0 +1,15 @@
+//! The built-ins: one table, which running, help, completion and the man page all read.
+
+mod connection;
+mod entry;
+mod events;
+mod general;
+mod help;
+mod jobs;
+mod listeners;
+mod table;
+mod timers;
+mod vm;
+
+pub use entry::{Builtin, Effect, Part, expected};
+pub use table::{BUILTINS, find, run};

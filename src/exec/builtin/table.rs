@@ -1,0 +1,79 @@
+use super::entry::{Builtin, Call, Effect, unknown};
+use super::{connection, events, general, help, jobs, listeners, timers, vm};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::lang::BuiltinLine;
+
+/// Every built-in, in the order of their help.
+pub const BUILTINS: &[Builtin] = &[
+    help::HELP,
+    connection::STATUS,
+    connection::CONNECT,
+    connection::DISCONNECT,
+    connection::OOB,
+    events::EVENTS,
+    events::WAIT,
+    jobs::JOBS,
+    jobs::JOB,
+    listeners::ON,
+    listeners::OFF,
+    timers::EVERY,
+    timers::AFTER,
+    timers::TIMERS,
+    timers::TIMER,
+    timers::CANCEL,
+    vm::VM,
+    vm::CONSOLE,
+    general::SET,
+    general::QUIT,
+    general::EXIT,
+];
+
+/// The built-ins that act on what a dry run does not have.
+const NOT_DRY: [&str; 3] = ["connect", "after", "every"];
+
+/// The built-in of that name, given with or without its colon.
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    super::entry::find(BUILTINS, name)
+}
+
+/// Runs the built-in that a line asks for.
+///
+/// # Errors
+///
+/// There is none of that name, or what the built-in says.
+pub async fn run(context: &Context, line: &BuiltinLine) -> Result<Effect, Failure> {
+    let Some(builtin) = find(&line.name) else {
+        return Err(unknown(BUILTINS, &line.name));
+    };
+    if context.settings_mut().dry_run && NOT_DRY.contains(&builtin.name) {
+        let why = format!("`:{}` has no effect in a dry run", builtin.name);
+        return Err(Failure::Usage(why));
+    }
+    let call = Call {
+        context,
+        line,
+        builtin,
+        table: BUILTINS,
+    };
+    if builtin.takes_nothing() && !call.args()?.is_empty() {
+        return Err(call.usage());
+    }
+    (builtin.run)(&call).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_is_found_by_its_name_with_and_without_the_colon() {
+        for builtin in BUILTINS {
+            for name in [builtin.name.to_owned(), format!(":{}", builtin.name)] {
+                let found = find(&name).expect("it is in the table");
+                assert_eq!(found.name, builtin.name);
+            }
+            assert!(!builtin.summary.ends_with('.'), ":{}", builtin.name);
+        }
+    }
+}

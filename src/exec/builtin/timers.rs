@@ -1,0 +1,124 @@
+//! `:every`, `:after`, `:timers`, `:timer` and `:cancel`: lines that time runs.
+
+use tokio::sync::watch;
+
+use super::entry::{Builtin, Call, Effect, Part, time};
+use crate::context::{Kind, Output, Row, Trigger};
+use crate::failure::Failure;
+use crate::render::table;
+
+pub(super) const EVERY: Builtin = Builtin {
+    name: "every",
+    forms: &[&[Part::Time, Part::Line]],
+    summary: "run a line now and then every so often, until :cancel",
+    help: "TIME is a number of seconds, or has a unit: 500ms, 2s, 1m, 1h. 0 is as fast as replies come.\n\
+           A line that takes longer than TIME is not run twice at once: what was missed is left out.\n\
+           While there is no connection, commands wait for one.",
+    run: |call| Box::pin(async move { timer(call, false) }),
+};
+
+pub(super) const AFTER: Builtin = Builtin {
+    name: "after",
+    forms: &[&[Part::Time, Part::Line]],
+    summary: "run a line once, after so long",
+    help: "TIME is as in :every. A script ends no sooner.",
+    run: |call| Box::pin(async move { timer(call, true) }),
+};
+
+pub(super) const TIMERS: Builtin = Builtin {
+    name: "timers",
+    forms: &[&[]],
+    summary: "list the timers",
+    help: "",
+    run: |call| Box::pin(async { Ok(Output::text(list(call)).into()) }),
+};
+
+pub(super) const TIMER: Builtin = Builtin {
+    name: "timer",
+    forms: &[&[Part::Name("ID"), Part::Time]],
+    summary: "change a timer's time",
+    help: "It counts from when the line was run last.",
+    run: |call| Box::pin(async move { change(call) }),
+};
+
+pub(super) const CANCEL: Builtin = Builtin {
+    name: "cancel",
+    forms: &[&[Part::Name("ID")]],
+    summary: "end a timer",
+    help: "",
+    run: |call| Box::pin(async move { cancel(call) }),
+};
+
+fn timer(call: &Call<'_>, once: bool) -> Result<Effect, Failure> {
+    let (Some(length), words) = (call.args()?.first().cloned(), call.line.words.tail()) else {
+        return Err(call.usage());
+    };
+    if words.is_empty() {
+        return Err(call.usage());
+    }
+    let (sender, interval) = watch::channel(time(&length)?);
+    let line = call.inner_line(&words)?;
+    let kind = Kind::Timer {
+        interval: sender,
+        once,
+    };
+    let trigger = Trigger::Time { interval, once };
+    let id = call.context.agenda.add(kind, trigger, line, words.text());
+    Ok(Output::notice(format!("timer {id}")).into())
+}
+
+fn list(call: &Call<'_>) -> String {
+    let timers = call.context.agenda.list(|kind| match kind {
+        Kind::Timer { interval, once } => {
+            let name = if *once { "after" } else { "every" };
+            Some(format!("{name} {} s", interval.borrow().as_secs_f64()))
+        }
+        Kind::Listener(_) => None,
+    });
+    rows("TIMER", &timers)
+}
+
+/// A table of entries of the agenda; nothing if there are none.
+pub(super) fn rows(title: &str, rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut cells = vec![["ID", title, "RUNS", "LINE"].map(str::to_owned).to_vec()];
+    cells.extend(rows.iter().map(|row| {
+        vec![
+            row.id.to_string(),
+            row.when.clone(),
+            row.runs.to_string(),
+            row.line.clone(),
+        ]
+    }));
+    table(&cells)
+}
+
+fn change(call: &Call<'_>) -> Result<Effect, Failure> {
+    let args = call.args()?;
+    let [id, length] = &args[..] else {
+        return Err(call.usage());
+    };
+    let length = time(length)?;
+    match id.parse() {
+        Ok(number) if call.context.agenda.change(number, length) => Ok(Output::nothing().into()),
+        _ => Err(no_timer(id)),
+    }
+}
+
+fn cancel(call: &Call<'_>) -> Result<Effect, Failure> {
+    let args = call.args()?;
+    let [id] = &args[..] else {
+        return Err(call.usage());
+    };
+    let is_timer = |kind: &Kind| matches!(kind, Kind::Timer { .. });
+    match id.parse() {
+        Ok(number) if call.context.agenda.remove(number, is_timer) => Ok(Output::nothing().into()),
+        _ => Err(no_timer(id)),
+    }
+}
+
+fn no_timer(id: &str) -> Failure {
+    Failure::Usage(format!("there is no timer {id}; `:timers` lists them"))
+}

@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::descriptors;
+use crate::context::{Context, Outcome, Output};
+use crate::failure::Failure;
+use crate::lang::{Line, Statement};
+use crate::qmp::{Pending, Reply, Request};
+
+/// A command on its way.
+pub struct PendingCommand {
+    pending: Pending,
+    name: String,
+    /// What was sent.
+    line: Line,
+    /// How long the reply may take, and when that is over.
+    limit: Option<(Duration, Instant)>,
+}
+
+impl PendingCommand {
+    /// Sends what a line gives.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent: a file does not open, there is no connection, or an id is in use.
+    pub(super) fn send(context: &Context, line: Line) -> Result<Self, Failure> {
+        let mut request = match &line.statement {
+            Statement::Command(command) => Request {
+                text: command.to_wire(),
+                name: command.name.clone(),
+                ..Request::default()
+            },
+            Statement::Message(message) => {
+                let id = message.id.as_deref().map(serde_json::from_str).transpose();
+                Request {
+                    text: message.text.clone(),
+                    id: id
+                        .map_err(|error| Failure::Usage(format!("the id is no JSON: {error}")))?,
+                    name: message.name.clone().unwrap_or_else(|| "message".to_owned()),
+                    ..Request::default()
+                }
+            }
+            Statement::Nothing | Statement::Builtin(_) => unreachable!("they send nothing"),
+        };
+        let session = &context.target.session;
+        let Some(client) = session.client() else {
+            return Err(Failure::not_connected(&session.state()));
+        };
+        let messages = session.hub().messages();
+        let name = request.name.clone();
+        request.descriptors = descriptors::open_all(&line.descriptors)?;
+        let pending = client.send(request)?;
+        context.target.set_wait_from(messages);
+        let limit = context.settings_mut().timeout;
+        Ok(Self {
+            pending,
+            name,
+            line,
+            limit: limit.map(|limit| (limit, Instant::now() + limit)),
+        })
+    }
+
+    /// The command's name, for sentences about it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was sent.
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Whether nobody waits for the reply.
+    pub fn is_background(&self) -> bool {
+        self.line.background
+    }
+
+    /// The id that the user gave, as JSON.
+    pub fn id(&self) -> Option<&str> {
+        match &self.line.statement {
+            Statement::Message(message) => message.id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Waits for the reply. Cancelling this stops the waiting, nothing more.
+    ///
+    /// # Errors
+    ///
+    /// The time is up, or the connection has ended.
+    pub async fn reply(&mut self) -> Result<Reply, Failure> {
+        match self.limit {
+            None => Ok((&mut self.pending).await?),
+            Some((limit, due)) => match timeout_at(due, &mut self.pending).await {
+                Ok(reply) => Ok(reply?),
+                Err(_) => Err(Failure::Timeout {
+                    name: self.name.clone(),
+                    limit,
+                }),
+            },
+        }
+    }
+
+    /// What came of the command, given its reply.
+    pub fn outcome(&self, reply: Result<Reply, Failure>) -> Outcome {
+        match reply {
+            Err(failure) => failure.into(),
+            Ok(reply) => Outcome {
+                failure: reply.value().err().map(Failure::from),
+                output: Output::Reply {
+                    id: self.id().map(str::to_owned),
+                    reply,
+                },
+            },
+        }
+    }
+}
