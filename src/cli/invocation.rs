@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
-use super::Cli;
+use super::options::Cli;
 use crate::failure::Failure;
 use crate::render::Format;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Plan, Source};
+use super::plan::{Plan, Source};
 use crate::failure::Failure;
 use crate::lang::{SyntaxError, Words, line_has_secret, lines};
 use crate::render::escape;

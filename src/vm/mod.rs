@@ -12,7 +12,6 @@ mod sockets;
 use std::fmt::Write;
 use std::fs::{OpenOptions, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -31,6 +30,7 @@ pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
 use machine::Machine;
+use plan::Passed;
 
 /// How long a QEMU that did not greet may take to end.
 const FAILURE: Duration = Duration::from_secs(1);
@@ -329,16 +329,6 @@ impl Drop for KillOnDrop {
             *directory = None;
         }
     }
-}
-
-/// Descriptors for QEMU.
-#[derive(Default)]
-struct Passed {
-    /// A connection to its monitor.
-    monitor: Option<OwnedFd>,
-    /// A socket at which its monitor is to listen.
-    server: Option<OwnedFd>,
-    console: Option<OwnedFd>,
 }
 
 /// A directory for the owner alone, in `parent` or where temporary files belong.

@@ -1,12 +1,12 @@
 //! What to start: QEMU's command line, and what we add to it.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Passed;
 use crate::qmp::Address;
 
 /// The ids that our own monitor and console have in QEMU.
@@ -93,6 +93,16 @@ impl FromStr for PassedFd {
             option: format!("fd={number}{set}{comma}{more}"),
         })
     }
+}
+
+/// Descriptors for QEMU.
+#[derive(Default)]
+pub(super) struct Passed {
+    /// A connection to its monitor.
+    pub monitor: Option<OwnedFd>,
+    /// A socket at which its monitor is to listen.
+    pub server: Option<OwnedFd>,
+    pub console: Option<OwnedFd>,
 }
 
 impl Plan {

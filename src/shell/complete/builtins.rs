@@ -1,7 +1,10 @@
 //! The words of a built-in.
 
-use super::{Candidate, Completion, Question, Request, Sources, complete, matching, plain};
-use crate::exec::builtin::{self, BUILTINS, Part};
+use super::candidates::{Candidate, Completion, matching};
+use super::question::Question;
+use super::request::Request;
+use super::sources::{Sources, builtin_names, plain};
+use crate::exec::builtin::{self, Part};
 use crate::lang::{self, Value};
 
 /// A word of a built-in's that is being typed, and what stands before it.
@@ -14,34 +17,45 @@ pub(super) struct Words<'a> {
     pub start: usize,
 }
 
-impl Sources<'_> {
-    /// Completes a word of a built-in's: with all that may come next in any of its forms.
-    pub(super) fn builtin(&self, words: &Words<'_>) -> Completion {
-        let forms = builtin::find(words.name).map_or(&[][..], |builtin| builtin.forms);
-        let expected = forms
-            .iter()
-            .flat_map(|form| builtin::expected(form, words.before));
-        let mut found = Completion {
-            start: words.start,
-            candidates: Vec::new(),
+/// What a word of a built-in's is.
+pub(super) enum Found {
+    /// Words that could take its place.
+    Here(Completion),
+    /// A part of a line of its own, which starts there.
+    LineAt(usize),
+}
+
+/// Completes a word of a built-in's: with all that may come next in any of its forms.
+pub(super) fn complete(words: &Words<'_>, sources: &Sources<'_>) -> Found {
+    let forms = builtin::find(words.name).map_or(&[][..], |builtin| builtin.forms);
+    let expected = forms
+        .iter()
+        .flat_map(|form| builtin::expected(form, words.before));
+    let mut found = Completion {
+        start: words.start,
+        candidates: Vec::new(),
+    };
+    for (part, at) in expected {
+        let new = match sources.part(part, at, words) {
+            Found::Here(new) => new,
+            line => return line,
         };
-        for (part, at) in expected {
-            let new = self.part(part, at, words);
-            // What starts elsewhere, in the middle of the word, is the closer fit.
-            if new.start != found.start && !new.candidates.is_empty() {
-                return new;
-            }
-            for candidate in new.candidates {
-                if !found.candidates.contains(&candidate) {
-                    found.candidates.push(candidate);
-                }
+        // What starts elsewhere, in the middle of the word, is the closer fit.
+        if new.start != found.start && !new.candidates.is_empty() {
+            return Found::Here(new);
+        }
+        for candidate in new.candidates {
+            if !found.candidates.contains(&candidate) {
+                found.candidates.push(candidate);
             }
         }
-        found
     }
+    Found::Here(found)
+}
 
+impl Sources<'_> {
     /// Completes one part, which has `at` words before it.
-    fn part(&self, part: &Part, at: usize, words: &Words<'_>) -> Completion {
+    fn part(&self, part: &Part, at: usize, words: &Words<'_>) -> Found {
         let typed = &words.line[words.start..words.at];
         let listed = |names: &[&str]| names.iter().map(|name| Candidate::word(name, "")).collect();
         let candidates: Vec<Candidate> = match part {
@@ -61,60 +75,21 @@ impl Sources<'_> {
             Part::Topic if words.before.len() == at => {
                 let mut topics = self.commands();
                 topics.extend(self.events());
-                topics.extend(names(if typed.starts_with(':') { ":" } else { "" }));
+                topics.extend(builtin_names(if typed.starts_with(':') { ":" } else { "" }));
                 topics
             }
             Part::OobCommand if words.before.len() == at => self.oob_commands(),
-            Part::Topic | Part::OobCommand | Part::Line => return self.inner_line(words, at),
-            Part::Events => return self.event_names(words),
-            Part::Match => return self.event_data(words),
+            Part::Topic | Part::OobCommand | Part::Line => {
+                return Found::LineAt(words.start_of(at));
+            }
+            Part::Events => return Found::Here(self.event_names(words)),
+            Part::Match => return Found::Here(self.event_data(words)),
             Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) => Vec::new(),
         };
-        Completion {
+        Found::Here(Completion {
             start: words.start,
             candidates: matching(candidates, typed),
-        }
-    }
-
-    fn answers(&self, question: &Question) -> Vec<Candidate> {
-        let answers = (self.ask)(question);
-        answers.iter().map(|answer| plain(answer, None)).collect()
-    }
-
-    fn oob_commands(&self) -> Vec<Candidate> {
-        let mut commands = self.commands();
-        if let Some(schema) = self.schema {
-            commands.retain(|command| {
-                let command = schema.command(&command.label);
-                command.is_some_and(|command| command.allow_oob)
-            });
-        }
-        commands
-    }
-
-    fn events(&self) -> Vec<Candidate> {
-        let events = self.schema.into_iter().flat_map(|schema| schema.events());
-        events
-            .map(|(name, _)| Candidate::word(name, "event"))
-            .collect()
-    }
-
-    /// Completes the line that begins with the built-in's word number `first`.
-    fn inner_line(&self, words: &Words<'_>, first: usize) -> Completion {
-        let mut from = words
-            .line
-            .find(words.name)
-            .map_or(0, |at| at + words.name.len());
-        for word in words.before.iter().take(first) {
-            from += words.line[from..].find(word.as_str()).unwrap_or(0) + word.len();
-        }
-        let rest = &words.line[from..words.at];
-        from += rest.len() - rest.trim_start().len();
-        let inner = complete(&words.line[from..], words.at - from, false, self);
-        Completion {
-            start: from + inner.start,
-            candidates: inner.candidates,
-        }
+        })
     }
 
     /// Completes the last of several names with commas between them.
@@ -171,9 +146,17 @@ impl Sources<'_> {
     }
 }
 
-/// The names of the built-ins.
-pub(super) fn names(colon: &str) -> Vec<Candidate> {
-    let all = BUILTINS.iter();
-    all.map(|builtin| Candidate::word(&format!("{colon}{}", builtin.name), builtin.summary))
-        .collect()
+impl Words<'_> {
+    /// Where the word number `index` starts, or would start.
+    fn start_of(&self, index: usize) -> usize {
+        let after = |from: usize, word: &str| {
+            let found = self.line[from..].find(word).unwrap_or(0);
+            from + found + word.len()
+        };
+        let from = after(0, self.name);
+        let before = self.before.iter().take(index);
+        let from = before.fold(from, |from, word| after(from, word));
+        let rest = &self.line[from..self.at];
+        from + rest.len() - rest.trim_start().len()
+    }
 }

@@ -26,6 +26,13 @@ impl Candidate {
     }
 }
 
+/// What could take the place of what is typed from `start` to the cursor.
+#[derive(Debug)]
+pub struct Completion {
+    pub start: usize,
+    pub candidates: Vec<Candidate>,
+}
+
 /// How well a candidate fits what is typed. The best comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {

@@ -1,161 +1,115 @@
-//! Which question tells what the value of an argument could be.
+use super::candidates::Candidate;
+use super::question::{Answer, Question};
+use crate::exec::builtin::BUILTINS;
+use crate::lang;
+use crate::schema::{Object, Schema};
 
-use super::question::Question;
-use crate::lang::{self, Value};
+/// What completion knows, and whom it may ask.
+pub struct Sources<'a> {
+    pub schema: Option<&'a Schema>,
+    /// The names of the commands, as far as anybody has said.
+    pub commands: &'a [String],
+    /// Answers a question, or gives up in time.
+    pub ask: &'a dyn Fn(&Question) -> Vec<Answer>,
+}
 
-/// Who to ask, given what the line says so far and the value as far as it is typed.
-type Ask = fn(&lang::Object, &str) -> Question;
+impl Sources<'_> {
+    pub fn first_word(&self, typed: &str, action: bool) -> Vec<Candidate> {
+        if let Some(actions) = action.then(|| self.actions()).flatten() {
+            return actions;
+        }
+        if typed.starts_with(':') {
+            return builtin_names(":");
+        }
+        let mut words = self.commands();
+        words.push(Candidate::word(
+            "transaction(",
+            "a line an action, up to `)`",
+        ));
+        words.push(Candidate::word(
+            "help",
+            "explain a command, an event or a built-in",
+        ));
+        words
+    }
 
-/// The command (a `*` at its end stands for anything), the argument, and who to ask. The first that
-/// fits counts.
-const SOURCES: &[(&str, &str, Ask)] = &[
-    ("device_add", "driver", |_, _| Question::DeviceTypes),
-    ("device-list-properties", "typename", |_, _| {
-        Question::DeviceTypes
-    }),
-    ("device_del", "id", |_, _| Question::Devices),
-    ("device-sync-config", "id", |_, _| Question::Devices),
-    ("screendump", "device", |_, _| Question::Devices),
-    ("qom-list-properties", "typename", |_, _| Question::QomTypes),
-    ("qom-list-types", "implements", |_, _| Question::QomTypes),
-    ("qom-*", "path", |_, typed| {
-        Question::QomPath(typed.to_owned())
-    }),
-    ("x-query-virtio*", "path", |_, typed| {
-        Question::QomPath(typed.to_owned())
-    }),
-    ("qom-*", "property", |given, _| {
-        Question::QomProperties(text(given, "path"))
-    }),
-    ("qom-set", "value", |given, _| Question::QomProperty {
-        path: text(given, "path"),
-        name: text(given, "property"),
-    }),
-    ("object-del", "id", |_, _| Question::Objects),
-    ("set-numa-node", "memdev", |_, _| Question::Objects),
-    ("job-*", "id", |_, _| Question::Jobs),
-    ("block-job-dismiss", "id", |_, _| Question::Jobs),
-    ("block-job-finalize", "id", |_, _| Question::Jobs),
-    ("block-job-change", "id", |_, _| Question::Jobs),
-    ("block-job-*", "device", |_, _| Question::BlockJobs),
-    ("chardev-add", "id", |_, _| Question::Nothing),
-    ("chardev-*", "id", |_, _| Question::Chardevs),
-    ("ringbuf-*", "device", |_, _| Question::Chardevs),
-    ("block-export-add", "id", |_, _| Question::Nothing),
-    ("block-export-del", "id", |_, _| Question::Exports),
-    ("nbd-server-remove", "name", |_, _| Question::Exports),
-    ("block-dirty-bitmap-add", "name", |_, _| Question::Nothing),
-    ("block-dirty-bitmap-merge", "bitmaps", |_, _| {
-        Question::Bitmaps(None)
-    }),
-    ("block-dirty-bitmap-merge", "target", |given, _| {
-        bitmaps(given)
-    }),
-    ("block-dirty-bitmap*", "name", |given, _| bitmaps(given)),
-    ("*", "bitmap", |_, _| Question::Bitmaps(None)),
-    ("*", "fdset-id", |_, _| Question::Fdsets),
-    ("*", "cpu-index", |_, _| Question::Cpus),
-    ("*", "vcpu", |_, _| Question::Cpus),
-    ("trace-event-*", "name", |_, _| Question::TraceEvents),
-    ("query-cpu-model-*", "name", |_, _| Question::CpuModels),
-    ("query-command-line-options", "option", |_, _| {
-        Question::CommandLineOptions
-    }),
-    // The name of a node that is about to be.
-    ("blockdev-add", "node-name", |_, _| Question::Nothing),
-    ("blockdev-create", "node-name", |_, _| Question::Nothing),
-    ("*", "node-name", |_, _| Question::Nodes),
-    ("*", "node", |_, _| Question::NodesAndDrives),
-    ("*", "*-node", |_, _| Question::Nodes),
-    ("*", "image-node-name", |_, _| Question::Nodes),
-    ("blockdev-snapshot", "overlay", |_, _| Question::Nodes),
-    ("drive-*", "target", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-    ("blockdev-add", "target", |_, _| Question::Nothing),
-    ("*", "target", |_, _| Question::Nodes),
-    ("block-stream", "bottom", |_, _| Question::Nodes),
-    ("x-blockdev-change", "parent", |_, _| Question::Nodes),
-    ("*", "replaces", |_, _| Question::Nodes),
-    ("snapshot-*", "vmstate", |_, _| Question::Nodes),
-    ("snapshot-*", "devices", |_, _| Question::Nodes),
-    ("eject", "id", |_, _| Question::Devices),
-    ("blockdev-*", "id", |_, _| Question::Devices),
-    ("block*", "id", |_, _| Question::Devices),
-    ("block*", "device", |_, _| Question::NodesAndDrives),
-    ("drive-*", "device", |_, _| Question::NodesAndDrives),
-    ("eject", "device", |_, _| Question::Drives),
-    ("change-backing-file", "device", |_, _| {
-        Question::NodesAndDrives
-    }),
-    ("nbd-server-add", "device", |_, _| Question::NodesAndDrives),
-    ("*", "iothread", |_, _| Question::Iothreads),
-    ("*", "chardev", |_, _| Question::Chardevs),
-    ("*", "tls-creds", |_, _| Question::Objects),
-    ("*", "tls-authz", |_, _| Question::Objects),
-    ("*", "throttle-group", |_, _| Question::Objects),
-    ("*", "pr-manager", |_, _| Question::Objects),
-    ("*", "*-secret", |_, _| Question::Objects),
-    ("*", "passwordid", |_, _| Question::Objects),
-    ("*", "keyid", |_, _| Question::Objects),
-    ("*", "filename", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-    ("*", "*-file", |_, typed| Question::Files(typed.to_owned())),
-    ("*", "mem-path", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-    ("*", "logfile", |_, typed| Question::Files(typed.to_owned())),
-    ("*", "path", |_, typed| Question::Files(typed.to_owned())),
-    ("*", "dir", |_, typed| Question::Files(typed.to_owned())),
-    ("*", "script", |_, typed| Question::Files(typed.to_owned())),
-    ("*", "downscript", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-    ("*", "mountpoint", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-    ("chardev-*", "in", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-    ("chardev-*", "out", |_, typed| {
-        Question::Files(typed.to_owned())
-    }),
-];
+    pub fn commands(&self) -> Vec<Candidate> {
+        match self.schema {
+            Some(schema) => schema
+                .commands()
+                .map(|(name, command)| {
+                    let features: Vec<&str> = command.features.names().collect();
+                    Candidate::word(name, features.join(", "))
+                })
+                .collect(),
+            None => {
+                let commands = self.commands.iter();
+                commands.map(|name| Candidate::word(name, "")).collect()
+            }
+        }
+    }
 
-/// Who knows what the value at `path` among the arguments of `command` could be.
-pub(super) fn question(
-    command: &str,
-    path: &[String],
-    given: &lang::Object,
-    typed: &str,
-) -> Option<Question> {
-    // An item of an array is called as the array is.
-    let key = path
-        .iter()
-        .rfind(|segment| segment.parse::<usize>().is_err())?;
-    let (_, _, ask) = SOURCES
-        .iter()
-        .find(|(of, name, _)| fits(of, command) && fits(name, key))?;
-    match ask(given, typed) {
-        Question::Nothing => None,
-        question => Some(question),
+    /// The actions that a transaction takes.
+    fn actions(&self) -> Option<Vec<Candidate>> {
+        let schema = self.schema?;
+        let variants = &action(schema)?.variants;
+        let actions = variants
+            .iter()
+            .map(|variant| Candidate::word(&variant.case, ""));
+        Some(actions.collect())
+    }
+
+    /// Those that may run out of band.
+    pub fn oob_commands(&self) -> Vec<Candidate> {
+        let mut commands = self.commands();
+        if let Some(schema) = self.schema {
+            commands.retain(|command| {
+                let command = schema.command(&command.label);
+                command.is_some_and(|command| command.allow_oob)
+            });
+        }
+        commands
+    }
+
+    pub fn events(&self) -> Vec<Candidate> {
+        let events = self.schema.into_iter().flat_map(|schema| schema.events());
+        events
+            .map(|(name, _)| Candidate::word(name, "event"))
+            .collect()
+    }
+
+    /// The answers to a question, as they stand on a line.
+    pub fn answers(&self, question: &Question) -> Vec<Candidate> {
+        let answers = (self.ask)(question);
+        answers.iter().map(|answer| plain(answer, None)).collect()
     }
 }
 
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        Some((start, end)) => name.starts_with(start) && name.ends_with(end),
-        None => pattern == name,
+/// The type of one action of a transaction.
+pub(super) fn action(schema: &Schema) -> Option<&Object> {
+    let arguments = schema.command("transaction")?.arguments;
+    let action = schema.resolve(arguments, None, &["actions", "0"])?;
+    schema.object(action)
+}
+
+/// A value as it stands on the line.
+pub(super) fn plain(answer: &Answer, open_quote: Option<char>) -> Candidate {
+    let mut text = match open_quote {
+        Some('\'') if !answer.value.contains('\'') => format!("'{}'", answer.value),
+        Some(_) => lang::quote(&answer.value),
+        None => lang::word(&answer.value),
+    };
+    if !answer.partial {
+        text.push(' ');
+    } else if text.ends_with(['"', '\'']) {
+        text.pop();
     }
+    Candidate::new(&answer.value, text, &answer.note)
 }
 
-fn text(given: &lang::Object, key: &str) -> String {
-    let text = given.get(key).and_then(Value::as_str);
-    text.unwrap_or_default().to_owned()
-}
-
-fn bitmaps(given: &lang::Object) -> Question {
-    let node = text(given, "node");
-    Question::Bitmaps((!node.is_empty()).then_some(node))
+/// The names of the built-ins.
+pub(super) fn builtin_names(colon: &str) -> Vec<Candidate> {
+    let all = BUILTINS.iter();
+    all.map(|builtin| Candidate::word(&format!("{colon}{}", builtin.name), builtin.summary))
+        .collect()
 }

@@ -18,19 +18,19 @@ const BUFFER: usize = 16 << 10;
 const BUSY: Duration = Duration::from_millis(10);
 
 /// Standard output, buffered while there is more to do. Once it fails, what follows is dropped.
-pub(super) struct Output {
-    stdout: BufWriter<File>,
+pub(super) struct Stdout {
+    file: BufWriter<File>,
     /// Since when something waits to be flushed.
     dirty: Option<Instant>,
     error: Option<io::Error>,
 }
 
-impl Output {
+impl Stdout {
     pub fn new() -> io::Result<Self> {
         // Not through `io::stdout()`, which would flush at every line break.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
-            stdout: BufWriter::with_capacity(BUFFER, stdout),
+            file: BufWriter::with_capacity(BUFFER, stdout),
             dirty: None,
             error: None,
         })
@@ -41,7 +41,7 @@ impl Output {
             return;
         }
         self.dirty.get_or_insert_with(Instant::now);
-        self.error = while_blocked(|| self.stdout.write_all(text.as_bytes())).err();
+        self.error = while_blocked(|| self.file.write_all(text.as_bytes())).err();
     }
 
     /// Writes `text`, and the line break that it lacks.
@@ -57,7 +57,7 @@ impl Output {
     pub fn flush(&mut self) {
         self.dirty = None;
         if !self.has_failed() {
-            self.error = while_blocked(|| self.stdout.flush()).err();
+            self.error = while_blocked(|| self.file.flush()).err();
         }
     }
 
@@ -84,7 +84,7 @@ impl Output {
     pub fn finish(mut self) -> io::Result<()> {
         self.flush();
         // What could not be written must not be tried again.
-        let (_stdout, _unwritten) = self.stdout.into_parts();
+        let (_file, _unwritten) = self.file.into_parts();
         match self.error {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),

@@ -1,0 +1,432 @@
+use std::collections::VecDeque;
+use std::future::{Future, pending, ready};
+use std::io::{self, IsTerminal};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
+
+use crate::context::traffic::{self, Log};
+use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::exec::{self, PendingCommand, Run, advise};
+use crate::failure::{Failure, Status};
+use crate::lang::{Line, Parser, Statement, conceal};
+use crate::os::stderr::{end_by_interrupt_while_blocked, say};
+use crate::qmp::{Address, Filter, Late, Reply, Retry, State};
+use crate::render::{self, clip, escape};
+use crate::vm::{Follow, shutdown};
+
+use super::display::{Display, next_event, progress, tell};
+use super::input::{Input, Item, Origin};
+use super::plan::{EventsTo, Plan, Source};
+use super::stdout::Stdout;
+use super::stop::Stop;
+
+/// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
+/// a command out of band could no longer overtake.
+const WINDOW: usize = 8;
+
+/// How long a script waits for connection and greeting unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs the lines that the command line gives or names.
+///
+/// # Errors
+///
+/// What kept it from starting.
+pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+    let mut options = target.options;
+    let log = target.log.as_deref().map(Log::open).transpose()?;
+    let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
+    options.tap = traffic::tap(echo, log.as_ref());
+    options.tell = Some(Arc::new(tell));
+    // A VM that we launch takes its time to start, and we see if it ends.
+    if target.retry == Retry::Never && target.vm.is_none() {
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+    }
+    options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
+
+    let (keep_going, events_to) = (plan.keep_going, plan.events);
+    let input = Input::new(plan)?;
+    // There is something left to undo unless we leave in good order.
+    let orderly = target.vm.is_some() || matches!(target.address, Some(Address::Listen(_)));
+    if !orderly {
+        end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
+    }
+    if let Some(vm) = &target.vm {
+        vm.tell(Arc::new(tell));
+    }
+    let mut stop = Stop::new(orderly)?;
+    let dry_run = settings.dry_run;
+    let address = target.address;
+    let target = Target::new(options, target.retry, target.schema, target.vm);
+    let (mut context, reports) = exec::begin(settings, target);
+    if io::stderr().is_terminal() {
+        context.progress = Some(Arc::new(|text| progress(&clip(text))));
+    }
+    let session = &context.target.session;
+    // Before there is a connection: no event is missed.
+    let events =
+        (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
+    if !dry_run {
+        tokio::select! {
+            connected = context.target.open(address) => connected?,
+            () = stop.wait() => return Ok(Status::Interrupted),
+        }
+    }
+    let mut script = Script {
+        input,
+        display: Display {
+            context: context.clone(),
+            stdout: Stdout::new()?,
+            events,
+            events_to,
+            status: Status::Success,
+        },
+        parser: Parser::default(),
+        in_flight: VecDeque::new(),
+        background: JoinSet::new(),
+        builtin: None,
+        reports,
+        late: session.late_replies(),
+        window: if keep_going { WINDOW } else { 1 },
+        keep_going,
+        reading: Reading::Lines,
+        context,
+    };
+    tokio::select! {
+        biased;
+        () = script.all() => {}
+        () = stop.wait() => script.display.status = Status::Interrupted,
+    }
+    // Those that came before the end.
+    script.display.print_events();
+    let target = &script.context.target;
+    if let Some(vm) = &target.vm {
+        let client = target.session.client();
+        shutdown::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
+    }
+    let Display { stdout, status, .. } = script.display;
+    match stdout.finish() {
+        Ok(()) => Ok(status),
+        Err(error) => {
+            say(format!("qmpsh: cannot write to standard output: {error}"));
+            Ok(status.max(Status::Failed))
+        }
+    }
+}
+
+/// Whether nothing can go out of band. Nothing can overtake a lone command, and QEMU reads byte by byte: what need
+/// not be said is not. A built-in may be `:oob`, though, and a whole message `exec-oob`.
+fn needs_no_oob(source: &Source) -> bool {
+    match source {
+        Source::Command(words) => !words[0].starts_with([':', '{']),
+        Source::Lines(_) | Source::Stream(_) => false,
+    }
+}
+
+struct Script {
+    context: Context,
+    input: Input,
+    display: Display,
+    parser: Parser,
+    /// Commands whose replies are printed in the order of their lines.
+    in_flight: VecDeque<(PendingCommand, Origin)>,
+    /// Commands that ended in `&`.
+    background: JoinSet<(PendingCommand, Origin, Result<Reply, Failure>)>,
+    /// The built-in that runs; meanwhile no line is read.
+    builtin: Option<Running>,
+    /// What came of the lines of listeners and timers.
+    reports: mpsc::Receiver<Report>,
+    late: Option<mpsc::UnboundedReceiver<Late>>,
+    window: usize,
+    keep_going: bool,
+    reading: Reading,
+}
+
+/// How far a script has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reading {
+    Lines,
+    /// No further line is read; what runs is waited for, and what is still to be run once.
+    Finished,
+    /// What runs is waited for, nothing else.
+    Stopped,
+}
+
+/// A built-in that runs, and in the end where it stood and what it led to.
+type Running = Pin<Box<dyn Future<Output = (Origin, Run)> + Send>>;
+
+impl Script {
+    async fn all(&mut self) {
+        loop {
+            if self.window > 1 && self.in_flight.len() <= self.window / 2 {
+                self.fill_window().await;
+            }
+            // A run that never has to wait can still be interrupted.
+            consume_budget().await;
+            let idle = self.builtin.is_none();
+            let more_to_send = idle && self.input.is_ready();
+            let may_read = self.may_read();
+            let to_come = self.reading < Reading::Stopped && self.context.agenda.has_due();
+            let waits = !self.in_flight.is_empty() || !self.background.is_empty() || !idle;
+            if self.reading >= Reading::Finished && !waits && !to_come {
+                break;
+            }
+            tokio::select! {
+                biased;
+                late = next_late(&mut self.late) => match late {
+                    Some(late) => say(format!("qmpsh: {}", render::late(&late))),
+                    None => self.late = None,
+                },
+                result = first_reply(&mut self.in_flight) => self.replied(result).await,
+                Some(done) = self.background.join_next() => {
+                    let (command, origin, reply) = done.expect("waiting for a reply does not panic");
+                    self.replied_to(&command, &origin, reply).await;
+                }
+                (origin, run) = builtin(&mut self.builtin) => {
+                    self.builtin = None;
+                    self.started(run, &origin).await;
+                }
+                Some(report) = self.reports.recv() => self.report(report).await,
+                event = next_event(&mut self.display.events) => self.display.event(event),
+                item = self.input.next(), if may_read => self.item(item).await,
+                // Nothing is to be done but wait, so what was printed is due.
+                () = self.display.stdout.due(more_to_send) => self.display.stdout.flush(),
+            }
+            if self.display.stdout.has_failed() {
+                break;
+            }
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        self.builtin.is_none()
+            && self.reading == Reading::Lines
+            && self.in_flight.len() < self.window
+    }
+
+    /// Sends commands until the window is full, as far as lines are there: the server works on this half of it
+    /// while we do on the other.
+    async fn fill_window(&mut self) {
+        let before = self.in_flight.len();
+        while self.may_read() {
+            let others = self.in_flight.len();
+            tokio::select! {
+                biased;
+                item = self.input.next() => self.item(item).await,
+                () = ready(()) => break,
+            }
+            // Lines that are not waited for take their turn with everything else.
+            if self.in_flight.len() <= others {
+                break;
+            }
+        }
+        if self.in_flight.len() > before {
+            // The client's tasks send it.
+            yield_now().await;
+        }
+    }
+
+    fn end_of_input(&mut self) {
+        self.reading = self.reading.max(Reading::Finished);
+        if self.parser.in_transaction() {
+            let error = Failure::Usage("the transaction is never closed; `)` closes it".to_owned());
+            let here = self.input.here();
+            self.fail(&error, &here);
+        }
+    }
+
+    async fn item(&mut self, item: Option<Item>) {
+        let Some(item) = item else {
+            return self.end_of_input();
+        };
+        let line = match item.words {
+            Ok(words) => {
+                let line = self.parser.parse(&words);
+                line.map_err(|error| Failure::syntax(error, words.source()))
+            }
+            Err(failure) => {
+                self.parser.wrong_line();
+                Err(failure)
+            }
+        };
+        match line {
+            Ok(line) => self.line(line, &item.origin).await,
+            Err(failure) => self.failed_line(failure, &item.origin).await,
+        }
+    }
+
+    async fn line(&mut self, line: Line, origin: &Origin) {
+        match &line.statement {
+            Statement::Builtin(_) => {
+                self.drain().await;
+                if self.reading == Reading::Lines || self.keep_going {
+                    let (context, origin) = (self.context.clone(), origin.clone());
+                    self.builtin = Some(Box::pin(async move {
+                        let run = exec::start(&context, line).await;
+                        (origin, run)
+                    }));
+                }
+                return;
+            }
+            Statement::Message(message) if message.id.is_some() => {
+                // One after the other, they may have the same id.
+                let same =
+                    |(command, _): &(PendingCommand, Origin)| command.id() == message.id.as_deref();
+                if self.in_flight.iter().any(same) {
+                    self.drain().await;
+                }
+            }
+            _ => {}
+        }
+        let run = exec::start(&self.context, line).await;
+        self.started(run, origin).await;
+    }
+
+    async fn started(&mut self, run: Run, origin: &Origin) {
+        match run {
+            Run::Sent(mut command) if command.is_background() => {
+                let origin = origin.clone();
+                self.background.spawn(async move {
+                    let reply = command.reply().await;
+                    (command, origin, reply)
+                });
+            }
+            Run::Sent(command) => self.in_flight.push_back((command, origin.clone())),
+            Run::Done(outcome) => {
+                if let Some(failure) = self.output(outcome).await {
+                    self.failed_line(failure, origin).await;
+                }
+            }
+        }
+    }
+
+    /// A line came to nothing. Output comes in the order of the lines, so what went before is waited for.
+    async fn failed_line(&mut self, failure: Failure, origin: &Origin) {
+        self.drain().await;
+        if self.reading == Reading::Lines || self.keep_going {
+            self.fail(&failure, origin);
+        }
+    }
+
+    /// Waits for the commands in flight and prints their replies.
+    async fn drain(&mut self) {
+        while !self.in_flight.is_empty() {
+            tokio::select! {
+                biased;
+                result = first_reply(&mut self.in_flight) => self.replied(result).await,
+                event = next_event(&mut self.display.events) => self.display.event(event),
+                () = self.display.stdout.due(false) => self.display.stdout.flush(),
+            }
+        }
+        self.display.stdout.flush();
+    }
+
+    /// The oldest command in flight has its outcome.
+    async fn replied(&mut self, result: Result<Reply, Failure>) {
+        let (command, origin) = self.in_flight.pop_front().expect("it has replied");
+        self.replied_to(&command, &origin, result).await;
+    }
+
+    /// Shows what came of a line that a listener or timer ran. An error there ends nothing.
+    async fn report(&mut self, report: Report) {
+        let line = clip(&conceal(&report.line)).into_owned();
+        let head = format!("{}: `{line}`: ", report.origin);
+        if let Some(failure) = self.output(report.outcome).await {
+            self.display.complain(&head, &failure);
+        }
+    }
+
+    /// Shows the outcome of a command, given its reply.
+    async fn replied_to(
+        &mut self,
+        command: &PendingCommand,
+        origin: &Origin,
+        reply: Result<Reply, Failure>,
+    ) {
+        let mut outcome = command.outcome(reply);
+        advise(&self.context, command.line(), &mut outcome).await;
+        self.show(outcome, origin).await;
+    }
+
+    /// Shows the outcome of a line.
+    async fn show(&mut self, outcome: Outcome, origin: &Origin) {
+        if let Some(failure) = self.output(outcome).await {
+            self.fail(&failure, origin);
+        }
+    }
+
+    /// Shows what a line leads to, or does it; returns why the line failed, if it did.
+    async fn output(&mut self, outcome: Outcome) -> Option<Failure> {
+        let Outcome { output, failure } = outcome;
+        self.display.print(&output);
+        match output {
+            Output::Follow(file) => self.follow(file).await,
+            Output::Console(_) => {
+                let why = "`:console` needs a terminal, and the prompt";
+                return Some(Failure::Usage(why.to_owned()));
+            }
+            Output::Quit => self.reading = Reading::Stopped,
+            _ => {}
+        }
+        failure
+    }
+
+    /// Prints a file as it grows. Nobody follows what nobody reads.
+    async fn follow(&mut self, mut file: Follow) {
+        let stdout = &mut self.display.stdout;
+        while !stdout.has_failed()
+            && let Some(text) = file.next().await
+        {
+            stdout.write(&escape(&text));
+            stdout.flush();
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure, origin: &Origin) {
+        match failure {
+            // It shows the line itself.
+            Failure::Syntax { .. } => self.display.complain(&origin.place(), failure),
+            _ => self.display.complain(&origin.to_string(), failure),
+        }
+        let stops = match failure.status() {
+            // With no way to another one, every further line would fail as well.
+            Status::NoConnection => {
+                let state = self.context.target.session.state();
+                !self.context.settings().wait_for_connection || matches!(state, State::Idle(_))
+            }
+            _ => !self.keep_going,
+        };
+        if stops {
+            self.reading = Reading::Stopped;
+        }
+    }
+}
+
+/// What the built-in that runs leads to, if one does.
+async fn builtin(running: &mut Option<Running>) -> (Origin, Run) {
+    match running {
+        Some(running) => running.await,
+        None => pending().await,
+    }
+}
+
+/// The reply to the oldest command in flight.
+async fn first_reply(in_flight: &mut VecDeque<(PendingCommand, Origin)>) -> Result<Reply, Failure> {
+    match in_flight.front_mut() {
+        Some((command, _)) => command.reply().await,
+        None => pending().await,
+    }
+}
+
+async fn next_late(late: &mut Option<mpsc::UnboundedReceiver<Late>>) -> Option<Late> {
+    match late {
+        Some(late) => late.recv().await,
+        None => pending().await,
+    }
+}

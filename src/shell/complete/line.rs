@@ -1,0 +1,145 @@
+use super::builtins;
+use super::candidates::{Candidate, Completion, matching};
+use super::question::Question;
+use super::request::Request;
+use super::sources::{Sources, plain};
+use crate::lang::{CursorContext, CursorPlace};
+
+/// Completes `line` at the offset `at`; `in_transaction` if it is an action of a transaction that was
+/// opened before.
+pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'_>) -> Completion {
+    let (mut line, mut at, mut in_transaction) = (line, at, in_transaction);
+    // Lines may stand inside lines: `:every 1s :oob …`.
+    let mut skipped = 0;
+    loop {
+        let context = CursorContext::of(line, at, in_transaction);
+        let CursorPlace::Builtin {
+            name,
+            before,
+            start,
+        } = &context.place
+        else {
+            return shifted(of_command(line, at, context, sources), skipped);
+        };
+        let words = builtins::Words {
+            line,
+            at,
+            name,
+            before,
+            start: *start,
+        };
+        match builtins::complete(&words, sources) {
+            builtins::Found::Here(completion) => return shifted(completion, skipped),
+            builtins::Found::LineAt(start) => {
+                (line, at, in_transaction) = (&line[start..], at - start, false);
+                skipped += start;
+            }
+        }
+    }
+}
+
+/// A completion, seen from a text in which the line starts `by` bytes later.
+fn shifted(completion: Completion, by: usize) -> Completion {
+    Completion {
+        start: completion.start + by,
+        ..completion
+    }
+}
+
+/// Completes a line that gives a command, or a whole message.
+fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'_>) -> Completion {
+    let place = context.place.clone();
+    // Inside JSON, one kind of quotes goes on.
+    let quote = if line[..at].contains('\'') { '\'' } else { '"' };
+    let action = context.action;
+    let request = Request::new(context, quote, sources);
+    let (start, candidates) = match &place {
+        CursorPlace::Command { start } => (*start, sources.first_word(&line[*start..at], action)),
+        CursorPlace::Key { path, start } => (*start, request.keys(path)),
+        CursorPlace::Value { path, start } => {
+            let typed = &line[*start..at];
+            let quote = typed.chars().next().filter(|c| matches!(c, '"' | '\''));
+            let typed = typed.trim_start_matches(['"', '\'']);
+            let values = if line[..*start].ends_with(":=") {
+                request.json_values(path, typed)
+            } else {
+                request.values(path, typed, |value| plain(value, quote))
+            };
+            return Completion {
+                start: *start,
+                candidates: matching(values, typed),
+            };
+        }
+        CursorPlace::JsonKey { path, start } => {
+            let typed = line[*start..at].trim_start_matches(['"', '\'']);
+            return Completion {
+                start: *start,
+                candidates: matching(request.json_keys(path), typed),
+            };
+        }
+        CursorPlace::JsonValue { path, start } => {
+            let typed = line[*start..at].trim_start_matches(['"', '\'']);
+            return Completion {
+                start: *start,
+                candidates: matching(request.json_values(path, typed), typed),
+            };
+        }
+        CursorPlace::JsonCommand { start } => {
+            let typed = line[*start..at].trim_start_matches(['"', '\'']);
+            let mut commands = sources.commands();
+            for command in &mut commands {
+                command.text = request.quoted(&command.label);
+            }
+            return Completion {
+                start: *start,
+                candidates: matching(commands, typed),
+            };
+        }
+        CursorPlace::MessageKey { start } => {
+            let typed = line[*start..at].trim_start_matches(['"', '\'']);
+            let keys = ["execute", "exec-oob", "arguments", "id"].map(|key| {
+                let text = format!("{}: ", request.quoted(key));
+                Candidate::new(key, text, "")
+            });
+            return Completion {
+                start: *start,
+                candidates: matching(keys.into(), typed),
+            };
+        }
+        CursorPlace::File { start } => {
+            let answers = (sources.ask)(&Question::Files(line[*start..at].to_owned()));
+            let files = answers.iter().map(|answer| plain(answer, None));
+            (*start, files.collect())
+        }
+        CursorPlace::Builtin { .. } | CursorPlace::Nowhere => (at, Vec::new()),
+    };
+    Completion {
+        start,
+        candidates: matching(candidates, &line[start..at]),
+    }
+}
+
+/// The key whose value is being typed at the offset `at`, with what it takes: for when nothing can be offered.
+pub fn expected(
+    line: &str,
+    at: usize,
+    in_transaction: bool,
+    sources: &Sources<'_>,
+) -> Option<Candidate> {
+    let context = CursorContext::of(line, at, in_transaction);
+    let (CursorPlace::Value { path, .. } | CursorPlace::JsonValue { path, .. }) =
+        context.place.clone()
+    else {
+        return None;
+    };
+    let request = Request::new(context, '"', sources);
+    let name = path.last()?;
+    let note = match request.resolve(&path) {
+        Some(of) => sources.schema?.describe(of),
+        None => {
+            let properties = (sources.ask)(&Question::DeviceProperties(request.driver()?));
+            properties.into_iter().find(|p| p.value == *name)?.note
+        }
+    };
+    Some(Candidate::new(format!("{}=", path.join(".")), "", note))
+}

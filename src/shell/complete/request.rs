@@ -1,0 +1,269 @@
+use super::candidates::Candidate;
+use super::question::{Answer, Question};
+use super::sources::{Sources, action};
+use super::values;
+use crate::lang::{self, CursorContext, Value};
+use crate::schema::{Member, Scalar, Schema, Type, TypeId};
+
+/// The type that holds the arguments of what the context is about.
+pub(in crate::shell) fn root(schema: &Schema, context: &CursorContext) -> Option<TypeId> {
+    let name = context.command.as_deref()?;
+    if !context.action {
+        return Some(schema.command(name)?.arguments);
+    }
+    let mut variants = action(schema)?.variants.iter();
+    let variant = variants.find(|variant| *variant.case == *name)?;
+    let members = &schema.object(variant.of)?.members;
+    Some(members.iter().find(|member| &*member.name == "data")?.of)
+}
+
+/// One line to be completed.
+pub(super) struct Request<'a> {
+    pub command: String,
+    pub root: Option<TypeId>,
+    pub given: Value,
+    /// The quotes that JSON on this line has.
+    pub quote: char,
+    pub sources: &'a Sources<'a>,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(context: CursorContext, quote: char, sources: &'a Sources<'a>) -> Self {
+        Self {
+            root: sources.schema.and_then(|schema| root(schema, &context)),
+            command: context.command.unwrap_or_default(),
+            given: Value::Object(context.arguments),
+            quote,
+            sources,
+        }
+    }
+
+    /// The type of the device that is to be added, where that is what the line does.
+    pub fn driver(&self) -> Option<String> {
+        if self.command != "device_add" {
+            return None;
+        }
+        Some(self.top().get("driver")?.as_str()?.to_owned())
+    }
+
+    pub fn resolve(&self, path: &[String]) -> Option<TypeId> {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let schema = self.sources.schema?;
+        schema.resolve(self.root?, Some(&self.given), &path)
+    }
+
+    /// What is given at a path already.
+    fn given(&self, path: &[String]) -> Option<&Value> {
+        path.iter()
+            .try_fold(&self.given, |value, segment| match value {
+                Value::Object(members) => members.get(segment),
+                Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+                _ => None,
+            })
+    }
+
+    fn top(&self) -> &lang::Object {
+        match &self.given {
+            Value::Object(members) => members,
+            _ => unreachable!("the arguments are an object"),
+        }
+    }
+
+    /// The members that the object at `path` may have, the required ones first.
+    fn members(&self, path: &[String]) -> Vec<&Member> {
+        let schema = self.sources.schema;
+        let (Some(schema), Some(of)) = (schema, self.resolve(path)) else {
+            return Vec::new();
+        };
+        let nothing = lang::Object::new();
+        let given = match self.given(path) {
+            Some(Value::Object(members)) => members,
+            _ => &nothing,
+        };
+        let object = schema.object(of);
+        let mut members = object.map_or(Vec::new(), |object| schema.members(object, given));
+        members.sort_by_key(|member| !member.required);
+        members
+    }
+
+    /// Whether the member has all it can have: then it is not offered again.
+    fn is_given(&self, path: &[String], name: &str) -> bool {
+        let given = self.given(path);
+        let Some(Value::Object(members)) = given else {
+            return false;
+        };
+        !matches!(
+            members.get(name),
+            None | Some(Value::Object(_) | Value::Array(_))
+        )
+    }
+
+    /// The dotted keys that could follow `path`.
+    pub fn keys(&self, path: &[String]) -> Vec<Candidate> {
+        let Some(schema) = self.sources.schema else {
+            return Vec::new();
+        };
+        if let Some(items) = self.resolve(path).and_then(|of| schema.items(of)) {
+            let count = match self.given(path) {
+                Some(Value::Array(items)) => items.len(),
+                _ => 0,
+            };
+            let indices = (0..=count).flat_map(|index| self.key(&index.to_string(), items, ""));
+            return indices.collect();
+        }
+        let members = self.members(path).into_iter();
+        let members = members.filter(|member| !self.is_given(path, &member.name));
+        let mut keys: Vec<Candidate> = members
+            .flat_map(|member| self.key(&member.name, member.of, &schema.describe_member(member)))
+            .collect();
+        if path.is_empty()
+            && let Some(driver) = self.driver()
+        {
+            let properties = (self.sources.ask)(&Question::DeviceProperties(driver));
+            let new = properties.into_iter().filter(|property| {
+                !self.top().contains_key(&property.value)
+                    && !keys
+                        .iter()
+                        .any(|key| key.label == format!("{}=", property.value))
+            });
+            let new: Vec<Candidate> = new
+                .map(|property| {
+                    let key = format!("{}=", property.value);
+                    Candidate::new(&key, &key, property.note)
+                })
+                .collect();
+            keys.extend(new);
+        }
+        keys
+    }
+
+    /// A key of that type: with `=` if it takes a value, with a dot if it goes on.
+    fn key(&self, name: &str, of: TypeId, note: &str) -> Vec<Candidate> {
+        let schema = self.sources.schema.expect("the type is from it");
+        let mut keys = Vec::new();
+        if takes_value(schema, of) {
+            let key = format!("{name}=");
+            keys.push(Candidate::new(&key, &key, note));
+        }
+        if schema.object(of).is_some() || schema.items(of).is_some() {
+            let key = format!("{name}.");
+            keys.push(Candidate::new(&key, &key, note));
+        }
+        keys
+    }
+
+    /// What the value at `path` could be; `put` makes a candidate of it.
+    pub fn values(
+        &self,
+        path: &[String],
+        typed: &str,
+        put: impl Fn(&Answer) -> Candidate,
+    ) -> Vec<Candidate> {
+        let of = self.resolve(path);
+        let mut answers = of.map_or(Vec::new(), |of| self.of_type(of, typed));
+        let question = match (of, &path) {
+            (None, [name]) => self.driver().map(|driver| Question::DeviceProperty {
+                driver,
+                name: name.clone(),
+            }),
+            (None, _) => None,
+            (Some(of), _) => self.question(of, path, typed),
+        };
+        if let Some(question) = question {
+            answers.extend((self.sources.ask)(&question));
+        }
+        answers.iter().map(put).collect()
+    }
+
+    /// Who is to be asked about a value.
+    fn question(&self, of: TypeId, path: &[String], typed: &str) -> Option<Question> {
+        let schema = self.sources.schema?;
+        if let Type::Enum(_) | Type::Scalar(Scalar::Bool) = schema.get(of) {
+            return None;
+        }
+        let named = values::question(&self.command, path, self.top(), typed);
+        // A node is described, or called by its name.
+        let is_node = || self.command.starts_with("block") && schema.object(of).is_some();
+        named.or_else(|| is_node().then_some(Question::Nodes))
+    }
+
+    /// The values that the type itself lists.
+    fn of_type(&self, of: TypeId, typed: &str) -> Vec<Answer> {
+        let schema = self.sources.schema.expect("the type is from it");
+        match schema.get(of) {
+            Type::Enum(values) => values
+                .iter()
+                .map(|value| {
+                    let features: Vec<&str> = value.features.names().collect();
+                    Answer::new(&*value.name, features.join(", "))
+                })
+                .collect(),
+            Type::Scalar(Scalar::Bool) => {
+                let spellings = ["true", "false", "on", "off", "yes", "no"];
+                let shown = if typed.is_empty() { 2 } else { spellings.len() };
+                let spellings = spellings[..shown].iter();
+                spellings
+                    .map(|spelling| Answer::new(*spelling, ""))
+                    .collect()
+            }
+            Type::Alternate(choices) => {
+                let choices = choices.iter();
+                choices.flat_map(|of| self.of_type(*of, typed)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn json_keys(&self, path: &[String]) -> Vec<Candidate> {
+        let Some(schema) = self.sources.schema else {
+            return Vec::new();
+        };
+        let given = self.given(path);
+        let members = self.members(path).into_iter().filter(|member| match given {
+            Some(Value::Object(members)) => !members.contains_key(&*member.name),
+            _ => true,
+        });
+        members
+            .map(|member| {
+                let text = format!("{}: ", self.quoted(&member.name));
+                Candidate::new(&*member.name, text, schema.describe_member(member))
+            })
+            .collect()
+    }
+
+    pub fn json_values(&self, path: &[String], typed: &str) -> Vec<Candidate> {
+        let schema = self.sources.schema;
+        let bare = schema
+            .zip(self.resolve(path))
+            .is_some_and(|(schema, of)| matches!(schema.get(of), Type::Scalar(Scalar::Bool)));
+        if bare {
+            return ["true", "false"]
+                .map(|word| Candidate::new(word, word, ""))
+                .into();
+        }
+        self.values(path, typed, |answer| {
+            let mut text = self.quoted(&answer.value);
+            if answer.partial {
+                text.pop();
+            }
+            Candidate::new(&answer.value, text, &answer.note)
+        })
+    }
+
+    /// A JSON string, or the relaxed form of one.
+    pub fn quoted(&self, text: &str) -> String {
+        match self.quote {
+            '\'' if !text.contains(['\'', '\\']) => format!("'{text}'"),
+            _ => lang::quote(text),
+        }
+    }
+}
+
+/// Whether a bare word could be of this type.
+fn takes_value(schema: &Schema, of: TypeId) -> bool {
+    match schema.get(of) {
+        Type::Scalar(_) | Type::Enum(_) => true,
+        Type::Array(_) | Type::Object(_) => false,
+        Type::Alternate(choices) => choices.iter().any(|of| takes_value(schema, *of)),
+    }
+}
