@@ -24,12 +24,13 @@
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, what is wrong with a command, its cache on disk
 //! - [`lang`]: text to commands; pure
 //! - [`qmp`]: the protocol's client
+//! - [`transport`]: addresses and byte streams
 //! - [`failure`]: exit statuses, and what leads to them
 //! - [`os`]: processes that we start, signals, private files, and what needs `unsafe`
 //!
 //! Imports point down this list only: script, shell → advice → builtin → runner → agenda, manual → inspector,
-//! render → schema → lang → qmp.
-//! `qmp` knows no terminal and no command line, `lang` and `schema` no socket.
+//! render → schema → lang, qmp → transport → os.
+//! `qmp` knows no terminal and no command line, `transport` no protocol, `lang` and `schema` no socket.
 
 pub mod advice;
 pub mod agenda;
@@ -48,6 +49,7 @@ pub mod schema;
 pub mod script;
 pub mod shell;
 pub mod traffic;
+pub mod transport;
 pub mod vm;
 
 use std::io::IsTerminal;
@@ -60,11 +62,12 @@ use qmp::Retry;
 use render::Style;
 use runner::Settings;
 use schema::Schema;
+use transport::{Address, Endpoint, ServerSocket, Tls};
 use vm::Vm;
 
 /// What a session starts with.
 pub struct Start {
-    pub address: Option<qmp::Address>,
+    pub endpoint: Option<Endpoint>,
     pub settings: Settings,
     pub options: qmp::Options,
     pub retry: Retry,
@@ -74,25 +77,13 @@ pub struct Start {
     pub vm: Option<Arc<Vm>>,
 }
 
-/// Connects ahead for a one-shot command: what is to be done before it is sent takes as long as QEMU takes to greet.
-/// Not where it may yet turn out that there is nothing to connect for: QEMU may have been waiting for somebody.
-pub fn dial(invocation: &Invocation) -> Option<qmp::Dialled> {
-    let cli = &invocation.cli;
-    let elsewhere = cli.dry_run || cli.list || cli.listen.is_some() || cli.launch;
-    let unsure = cli.tls_creds.is_some() || cli.schema.is_some() || cli.log.is_some();
-    if invocation.command.is_empty() || elsewhere || unsure {
-        return None;
-    }
-    qmp::Dialled::dial(invocation.address.as_deref()?.parse().ok()?)
-}
-
 /// Does what the command line asks for.
 ///
 /// # Errors
 ///
 /// What kept it from starting: no connection, an unreadable file. What happens to single lines is told
 /// on standard error and in the status.
-pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyhow::Result<Status> {
+pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
     if cli.list {
         return Ok(list(cli));
@@ -103,8 +94,8 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
         && !cli.dry_run
         && std::io::stdin().is_terminal();
     let address = invocation.address.as_deref().map(str::parse).transpose();
-    let address = address.map_err(failure::Failure::from)?;
-    if cli.tls_creds.is_some() && !matches!(address, None | Some(qmp::Address::Tcp { .. })) {
+    let address: Option<Address> = address.map_err(failure::Failure::from)?;
+    if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds wraps TCP connections, and the address is none (HOST:PORT)";
         return Err(failure::Failure::Usage(why.to_owned()).into());
     }
@@ -131,11 +122,10 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     let options = qmp::Options {
         connect_timeout: cli.connect_timeout,
         no_oob: cli.no_oob,
-        tls: cli.tls_creds.clone().map(|creds| qmp::Tls {
+        tls: cli.tls_creds.clone().map(|creds| Tls {
             creds,
             hostname: cli.tls_hostname.clone(),
         }),
-        dialled: dialled.map(Arc::new),
         ..qmp::Options::default()
     };
     let retry = match cli.reconnect {
@@ -145,13 +135,13 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     };
     // The session may outlive this function; the socket's file must not.
     let mut _file = None;
-    let address = match address {
+    let endpoint = match address {
         Some(address) if cli.listen.is_some() => {
-            let mut socket = qmp::ServerSocket::bind(&address).map_err(failure::Failure::from)?;
+            let mut socket = ServerSocket::bind(&address).map_err(failure::Failure::from)?;
             _file = socket.take_file();
-            Some(qmp::Address::Listen(Arc::new(socket)))
+            Some(Endpoint::Listen(Arc::new(socket)))
         }
-        address => address,
+        address => address.map(Endpoint::from),
     };
     let vm = cli.launch.then(|| plan(&invocation)).transpose()?;
     let vm = vm
@@ -162,7 +152,7 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     let _end = vm.clone().map(vm::KillOnDrop);
     let start = Start {
         vm: vm.clone(),
-        address,
+        endpoint,
         settings,
         options,
         retry,

@@ -20,9 +20,10 @@ use crate::failure::Failure;
 use crate::inspector::{Inspector, needs_types};
 use crate::lang::{Command, Descriptor, Line, Message};
 use crate::os::sys;
-use crate::qmp::{self, Address, Client, Pending, Reply, Request, Retry, Session};
+use crate::qmp::{self, Client, Notice, Notices, Pending, Reply, Request, Retry, Session};
 use crate::render::{self, Style};
 use crate::schema::Schema;
+use crate::transport::{Endpoint, StreamEnd};
 use crate::vm::Vm;
 
 /// How much of what listeners and timers say may wait to be shown.
@@ -87,21 +88,29 @@ pub struct PendingCommand {
 }
 
 impl Runner {
-    /// Starts a session that is not connected yet; the other end takes what listeners and timers say.
+    /// Starts a session that is not connected yet. Returned too: what listeners and timers say, and what happens
+    /// without being asked for.
     pub fn new(
         settings: Settings,
         options: qmp::Options,
         retry: Retry,
         schema: Option<Arc<Schema>>,
         vm: Option<Arc<Vm>>,
-    ) -> (Self, mpsc::Receiver<Report>) {
+    ) -> (Self, mpsc::Receiver<Report>, Notices) {
         let (reports, told) = mpsc::channel(REPORTS);
         let inspector = match &schema {
             Some(schema) => Inspector::default().with_schema(schema.clone()),
             None => Inspector::default(),
         };
+        let (session, notices) = Session::start(options, retry);
+        if let Some(vm) = &vm {
+            let sender = session.notice_sender();
+            vm.tell(Arc::new(move |text| {
+                let _ = sender.send(Notice::Said(text));
+            }));
+        }
         let runner = Self {
-            session: Arc::new(Session::start(options, retry)),
+            session: Arc::new(session),
             agenda: Arc::default(),
             reports,
             progress: None,
@@ -111,26 +120,26 @@ impl Runner {
             schema,
             vm,
         };
-        (runner, told)
+        (runner, told, notices)
     }
 
-    /// Starts the VM that is to be launched, if one is, and connects to it, or to `address`.
+    /// Starts the VM that is to be launched, if one is, and connects to it, or to `endpoint`.
     ///
     /// # Errors
     ///
     /// The VM does not start, or there is no connection to be had.
-    pub async fn open(&self, address: Option<Address>) -> Result<(), Failure> {
+    pub async fn open(&self, endpoint: Option<Endpoint>) -> Result<(), Failure> {
         let Some(vm) = &self.vm else {
-            if let Some(address) = address {
-                self.session.seek(address).await?;
+            if let Some(endpoint) = endpoint {
+                self.session.seek(endpoint).await?;
             }
             return Ok(());
         };
         vm.start().map_err(Failure::Launch)?;
-        if let Some(address) = vm.address() {
+        if let Some(endpoint) = vm.endpoint() {
             let sought = tokio::select! {
-                sought = self.session.seek(address) => sought,
-                () = vm.ended() => Err(qmp::Error::NotConnected(qmp::Lost::Closed)),
+                sought = self.session.seek(endpoint) => sought,
+                () = vm.ended() => Err(qmp::Error::NotConnected(StreamEnd::Closed.into())),
             };
             if let Err(error) = sought {
                 self.session.disconnect().await;
@@ -323,7 +332,7 @@ pub async fn banner(client: &Client) -> String {
     let name = timeout(LIVE_ANSWER, name).await.ok().flatten();
     let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
     let version = &client.greeting().version.qemu;
-    let banner = format!("Connected to QEMU {version}{name} at {}", client.address());
+    let banner = format!("Connected to QEMU {version}{name} at {}", client.endpoint());
     render::escape(&banner).into_owned()
 }
 

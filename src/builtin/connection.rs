@@ -7,9 +7,10 @@ use tokio::time::timeout;
 use super::{Builtin, Completes, Outcome, args, span, usage};
 use crate::failure::Failure;
 use crate::lang::{self, Line, Parser};
-use crate::qmp::{Address, Request, State};
+use crate::qmp::{Request, State};
 use crate::render::escape;
 use crate::runner::Runner;
+use crate::transport::{Address, Endpoint};
 
 /// How long `:status` waits for an answer. When QEMU is stuck, one asks all the more.
 const ROUND_TRIP: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ pub(super) const DISCONNECT: Builtin = Builtin {
     run: |runner, _| {
         Box::pin(async {
             stays(runner)?;
-            let (before, address) = (runner.session.state(), runner.session.address());
+            let (before, address) = (runner.session.state(), runner.session.endpoint());
             runner.session.disconnect().await;
             let address = address.map_or(String::new(), |address| address.to_string());
             match before {
@@ -66,16 +67,16 @@ pub(super) const OOB: Builtin = Builtin {
 };
 
 async fn connect(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
-    let address = match &args(line)?[..] {
+    let endpoint = match &args(line)?[..] {
         [] => runner
             .session
-            .address()
+            .endpoint()
             .ok_or_else(|| Failure::Usage("no address: say :connect ADDRESS".to_owned()))?,
-        [address] => address.parse()?,
+        [address] => address.parse::<Address>()?.into(),
         _ => return Err(usage("connect")),
     };
     stays(runner)?;
-    runner.session.connect(address).await?;
+    runner.session.connect(endpoint).await?;
     match runner.session.state() {
         State::Running(client) => Ok(Outcome::Connected(client)),
         state => Err(Failure::not_connected(&state)),
@@ -84,8 +85,8 @@ async fn connect(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, F
 
 /// The monitor of a VM that we launched may be ours alone. Closed, it is lost to everybody.
 fn stays(runner: &Runner) -> Result<(), Failure> {
-    match runner.session.address() {
-        Some(Address::Launched(_)) => Err(Failure::Usage(
+    match runner.session.endpoint() {
+        Some(Endpoint::Launched(_)) => Err(Failure::Usage(
             "this shell launched its VM and stays with it; `:vm stop` ends it, `:vm restart` starts it again"
                 .to_owned(),
         )),
@@ -116,7 +117,7 @@ fn oob(runner: &Runner, line: &lang::BuiltinLine) -> Result<Outcome, Failure> {
 
 async fn status(runner: &Runner) -> Result<Outcome, Failure> {
     let Some(client) = runner.session.client() else {
-        let address = runner.session.address().map(|address| address.to_string());
+        let address = runner.session.endpoint().map(|address| address.to_string());
         let text = format!(
             "{}\naddress      {}\n",
             Failure::not_connected(&runner.session.state()),
@@ -131,7 +132,7 @@ async fn status(runner: &Runner) -> Result<Outcome, Failure> {
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
     let version = &client.greeting().version;
-    let mut text = format!("address      {}\n", client.address());
+    let mut text = format!("address      {}\n", client.endpoint());
     text.push_str(&format!(
         "server       QEMU {}{}\n",
         version.qemu,

@@ -25,14 +25,15 @@ use crate::failure::{Failure, Status};
 use crate::lang::{Command, Line, Parser};
 use crate::leave;
 use crate::os::stderr::{end_by_interrupt_while_blocked, say};
-use crate::qmp::{Address, Event, Filter, Late, Listener, Reply, Retry};
-use crate::render::{self, clip, escape};
+use crate::qmp::{Event, Filter, Listener, Notices, Reply, Retry};
+use crate::render::{clip, escape};
 use crate::runner::{PendingCommand, Runner};
 use crate::traffic::{self, Log};
+use crate::transport::Endpoint;
 
 use input::{Input, Item, Origin};
 use output::Output;
-use show::{progress, tell};
+use show::{progress, tell, tell_all, telling};
 use stop::Stop;
 
 /// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
@@ -53,7 +54,6 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     let log = cli.log.as_deref().map(Log::open).transpose()?;
     let echo = cli.verbose.then(|| -> traffic::Echo { Box::new(say) });
     options.tap = traffic::tap(echo, log.as_ref());
-    options.tell = Some(Arc::new(tell));
     // A VM that we launch takes its time to start, and we see if it ends.
     if start.retry == Retry::Never && start.vm.is_none() {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
@@ -69,15 +69,12 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
 
     let input = Input::new(invocation)?;
     // There is something left behind unless we leave in good order.
-    let orderly = start.vm.is_some() || matches!(start.address, Some(Address::Listen(_)));
+    let orderly = start.vm.is_some() || matches!(start.endpoint, Some(Endpoint::Listen(_)));
     if !orderly {
         end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
     }
-    if let Some(vm) = &start.vm {
-        vm.tell(Arc::new(tell));
-    }
     let mut stop = Stop::new(orderly)?;
-    let (mut runner, reports) =
+    let (mut runner, reports, mut notices) =
         Runner::new(start.settings, options, start.retry, start.schema, start.vm);
     if io::stderr().is_terminal() {
         runner.progress = Some(Arc::new(|text| progress(&clip(text))));
@@ -87,7 +84,7 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
         .then(|| runner.session.hub().listen(Filter::default(), usize::MAX));
     if !cli.dry_run {
         tokio::select! {
-            connected = runner.open(start.address) => connected?,
+            connected = telling(&mut notices, runner.open(start.endpoint)) => connected?,
             () = stop.wait() => return Ok(Status::Interrupted),
         }
     }
@@ -100,7 +97,7 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
         builtin: None,
         reports,
         events,
-        late: runner.session.late_replies(),
+        notices,
         window: if cli.keep_going { WINDOW } else { 1 },
         keep_going: cli.keep_going,
         reconnect: start.retry != Retry::Never,
@@ -118,10 +115,12 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     }
     // Those that came before the end.
     script.print_events();
+    tell_all(&mut script.notices);
     if let Some(vm) = &script.runner.vm {
         let client = script.runner.session.client();
         leave::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
     }
+    tell_all(&mut script.notices);
     if let Err(error) = script.output.finish() {
         say(format!("qmpsh: cannot write to standard output: {error}"));
         script.status = script.status.max(Status::CommandFailed);
@@ -143,7 +142,8 @@ struct Script {
     /// What listeners and timers say.
     reports: mpsc::Receiver<Report>,
     events: Option<Listener>,
-    late: Option<mpsc::UnboundedReceiver<Late>>,
+    /// What happens without being asked for.
+    notices: Notices,
     window: usize,
     keep_going: bool,
     /// A connection that ends is no reason to stop.
@@ -178,10 +178,7 @@ impl Script {
             }
             tokio::select! {
                 biased;
-                late = next_late(&mut self.late) => match late {
-                    Some(late) => say(format!("qmpsh: {}", render::late(&late))),
-                    None => self.late = None,
-                },
+                Some(notice) = self.notices.recv() => tell(&notice),
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 Some(done) = self.background.join_next() => {
                     let (sent, origin, result) = done.expect("waiting for a reply does not panic");
@@ -332,7 +329,7 @@ impl Script {
             Outcome::Follow(mut file) => {
                 // Nobody follows what nobody reads.
                 while !self.output.has_failed()
-                    && let Some(text) = file.next().await
+                    && let Some(text) = telling(&mut self.notices, file.next()).await
                 {
                     self.output.write(&escape(&text));
                     self.output.flush();
@@ -362,7 +359,7 @@ impl Script {
     /// Waits for a connection, if one is sought.
     async fn connection(&mut self) {
         if self.reconnect {
-            self.runner.session.settled().await;
+            telling(&mut self.notices, self.runner.session.settled()).await;
         }
     }
 
@@ -389,6 +386,7 @@ impl Script {
         while !self.in_flight.is_empty() {
             tokio::select! {
                 biased;
+                Some(notice) = self.notices.recv() => tell(&notice),
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 event = next_event(&mut self.events) => self.event(event),
                 () = self.output.due(false) => self.output.flush(),
@@ -433,13 +431,6 @@ async fn first_reply(in_flight: &mut VecDeque<(PendingCommand, Origin)>) -> Resu
 async fn next_event(events: &mut Option<Listener>) -> Option<Arc<Event>> {
     match events {
         Some(events) => events.next().await,
-        None => pending().await,
-    }
-}
-
-async fn next_late(late: &mut Option<mpsc::UnboundedReceiver<Late>>) -> Option<Late> {
-    match late {
-        Some(late) => late.recv().await,
         None => pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! What a script prints, and what it says on standard error.
 
 use std::io::{self, Write};
+use std::pin::pin;
 
 use super::Script;
 use super::input::Origin;
@@ -10,7 +11,7 @@ use crate::cli::EventsTo;
 use crate::failure::{Failure, Status};
 use crate::lang::conceal;
 use crate::os::stderr::say;
-use crate::qmp::{Change, Event, Listener, Reply, State};
+use crate::qmp::{Event, Listener, Notice, Notices, Reply, State};
 use crate::render::{self, clip, compact};
 use crate::runner::PendingCommand;
 
@@ -110,13 +111,35 @@ impl Script {
     }
 }
 
-/// Says what becomes of the connection, but for its end: that is an error of the line it concerns.
-pub(super) fn tell(change: Change) {
+/// Shows a notice on standard error. Not the end of the connection: that is an error of the line it concerns.
+pub(super) fn tell(notice: &Notice) {
     if !matches!(
-        change,
-        Change::Lost { again: false, .. } | Change::GivenUp(_)
+        notice,
+        Notice::Lost { again: false, .. } | Notice::GivenUp(_)
     ) {
-        say(format!("qmpsh: {}", render::change(&change)));
+        say(format!("qmpsh: {}", render::notice(notice)));
+    }
+}
+
+/// Shows the notices that are there.
+pub(super) fn tell_all(notices: &mut Notices) {
+    while let Ok(notice) = notices.try_recv() {
+        tell(&notice);
+    }
+}
+
+/// Waits for `future`, and shows the notices that come before it is done.
+pub(super) async fn telling<T>(notices: &mut Notices, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            Some(notice) = notices.recv() => tell(&notice),
+            result = &mut future => {
+                tell_all(notices);
+                return result;
+            }
+        }
     }
 }
 

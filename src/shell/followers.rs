@@ -1,4 +1,4 @@
-//! Looks after the session while the user is busy: events, late replies, and what becomes of the connection.
+//! Looks after the session while the user is busy: events, and notices.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, RwLock};
@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -14,7 +13,7 @@ use super::helper::Server;
 use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
 use crate::inspector::Inspector;
-use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
+use crate::qmp::{Event, Filter, HISTORY, Listener, Notice, Notices, State};
 use crate::render::{self, clip, escape, event_line};
 use crate::runner::{Runner, banner};
 
@@ -36,25 +35,22 @@ impl Followers {
     /// Shows what happens from now on, lets lines be for whoever serves us, and keeps `state`.
     pub fn start(
         runner: &Runner,
-        changes: UnboundedReceiver<Change>,
+        notices: Notices,
         printer: &Printer,
         server: &Arc<RwLock<Server>>,
         state: &PromptSymbol,
     ) -> Self {
         let session = &runner.session;
         let events = session.hub().listen(Filter::default(), HISTORY);
-        let show = show(events, changes, printer.clone(), runner.clone());
+        let show = show(events, notices, printer.clone(), runner.clone());
         let follow = follow(runner.clone(), server.clone(), printer.clone());
         let state = state.clone().follow(runner.clone(), printer.clone());
-        let mut tasks = vec![
+        let tasks = vec![
             tokio::spawn(show).abort_handle(),
             tokio::spawn(follow).abort_handle(),
             tokio::spawn(state).abort_handle(),
             tokio::spawn(show_failed_jobs(runner.clone(), printer.clone())).abort_handle(),
         ];
-        if let Some(late) = session.late_replies() {
-            tasks.push(tokio::spawn(show_late(late, printer.clone())).abort_handle());
-        }
         Self { tasks }
     }
 }
@@ -67,13 +63,8 @@ impl Drop for Followers {
     }
 }
 
-/// Shows events, and what becomes of the connection, in the order in which they happen.
-async fn show(
-    mut events: Listener,
-    mut changes: UnboundedReceiver<Change>,
-    printer: Printer,
-    runner: Runner,
-) {
+/// Shows events and notices, in the order in which they happen.
+async fn show(mut events: Listener, mut notices: Notices, printer: Printer, runner: Runner) {
     loop {
         tokio::select! {
             biased;
@@ -84,14 +75,22 @@ async fn show(
                 printer.settle().await;
                 if batch.is_flood() {
                     sleep(FLOOD_PAUSE).await;
+                    // A flood may go on for ever.
+                    while let Ok(notice) = notices.try_recv() {
+                        show_notice(notice, &printer, &runner).await;
+                    }
                 }
             }
-            Some(change) = changes.recv() => match change {
-                Change::Back(client) => printer.show(banner(&client).await + "\n"),
-                change => printer.complain(&format!("{}\n", render::change(&change))),
-            },
+            Some(notice) = notices.recv() => show_notice(notice, &printer, &runner).await,
             else => return,
         }
+    }
+}
+
+async fn show_notice(notice: Notice, printer: &Printer, runner: &Runner) {
+    match (notice, runner.session.client()) {
+        (Notice::Back(_), Some(client)) => printer.show(banner(&client).await + "\n"),
+        (notice, _) => printer.complain(&format!("{}\n", render::notice(&notice))),
     }
 }
 
@@ -188,12 +187,6 @@ async fn show_failed_jobs(runner: Runner, printer: Printer) {
                 clip(&format!("job `{}` failed: {error}", change.id))
             ));
         }
-    }
-}
-
-async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
-    while let Some(late) = replies.recv().await {
-        printer.complain(&format!("{}\n", render::late(&late)));
     }
 }
 

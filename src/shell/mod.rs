@@ -33,7 +33,6 @@ use crate::cli::Invocation;
 use crate::failure::{Failure, Status};
 use crate::lang::{self, Command, Line, Parser, Words, conceal};
 use crate::leave;
-use crate::qmp::Tell;
 use crate::render::{self, clip, escape};
 use crate::runner::{PendingCommand, Runner, banner};
 use crate::traffic::{self, Log};
@@ -73,26 +72,18 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
         Box::new(move |line| printer.show(format!("{}\n", clip(&line))))
     });
     options.tap = traffic::tap(echo, log.as_ref());
-    let (happens, mut changes) = mpsc::unbounded_channel();
-    let announce: Tell = Arc::new(move |change| {
-        let _ = happens.send(change);
-    });
-    if let Some(vm) = &start.vm {
-        vm.tell(announce.clone());
-    }
-    options.tell = Some(announce);
 
     let mut signals = Signals::new()?;
-    let (mut runner, reports) =
+    let (mut runner, reports, mut notices) =
         Runner::new(start.settings, options, start.retry, start.schema, start.vm);
     {
-        let connecting = runner.open(start.address);
+        let connecting = runner.open(start.endpoint);
         tokio::pin!(connecting);
         loop {
             tokio::select! {
                 biased;
-                Some(change) = changes.recv() => {
-                    printer.complain(&format!("{}\n", render::change(&change)));
+                Some(notice) = notices.recv() => {
+                    printer.complain(&format!("{}\n", render::notice(&notice)));
                 }
                 connected = &mut connecting => break connected?,
                 _ = signals.stop() => {
@@ -117,7 +108,7 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     let bar = printer.clone();
     runner.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
     runner.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
-    let _followers = Followers::start(&runner, changes, &printer, &server, &state);
+    let _followers = Followers::start(&runner, notices, &printer, &server, &state);
     let told = tokio::spawn(tell(reports, printer.clone(), signals.quit.clone()));
     let editor = Editor::start(printer.clone(), server, state.clone(), history, color)?;
     let mut shell = Shell {

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{Passed, Plan};
+use super::plan::{Passed, Plan};
 use crate::os::child::{Child, Ended};
 
 /// How often to look whether a process has ended, where nothing tells.

@@ -11,25 +11,27 @@ mod sockets;
 use std::fmt::Write;
 use std::fs::{OpenOptions, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::os::child::Ended;
 use crate::os::private;
-use crate::qmp::{Address, Change, Client, Handover, Process, Request, ServerSocket, Tell};
+use crate::qmp::{Client, Request};
+use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 
 pub use console::{Console, Place};
 pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
 use machine::Machine;
+use plan::Passed;
 
 /// How long a QEMU that did not greet may take to end.
 const FAILURE: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ pub struct Vm {
     handover: Handover,
     log: PathBuf,
     console: Option<Arc<Console>>,
-    tell: OnceLock<Tell>,
+    tell: OnceLock<Say>,
     /// Removed in the end, with all that is in it.
     directory: Mutex<Option<TempDir>>,
 }
@@ -102,8 +104,8 @@ impl Vm {
         })
     }
 
-    /// Who is told when QEMU ends in a way that nobody wanted.
-    pub fn tell(&self, tell: Tell) {
+    /// Has `tell` told when QEMU ends in a way that nobody wanted.
+    pub fn tell(&self, tell: Say) {
         let _ = self.tell.set(tell);
     }
 
@@ -115,7 +117,7 @@ impl Vm {
     /// [`Vm::failure`].
     pub fn start(&self) -> Result<(), String> {
         let descriptors = |error: io::Error| format!("no socket for QEMU's monitor: {error}");
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.machine.as_ref().is_some_and(|machine| machine.runs()) {
             return Err("the VM runs already".to_owned());
         }
@@ -164,14 +166,15 @@ impl Vm {
     }
 
     /// Where its monitor is, if it has one.
-    pub fn address(&self) -> Option<Address> {
+    pub fn endpoint(&self) -> Option<Endpoint> {
         match &self.plan.monitor {
             Monitor::None => None,
-            Monitor::Pair => Some(Address::Launched(self.handover.clone())),
+            Monitor::Pair => Some(Endpoint::Launched(self.handover.clone())),
             Monitor::At(address) => {
-                let state = self.state();
+                let state = self.state.lock();
                 let socket = state.socket.as_ref();
-                Some(socket.map_or(address, ServerSocket::address).clone())
+                let address = socket.map_or(address, ServerSocket::address);
+                Some(address.clone().into())
             }
         }
     }
@@ -180,7 +183,7 @@ impl Vm {
     /// said. For when it did not greet.
     pub async fn failure(&self) -> Option<String> {
         let (machine, log_start) = {
-            let state = self.state();
+            let state = self.state.lock();
             (state.machine.clone()?, state.log_start)
         };
         let ended = timeout(FAILURE, machine.wait()).await.ok()?;
@@ -189,7 +192,7 @@ impl Vm {
 
     /// Resolves when QEMU has ended.
     pub async fn ended(&self) {
-        let machine = self.state().machine.clone();
+        let machine = self.state.lock().machine.clone();
         if let Some(machine) = machine {
             machine.wait().await;
         }
@@ -197,7 +200,7 @@ impl Vm {
 
     /// From now on, tells when QEMU ends in a way that nobody wanted.
     pub fn watch(&self) {
-        let state = self.state();
+        let state = self.state.lock();
         if let (Some(machine), Some(tell)) = (state.machine.clone(), self.tell.get().cloned()) {
             let (log, start) = (self.log.clone(), state.log_start);
             // Where there is a connection, its end tells.
@@ -205,9 +208,9 @@ impl Vm {
             tokio::spawn(async move {
                 let ended = machine.wait().await;
                 if machine.is_unexpected(ended) {
-                    tell(Change::Said(autopsy(&machine, ended, &log, start)));
+                    tell(autopsy(&machine, ended, &log, start));
                 } else if silent && !machine.is_expected() {
-                    tell(Change::Said(format!("{} {ended}", machine.name())));
+                    tell(format!("{} {ended}", machine.name()));
                 }
             });
         }
@@ -266,7 +269,7 @@ impl Vm {
     ///
     /// The log cannot be read.
     pub fn follow_log(&self) -> io::Result<Follow> {
-        let machine = self.state().machine.clone();
+        let machine = self.state.lock().machine.clone();
         Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
     }
 
@@ -282,7 +285,7 @@ impl Vm {
 
     /// Status, command line and files, a line each.
     pub fn describe(&self) -> String {
-        let state = self.state();
+        let state = self.state.lock();
         let mut text = String::new();
         if let Some(machine) = &state.machine {
             let _ = writeln!(text, "state     {}", machine.describe());
@@ -304,13 +307,8 @@ impl Vm {
     }
 
     fn running(&self) -> Option<Arc<Machine>> {
-        let machine = self.state().machine.clone();
+        let machine = self.state.lock().machine.clone();
         machine.filter(|machine| machine.runs())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // It must be ended even when somebody who held the lock panicked.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -323,21 +321,9 @@ impl Drop for KillOnDrop {
         if let Some(machine) = self.0.running() {
             machine.end_now(self.0.plan.shutdown_timeout);
         }
-        self.0.state().socket = None;
-        if let Ok(mut directory) = self.0.directory.lock() {
-            *directory = None;
-        }
+        self.0.state.lock().socket = None;
+        *self.0.directory.lock() = None;
     }
-}
-
-/// Descriptors for QEMU.
-#[derive(Default)]
-struct Passed {
-    /// A connection to its monitor.
-    monitor: Option<OwnedFd>,
-    /// A socket at which its monitor is to listen.
-    server: Option<OwnedFd>,
-    console: Option<OwnedFd>,
 }
 
 /// A directory for the owner alone, in `parent` or where temporary files belong.
