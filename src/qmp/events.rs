@@ -13,20 +13,22 @@ use tokio::sync::{Notify, oneshot};
 
 use super::message::Event;
 
-/// How many events the history keeps, and how many bytes of them.
+/// How many events the history keeps.
 pub const HISTORY: usize = 10_000;
+
+/// How many bytes of events the history keeps.
 const HISTORY_BYTES: usize = 16 << 20;
 
-/// Which events a listener wants.
+/// Which events somebody wants.
 #[derive(Default)]
 pub struct Filter {
-    /// Names; none means all.
+    /// Their names; an empty list means all.
     pub names: Vec<String>,
     /// A further condition.
     pub matches: Option<Condition>,
 }
 
-/// Whether a listener wants an event.
+/// Whether somebody wants an event.
 pub type Condition = Box<dyn Fn(&Event) -> bool + Send>;
 
 impl Filter {

@@ -347,7 +347,7 @@ impl Script {
 
     async fn command(&mut self, mut command: Command, origin: &Origin) -> Result<(), Failure> {
         self.connection().await;
-        self.runner.type_words(&mut command).await?;
+        telling(&mut self.notices, self.runner.type_words(&mut command)).await?;
         if self.dry_run {
             return self.dry(&command.to_message());
         }

@@ -83,7 +83,7 @@ impl ServerSocket {
                 })
             }
             _ => Err(failed(
-                "one listens at a Unix socket or a TCP port".to_owned(),
+                "we can listen only at a Unix socket or a TCP port".to_owned(),
             )),
         }
     }

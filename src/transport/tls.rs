@@ -58,8 +58,8 @@ impl Trust {
         Some(match self.identity.key {
             None => no_certificate(&self.creds),
             Some(_) => format!(
-                "the server closed the connection when it had seen {creds}/client-cert.pem, so it \
-                 seems not to accept that"
+                "the server closed the connection after it had seen {creds}/client-cert.pem; it \
+                 probably does not accept it"
             ),
         })
     }
@@ -130,7 +130,7 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let path = self.file("ca-cert.pem");
         let mut roots = RootCertStore::empty();
-        for certificate in read_all::<CertificateDer>(&path)? {
+        for certificate in read_all::<CertificateDer>(&path, "certificate")? {
             roots
                 .add(certificate)
                 .map_err(|error| unusable(&path, &error))?;
@@ -140,7 +140,10 @@ impl Tls {
         let path = self.file("ca-crl.pem");
         if path.exists() {
             verifier = verifier
-                .with_crls(read_all::<CertificateRevocationListDer>(&path)?)
+                .with_crls(read_all::<CertificateRevocationListDer>(
+                    &path,
+                    "revocation list",
+                )?)
                 .only_check_end_entity_revocation()
                 .allow_unknown_revocation_status();
         }
@@ -162,7 +165,7 @@ impl Tls {
         if !path.exists() {
             return Ok(None);
         }
-        let certificates = read_all(&path)?;
+        let certificates = read_all(&path, "certificate")?;
         let path = self.file("client-key.pem");
         let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
         match CertifiedKey::from_der(certificates, key, provider) {
@@ -213,7 +216,7 @@ impl Tls {
                 self.file("ca-cert.pem").display()
             ),
             CertificateError::Revoked => format!(
-                "the server's certificate was revoked, as {} says",
+                "{} says that the server's certificate was revoked",
                 self.file("ca-crl.pem").display()
             ),
             other => format!("the server's certificate cannot be used: {other}"),
@@ -224,7 +227,7 @@ impl Tls {
 /// The names that a certificate is for.
 fn names(presented: &[String]) -> String {
     if presented.is_empty() {
-        return "nobody by name (it has no subjectAltName)".to_owned();
+        return "no name at all (it has no subjectAltName)".to_owned();
     }
     // The library spells them `DnsName("a")` and `IpAddress(::1)`.
     let name = |spelled: &String| {
@@ -263,13 +266,11 @@ fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Reads everything of one kind in a PEM file. It is an error if there is nothing.
-fn read_all<T: PemObject>(path: &Path) -> Result<Vec<T>, Error> {
+/// Reads all of one kind, `what`, in a PEM file. It is an error if there is none.
+fn read_all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
     let found: Result<Vec<T>, _> = T::pem_file_iter(path).and_then(Iterator::collect);
     match found {
-        Ok(found) if found.is_empty() => {
-            Err(unusable(path, &"there is nothing of that kind in it"))
-        }
+        Ok(found) if found.is_empty() => Err(unusable(path, &format!("there is no {what} in it"))),
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(path, &error)),
     }

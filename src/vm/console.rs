@@ -103,9 +103,9 @@ impl Place {
                 "the chardev `{name}` is `{filename}`; one can attach to a socket at which QEMU listens, and to a pty"
             ));
         }
-        let address: Address = socket
-            .parse()
-            .map_err(|_| format!("the chardev `{name}` is at `{filename}`, which is no address"))?;
+        let address: Address = socket.parse().map_err(|_| {
+            format!("the chardev `{name}` is at `{filename}`, which is not an address")
+        })?;
         Self::of_address(&address)
     }
 }
@@ -135,7 +135,7 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// There is nobody.
+    /// Nobody serves it.
     pub async fn at(place: Place) -> io::Result<Self> {
         let end = dial(&place).await?;
         let mut console = Self::with_log(tempfile::tempfile()?, None)?;
@@ -175,7 +175,7 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// There is no thread to be had, or no descriptor.
+    /// The system gives us no thread, or no descriptor.
     pub(super) fn plug(&self, end: OwnedFd) -> io::Result<()> {
         self.shared.plug(end)
     }

@@ -80,7 +80,7 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// There is no place for its files, in a sentence for the user.
+    /// There is nowhere to put its files, in a sentence for the user.
     pub fn new(plan: Plan) -> Result<Self, String> {
         let directory = temporary_directory(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
@@ -104,7 +104,7 @@ impl Vm {
         })
     }
 
-    /// Has `tell` told when QEMU ends in a way that nobody wanted.
+    /// Sets who is told when QEMU ends unexpectedly. Only the first call has an effect.
     pub fn tell(&self, tell: Say) {
         let _ = self.tell.set(tell);
     }
@@ -198,7 +198,7 @@ impl Vm {
         }
     }
 
-    /// From now on, tells when QEMU ends in a way that nobody wanted.
+    /// From now on, tells when QEMU ends unexpectedly.
     pub fn watch(&self) {
         let state = self.state.lock();
         if let (Some(machine), Some(tell)) = (state.machine.clone(), self.tell.get().cloned()) {
@@ -350,7 +350,7 @@ fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> Strin
     text
 }
 
-/// The end of what was written to `log` behind `start`.
+/// The end of what was written to `log` from the offset `start` on.
 fn last_words(log: &Path, start: u64) -> String {
     use std::os::unix::fs::FileExt;
     let Ok(file) = std::fs::File::open(log) else {
