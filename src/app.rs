@@ -11,11 +11,12 @@ use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
 use crate::failure::{Failure, Status};
 use crate::os::{self, stderr::say};
-use crate::qmp::{self, Address, Retry, ServerSocket};
+use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
 use crate::schema::Schema;
 use crate::script::{self, Source};
 use crate::shell;
+use crate::transport::{Address, Endpoint, ServerSocket, Tls};
 use crate::vm::{self, Vm, shutdown};
 
 /// What a run of the program is to do. Options are looked at here and nowhere else.
@@ -26,25 +27,13 @@ enum Plan {
     Script(script::Plan),
 }
 
-/// Connects ahead for a one-shot command: what is to be done before it is sent takes as long as QEMU takes to greet.
-/// Not where it may yet turn out that there is nothing to connect for: QEMU may have been waiting for somebody.
-pub fn dial(invocation: &Invocation) -> Option<qmp::Dialled> {
-    let cli = &invocation.cli;
-    let elsewhere = cli.dry_run || cli.list || cli.listen.is_some() || cli.launch;
-    let unsure = cli.tls_creds.is_some() || cli.schema.is_some() || cli.log.is_some();
-    if invocation.command.is_empty() || elsewhere || unsure {
-        return None;
-    }
-    qmp::Dialled::dial(invocation.address.as_deref()?.parse().ok()?)
-}
-
 /// Does what the command line asks for.
 ///
 /// # Errors
 ///
 /// What kept it from starting: no connection, an unreadable file. What happens to single lines is told
 /// on standard error and in the status.
-pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyhow::Result<Status> {
+pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let plan = plan(&invocation)?;
     if let Plan::List(format) = plan {
         return Ok(list(format));
@@ -52,15 +41,14 @@ pub async fn run(invocation: Invocation, dialled: Option<qmp::Dialled>) -> anyho
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
     let mut target = target(&invocation, interactive)?;
-    target.options.dialled = dialled.map(Arc::new);
     // The session may outlive this function; the socket's file must not.
     let mut _file = None;
     if invocation.cli.listen.is_some()
-        && let Some(address) = &target.address
+        && let Some(Endpoint::Dial(address)) = &target.endpoint
     {
         let mut socket = ServerSocket::bind(address).map_err(Failure::from)?;
         _file = socket.take_file();
-        target.address = Some(Address::Listen(Arc::new(socket)));
+        target.endpoint = Some(Endpoint::Listen(Arc::new(socket)));
     }
     if invocation.cli.launch {
         let vm = Vm::new(launch(&invocation)?).map_err(Failure::Launch)?;
@@ -139,17 +127,17 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
 /// How the server is reached, but for what has to be made for it: a socket, a VM.
 fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Failure> {
     let cli = &invocation.cli;
-    let address = invocation.address.as_deref().map(str::parse).transpose()?;
+    let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
     if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds wraps TCP connections, and the address is not one (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
     Ok(TargetPlan {
-        address,
+        endpoint: address.map(Endpoint::from),
         options: qmp::Options {
             connect_timeout: cli.connect_timeout,
             no_oob: cli.no_oob,
-            tls: cli.tls_creds.clone().map(|creds| qmp::Tls {
+            tls: cli.tls_creds.clone().map(|creds| Tls {
                 creds,
                 hostname: cli.tls_hostname.clone(),
             }),

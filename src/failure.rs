@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::lang::{SyntaxError, conceal};
 use crate::qmp::{self, QmpError, State};
 use crate::render::clip;
+use crate::transport::{self, AddressError};
 
 /// The exit status. Of several, the highest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -69,6 +70,18 @@ impl From<qmp::Error> for Failure {
     }
 }
 
+impl From<transport::Error> for Failure {
+    fn from(error: transport::Error) -> Self {
+        Self::Qmp(error.into())
+    }
+}
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl Failure {
     pub fn syntax(error: SyntaxError, source_text: &str) -> Self {
         Self::Syntax {
@@ -97,8 +110,7 @@ impl Failure {
             Self::NotConnected(_) | Self::Launch(_) => Status::NoConnection,
             Self::Timeout { .. } | Self::NoEvent { .. } => Status::TimedOut,
             Self::Qmp(error) => match error {
-                qmp::Error::Address { .. }
-                | qmp::Error::TlsCreds(_)
+                qmp::Error::Transport(transport::Error::TlsCreds(_))
                 | qmp::Error::IdInUse(_)
                 | qmp::Error::NoDescriptors { .. }
                 | qmp::Error::TooManyDescriptors(_) => Status::Usage,

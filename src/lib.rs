@@ -24,6 +24,7 @@
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, what is wrong with a command, its cache on disk
 //! - [`lang`]: text to commands; pure
 //! - [`qmp`]: the protocol's client
+//! - [`transport`]: addresses and byte streams
 //! - [`os`]: processes that we start, signals, private files, and what needs `unsafe`
 
 pub mod app;
@@ -39,4 +40,5 @@ pub mod render;
 pub mod schema;
 pub mod script;
 pub mod shell;
+pub mod transport;
 pub mod vm;

@@ -42,12 +42,11 @@ fn run() -> Status {
 
 fn try_run() -> anyhow::Result<Status> {
     let invocation = Invocation::from_env()?;
-    let dialled = qmpsh::app::dial(&invocation);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     // As a task of its own it is woken without a system call.
-    let run = Box::pin(qmpsh::app::run(invocation, dialled));
+    let run = Box::pin(qmpsh::app::run(invocation));
     let result = runtime.block_on(async { tokio::spawn(run).await });
     // The process ends, and takes everything along: a thread that still waits for standard input, too.
     std::mem::forget(runtime);

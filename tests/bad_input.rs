@@ -207,7 +207,8 @@ fn a_greeting_that_is_no_qmp_is_quoted_harmlessly() {
 #[test]
 fn a_message_that_is_no_greeting_is_refused() {
     let fake = Fake::greeting_with(event("STOP", &json!({})));
-    fake.qmpsh(&["query-status"]).assert_fails(3, "no greeting");
+    fake.qmpsh(&["query-status"])
+        .assert_fails(3, "is not a greeting");
     let fake = Fake::greeting_with("{\"QMP\": {}}\r\n");
     fake.qmpsh(&["query-status"])
         .assert_fails(3, "QMP message: `{");

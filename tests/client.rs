@@ -2,17 +2,47 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::ops::Deref;
+use std::sync::{Arc, mpsc};
 
 use common::fake::{Fake, GREETING, event, success};
-use qmpsh::qmp::{Address, Client, Error, Filter, Lost, Options, Pending, Request};
+use qmpsh::qmp::{
+    Client, Error, Filter, Lost, Notice, Notices, Options, Pending, Request, Retry, Session,
+};
+use qmpsh::transport::{Address, StreamEnd};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-async fn connect(fake: &Fake) -> Client {
+/// A session with a connection.
+struct Connected {
+    session: Session,
+    client: Arc<Client>,
+    notices: Notices,
+}
+
+impl Deref for Connected {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+async fn connect(fake: &Fake) -> Connected {
+    connect_with(fake, Options::default()).await
+}
+
+async fn connect_with(fake: &Fake, options: Options) -> Connected {
+    let (session, notices) = Session::start(options, Retry::Never);
     let address = Address::Unix(fake.socket.clone());
-    let client = Client::connect(&address, Options::default());
-    within(client).await.expect("the fake server greets")
+    let connected = within(session.connect(address.into())).await;
+    connected.expect("the fake server greets");
+    let client = session.client().expect("it is connected");
+    Connected {
+        session,
+        client,
+        notices,
+    }
 }
 
 fn send(client: &Client, name: &str) -> Pending {
@@ -62,13 +92,14 @@ async fn a_late_reply_is_handed_over_and_never_to_another() {
             peer.send(success(&command, command["execute"].clone()));
         }
     });
-    let client = connect(&fake).await;
-    let mut late = client.late_replies().expect("nobody took them");
+    let mut client = connect(&fake).await;
     drop(send(&client, "given up"));
     let (second, third) = (send(&client, "second"), send(&client, "third"));
     assert_eq!(value(second).await, "second");
     assert_eq!(value(third).await, "third");
-    let late = within(late.recv()).await.expect("the late reply");
+    let Some(Notice::Late(late)) = within(client.notices.recv()).await else {
+        panic!("no late reply");
+    };
     assert_eq!(late.name.as_deref(), Some("given up"));
     assert_eq!(late.outcome.expect("a reply").raw(), "\"given up\"");
     for name in ["fourth", "fifth"] {
@@ -84,19 +115,27 @@ async fn what_nobody_waits_for_any_more_is_told_when_it_stays_unknown() {
         peer.commands(2);
         let _ = wait.recv();
     });
-    let client = connect(&fake).await;
-    let mut late = client.late_replies().expect("nobody took them");
+    let mut client = connect(&fake).await;
     drop(send(&client, "given up"));
     drop(client.send(Request::new("nobody's").quietly()));
     go.send(()).expect("the server waits");
-    let told = within(late.recv()).await.expect("the outcome");
+    let Some(Notice::Late(told)) = within(client.notices.recv()).await else {
+        panic!("no outcome");
+    };
     assert_eq!(told.name.as_deref(), Some("given up"));
     assert!(
         matches!(told.outcome, Err(Error::OutcomeUnknown(..))),
         "{told:?}"
     );
-    drop(client);
-    assert!(within(late.recv()).await.is_none());
+    let Connected {
+        session,
+        client,
+        mut notices,
+    } = client;
+    let end = within(notices.recv()).await;
+    assert!(matches!(end, Some(Notice::Lost { again: false, .. })));
+    drop((session, client));
+    assert!(within(notices.recv()).await.is_none());
 }
 
 #[tokio::test]
@@ -160,7 +199,7 @@ async fn messages_are_read_however_their_bytes_are_split() {
     });
     for size in pieces {
         let client = connect(&fake).await;
-        let mut events = client.listen(Filter::default(), usize::MAX);
+        let mut events = client.session.hub().listen(Filter::default(), usize::MAX);
         let (first, second) = (send(&client, "first"), send(&client, "second"));
         assert_eq!(value(first).await, json!({"x": [1, {"y": "\n"}]}), "{size}");
         assert_eq!(value(second).await, "one \" } \\ two", "{size}");
@@ -211,9 +250,7 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
         no_oob: true,
         ..Options::default()
     };
-    let address = Address::Unix(fake.socket.clone());
-    let client = within(Client::connect(&address, options)).await;
-    assert!(!client.expect("the fake server greets").oob());
+    assert!(!connect_with(&fake, options).await.oob());
 }
 
 #[tokio::test]
@@ -224,7 +261,7 @@ async fn an_event_that_comes_while_capabilities_are_negotiated_is_kept() {
         peer.send(event("EARLY", &json!({})) + "{\"return\": {}}\r\n");
         peer.wait_for_end();
     });
-    let history = connect(&fake).await.history();
+    let history = connect(&fake).await.session.hub().history();
     let names: Vec<_> = history.iter().map(|event| event.name()).collect();
     assert_eq!(names, ["EARLY"]);
 }
@@ -248,13 +285,13 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
             names,
             matches: None,
         };
-        client.listen(filter, capacity)
+        client.session.hub().listen(filter, capacity)
     };
     let mut all = listen(&[], usize::MAX);
     let mut some = listen(&["A", "C"], usize::MAX);
     let mut few = listen(&["B"], 10);
     value(send(&client, "go")).await;
-    // The reply came behind the events, so they are all there.
+    // The reply came after the events, so they are all there.
     let count = |listener: &mut qmpsh::qmp::Listener| {
         let mut numbers = Vec::new();
         while let Some(event) = listener.try_next() {
@@ -271,27 +308,30 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         (90..100).map(|n| n * 3 + 1).collect::<Vec<_>>()
     );
     assert_eq!(few.missed(), 90);
-    assert_eq!(client.history().len(), 300);
+    assert_eq!(client.session.hub().history().len(), 300);
 }
 
 #[tokio::test]
-async fn an_orderly_close_ends_listeners_and_is_told_as_such() {
+async fn an_orderly_close_is_told_as_such() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let command = peer.command().expect("a command");
         peer.send(success(&command, json!({})) + &event("SHUTDOWN", &json!({})));
     });
     let client = connect(&fake).await;
-    let mut events = client.listen(Filter::default(), usize::MAX);
+    let mut events = client.session.hub().listen(Filter::default(), usize::MAX);
     value(send(&client, "quit")).await;
-    assert!(matches!(within(client.ended()).await, Lost::Closed));
+    assert!(matches!(
+        within(client.ended()).await,
+        Lost::Stream(StreamEnd::Closed)
+    ));
     let event = within(events.next())
         .await
         .expect("what came before the end");
     assert_eq!(event.name(), "SHUTDOWN");
-    assert!(within(events.next()).await.is_none());
     let refused = client.send(Request::new("late"));
-    assert!(matches!(refused, Err(Error::NotConnected(Lost::Closed))));
+    let closed = Lost::Stream(StreamEnd::Closed).to_string();
+    assert!(matches!(refused, Err(Error::NotConnected(lost)) if lost.to_string() == closed));
 }
 
 #[tokio::test]
@@ -316,7 +356,7 @@ async fn an_end_of_the_connection_leaves_every_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn dropping_the_client_closes_the_socket_and_ends_what_is_pending() {
+async fn dropping_the_session_closes_the_socket_and_ends_what_is_pending() {
     let (sender, closed) = mpsc::channel();
     let fake = Fake::start(move |peer| {
         peer.greet();
@@ -326,7 +366,7 @@ async fn dropping_the_client_closes_the_socket_and_ends_what_is_pending() {
     });
     let client = connect(&fake).await;
     let pending = send(&client, "stop");
-    let mut events = client.listen(Filter::default(), 1);
+    let mut events = client.session.hub().listen(Filter::default(), 1);
     let ended = client.ended();
     drop(client);
     assert!(matches!(
@@ -354,9 +394,7 @@ async fn every_message_is_seen_as_it_passes() {
         })),
         ..Options::default()
     };
-    let address = Address::Unix(fake.socket.clone());
-    let client = within(Client::connect(&address, options)).await;
-    let client = client.expect("the fake server greets");
+    let client = connect_with(&fake, options).await;
     value(send(&client, "a")).await;
     use qmpsh::qmp::Direction::{Receive, Send};
     let directions: Vec<_> = seen.try_iter().map(|(direction, _)| direction).collect();

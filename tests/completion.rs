@@ -11,9 +11,10 @@ use common::fake::Fake;
 use common::told::{Told, list, text};
 use common::{Qemu, qmpsh};
 use qmpsh::context::Inspector;
-use qmpsh::qmp::{Client, Options};
+use qmpsh::qmp::{Client, Options, Retry, Session};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};
+use qmpsh::transport::Address;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
@@ -120,16 +121,17 @@ fn labels(line: &str, schema: &Schema, ask: &dyn Fn(&Question) -> Vec<Answer>) -
 
 /// A client of `fake`, on a runtime with a thread of its own that lasts as long as the process.
 fn connect(fake: &Fake) -> (Handle, Arc<Client>) {
-    let address = fake.socket.to_str().expect("a path").parse();
-    let address = address.expect("an address");
+    let address = Address::Unix(fake.socket.clone());
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let client = Client::connect(&address, Options::default());
-            let client = client.await.expect("it greets");
-            let _ = sender.send((Handle::current(), Arc::new(client)));
+            let (session, _notices) = Session::start(Options::default(), Retry::Never);
+            let connected = session.connect(address.into()).await;
+            connected.expect("it greets");
+            let client = session.client().expect("it is connected");
+            let _ = sender.send((Handle::current(), client));
             std::future::pending::<()>().await;
         });
     });

@@ -10,9 +10,10 @@ use tokio::time::timeout;
 
 use super::inspector::Inspector;
 use crate::failure::Failure;
-use crate::qmp::{self, Address, Retry, Session};
+use crate::qmp::{self, Notice, Notices, Retry, Session};
 use crate::render;
 use crate::schema::Schema;
+use crate::transport::{Endpoint, StreamEnd};
 use crate::vm::Vm;
 
 /// How long a question may take that the user did not ask.
@@ -20,7 +21,7 @@ const LIVE_ANSWER: Duration = Duration::from_millis(300);
 
 /// How a target is reached, and what is kept of what it says.
 pub struct TargetPlan {
-    pub address: Option<Address>,
+    pub endpoint: Option<Endpoint>,
     pub options: qmp::Options,
     pub retry: Retry,
     /// The schema that counts, whatever the server says.
@@ -47,43 +48,51 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target without a connection.
+    /// A target without a connection, and what happens there without being asked for.
     pub fn new(
         options: qmp::Options,
         retry: Retry,
         schema: Option<Arc<Schema>>,
         vm: Option<Arc<Vm>>,
-    ) -> Self {
+    ) -> (Self, Notices) {
         let inspector = match &schema {
             Some(schema) => Inspector::default().with_schema(schema.clone()),
             None => Inspector::default(),
         };
-        Self {
-            session: Arc::new(Session::start(options, retry)),
+        let (session, notices) = Session::start(options, retry);
+        if let Some(vm) = &vm {
+            let sender = session.notice_sender();
+            vm.tell(Arc::new(move |text| {
+                let _ = sender.send(Notice::Said(text));
+            }));
+        }
+        let target = Self {
+            session: Arc::new(session),
             vm,
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
             wait_from: Arc::default(),
-        }
+        };
+        (target, notices)
     }
 
-    /// Starts the VM, if it is for us to launch, and connects to it, or to `address`.
+    /// Starts the VM, if it is for us to launch, and connects to it, or to `endpoint`.
     ///
     /// # Errors
     ///
     /// The VM does not start, or there is no connection to be had.
-    pub async fn open(&self, address: Option<Address>) -> Result<(), Failure> {
+    pub async fn open(&self, endpoint: Option<Endpoint>) -> Result<(), Failure> {
         let Some(vm) = &self.vm else {
-            if let Some(address) = address {
-                self.session.seek(address).await?;
+            if let Some(endpoint) = endpoint {
+                self.session.seek(endpoint).await?;
             }
             return Ok(());
         };
         vm.start().map_err(Failure::Launch)?;
-        if let Some(address) = vm.address() {
+        if let Some(endpoint) = vm.endpoint() {
             let sought = tokio::select! {
-                sought = self.session.seek(address) => sought,
-                () = vm.ended() => Err(qmp::Error::NotConnected(qmp::Lost::Closed)),
+                sought = self.session.seek(endpoint) => sought,
+                () = vm.ended() => Err(qmp::Error::NotConnected(StreamEnd::Closed.into())),
             };
             if let Err(error) = sought {
                 self.session.disconnect().await;
@@ -144,7 +153,7 @@ impl Target {
         let name = name.and_then(|name| name.name);
         let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
         let version = &client.greeting().version.qemu;
-        let banner = format!("Connected to QEMU {version}{name} at {}", client.address());
+        let banner = format!("Connected to QEMU {version}{name} at {}", client.endpoint());
         Some(render::escape(&banner).into_owned())
     }
 }

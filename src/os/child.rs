@@ -22,12 +22,12 @@ pub struct Child {
     ended: watch::Receiver<Option<Ended>>,
 }
 
-/// How a process has ended, as far as the system told; in words that go behind its name.
+/// How a process has ended, if the system told. Displayed, it follows the process's name: "ended with exit status 1".
 #[derive(Debug, Clone, Copy)]
 pub struct Ended(Option<ExitStatus>);
 
 impl Child {
-    /// Runs `command`, tied to us ([`sys::tie`]), and looks after it for as long as the runtime does.
+    /// Runs `command`, tied to us ([`sys::tie`]). A task of the runtime waits for its end.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Child {
         death: signal::Signal,
     ) -> io::Result<Self> {
         sys::tie(&mut command, descriptors, death);
-        // From before it runs: its end is not missed.
+        // Before it runs, or we could miss its end.
         let mut any_ended = Signal::new(SIGCHLD)?;
         let mut process = command.spawn()?;
         let pid = i32::try_from(process.id()).expect("the system counts in i32");
@@ -58,7 +58,7 @@ impl Child {
         })
     }
 
-    /// Its number, and that of its process group and session.
+    /// Its pid, which is also the number of its process group and its session.
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -75,15 +75,14 @@ impl Child {
         ended.ok().and_then(|ended| *ended).unwrap_or(Ended(None))
     }
 
-    /// How it has ended, if it does before long.
+    /// How it has ended, if it ends within `limit`.
     pub async fn wait_within(&self, limit: Duration) -> Option<Ended> {
         timeout(limit, self.wait()).await.ok()
     }
 
     /// Sends a signal to its process group.
     pub fn signal(&self, signal: signal::Signal) {
-        // Nobody else waits for it while the runtime is there, so the number is its own until we know that it has
-        // ended.
+        // Only our task waits for it, so no other process gets the pid before we know that this one has ended.
         if self.ended().is_none() {
             let _ = killpg(self.pid, signal);
         }

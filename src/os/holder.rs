@@ -7,11 +7,11 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     pub pid: u32,
-    /// Its command line, a word a space.
+    /// Its command line, the words separated by spaces.
     pub command: String,
 }
 
-/// How much of a command line is shown.
+/// How many characters of a command line are shown.
 const CLIP: usize = 60;
 
 impl fmt::Display for Holder {
@@ -23,7 +23,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process whose connection the server at `path` has accepted, if there is one that we may look at.
+/// The process whose connection the server at `path` has accepted, if there is one and we may look at it.
 pub fn of(path: &Path) -> Option<Holder> {
     #[cfg(target_os = "linux")]
     return linux::holder(path);
@@ -33,7 +33,7 @@ pub fn of(path: &Path) -> Option<Holder> {
 
 /// Whether a process is stopped (SIGSTOP, or a debugger), as far as the system tells.
 pub fn is_stopped(pid: i32) -> bool {
-    // `proc_pid_stat(5)`: the state stands behind the name, which may hold anything but ends at the last `)`.
+    // `proc_pid_stat(5)`: the state follows the name, which may contain anything and ends at the last `)`.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
         .rsplit_once(") ")
@@ -66,7 +66,7 @@ mod linux {
         let sockets = accepted(path).ok()?;
         let peers: Vec<String> = sockets
             .iter()
-            // What waits in the queue has no inode yet.
+            // A connection that is not accepted yet has no inode.
             .filter(|socket| socket.inode != 0)
             .map(|socket| format!("socket:[{}]", socket.peer))
             .collect();
@@ -131,12 +131,12 @@ mod linux {
         let mut buffer = vec![0; 64 << 10];
         while let Some(length) = receive(&netlink, &mut buffer)? {
             let mut rest = &buffer[..length];
-            while let Some((kind, message, behind)) = next_message(rest) {
+            while let Some((kind, message, after)) = next_message(rest) {
                 if matches!(kind, NLMSG_DONE | NLMSG_ERROR) {
                     return Ok(sockets);
                 }
                 sockets.extend(read_socket(message, path));
-                rest = behind;
+                rest = after;
             }
         }
         Ok(sockets)
@@ -147,7 +147,7 @@ mod linux {
         Ok((length > 0).then_some(length))
     }
 
-    /// An `nlmsghdr` with a `unix_diag_req` for every socket, its name and its peer.
+    /// An `nlmsghdr` with a `unix_diag_req` that asks for every socket, its name and its peer.
     fn request() -> Vec<u8> {
         let mut request = Vec::new();
         let length = u32::try_from(NLMSG_HEADER + 24).expect("it is small");
@@ -157,7 +157,7 @@ mod linux {
         request.extend([0; 8]);
         let family = u8::try_from(AddressFamily::Unix as i32).expect("it is small");
         request.extend([family, 0, 0, 0]);
-        // In any state, whatever its inode.
+        // In any state, with any inode.
         request.extend(u32::MAX.to_ne_bytes());
         request.extend(0_u32.to_ne_bytes());
         request.extend((UDIAG_SHOW_NAME | UDIAG_SHOW_PEER).to_ne_bytes());
@@ -170,8 +170,8 @@ mod linux {
         let length = u32_at(bytes, 0)? as usize;
         let kind = u16_at(bytes, 4)?;
         let message = bytes.get(NLMSG_HEADER..length)?;
-        let behind = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, message, behind))
+        let after = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, message, after))
     }
 
     /// Reads a `unix_diag_msg` if it is a connected socket of the name `path`.
@@ -228,7 +228,7 @@ mod tests {
         let listener = UnixListener::bind(&path).expect("a socket of ours");
         assert_eq!(super::of(&path), None);
         let _client = UnixStream::connect(&path).expect("somebody listens");
-        // It waits in the queue, and so holds nothing.
+        // It is not accepted yet.
         assert_eq!(super::of(&path), None);
         let _server = listener.accept().expect("somebody waits");
         let holder = super::of(&path).expect("it is this process");

@@ -1,4 +1,4 @@
-//! What the operating system gives us: processes, signals, private files, standard error, and who holds a socket.
+//! What the operating system offers: processes, signals, private files, standard error, and who holds a socket.
 
 pub mod child;
 pub mod holder;

@@ -1,4 +1,4 @@
-//! Files for the owner alone: what is said to a monitor is nobody else's business.
+//! Files that only their owner can read: they tell what was said to a monitor.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -17,7 +17,7 @@ pub fn create_parent(path: &Path) -> io::Result<()> {
         .map_or(Ok(()), |parent| builder.create(parent))
 }
 
-/// Opens a file as `options` say; if that creates it, for the owner alone.
+/// Opens a file as `options` say. If that creates it, only the owner can read it.
 ///
 /// # Errors
 ///

@@ -10,16 +10,16 @@ use tokio::net::UnixStream;
 
 pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
-/// A signal that no longer does what it would by itself.
+/// A signal that we handle.
 #[derive(Debug)]
 pub struct Signal {
-    /// Gets a byte each time it comes.
+    /// Receives a byte each time the signal comes.
     came: UnixStream,
     handler: SigId,
 }
 
 impl Signal {
-    /// Follows the signal `number` from now on, even if it was blocked when we were started.
+    /// Handles the signal `number` from now on, even if whoever started us had blocked it.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ impl Signal {
         })
     }
 
-    /// Resolves when it has come since the last time.
+    /// Resolves when it comes, or has come since the last call.
     pub async fn recv(&mut self) {
         // Both ends are ours: it cannot fail.
         let _ = self.came.read(&mut [0; 64]).await;

@@ -7,18 +7,17 @@ use std::sync::{Arc, LazyLock};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag::register_conditional_shutdown;
 
-/// Says something on standard error. One that is closed changes nothing but that nothing is said.
+/// Writes a line to standard error. If nobody can read it, it is lost.
 pub fn say(text: impl std::fmt::Display) {
-    // In one piece: others may write there, too.
+    // With one write: others may write there, too.
     let line = format!("{text}\n");
     let _ = while_blocked(|| std::io::stderr().write_all(line.as_bytes()));
 }
 
-/// Set while a write may block for as long as nobody reads.
+/// Whether a write is under way that may block.
 static BLOCKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Lets Ctrl-C end the process at once, with this exit status, while a write blocks: nothing else could react to it
-/// then.
+/// Lets Ctrl-C end the process at once, with this exit status, while a write blocks. Nothing else could react then.
 ///
 /// # Errors
 ///
@@ -28,7 +27,7 @@ pub fn end_by_interrupt_while_blocked(status: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Does a write that may block for as long as nobody reads.
+/// Runs `write`, which may block as long as nobody reads.
 pub fn while_blocked<T>(write: impl FnOnce() -> T) -> T {
     BLOCKED.store(true, Ordering::Relaxed);
     let result = write();

@@ -1,5 +1,5 @@
-//! What the system demands: the one place that trusts a number to be a file descriptor, that runs between `fork`
-//! and `exec`, and that sets up what Rust's own start would have.
+//! The calls that need `unsafe`: those that trust a number to be a file descriptor, that run between `fork` and
+//! `exec`, and that do what Rust's own start does.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -13,20 +13,21 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, setsid};
 
-/// Makes a standard descriptor that is closed lead nowhere, lest a socket take its number, and a pipe that nobody
-/// reads an error, not a signal: where `main` is called by the C library, nobody else has.
+/// Does what Rust's own start does, for a `main` that the C library calls. It opens `/dev/null` for each standard
+/// descriptor that is closed, or a socket could get its number. And it ignores SIGPIPE, so that writing to a pipe
+/// that nobody reads is an error.
 pub fn start() {
     for number in 0..3 {
-        // SAFETY: as below, and the borrow ends with this turn.
+        // SAFETY: `F_GETFD` fails with EBADF if the number names nothing, and the borrow ends in this iteration.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         if fcntl(borrowed, FcntlArg::F_GETFD).is_err()
             && let Ok(nowhere) = open("/dev/null", OFlag::O_RDWR, Mode::empty())
         {
-            // It has the lowest number that is free, which is this one.
+            // It got the lowest free number, which is this one.
             let _ = nowhere.into_raw_fd();
         }
     }
-    // SAFETY: no handler is set that could run at a wrong moment.
+    // SAFETY: ignoring a signal installs no handler.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }
 
@@ -34,14 +35,14 @@ pub fn start() {
 ///
 /// # Errors
 ///
-/// `EBADF` if no such descriptor is open, or if it is one of this program's own: those are closed by
-/// `exec`, which an inherited one was not.
+/// `EBADF` if no such descriptor is open, or if this program opened it. Its own descriptors are marked to be closed by
+/// `exec`; an inherited one cannot be.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(Errno::EBADF.into());
     }
-    // SAFETY: the borrow ends with this function. `F_GETFD` reads a flag of whatever the number
-    // names and fails with EBADF if it names nothing, so the number is open when it is duplicated.
+    // SAFETY: `F_GETFD` fails with EBADF if the number names nothing, so it is open when it is duplicated. The borrow
+    // ends with this function.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     let flags = FdFlag::from_bits_retain(fcntl(borrowed, FcntlArg::F_GETFD)?);
     if flags.contains(FdFlag::FD_CLOEXEC) {
@@ -50,9 +51,9 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     borrowed.try_clone_to_owned()
 }
 
-/// Makes the process that `command` is to start a session of its own, which no key of our terminal
-/// reaches; lets it inherit `descriptors` under the numbers they have; and has the kernel send it `death`
-/// when the thread that started it ends, however that comes about (`PR_SET_PDEATHSIG`, Linux alone).
+/// Prepares `command` to run as a process of ours. It gets a session of its own, so Ctrl-C does not reach it. It
+/// inherits `descriptors` under the numbers they have. And when the thread that started it ends, for whatever reason,
+/// the kernel sends it `death` (`PR_SET_PDEATHSIG`, on Linux only).
 pub fn tie(command: &mut Command, descriptors: Vec<OwnedFd>, death: Signal) {
     let parent = Pid::this();
     let prepare = move || {
@@ -63,15 +64,15 @@ pub fn tie(command: &mut Command, descriptors: Vec<OwnedFd>, death: Signal) {
         #[cfg(target_os = "linux")]
         {
             nix::sys::prctl::set_pdeathsig(death)?;
-            // A parent that ended before it was asked to be told of sends nothing.
+            // If the parent ended before this call, no signal will come.
             if Pid::parent() != parent {
                 return Err(Errno::ESRCH.into());
             }
         }
         Ok(())
     };
-    // SAFETY: between `fork` and `exec` only what `signal-safety(7)` lists, `prctl` and `setsid`, is called, and
-    // nothing is allocated: errors are numbers.
+    // SAFETY: between `fork` and `exec` it only makes system calls that `signal-safety(7)` allows, and `prctl`. It
+    // allocates nothing: errors are numbers.
     unsafe {
         command.pre_exec(prepare);
     }

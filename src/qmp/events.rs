@@ -1,29 +1,34 @@
+//! Events, and everybody who listens to them or waits for one.
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::Event;
+use super::message::Event;
 
-/// How many events the history keeps, and how many bytes of them.
+/// How many events the history keeps.
 pub const HISTORY: usize = 10_000;
+
+/// How many bytes of events the history keeps.
 const HISTORY_BYTES: usize = 16 << 20;
 
-/// Which events a listener wants.
+/// Which events somebody wants.
 #[derive(Default)]
 pub struct Filter {
-    /// Names; none means all.
+    /// Their names; an empty list means all.
     pub names: Vec<String>,
     /// A further condition.
     pub matches: Option<Condition>,
 }
 
-/// Whether a listener wants an event.
+/// Whether somebody wants an event.
 pub type Condition = Box<dyn Fn(&Event) -> bool + Send>;
 
 impl Filter {
@@ -34,17 +39,17 @@ impl Filter {
     }
 }
 
-/// A queue of one's own with the events of a filter, in order. Dropping it ends the listening.
+/// Receives the events of a filter, in order. Dropping it ends the listening.
 #[derive(Debug)]
 pub struct Listener {
     queue: Arc<Queue>,
 }
 
-/// What lies between the hub and a listener.
+/// The queue between the hub and a listener.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    /// There is an event more, or the hub has ended.
+    /// Another event has come, or the hub is gone.
     news: Notify,
 }
 
@@ -56,11 +61,11 @@ struct Waiting {
 }
 
 impl Listener {
-    /// The next event, or nothing once the hub has ended and the queue is empty.
+    /// The next event, or nothing once the hub is gone and the queue is empty.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
             {
-                let mut waiting = self.queue.waiting();
+                let mut waiting = self.queue.waiting.lock();
                 if let Some(event) = waiting.events.pop_front() {
                     return Some(event);
                 }
@@ -74,51 +79,45 @@ impl Listener {
 
     /// The next event if it is there already.
     pub fn try_next(&mut self) -> Option<Arc<Event>> {
-        self.queue.waiting().events.pop_front()
+        self.queue.waiting.lock().events.pop_front()
     }
 
-    /// The next event if it is there already and came before `message`, a reply's or an event's number.
+    /// The next event if it is there already and came before the message with the number `message`.
     pub fn next_before(&mut self, message: u64) -> Option<Arc<Event>> {
-        let mut waiting = self.queue.waiting();
+        let mut waiting = self.queue.waiting.lock();
         if waiting.events.front()?.number < message {
             return waiting.events.pop_front();
         }
         None
     }
 
-    /// How many events gave way to later ones, the queue being full, since this was last asked.
+    /// How many events were dropped since the last call because the queue was full.
     pub fn missed(&self) -> u64 {
-        mem::take(&mut self.queue.waiting().missed)
+        mem::take(&mut self.queue.waiting.lock().missed)
     }
 }
 
-impl Queue {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().expect("no holder of this lock panics")
-    }
-}
-
-/// Everybody who listens to a server's events, and the last of those. It may outlive a connection, and then
-/// serves the next one.
+/// Hands a server's events to everybody who listens, and keeps the last of them. It serves all the connections of a
+/// session, one after the other.
 #[derive(Default)]
 pub struct Hub {
     events: Mutex<Events>,
-    /// Messages received so far, which numbers them.
+    /// How many messages have come; this numbers them.
     messages: AtomicU64,
 }
 
 impl Hub {
-    /// Listens to events: those of `filter`. Of more than `capacity` that wait, the oldest are left out and
-    /// counted.
+    /// Listens to the events of `filter`. At most `capacity` of them wait in the queue; more push the oldest out, and
+    /// that is counted.
     pub fn listen(&self, filter: Filter, capacity: usize) -> Listener {
-        self.events().listen(filter, capacity)
+        self.events.lock().listen(filter, capacity)
     }
 
-    /// Waits for one event of `filter` that no other wait has had: one that is there already and came as message
-    /// `since` or later, or else the next.
+    /// Waits for one event of `filter` that no other wait has taken: one from the history whose number is `since` or
+    /// later, or else the next.
     pub fn wait(&self, filter: Filter, since: u64) -> Wait {
         let (waiter, event) = oneshot::channel();
-        let mut events = self.events();
+        let mut events = self.events.lock();
         let mut there = events.history.iter();
         match there.find(|event| event.number >= since && filter.takes(event) && event.take()) {
             Some(event) => {
@@ -131,17 +130,17 @@ impl Hub {
 
     /// The last events, oldest first: [`HISTORY`] of them, fewer if they are large.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        self.events().history.iter().cloned().collect()
+        self.events.lock().history.iter().cloned().collect()
     }
 
-    /// How many events the history has lost because others came after them.
+    /// How many events the history has lost to later ones.
     pub fn evicted(&self) -> u64 {
-        self.events().evicted
+        self.events.lock().evicted
     }
 
     /// Empties the history.
     pub fn clear(&self) {
-        let mut events = self.events();
+        let mut events = self.events.lock();
         events.history.clear();
         (events.history_bytes, events.evicted) = (0, 0);
     }
@@ -158,21 +157,12 @@ impl Hub {
 
     /// Hands an event to every listener that wants it. Never waits.
     pub(super) fn publish(&self, event: Event) {
-        self.events().publish(event);
+        self.events.lock().publish(event);
     }
 
-    /// Ends every listener once it has emptied its queue.
-    pub(super) fn end(&self) {
-        self.events().listeners.clear();
-    }
-
-    /// What the last `SHUTDOWN` gave as its reason; asked once.
+    /// Takes the reason that the last `SHUTDOWN` gave.
     pub(super) fn take_shutdown(&self) -> Option<String> {
-        self.events().shutdown.take()
-    }
-
-    fn events(&self) -> MutexGuard<'_, Events> {
-        self.events.lock().expect("no holder of this lock panics")
+        self.events.lock().shutdown.take()
     }
 }
 
@@ -188,13 +178,13 @@ impl Future for Wait {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match Pin::new(&mut self.event).poll(context) {
             Poll::Ready(Ok(event)) => Poll::Ready(event),
-            // The hub is gone: there will be no event.
+            // Without the hub, there will be no event.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
 }
 
-/// What a [`Hub`] guards.
+/// What a [`Hub`] keeps under its lock.
 #[derive(Default)]
 struct Events {
     listeners: Vec<Registered>,
@@ -202,7 +192,7 @@ struct Events {
     history_bytes: usize,
     /// How many the history has lost.
     evicted: u64,
-    /// Who waits for one event each; who came first is served first.
+    /// Everybody who waits for one event, in the order in which they get it.
     waits: Vec<(Filter, oneshot::Sender<Arc<Event>>)>,
     /// The reason of a `SHUTDOWN` that was seen.
     shutdown: Option<String>,
@@ -221,7 +211,7 @@ impl Registered {
             return false;
         };
         if self.filter.takes(event) {
-            let mut waiting = queue.waiting();
+            let mut waiting = queue.waiting.lock();
             if waiting.events.len() >= self.capacity {
                 waiting.events.pop_front();
                 waiting.missed += 1;
@@ -237,7 +227,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.upgrade() {
-            queue.waiting().ended = true;
+            queue.waiting.lock().ended = true;
             queue.news.notify_one();
         }
     }
@@ -288,7 +278,7 @@ impl Events {
     }
 }
 
-/// Why the VM shuts down, as QEMU's `ShutdownCause` names it; servers before 4.0 say only whose wish it was.
+/// Why the VM shuts down, as QEMU's `ShutdownCause` names it. Servers before 4.0 only say whether the guest wanted it.
 fn shutdown_reason(event: &Event) -> String {
     #[derive(serde::Deserialize)]
     struct Shutdown {
@@ -364,11 +354,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listener_empties_its_queue_when_the_hub_has_ended() {
+    async fn a_listener_empties_its_queue_when_the_hub_is_gone() {
         let events = Hub::default();
         let mut listener = events.listen(Filter::default(), 2);
         events.publish(event("A", "{}"));
-        events.end();
+        drop(events);
         assert!(listener.next().await.is_some());
         assert!(listener.next().await.is_none());
     }

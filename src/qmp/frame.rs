@@ -1,11 +1,11 @@
 //! Cuts a byte stream into messages.
 //!
-//! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) sends line breaks
-//! inside messages too, so a message is what lies between a `{` and the `}` that closes it.
+//! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) sends line breaks inside messages
+//! too. So a message is what lies between a `{` and the `}` that closes it.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::Lost;
+use super::error::Lost;
 
 /// A message larger than this ends the session; QEMU's own limit for what it reads is the same.
 pub(super) const MAX_MESSAGE: usize = 64 << 20;
@@ -13,7 +13,7 @@ pub(super) const MAX_MESSAGE: usize = 64 << 20;
 /// Objects and arrays nested deeper than this end the session; QEMU's own limit is the same.
 const MAX_NESTING: usize = 1024;
 
-/// How much of the bytes that are no message an error quotes.
+/// How many of the bytes that are not a message an error quotes.
 const QUOTE: usize = 60;
 
 /// The bytes received so far, and how far into them the current message has been followed.
@@ -31,7 +31,7 @@ impl Frames {
     ///
     /// # Errors
     ///
-    /// Bytes between messages that are no white space, or a message beyond [`MAX_MESSAGE`].
+    /// Bytes between messages that are not white space, or a message beyond [`MAX_MESSAGE`] or [`MAX_NESTING`].
     pub fn next(&mut self) -> Result<Option<Bytes>, Lost> {
         if self.depth == 0 {
             let space = self
@@ -59,18 +59,14 @@ impl Frames {
         }
     }
 
-    /// Why the stream ended, seen from what it left behind.
-    pub fn end(&self) -> Lost {
+    /// The message that the end of the stream cut, if it cut one.
+    pub fn cut(&self) -> Option<Lost> {
         let rest = self.buffer.trim_ascii();
-        if rest.is_empty() {
-            Lost::Closed
-        } else {
-            Lost::Cut(quote(rest))
-        }
+        (!rest.is_empty()).then(|| Lost::Cut(quote(rest)))
     }
 
-    /// Goes on from where the last scan stopped; the offset behind the closing brace, if it is there.
-    /// Whether brackets match is left to the JSON parser.
+    /// Goes on from where the last scan stopped. Returns the offset after the closing brace, if that is there.
+    /// Whether brackets match, the JSON parser sees.
     fn scan(&mut self) -> Result<Option<usize>, Lost> {
         let bytes = &self.buffer[..];
         let mut at = self.scanned;
@@ -79,7 +75,7 @@ impl Frames {
                 self.escaped = false;
                 at += 1;
             } else if self.in_string {
-                // Not memchr: it asks the processor first what that can do (CPUID), which in a VM takes 40 us, a
+                // Not memchr: it first asks the processor what that can do (CPUID). In a VM this takes 40 us, a
                 // fortieth of a one-shot command.
                 while let Some(eight) = bytes[at..].first_chunk()
                     && none_is_special(eight)
@@ -119,7 +115,7 @@ fn special(byte: &u8) -> bool {
     matches!(byte, b'"' | b'\\')
 }
 
-/// Without an early way out, the processor looks at all of them at once.
+/// Without an early return, the compiler looks at all eight at once.
 fn none_is_special(bytes: &[u8; 8]) -> bool {
     let any = bytes
         .iter()
@@ -127,7 +123,7 @@ fn none_is_special(bytes: &[u8; 8]) -> bool {
     any == 0
 }
 
-/// The error for bytes that are no QMP message.
+/// The error for bytes that are not a QMP message.
 pub(super) fn garbage(bytes: &[u8]) -> Lost {
     let hint = if bytes.starts_with(b"RFB ") {
         " (this is a VNC server)"
@@ -192,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_message_are_quoted() {
+    fn bytes_that_are_not_a_message_are_quoted() {
         let lost = frames(b"{}\r\nSSH-2.0-\x1b[31mx\r\n", 100).expect_err("garbage");
         assert_eq!(
             lost.to_string(),
@@ -226,8 +222,8 @@ mod tests {
     fn the_end_of_the_stream_says_whether_it_cut_a_message() {
         let mut frames = Frames::default();
         frames.buffer.extend_from_slice(b"\r\n");
-        assert!(matches!(frames.end(), Lost::Closed));
+        assert!(frames.cut().is_none());
         frames.buffer.extend_from_slice(b"{\"return\"");
-        assert!(matches!(frames.end(), Lost::Cut(quote) if quote.contains("return")));
+        assert!(matches!(frames.cut(), Some(Lost::Cut(quote)) if quote.contains("return")));
     }
 }

@@ -1,23 +1,23 @@
-//! Which commands wait for a reply, and by which id it is known.
+//! The commands that wait for a reply, and the ids by which replies find them.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::{Error, Reply};
+use super::error::Error;
+use super::message::Reply;
 
-/// Commands in flight, oldest first. There are few, and replies mostly come in order, so a queue finds
-/// its entry faster than a map would.
+/// Commands in flight, oldest first. They are few, and replies mostly come in order, so a queue is faster than a map.
 #[derive(Default)]
 pub(super) struct Commands {
     in_flight: VecDeque<InFlight>,
-    /// Ours are negative: no user counts so, and a smaller chance of the same id is worth the one byte.
+    /// Our ids are negative: users rarely choose those, which is worth the one byte.
     last_id: i64,
-    /// Ids down to `last_id` whose reply has come, to be used again: that keeps ids short, and QEMU
-    /// reads one byte at a time. An id whose waiter gave up is still out, so none is ever mistaken.
+    /// Our ids whose reply has come. They are used again because that keeps ids short, and QEMU reads one byte at a
+    /// time. An id is free only after its reply, even if nobody waits any more, so no reply goes to another command.
     free_ids: Vec<i64>,
-    /// How many in flight have an id that the user chose.
+    /// How many commands in flight have an id that the user chose.
     users_ids: usize,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct InFlight {
     /// The id is ours, not the user's.
     pub own_id: bool,
     pub name: String,
-    /// A late reply is of no interest to anybody.
+    /// A late reply is dropped.
     pub quiet: bool,
     /// Told when the reply has come.
     pub replied: Option<oneshot::Sender<()>>,
@@ -49,7 +49,7 @@ impl Commands {
                 self.last_id
             });
             let id = Value::from(id);
-            // Only an id the user chose can be in the way; there are seldom any.
+            // Only an id that the user chose can be the same.
             if self.users_ids == 0 || !self.uses(&id) {
                 return id;
             }
@@ -58,8 +58,8 @@ impl Commands {
 
     /// Takes out the command that a reply with this id belongs to.
     ///
-    /// An error without an id (QEMU answers so to JSON it could not parse) can only belong to the
-    /// oldest one, and any reply to the only one.
+    /// An error without an id belongs to the oldest one: QEMU sends it for JSON that it could not parse. Any other
+    /// reply without an id belongs to a command only if there is just one.
     pub fn take(&mut self, id: Option<&Value>, failed: bool) -> Option<InFlight> {
         let at = match id {
             None if failed || self.in_flight.len() == 1 => 0,
@@ -106,17 +106,6 @@ fn same_id(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// `text`, a JSON object, with the member `id` added.
-pub(super) fn with_id(text: &str, id: &Value) -> String {
-    let open = text.trim_end().strip_suffix('}').unwrap_or(text);
-    let comma = if open.trim_end().ends_with('{') {
-        ""
-    } else {
-        ","
-    };
-    format!("{open}{comma}\"id\":{id}}}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,15 +122,5 @@ mod tests {
         ] {
             assert_eq!(same_id(&id(sent), &id(came)), same, "{sent} {came}");
         }
-    }
-
-    #[test]
-    fn an_id_is_added_behind_the_other_members() {
-        let id = Value::from(7);
-        assert_eq!(
-            with_id(r#"{"execute": "a"}"#, &id),
-            "{\"execute\": \"a\",\"id\":7}"
-        );
-        assert_eq!(with_id("{ }", &id), "{ \"id\":7}");
     }
 }

@@ -1,3 +1,5 @@
+//! Messages from the server: greeting, reply, event.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Lost;
+use super::error::{Lost, QmpError};
 use super::frame::garbage;
 
 /// A message from the server.
@@ -97,16 +99,8 @@ impl Reply {
     }
 }
 
-/// QEMU's answer to a command that failed.
-#[derive(Debug, Clone, Deserialize, thiserror::Error)]
-#[error("{class}: {desc}")]
-pub struct QmpError {
-    pub class: String,
-    pub desc: String,
-}
-
-/// An asynchronous event, kept as the text that came. That is a copy: the bytes around it may be a reply of
-/// many megabytes, and an event may be kept for long.
+/// An asynchronous event, kept as a copy of the text that came: in the buffer there may be a reply of many megabytes
+/// next to it, and events are kept for a long time.
 #[derive(Debug)]
 pub struct Event {
     text: Box<str>,
@@ -119,7 +113,7 @@ pub struct Event {
     pub timestamp: (i64, i64),
     /// Which message of the session it is, counted from the first.
     pub(crate) number: u64,
-    /// Somebody waited for it, and has it.
+    /// See [`Event::is_taken`].
     taken: AtomicBool,
 }
 
@@ -143,12 +137,12 @@ impl Event {
             .map_or("{}", |range| &self.text[range.clone()])
     }
 
-    /// Whether a wait was satisfied by it; then it satisfies no other.
+    /// Whether somebody waited for it; then nobody else gets it by waiting.
     pub fn is_taken(&self) -> bool {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Takes it for a wait, unless another has it.
+    /// Takes it for somebody who waited. False if it is taken already.
     pub(super) fn take(&self) -> bool {
         !self.taken.swap(true, Ordering::Relaxed)
     }
@@ -216,7 +210,7 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
             failed,
             number: 0,
         };
-        // An id that cannot be read is one that nobody gave.
+        // An id that cannot be read is kept as a string, which is the id of no command.
         let id = envelope.id.map(|id| {
             serde_json::from_str(id.get()).unwrap_or_else(|_| id.get().to_owned().into())
         });

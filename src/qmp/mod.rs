@@ -1,34 +1,33 @@
 //! The embedded QMP client, as small as the protocol.
 //!
-//! [`Address`] says where, [`transport`] connects, [`frame`] cuts the byte stream into messages,
-//! [`message`] reads them, and [`Client`] sends commands and hands replies and events to whoever
-//! waits for them. A [`Session`] outlives its connections. The protocol is QEMU's `docs/interop/qmp-spec`.
+//! `frame` cuts a stream of bytes into messages, `message` reads them, `handshake` takes the greeting and negotiates,
+//! and a [`Client`] sends commands and hands replies to whoever waits for them. A [`Session`] outlives its connections;
+//! its [`Hub`] hands out events, and its [`Notices`] tell what else happens. The protocol is QEMU's
+//! `docs/interop/qmp-spec`.
 
-mod address;
 mod client;
+mod connecting;
 mod connection;
-mod dialled;
 mod error;
 mod events;
 mod frame;
-mod handover;
+mod handshake;
 mod in_flight;
 mod message;
-mod program;
-mod server_socket;
+mod notice;
+mod options;
+mod request;
 mod session;
 mod session_loop;
+mod state;
 mod tasks;
-mod tls;
-mod transport;
 
-pub use address::Address;
-pub use client::{Client, Direction, Late, Options, Pending, Request, Stats, Tap, Tell};
-pub use dialled::Dialled;
-pub use error::{Error, Lost};
+pub use client::{Client, Pending, Stats};
+pub use error::{Ending, Error, Lost, QmpError};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
-pub use handover::{Handover, Process};
-pub use message::{Event, Greeting, QmpError, Reply};
-pub use server_socket::ServerSocket;
-pub use session::{Change, Ending, Retry, Session, State};
-pub use tls::Tls;
+pub use message::{Event, Greeting, Reply};
+pub use notice::{Late, Notice, NoticeSender, Notices};
+pub use options::{Direction, Options, Retry, Tap};
+pub use request::Request;
+pub use session::Session;
+pub use state::State;

@@ -1,5 +1,5 @@
-//! A session outlives its connections: it knows where to connect, seeks a connection again when the one there
-//! was has ended, and keeps who listens.
+//! A session outlives its connections: it knows where to connect, connects again when a connection has ended, and
+//! keeps the listeners.
 //!
 //! ```text
 //! idle ─▶ connecting ─▶ running ─▶ disconnecting ─▶ idle
@@ -9,137 +9,94 @@
 //!
 //! One task, in [`session_loop`](super::session_loop), goes through these states, and nobody else changes them.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::client::Unsolicited;
+use super::client::Client;
+use super::error::{Error, Lost};
+use super::events::Hub;
+use super::notice::{NoticeSender, Notices, Unsolicited};
+use super::options::{Options, Retry};
 use super::session_loop::{Loop, Order, Waiter};
-use super::{Address, Client, Error, Hub, Late, Lost, Options};
-
-/// Where a session stands.
-#[derive(Clone)]
-pub enum State {
-    /// There is no connection, and none is sought; why the last one ended, unless that was our wish.
-    Idle(Option<Ending>),
-    /// One is sought; why the last one ended, if there was one.
-    Connecting(Option<Ending>),
-    /// There is one, negotiated.
-    Running(Arc<Client>),
-    /// It is being closed.
-    Disconnecting,
-}
-
-/// Why a connection ended, as far as it is known.
-#[derive(Debug, Clone)]
-pub struct Ending {
-    pub lost: Lost,
-    /// The reason that a `SHUTDOWN` gave before.
-    pub shutdown: Option<String>,
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.shutdown {
-            Some(reason) => write!(f, "QEMU shut down ({reason})"),
-            None => self.lost.fmt(f),
-        }
-    }
-}
-
-/// What becomes of a connection without anybody having asked just then.
-#[derive(Clone)]
-pub enum Change {
-    /// The server keeps us waiting; why that may be.
-    Silent(String),
-    /// What the program that the connection goes through says.
-    Said(String),
-    /// There is none yet, for this reason; it is tried again.
-    Waiting(Error),
-    /// It has ended; and another is sought, or is not.
-    Lost {
-        address: Address,
-        ending: Ending,
-        again: bool,
-    },
-    /// After one that ended there is another.
-    Back(Arc<Client>),
-    /// There is none, and no further attempt.
-    GivenUp(Error),
-}
-
-/// Whether to seek a connection again when there is none yet, or the one there was has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    Never,
-    /// For so long; with no limit, for as long as it takes.
-    Within(Option<Duration>),
-}
+use super::state::State;
+use crate::transport::Endpoint;
 
 /// A session with a server. Dropping it ends its connection.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use qmpsh::qmp::{Options, Request, Retry, Session};
+/// use qmpsh::transport::Address;
+///
+/// let (session, _notices) = Session::start(Options::default(), Retry::Never);
+/// session.connect("/run/vm.sock".parse::<Address>()?.into()).await?;
+/// if let Some(client) = session.client() {
+///     let reply = client.send(Request::new("query-status"))?.await?;
+///     println!("{}", reply.raw());
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Session {
     orders: mpsc::UnboundedSender<Order>,
     state: watch::Receiver<State>,
     /// Where the connection is, was or will be.
-    address: Mutex<Option<Address>>,
-    hub: Arc<Hub>,
-    late: Mutex<Option<mpsc::UnboundedReceiver<Late>>>,
+    endpoint: Mutex<Option<Endpoint>>,
+    unsolicited: Unsolicited,
     task: AbortHandle,
 }
 
 impl Session {
-    /// Starts a session that is idle.
-    pub fn start(options: Options, retry: Retry) -> Self {
-        let (late_sender, late) = mpsc::unbounded_channel();
+    /// Starts a session that is idle. What happens without being asked for comes out of the [`Notices`].
+    pub fn start(options: Options, retry: Retry) -> (Self, Notices) {
+        let (notice_sender, notices) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(State::Idle(None));
         let (orders, queue) = mpsc::unbounded_channel();
-        let hub = Arc::<Hub>::default();
         let unsolicited = Unsolicited {
-            hub: hub.clone(),
-            late: late_sender,
+            hub: Arc::default(),
+            notices: notice_sender,
         };
         let work = Loop {
             options,
             retry,
-            unsolicited,
+            unsolicited: unsolicited.clone(),
             orders: queue,
             state: state_sender,
         };
-        Self {
+        let session = Self {
             orders,
             state,
-            address: Mutex::default(),
-            hub,
-            late: Mutex::new(Some(late)),
+            endpoint: Mutex::default(),
+            unsolicited,
             task: tokio::spawn(work.run()).abort_handle(),
-        }
+        };
+        (session, notices)
     }
 
-    /// Connects to `address`, trying again as [`Retry`] says while nobody serves it yet.
+    /// Connects to `endpoint`. While nobody serves it yet, tries again as [`Retry`] says.
     ///
     /// # Errors
     ///
-    /// There is no connection to be had, or what answers is no QMP server.
-    pub async fn seek(&self, address: Address) -> Result<(), Error> {
-        *lock(&self.address) = Some(address.clone());
-        self.order(|waiter| Order::Seek(address, waiter)).await
+    /// There is no connection to be had, or what answers is not a QMP server.
+    pub async fn seek(&self, endpoint: Endpoint) -> Result<(), Error> {
+        *self.endpoint.lock() = Some(endpoint.clone());
+        self.order(|waiter| Order::Seek(endpoint, waiter)).await
     }
 
-    /// Connects to `address` at the first attempt or not at all. Then the connection there was stays, unless
-    /// it was to the same server, which may serve but one client.
+    /// Connects to `endpoint` with one attempt. If that fails, the connection there was stays, unless it was to the
+    /// same endpoint: that server may serve only one client, so the old connection is closed first.
     ///
     /// Dropping the future drops the attempt.
     ///
     /// # Errors
     ///
-    /// There is no connection to be had, or what answers is no QMP server.
-    pub async fn connect(&self, address: Address) -> Result<(), Error> {
-        self.order(|waiter| Order::Try(address.clone(), waiter))
+    /// There is no connection to be had, or what answers is not a QMP server.
+    pub async fn connect(&self, endpoint: Endpoint) -> Result<(), Error> {
+        self.order(|waiter| Order::Try(endpoint.clone(), waiter))
             .await?;
-        *lock(&self.address) = Some(address);
+        *self.endpoint.lock() = Some(endpoint);
         Ok(())
     }
 
@@ -150,7 +107,7 @@ impl Session {
         outcome.await.unwrap_or(Err(ended))
     }
 
-    /// Closes the connection, and seeks no other; resolves when the socket is closed.
+    /// Closes the connection and seeks no other. Resolves when the socket is closed.
     pub async fn disconnect(&self) {
         let (done, wait) = oneshot::channel();
         let _ = self.orders.send(Order::Disconnect(done));
@@ -158,8 +115,8 @@ impl Session {
     }
 
     /// Where the connection is, was, or is sought, if anywhere.
-    pub fn address(&self) -> Option<Address> {
-        lock(&self.address).clone()
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.lock().clone()
     }
 
     pub fn state(&self) -> State {
@@ -194,12 +151,12 @@ impl Session {
 
     /// The events of all its connections.
     pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+        &self.unsolicited.hub
     }
 
-    /// Replies that nobody waits for. There is one such queue; the first caller gets it.
-    pub fn late_replies(&self) -> Option<mpsc::UnboundedReceiver<Late>> {
-        lock(&self.late).take()
+    /// Lets others add to the notices.
+    pub fn notice_sender(&self) -> NoticeSender {
+        self.unsolicited.notices.clone()
     }
 }
 
@@ -208,8 +165,4 @@ impl Drop for Session {
         // The task holds the connection, and takes it along.
         self.task.abort();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no holder of this lock panics")
 }

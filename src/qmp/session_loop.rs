@@ -1,25 +1,30 @@
 //! The task that goes through a session's states.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::Unsolicited;
-use super::{Address, Change, Client, Ending, Error, Lost, Options, Retry, State};
+use super::client::Client;
+use super::error::{Ending, Error, Lost};
+use super::notice::{Notice, Unsolicited};
+use super::options::{Options, Retry};
+use super::state::State;
+use crate::transport::Endpoint;
 
-/// How long to wait before the second attempt, and how long at most before a later one.
+/// How long to wait before the second attempt. The pause doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait at most between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What is asked of the loop.
 pub(super) enum Order {
     /// One attempt, in place of the connection there is if it succeeds.
-    Try(Address, Waiter),
+    Try(Endpoint, Waiter),
     /// As many attempts as [`Retry`] allows.
-    Seek(Address, Waiter),
+    Seek(Endpoint, Waiter),
     Disconnect(oneshot::Sender<()>),
 }
 
@@ -35,7 +40,7 @@ pub(super) struct Loop {
     pub state: watch::Sender<State>,
 }
 
-/// What the loop is about.
+/// What the loop does next.
 enum Step {
     Rest,
     Seek(Goal),
@@ -44,10 +49,10 @@ enum Step {
 
 /// A connection that is sought.
 struct Goal {
-    address: Address,
-    /// Whoever is told the outcome; otherwise that is announced.
+    endpoint: Endpoint,
+    /// Whoever waits for the outcome; without one, a notice tells it.
     waiter: Option<Waiter>,
-    /// Why the last connection ended; it was to this address.
+    /// Why the last connection to this endpoint ended.
     after: Option<Ending>,
     /// When to give up.
     due: Option<(Duration, Instant)>,
@@ -96,32 +101,32 @@ impl Loop {
                 let _ = done.send(());
                 Step::Rest
             }
-            Order::Seek(address, waiter) => {
+            Order::Seek(endpoint, waiter) => {
                 self.close(now).await;
                 let limit = match self.retry {
                     Retry::Never => None,
                     Retry::Within(limit) => self.options.connect_timeout.or(limit),
                 };
                 Step::Seek(Goal {
-                    address,
+                    endpoint,
                     waiter: Some(waiter),
                     after: None,
                     due: limit.map(|limit| (limit, Instant::now() + limit)),
                 })
             }
-            Order::Try(address, waiter) => Box::pin(self.attempt(address, waiter, now)).await,
+            Order::Try(endpoint, waiter) => Box::pin(self.attempt(endpoint, waiter, now)).await,
         }
     }
 
     /// Tries once to connect in place of what there is `now`.
-    async fn attempt(&mut self, address: Address, mut waiter: Waiter, now: Step) -> Step {
+    async fn attempt(&mut self, endpoint: Endpoint, mut waiter: Waiter, now: Step) -> Step {
         let fallback = match now {
-            Step::Run(client) if *client.address() == address => {
+            Step::Run(client) if *client.endpoint() == endpoint => {
                 self.publish(State::Disconnecting);
                 client.close().await;
-                // It was ours to close, but should nothing take its place we want it back.
+                // We closed it ourselves, but want it back if the attempt fails.
                 let ending = self.ending(Lost::Disconnected);
-                self.after_the_end(address.clone(), ending)
+                self.after_the_end(endpoint.clone(), ending)
             }
             step => step,
         };
@@ -133,13 +138,13 @@ impl Loop {
         let result = tokio::select! {
             biased;
             () = waiter.closed() => Err(Error::NotConnected(Lost::Disconnected)),
-            result = Client::start(&address, self.options.clone(), self.unsolicited.clone(), None) => result,
+            result = Client::connect(&endpoint, &self.options, self.unsolicited.clone()) => result,
         };
         match result {
             Ok(client) => {
                 self.close(fallback).await;
                 let client = Arc::new(client);
-                // Whoever waits finds it there.
+                // First the state: whoever waits looks at it next.
                 self.publish(State::Running(client.clone()));
                 let _ = waiter.send(Ok(()));
                 Step::Run(client)
@@ -160,7 +165,7 @@ impl Loop {
             Step::Run(client) => {
                 self.publish(State::Disconnecting);
                 client.close().await;
-                // What it said last is no reason for what ends after it.
+                // A `SHUTDOWN` of this connection does not explain the end of the next.
                 self.unsolicited.hub.take_shutdown();
             }
             Step::Seek(Goal {
@@ -177,7 +182,7 @@ impl Loop {
     async fn seek(&mut self, goal: &mut Goal) -> Sought {
         let mut pause = FIRST_PAUSE;
         let mut told = None;
-        // The first attempt after an end is not at once: who ended needs a moment to come back.
+        // A server that has just ended needs a moment to come back.
         if goal.after.is_some()
             && let Some(sought) = self.rest(jittered(pause), goal).await
         {
@@ -186,7 +191,7 @@ impl Loop {
         loop {
             let options = Options {
                 connect_timeout: match goal.due {
-                    // The last attempt is when the time is up, and must be given some.
+                    // The last attempt starts when the time is up, and still needs some.
                     Some((_, due)) => Some(
                         due.saturating_duration_since(Instant::now())
                             .max(FIRST_PAUSE),
@@ -196,7 +201,7 @@ impl Loop {
                 },
                 ..self.options.clone()
             };
-            let attempt = Client::start(&goal.address, options, self.unsolicited.clone(), None);
+            let attempt = Client::connect(&goal.endpoint, &options, self.unsolicited.clone());
             let result = tokio::select! {
                 biased;
                 result = attempt => result,
@@ -210,11 +215,11 @@ impl Loop {
             if self.retry == Retry::Never || !error.is_transient(before) {
                 return Sought::Failed(error);
             }
-            // A server that is on its way is awaited in silence; what else may be wrong is said, once.
+            // That a server takes a moment to come back is no news. Any other reason is told once.
             let text = error.to_string();
             let expected = before && error.is_transient(false);
             if !expected && told.as_ref() != Some(&text) {
-                self.tell(Change::Waiting(error.clone()));
+                self.unsolicited.notify(Notice::Waiting(error.clone()));
                 told = Some(text);
             }
             if goal.due.is_some_and(|(_, due)| Instant::now() >= due) {
@@ -244,13 +249,15 @@ impl Loop {
             Some(waiter) => {
                 let _ = waiter.send(Ok(()));
             }
-            None => self.tell(Change::Back(client.clone())),
+            None => self
+                .unsolicited
+                .notify(Notice::Back(client.endpoint().to_string())),
         }
         Step::Run(client)
     }
 
     fn gave_up(&mut self, mut error: Error, goal: Goal) -> Step {
-        // What the last attempt was left is not what there was in all.
+        // The last attempt had only the rest of the time. The user wants to hear of all of it.
         if let (Some((whole, _)), Some(limit)) = (goal.due, error.limit_mut()) {
             *limit = whole;
         }
@@ -259,7 +266,7 @@ impl Loop {
             Some(waiter) => {
                 let _ = waiter.send(Err(error));
             }
-            None => self.tell(Change::GivenUp(error)),
+            None => self.unsolicited.notify(Notice::GivenUp(error)),
         }
         Step::Rest
     }
@@ -270,7 +277,7 @@ impl Loop {
         let ending = self.ending(lost);
         client.close().await;
         let step = match passes {
-            true => self.after_the_end(client.address().clone(), ending.clone()),
+            true => self.after_the_end(client.endpoint().clone(), ending.clone()),
             false => Step::Rest,
         };
         let again = matches!(step, Step::Seek(_));
@@ -278,9 +285,9 @@ impl Loop {
             true => State::Connecting(Some(ending.clone())),
             false => State::Idle(Some(ending.clone())),
         });
-        let address = client.address().clone();
-        self.tell(Change::Lost {
-            address,
+        let endpoint = client.endpoint().clone();
+        self.unsolicited.notify(Notice::Lost {
+            endpoint,
             ending,
             again,
         });
@@ -294,13 +301,13 @@ impl Loop {
         }
     }
 
-    /// What follows the end of a connection to `address`.
-    fn after_the_end(&self, address: Address, ending: Ending) -> Step {
+    /// What follows the end of a connection to `endpoint`.
+    fn after_the_end(&self, endpoint: Endpoint, ending: Ending) -> Step {
         match self.retry {
-            _ if !address.can_be_dialled_again() => Step::Rest,
+            _ if !endpoint.can_be_dialled_again() => Step::Rest,
             Retry::Never => Step::Rest,
             Retry::Within(limit) => Step::Seek(Goal {
-                address,
+                endpoint,
                 waiter: None,
                 after: Some(ending),
                 due: limit.map(|limit| (limit, Instant::now() + limit)),
@@ -310,12 +317,6 @@ impl Loop {
 
     fn publish(&self, state: State) {
         self.state.send_replace(state);
-    }
-
-    fn tell(&self, change: Change) {
-        if let Some(tell) = &self.options.tell {
-            tell(change);
-        }
     }
 }
 
@@ -329,11 +330,10 @@ enum Sought {
     End,
 }
 
-/// A pause between three quarters and five quarters of `pause`: many shells that lost one server do not
-/// all come back at once.
+/// A random pause from three quarters to five quarters of `pause`, so that many shells that lost one server do not all
+/// come back at once.
 fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 512;
-    pause.mul_f64(0.75 + random as f64 / 1024.0)
+    pause.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
 
 #[cfg(test)]

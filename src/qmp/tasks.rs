@@ -1,20 +1,22 @@
 //! The two tasks of a connection, and what they share with its client.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::client::Unsolicited;
 use super::connection::{Receiver, Sender};
+use super::error::{Error, Lost};
 use super::in_flight::Commands;
-use super::message::Incoming;
-use super::{Error, Event, Late, Lost, Reply};
+use super::message::{Event, Incoming, Reply};
+use super::notice::{Late, Notice, Unsolicited};
+use crate::transport::StreamEnd;
 
-/// How long a server that takes nothing more is still listened to.
+/// How long we still listen to a server that reads nothing any more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A message on its way to the writer.
@@ -29,29 +31,27 @@ pub(super) struct Outgoing {
 pub(super) struct Shared {
     pub commands: Mutex<Commands>,
     pub unsolicited: Unsolicited,
-    /// The listeners end with the connection.
-    pub end_listeners: bool,
     pub ended: watch::Sender<Option<Lost>>,
     pub sent: AtomicU64,
     pub received: AtomicU64,
 }
 
 impl Shared {
-    /// Counts a message; which one of the session it is.
+    /// Counts a message. Returns its number in the session.
     fn number(&self) -> u64 {
         self.received.fetch_add(1, Ordering::Relaxed);
         self.unsolicited.hub.next_number()
     }
 
-    /// Hands an event to whoever listens.
+    /// Hands an event to the listeners.
     pub fn publish(&self, mut event: Event) {
         event.number = self.number();
         self.unsolicited.hub.publish(event);
     }
 
-    /// Hands a reply to its waiter, or to whoever takes late ones.
+    /// Hands a reply to its waiter; without one, it is late.
     fn reply(&self, reply: Reply, id: Option<Value>) {
-        let command = lock(&self.commands).take(id.as_ref(), reply.failed());
+        let command = self.commands.lock().take(id.as_ref(), reply.failed());
         let (name, reply) = match command {
             None => (None, reply),
             Some(command) => {
@@ -65,15 +65,13 @@ impl Shared {
                 }
             }
         };
-        // Nobody left to show it to is the one case in which it is dropped.
-        let outcome = Ok(reply);
-        let _ = self.unsolicited.late.send(Late { name, outcome });
+        self.late(name, Ok(reply));
     }
 
-    /// Ends the connection, once: every command in flight, every listener.
+    /// Ends the connection and every command in flight. Only the first call has an effect.
     pub fn end(&self, lost: Lost) {
         let commands = {
-            let mut commands = lock(&self.commands);
+            let mut commands = self.commands.lock();
             let first = self.ended.send_if_modified(|ended| {
                 let first = ended.is_none();
                 if first {
@@ -92,12 +90,14 @@ impl Shared {
             if let Err(outcome) = command.waiter.send(Err(unknown))
                 && !command.quiet
             {
-                let _ = self.unsolicited.late.send(Late { name, outcome });
+                self.late(name, outcome);
             }
         }
-        if self.end_listeners {
-            self.unsolicited.hub.end();
-        }
+    }
+
+    fn late(&self, name: Option<String>, outcome: Result<Reply, Error>) {
+        let late = Late { name, outcome };
+        self.unsolicited.notify(Notice::Late(late));
     }
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
                         shared.reply(reply, id);
                     }
                     Incoming::Event(event) => shared.publish(event),
-                    // A server that greets again has nothing to tell.
+                    // It tells us nothing new.
                     Incoming::Greeting(_) => {
                         shared.number();
                     }
@@ -124,7 +124,7 @@ pub(super) async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
     shared.end(lost);
 }
 
-/// Sends what is queued, until the connection has ended or nobody can queue anything more.
+/// Sends what is queued, until the connection has ended or the client is gone.
 pub(super) async fn send_all(
     mut sender: Sender,
     mut queue: mpsc::UnboundedReceiver<Outgoing>,
@@ -138,8 +138,8 @@ pub(super) async fn send_all(
     }) = next.take()
     {
         sender.push(&text);
-        // What waits already goes out in one write, unless descriptors travel with it: they belong
-        // to the message they are sent with.
+        // What is queued already goes out in one write. A message with descriptors goes alone: they belong to what
+        // they are sent with.
         while descriptors.is_empty() && next.is_none() {
             match queue.try_recv() {
                 Ok(more) if more.descriptors.is_empty() => sender.push(&more.text),
@@ -148,23 +148,19 @@ pub(super) async fn send_all(
             }
         }
         if let Err(error) = sender.flush(&descriptors).await {
-            // A server that closed its end may have said something before, which is still read.
+            // A server that closed its end may have sent something before. That is still to be read.
             if error.kind() == std::io::ErrorKind::BrokenPipe {
                 tokio::time::sleep(LAST_WORDS).await;
             }
-            shared.end(Lost::io(&error));
+            shared.end(StreamEnd::io(&error).into());
             return;
         }
         if let Some(replied) = replied {
-            // An end of the connection ends this as well.
+            // It resolves when the connection ends, too.
             let _ = replied.await;
         }
         if next.is_none() {
             next = queue.recv().await;
         }
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no holder of this lock panics")
 }

@@ -8,7 +8,8 @@ mod table;
 
 use std::borrow::Cow;
 
-use crate::qmp::{Address, Change, Event, Late};
+use crate::qmp::{Event, Late, Notice};
+use crate::transport::Endpoint;
 
 pub use columns::{columns, width};
 pub use escape::{clip, escape};
@@ -95,7 +96,7 @@ pub fn line_end(text: &str) -> &'static str {
 }
 
 /// What became of a command that nobody waits for any more, on one line.
-pub fn late(late: &Late) -> String {
+fn late(late: &Late) -> String {
     match &late.outcome {
         Ok(reply) => {
             let to = late.name.as_deref().unwrap_or("a message");
@@ -106,27 +107,28 @@ pub fn late(late: &Late) -> String {
     }
 }
 
-/// What becomes of the connection, as a sentence or two.
-pub fn change(change: &Change) -> String {
-    let text = match change {
-        Change::Silent(text) | Change::Said(text) => text.clone(),
-        Change::Waiting(error) => format!("{error}; trying again"),
-        Change::Lost {
-            address,
+/// A notice, as a sentence or two.
+pub fn notice(notice: &Notice) -> String {
+    let text = match notice {
+        Notice::Late(late) => return self::late(late),
+        Notice::Silent(text) | Notice::Said(text) => text.clone(),
+        Notice::Waiting(error) => format!("{error}; trying again"),
+        Notice::Lost {
+            endpoint,
             ending,
             again,
         } => {
-            let next = match (address, again) {
-                (Address::Launched(_), _) => "`:vm restart` starts the VM again.",
-                (Address::Listen(_), true) => "Waiting for the next one.",
+            let next = match (endpoint, again) {
+                (Endpoint::Launched(_), _) => "`:vm restart` starts the VM again.",
+                (Endpoint::Listen(_), true) => "Waiting for the next one.",
                 (_, true) => "Trying again; `:connect` does so at once, `:disconnect` gives up.",
                 (_, false) => "`:connect` connects again.",
             };
             let space = if *again { '\n' } else { ' ' };
             format!("The connection is gone: {ending}.{space}{next}")
         }
-        Change::Back(client) => format!("connected again to {}", client.address()),
-        Change::GivenUp(error) => format!("{error}. No longer trying; `:connect` does."),
+        Notice::Back(endpoint) => format!("connected again to {endpoint}"),
+        Notice::GivenUp(error) => format!("{error}. No longer trying; `:connect` does."),
     };
     clip(&text).into_owned()
 }

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io::{self, Write};
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::plan::EventsTo;
@@ -9,7 +10,7 @@ use super::stdout::Stdout;
 use crate::context::{Context, Output};
 use crate::failure::{Failure, Status};
 use crate::os::stderr::say;
-use crate::qmp::{Change, Event, Listener};
+use crate::qmp::{Event, Listener, Notice, Notices};
 use crate::render::{self, compact};
 
 /// Where values, events and errors of a script go, in the order in which they come.
@@ -97,13 +98,35 @@ pub(super) async fn next_event(events: &mut Option<Listener>) -> Option<Arc<Even
     }
 }
 
-/// Says what becomes of the connection, but for its end: that is an error of the line it concerns.
-pub(super) fn tell(change: Change) {
+/// Shows a notice on standard error. Not the end of the connection: that is an error of the line it concerns.
+pub(super) fn tell(notice: &Notice) {
     if !matches!(
-        change,
-        Change::Lost { again: false, .. } | Change::GivenUp(_)
+        notice,
+        Notice::Lost { again: false, .. } | Notice::GivenUp(_)
     ) {
-        say(format!("qmpsh: {}", render::change(&change)));
+        say(format!("qmpsh: {}", render::notice(notice)));
+    }
+}
+
+/// Shows the notices that are there.
+pub(super) fn tell_all(notices: &mut Notices) {
+    while let Ok(notice) = notices.try_recv() {
+        tell(&notice);
+    }
+}
+
+/// Waits for `future`, and shows the notices that come before it is done.
+pub(super) async fn telling<T>(notices: &mut Notices, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            Some(notice) = notices.recv() => tell(&notice),
+            result = &mut future => {
+                tell_all(notices);
+                return result;
+            }
+        }
     }
 }
 

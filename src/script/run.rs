@@ -16,11 +16,12 @@ use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement, conceal};
 use crate::os::stderr::{end_by_interrupt_while_blocked, say};
-use crate::qmp::{Address, Filter, Late, Reply, Retry, State};
-use crate::render::{self, clip, escape};
+use crate::qmp::{Filter, Notices, Reply, Retry, State};
+use crate::render::{clip, escape};
+use crate::transport::Endpoint;
 use crate::vm::{Follow, shutdown};
 
-use super::display::{Display, next_event, progress, tell};
+use super::display::{Display, next_event, progress, tell, tell_all, telling};
 use super::input::{Input, Item, Origin};
 use super::plan::{EventsTo, Plan, Source};
 use super::stdout::Stdout;
@@ -43,7 +44,6 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let log = target.log.as_deref().map(Log::open).transpose()?;
     let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
     options.tap = traffic::tap(echo, log.as_ref());
-    options.tell = Some(Arc::new(tell));
     // A VM that we launch takes its time to start, and we see if it ends.
     if target.retry == Retry::Never && target.vm.is_none() {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
@@ -53,17 +53,14 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     let input = Input::new(plan)?;
     // There is something left to undo unless we leave in good order.
-    let orderly = target.vm.is_some() || matches!(target.address, Some(Address::Listen(_)));
+    let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     if !orderly {
         end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
     }
-    if let Some(vm) = &target.vm {
-        vm.tell(Arc::new(tell));
-    }
     let mut stop = Stop::new(orderly)?;
     let dry_run = settings.dry_run;
-    let address = target.address;
-    let target = Target::new(options, target.retry, target.schema, target.vm);
+    let endpoint = target.endpoint;
+    let (target, mut notices) = Target::new(options, target.retry, target.schema, target.vm);
     let (mut context, reports) = exec::begin(settings, target);
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
@@ -74,7 +71,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
     if !dry_run {
         tokio::select! {
-            connected = context.target.open(address) => connected?,
+            connected = telling(&mut notices, context.target.open(endpoint)) => connected?,
             () = stop.wait() => return Ok(Status::Interrupted),
         }
     }
@@ -92,7 +89,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         background: JoinSet::new(),
         builtin: None,
         reports,
-        late: session.late_replies(),
+        notices,
         window: if keep_going { WINDOW } else { 1 },
         keep_going,
         reading: Reading::Lines,
@@ -105,11 +102,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     // Those that came before the end.
     script.display.print_events();
+    tell_all(&mut script.notices);
     let target = &script.context.target;
     if let Some(vm) = &target.vm {
         let client = target.session.client();
         shutdown::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
     }
+    tell_all(&mut script.notices);
     let Display { stdout, status, .. } = script.display;
     match stdout.finish() {
         Ok(()) => Ok(status),
@@ -142,7 +141,8 @@ struct Script {
     builtin: Option<Running>,
     /// What came of the lines of listeners and timers.
     reports: mpsc::Receiver<Report>,
-    late: Option<mpsc::UnboundedReceiver<Late>>,
+    /// What happens without being asked for.
+    notices: Notices,
     window: usize,
     keep_going: bool,
     reading: Reading,
@@ -179,10 +179,7 @@ impl Script {
             }
             tokio::select! {
                 biased;
-                late = next_late(&mut self.late) => match late {
-                    Some(late) => say(format!("qmpsh: {}", render::late(&late))),
-                    None => self.late = None,
-                },
+                Some(notice) = self.notices.recv() => tell(&notice),
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 Some(done) = self.background.join_next() => {
                     let (command, origin, reply) = done.expect("waiting for a reply does not panic");
@@ -284,7 +281,7 @@ impl Script {
             }
             _ => {}
         }
-        let run = exec::start(&self.context, line).await;
+        let run = telling(&mut self.notices, exec::start(&self.context, line)).await;
         self.started(run, origin).await;
     }
 
@@ -319,6 +316,7 @@ impl Script {
         while !self.in_flight.is_empty() {
             tokio::select! {
                 biased;
+                Some(notice) = self.notices.recv() => tell(&notice),
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 event = next_event(&mut self.display.events) => self.display.event(event),
                 () = self.display.stdout.due(false) => self.display.stdout.flush(),
@@ -381,7 +379,7 @@ impl Script {
     async fn follow(&mut self, mut file: Follow) {
         let stdout = &mut self.display.stdout;
         while !stdout.has_failed()
-            && let Some(text) = file.next().await
+            && let Some(text) = telling(&mut self.notices, file.next()).await
         {
             stdout.write(&escape(&text));
             stdout.flush();
@@ -420,13 +418,6 @@ async fn builtin(running: &mut Option<Running>) -> (Origin, Run) {
 async fn first_reply(in_flight: &mut VecDeque<(PendingCommand, Origin)>) -> Result<Reply, Failure> {
     match in_flight.front_mut() {
         Some((command, _)) => command.reply().await,
-        None => pending().await,
-    }
-}
-
-async fn next_late(late: &mut Option<mpsc::UnboundedReceiver<Late>>) -> Option<Late> {
-    match late {
-        Some(late) => late.recv().await,
         None => pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Looks after the session while the user is busy: events, late replies, and what becomes of the connection.
+//! Looks after the session while the user is busy: events, and notices.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
 use crate::context::{Context, Target};
-use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
+use crate::qmp::{Event, Filter, HISTORY, Listener, Notice, Notices, State};
 use crate::render::{self, clip, escape, event_line};
 
 /// How many events are shown in one go; of more, those that came last.
@@ -34,25 +33,22 @@ impl Followers {
     /// Shows what happens from now on, learns what each server accepts, and keeps `state` true.
     pub fn start(
         context: &Context,
-        changes: UnboundedReceiver<Change>,
+        notices: Notices,
         printer: &Printer,
         state: &PromptSymbol,
     ) -> Self {
         let session = &context.target.session;
         let events = session.hub().listen(Filter::default(), HISTORY);
-        let show = show(events, changes, printer.clone(), context.clone());
+        let show = show(events, notices, printer.clone(), context.clone());
         let target = &context.target;
         let learn = learn_each(target.clone(), printer.clone());
         let state = state.clone().follow(target.clone(), printer.clone());
-        let mut tasks = vec![
+        let tasks = vec![
             tokio::spawn(show).abort_handle(),
             tokio::spawn(learn).abort_handle(),
             tokio::spawn(state).abort_handle(),
             tokio::spawn(show_failed_jobs(target.clone(), printer.clone())).abort_handle(),
         ];
-        if let Some(late) = session.late_replies() {
-            tasks.push(tokio::spawn(show_late(late, printer.clone())).abort_handle());
-        }
         Self { tasks }
     }
 }
@@ -65,13 +61,8 @@ impl Drop for Followers {
     }
 }
 
-/// Shows events, and what becomes of the connection, in the order in which they happen.
-async fn show(
-    mut events: Listener,
-    mut changes: UnboundedReceiver<Change>,
-    printer: Printer,
-    context: Context,
-) {
+/// Shows events and notices, in the order in which they happen.
+async fn show(mut events: Listener, mut notices: Notices, printer: Printer, context: Context) {
     loop {
         tokio::select! {
             biased;
@@ -82,18 +73,26 @@ async fn show(
                 printer.settle().await;
                 if batch.is_flood() {
                     sleep(FLOOD_PAUSE).await;
-                }
-            }
-            Some(change) = changes.recv() => match change {
-                Change::Back(_) => {
-                    if let Some(banner) = context.target.banner().await {
-                        printer.show(banner + "\n");
+                    // A flood may go on for ever.
+                    while let Ok(notice) = notices.try_recv() {
+                        show_notice(notice, &printer, &context.target).await;
                     }
                 }
-                change => printer.complain(&format!("{}\n", render::change(&change))),
-            },
+            }
+            Some(notice) = notices.recv() => show_notice(notice, &printer, &context.target).await,
             else => return,
         }
+    }
+}
+
+async fn show_notice(notice: Notice, printer: &Printer, target: &Target) {
+    let banner = match notice {
+        Notice::Back(_) => target.banner().await,
+        _ => None,
+    };
+    match banner {
+        Some(banner) => printer.show(banner + "\n"),
+        None => printer.complain(&format!("{}\n", render::notice(&notice))),
     }
 }
 
@@ -190,12 +189,6 @@ async fn show_failed_jobs(target: Target, printer: Printer) {
                 clip(&format!("job `{}` failed: {error}", change.id))
             ));
         }
-    }
-}
-
-async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
-    while let Some(late) = replies.recv().await {
-        printer.complain(&format!("{}\n", render::late(&late)));
     }
 }
 

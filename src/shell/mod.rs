@@ -30,7 +30,6 @@ use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetP
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::{self, Line, Parser, Statement, Words, conceal};
-use crate::qmp::Tell;
 use crate::render::{self, clip, escape};
 use crate::vm::{Console, Follow, Stopped, shutdown};
 use console::Detached;
@@ -72,27 +71,19 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         Box::new(move |line| printer.show(format!("{}\n", clip(&line))))
     });
     options.tap = traffic::tap(echo, log.as_ref());
-    let (happens, mut changes) = mpsc::unbounded_channel();
-    let announce: Tell = Arc::new(move |change| {
-        let _ = happens.send(change);
-    });
-    if let Some(vm) = &target.vm {
-        vm.tell(announce.clone());
-    }
-    options.tell = Some(announce);
 
     let mut signals = Signals::new()?;
-    let address = target.address;
-    let target = Target::new(options, target.retry, target.schema, target.vm);
+    let endpoint = target.endpoint;
+    let (target, mut notices) = Target::new(options, target.retry, target.schema, target.vm);
     let (mut context, reports) = exec::begin(settings, target);
     {
-        let connecting = context.target.open(address);
+        let connecting = context.target.open(endpoint);
         tokio::pin!(connecting);
         loop {
             tokio::select! {
                 biased;
-                Some(change) = changes.recv() => {
-                    printer.complain(&format!("{}\n", render::change(&change)));
+                Some(notice) = notices.recv() => {
+                    printer.complain(&format!("{}\n", render::notice(&notice)));
                 }
                 connected = &mut connecting => break connected?,
                 _ = signals.stop() => {
@@ -111,7 +102,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let bar = printer.clone();
     context.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
     context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
-    let _followers = Followers::start(&context, changes, &printer, &state);
+    let _followers = Followers::start(&context, notices, &printer, &state);
     let told = tokio::spawn(show_reports(
         context.clone(),
         reports,

@@ -6,21 +6,22 @@ use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::Mutex;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::os::private;
-use crate::qmp::Address;
+use crate::transport::Address;
 
 /// How much is read from a console at once.
 const PIECE: usize = 64 << 10;
@@ -102,9 +103,9 @@ impl Place {
                 "the chardev `{name}` is `{filename}`; one can attach to a socket at which QEMU listens, and to a pty"
             ));
         }
-        let address: Address = socket
-            .parse()
-            .map_err(|_| format!("the chardev `{name}` is at `{filename}`, which is no address"))?;
+        let address: Address = socket.parse().map_err(|_| {
+            format!("the chardev `{name}` is at `{filename}`, which is not an address")
+        })?;
         Self::of_address(&address)
     }
 }
@@ -134,7 +135,7 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// There is nobody.
+    /// Nobody serves it.
     pub async fn at(place: Place) -> io::Result<Self> {
         let end = dial(&place).await?;
         let mut console = Self::with_log(tempfile::tempfile()?, None)?;
@@ -174,7 +175,7 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// There is no thread to be had, or no descriptor.
+    /// The system gives us no thread, or no descriptor.
     pub(super) fn plug(&self, end: OwnedFd) -> io::Result<()> {
         self.shared.plug(end)
     }
@@ -204,7 +205,7 @@ impl Console {
 
     /// Sends keys, as many as are taken now; how many those are.
     pub fn send(&self, keys: &[u8]) -> usize {
-        let file = self.shared.end().as_ref().map(|end| end.file.clone());
+        let file = self.shared.end.lock().as_ref().map(|end| end.file.clone());
         match file {
             Some(file) => (&*file).write(keys).unwrap_or(0),
             // Nobody is there to take them, now or later.
@@ -229,15 +230,11 @@ impl Drop for Console {
             dialler.abort();
         }
         // The dialler may hold on to what is shared a little longer.
-        *self.shared.end() = None;
+        *self.shared.end.lock() = None;
     }
 }
 
 impl Shared {
-    fn end(&self) -> MutexGuard<'_, Option<End>> {
-        self.end.lock().expect("no holder of this lock panics")
-    }
-
     /// Starts to drain `end`. That has a thread of its own, so that nothing else we do keeps the guest
     /// waiting.
     fn plug(self: &Arc<Self>, end: OwnedFd) -> io::Result<()> {
@@ -246,7 +243,7 @@ impl Shared {
         fcntl(&end, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         let file = Arc::new(File::from(end));
         let (stop, stop_writer) = io::pipe()?;
-        *self.end() = Some(End {
+        *self.end.lock() = Some(End {
             file: file.clone(),
             _stop: stop_writer,
         });
@@ -256,7 +253,7 @@ impl Shared {
             .name("console".to_owned())
             .spawn(move || {
                 drain(&file, &stop, &shared);
-                let mut end = shared.end();
+                let mut end = shared.end.lock();
                 // Unless there is another one by now.
                 if end
                     .as_ref()

@@ -95,12 +95,12 @@ impl Machine {
         self.child.ended().is_none()
     }
 
-    /// From now on, its end surprises nobody.
+    /// From now on, its end is expected.
     pub fn expect_end(&self) {
         self.expected.store(true, Ordering::Relaxed);
     }
 
-    /// Whether its end surprises nobody.
+    /// Whether its end is expected.
     pub fn is_expected(&self) -> bool {
         self.expected.load(Ordering::Relaxed)
     }

@@ -15,15 +15,17 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::os::child::Ended;
 use crate::os::private;
-use crate::qmp::{Address, Change, Client, Handover, Process, Request, ServerSocket, Tell};
+use crate::qmp::{Client, Request};
+use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 
 pub use console::{Console, Place};
 pub use follow::Follow;
@@ -47,7 +49,7 @@ pub struct Vm {
     handover: Handover,
     log: PathBuf,
     console: Option<Arc<Console>>,
-    tell: OnceLock<Tell>,
+    tell: OnceLock<Say>,
     /// Removed in the end, with all that is in it.
     directory: Mutex<Option<TempDir>>,
 }
@@ -79,7 +81,7 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// There is no place for its files, in a sentence for the user.
+    /// There is nowhere to put its files, in a sentence for the user.
     pub fn new(plan: Plan) -> Result<Self, String> {
         let directory = temporary_directory(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
@@ -103,8 +105,8 @@ impl Vm {
         })
     }
 
-    /// Who is told when QEMU ends in a way that nobody wanted.
-    pub fn tell(&self, tell: Tell) {
+    /// Sets who is told when QEMU ends unexpectedly. Only the first call has an effect.
+    pub fn tell(&self, tell: Say) {
         let _ = self.tell.set(tell);
     }
 
@@ -116,7 +118,7 @@ impl Vm {
     /// [`Vm::failure`].
     pub fn start(&self) -> Result<(), String> {
         let descriptors = |error: io::Error| format!("no socket for QEMU's monitor: {error}");
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.machine.as_ref().is_some_and(|machine| machine.runs()) {
             return Err("the VM runs already".to_owned());
         }
@@ -165,14 +167,15 @@ impl Vm {
     }
 
     /// Where its monitor is, if it has one.
-    pub fn address(&self) -> Option<Address> {
+    pub fn endpoint(&self) -> Option<Endpoint> {
         match &self.plan.monitor {
             Monitor::None => None,
-            Monitor::Pair => Some(Address::Launched(self.handover.clone())),
+            Monitor::Pair => Some(Endpoint::Launched(self.handover.clone())),
             Monitor::At(address) => {
-                let state = self.state();
+                let state = self.state.lock();
                 let socket = state.socket.as_ref();
-                Some(socket.map_or(address, ServerSocket::address).clone())
+                let address = socket.map_or(address, ServerSocket::address);
+                Some(address.clone().into())
             }
         }
     }
@@ -181,7 +184,7 @@ impl Vm {
     /// said. For when it did not greet.
     pub async fn failure(&self) -> Option<String> {
         let (machine, log_start) = {
-            let state = self.state();
+            let state = self.state.lock();
             (state.machine.clone()?, state.log_start)
         };
         let ended = timeout(FAILURE, machine.wait()).await.ok()?;
@@ -190,15 +193,15 @@ impl Vm {
 
     /// Resolves when QEMU has ended.
     pub async fn ended(&self) {
-        let machine = self.state().machine.clone();
+        let machine = self.state.lock().machine.clone();
         if let Some(machine) = machine {
             machine.wait().await;
         }
     }
 
-    /// From now on, tells when QEMU ends in a way that nobody wanted.
+    /// From now on, tells when QEMU ends unexpectedly.
     pub fn watch(&self) {
-        let state = self.state();
+        let state = self.state.lock();
         if let (Some(machine), Some(tell)) = (state.machine.clone(), self.tell.get().cloned()) {
             let (log, start) = (self.log.clone(), state.log_start);
             // Where there is a connection, its end tells.
@@ -206,9 +209,9 @@ impl Vm {
             tokio::spawn(async move {
                 let ended = machine.wait().await;
                 if machine.is_unexpected(ended) {
-                    tell(Change::Said(autopsy(&machine, ended, &log, start)));
+                    tell(autopsy(&machine, ended, &log, start));
                 } else if silent && !machine.is_expected() {
-                    tell(Change::Said(format!("{} {ended}", machine.name())));
+                    tell(format!("{} {ended}", machine.name()));
                 }
             });
         }
@@ -267,7 +270,7 @@ impl Vm {
     ///
     /// The log cannot be read.
     pub fn follow_log(&self) -> io::Result<Follow> {
-        let machine = self.state().machine.clone();
+        let machine = self.state.lock().machine.clone();
         Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
     }
 
@@ -283,7 +286,7 @@ impl Vm {
 
     /// Status, command line and files, a line each.
     pub fn describe(&self) -> String {
-        let state = self.state();
+        let state = self.state.lock();
         let mut text = String::new();
         if let Some(machine) = &state.machine {
             let _ = writeln!(text, "state     {}", machine.describe());
@@ -305,13 +308,8 @@ impl Vm {
     }
 
     fn running(&self) -> Option<Arc<Machine>> {
-        let machine = self.state().machine.clone();
+        let machine = self.state.lock().machine.clone();
         machine.filter(|machine| machine.runs())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // It must be ended even when somebody who held the lock panicked.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -324,10 +322,8 @@ impl Drop for KillOnDrop {
         if let Some(machine) = self.0.running() {
             machine.end_now(self.0.plan.shutdown_timeout);
         }
-        self.0.state().socket = None;
-        if let Ok(mut directory) = self.0.directory.lock() {
-            *directory = None;
-        }
+        self.0.state.lock().socket = None;
+        *self.0.directory.lock() = None;
     }
 }
 
@@ -355,7 +351,7 @@ fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> Strin
     text
 }
 
-/// The end of what was written to `log` behind `start`.
+/// The end of what was written to `log` from the offset `start` on.
 fn last_words(log: &Path, start: u64) -> String {
     use std::os::unix::fs::FileExt;
     let Ok(file) = std::fs::File::open(log) else {

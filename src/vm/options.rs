@@ -52,7 +52,7 @@ impl Keys {
 }
 
 impl Options {
-    /// Reads the words behind the program's name.
+    /// Reads the words after the program's name.
     pub fn read(words: &[String]) -> Self {
         let mut options = Self::default();
         let mut chardevs = HashMap::new();
@@ -111,7 +111,7 @@ fn socket(keys: &Keys) -> Option<Monitor> {
     })
 }
 
-/// The socket behind `unix:PATH,…` and `tcp:HOST:PORT,…`.
+/// The socket of `unix:PATH,…` and `tcp:HOST:PORT,…`.
 fn legacy(text: &str) -> Option<Monitor> {
     let first = Keys::read(text).first?;
     if let Some(path) = first.strip_prefix("unix:") {

@@ -1,13 +1,13 @@
 //! What to start: QEMU's command line, and what we add to it.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::qmp::Address;
+use crate::transport::{Address, AddressError};
 
 /// The ids that our own monitor and console have in QEMU.
 const MONITOR: &str = "qmpsh-monitor";
@@ -56,7 +56,7 @@ impl FromStr for Monitor {
         }
         match text
             .parse()
-            .map_err(|error: crate::qmp::Error| error.to_string())?
+            .map_err(|error: AddressError| error.to_string())?
         {
             address @ (Address::Unix(_) | Address::Tcp { .. }) => Ok(Self::At(address)),
             _ => Err("expected a Unix socket's path, HOST:PORT, or none".to_owned()),
@@ -178,7 +178,7 @@ impl Plan {
     }
 }
 
-fn number(socket: &impl std::os::fd::AsRawFd) -> i32 {
+fn number(socket: &impl AsRawFd) -> i32 {
     socket.as_raw_fd()
 }
 

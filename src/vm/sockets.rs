@@ -127,8 +127,8 @@ fn unix(line: &str) -> Option<Unix> {
     // The inode is padded, and the path may have blanks in it.
     let mut rest = line;
     let mut field = || {
-        let (field, behind) = rest.split_once(' ').unwrap_or((rest, ""));
-        rest = behind.trim_start();
+        let (field, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        rest = after.trim_start();
         field
     };
     let [_, _, _, flags, _, state, inode] = std::array::from_fn(|_| field());

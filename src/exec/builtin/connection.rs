@@ -8,8 +8,9 @@ use super::entry::{Builtin, Call, Effect, Part, span};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Parser, Statement};
-use crate::qmp::{Address, Request, State};
+use crate::qmp::{Request, State};
 use crate::render::escape;
+use crate::transport::{Address, Endpoint};
 
 /// How long `:status` waits for an answer. When QEMU is stuck, one asks all the more.
 const ROUND_TRIP: Duration = Duration::from_secs(1);
@@ -49,15 +50,15 @@ pub(super) const OOB: Builtin = Builtin {
 
 async fn connect(call: &Call<'_>) -> Result<Effect, Failure> {
     let session = &call.context.target.session;
-    let address = match &call.args()?[..] {
+    let endpoint = match &call.args()?[..] {
         [] => session
-            .address()
+            .endpoint()
             .ok_or_else(|| Failure::Usage("no address: say :connect ADDRESS".to_owned()))?,
-        [address] => address.parse()?,
+        [address] => address.parse::<Address>()?.into(),
         _ => return Err(call.usage()),
     };
     refuse_to_leave_launched(call.context)?;
-    session.connect(address).await?;
+    session.connect(endpoint).await?;
     match session.state() {
         State::Running(_) => Ok(Output::Connected.into()),
         state => Err(Failure::not_connected(&state)),
@@ -67,7 +68,7 @@ async fn connect(call: &Call<'_>) -> Result<Effect, Failure> {
 async fn disconnect(context: &Context) -> Result<Effect, Failure> {
     refuse_to_leave_launched(context)?;
     let session = &context.target.session;
-    let (before, address) = (session.state(), session.address());
+    let (before, address) = (session.state(), session.endpoint());
     session.disconnect().await;
     let address = address.map_or(String::new(), |address| address.to_string());
     let notice = match before {
@@ -80,8 +81,8 @@ async fn disconnect(context: &Context) -> Result<Effect, Failure> {
 
 /// The monitor of a VM that we launched may be ours alone. Closed, it is lost to everybody.
 fn refuse_to_leave_launched(context: &Context) -> Result<(), Failure> {
-    match context.target.session.address() {
-        Some(Address::Launched(_)) => Err(Failure::Usage(
+    match context.target.session.endpoint() {
+        Some(Endpoint::Launched(_)) => Err(Failure::Usage(
             "this shell launched its VM and stays with it; `:vm stop` ends it, `:vm restart` starts it again"
                 .to_owned(),
         )),
@@ -115,7 +116,7 @@ fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
 async fn status(context: &Context) -> Result<Effect, Failure> {
     let session = &context.target.session;
     let Some(client) = session.client() else {
-        let address = session.address().map(|address| address.to_string());
+        let address = session.endpoint().map(|address| address.to_string());
         let text = format!(
             "{}\naddress      {}\n",
             Failure::not_connected(&session.state()),
@@ -130,7 +131,7 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
     let version = &client.greeting().version;
-    let mut text = format!("address      {}\n", client.address());
+    let mut text = format!("address      {}\n", client.endpoint());
     text.push_str(&format!(
         "server       QEMU {}{}\n",
         version.qemu,

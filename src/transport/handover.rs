@@ -1,19 +1,16 @@
-//! Connections to servers that we started ourselves: there is nothing to dial, a socket is handed over.
+//! Connections to a server that we started ourselves: nothing is dialled, a connected socket is handed over.
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::Lost;
+use super::error::{END, StreamEnd};
 use crate::os::child::Child;
 
-/// How long a process that has closed its monitor may take to end.
-const END: Duration = Duration::from_secs(1);
-
-/// Where who starts a server leaves a connection to it, for who wants one. A clone is the same place.
+/// Where whoever starts a server leaves a connection to it. A clone is the same place.
 #[derive(Clone, Default)]
 pub struct Handover {
     place: Arc<Place>,
@@ -29,24 +26,23 @@ struct Place {
 #[derive(Debug, Clone)]
 pub struct Process {
     pub name: String,
-    /// Unless something stands between it and us.
+    /// The server's pid; none if a wrapper runs it.
     pub pid: Option<i32>,
     pub child: Child,
 }
 
 impl Handover {
-    /// Leaves a connection, in place of one that nobody took.
+    /// Leaves a connection. It replaces one that nobody took.
     pub fn put(&self, stream: UnixStream, process: Process) {
-        let mut handed = self.place.handed.lock().expect("no holder panics");
-        *handed = Some((stream, process));
+        *self.place.handed.lock() = Some((stream, process));
         self.place.put.notify_one();
     }
 
-    /// The connection, as soon as there is one. Cancelling it loses nothing.
+    /// Waits for a connection. Cancelling loses nothing.
     pub(super) async fn take(&self) -> (UnixStream, Process) {
         loop {
             let put = self.place.put.notified();
-            if let Some(handed) = self.place.handed.lock().expect("no holder panics").take() {
+            if let Some(handed) = self.place.handed.lock().take() {
                 return handed;
             }
             put.await;
@@ -55,9 +51,9 @@ impl Handover {
 }
 
 impl Process {
-    /// How it ended, if it has, or is about to.
-    pub(super) async fn end(&self) -> Option<Lost> {
-        Some(Lost::Program {
+    /// How it ended, if it has, or does within a moment.
+    pub(super) async fn end(&self) -> Option<StreamEnd> {
+        Some(StreamEnd::Program {
             name: self.name.clone(),
             ended: self.child.wait_within(END).await?,
         })

@@ -9,31 +9,31 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
 use nix::sys::stat::{Mode, fchmod};
 use tokio::net;
 
-use super::dialled::connect_at_once;
-use super::transport::Stream;
-use super::{Address, Error};
+use super::address::Address;
+use super::error::Error;
+use super::socket::Socket;
 
-/// How many may wait to be accepted: QEMU serves one client at a time, and we one QEMU.
+/// How many connections may wait to be accepted: QEMU serves one client at a time, and we one QEMU.
 const BACKLOG: i32 = 1;
 
-/// A listening socket. A Unix socket's file is for its owner alone, and removed when this is dropped, or who
-/// has taken it.
+/// A listening socket. A Unix socket's file is for its owner alone. It is removed when this is dropped, unless
+/// [`ServerSocket::take_file`] took it.
 #[derive(Debug)]
 pub struct ServerSocket {
-    /// Until it is handed over.
+    /// None once it is handed over.
     socket: Option<OwnedFd>,
-    /// Where it is bound; a TCP port that the system chose is known by now.
+    /// Where it is bound, with the TCP port that the system chose.
     address: Address,
     file: Option<SocketFile>,
     unix: bool,
 }
 
-/// The file of a Unix socket, as it was when it was made. It is removed when this is dropped.
+/// The file of a Unix socket. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -42,12 +42,11 @@ pub struct SocketFile {
 }
 
 impl ServerSocket {
-    /// Listens at `address`. A Unix socket that nobody serves any more is replaced.
+    /// Listens at `address`, a Unix socket or a TCP port. A Unix socket that nobody serves any more is replaced.
     ///
     /// # Errors
     ///
-    /// Somebody else listens there, a file of another kind is in the way, or the address is of a kind that
-    /// one cannot listen at.
+    /// Somebody else listens there, another file is in the way, or the address is of another kind.
     pub fn bind(address: &Address) -> Result<Self, Error> {
         let failed = |why: String| Error::Listen {
             address: address.clone(),
@@ -84,7 +83,7 @@ impl ServerSocket {
                 })
             }
             _ => Err(failed(
-                "one listens at a Unix socket or a TCP port".to_owned(),
+                "we can listen only at a Unix socket or a TCP port".to_owned(),
             )),
         }
     }
@@ -94,39 +93,39 @@ impl ServerSocket {
         &self.address
     }
 
-    /// The file, if there is one, for whoever lives shorter than the socket.
+    /// The file, if there is one, to be removed before the socket is dropped.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
     }
 
-    /// The socket itself, once, for whoever is to listen in our place. The file is still removed when this is
+    /// The socket itself, once, for a process that listens in our place. The file is still removed when this is
     /// dropped.
     pub fn hand_over(&mut self) -> Option<OwnedFd> {
         self.socket.take()
     }
 
-    /// The next one who connects.
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    /// Waits for the next connection.
+    pub(super) async fn accept(&self) -> io::Result<Socket> {
         let socket = self.socket.as_ref().ok_or(Errno::EBADF)?;
         let socket = socket.as_fd().try_clone_to_owned()?;
         if self.unix {
             let listener = std::os::unix::net::UnixListener::from(socket);
             listener.set_nonblocking(true)?;
             let (stream, _) = net::UnixListener::from_std(listener)?.accept().await?;
-            Ok(Stream::Unix(stream, None))
+            Ok(Socket::Unix(stream))
         } else {
             let listener = TcpListener::from(socket);
             listener.set_nonblocking(true)?;
             let (stream, _) = net::TcpListener::from_std(listener)?.accept().await?;
             stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+            Ok(Socket::Tcp(stream))
         }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Not what somebody else has put in its place.
+        // Somebody else may have put another file in its place.
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|found| found.dev() == self.device && found.ino() == self.inode);
         if ours {
@@ -148,7 +147,7 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     let address = UnixAddr::new(path).map_err(text)?;
     let family = AddressFamily::Unix;
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(text)?;
-    // The file is made with these rights: at no time may anybody else connect.
+    // The file gets these rights when it is made, so nobody else can ever connect.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(text)?;
     let mut bound = bind(socket.as_raw_fd(), &address);
     if bound == Err(Errno::EADDRINUSE) {
@@ -161,7 +160,7 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     Ok(socket)
 }
 
-/// Removes a socket that nobody serves any more.
+/// Removes the file of a socket that nobody serves any more.
 fn remove_stale(path: &Path) -> Result<(), String> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
@@ -169,11 +168,19 @@ fn remove_stale(path: &Path) -> Result<(), String> {
     }
     match connect_at_once(path) {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
-        // Gone meanwhile.
+        // It is gone by now.
         Err(Errno::ENOENT) => Ok(()),
         Ok(_) | Err(Errno::EAGAIN) => Err("somebody listens there already".to_owned()),
         Err(error) => Err(format!("somebody may listen there already: {error}")),
     }
+}
+
+/// Connects to a Unix socket, or fails with `EAGAIN` if that would take waiting.
+fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -186,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_for_its_owner_alone_and_removed_in_the_end() {
+    fn a_socket_is_for_its_owner_alone_and_removed_when_it_is_dropped() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("s");
         let server = ServerSocket::bind(&unix(&path)).expect("nobody listens there");
@@ -203,7 +210,7 @@ mod tests {
     fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("s");
-        // It never was served: a listener may live on for a moment in a child that is just being started.
+        // Nobody ever served it: a child that is just being started could keep a listener open a little longer.
         let stale = socket(
             AddressFamily::Unix,
             SockType::Stream,

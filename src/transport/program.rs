@@ -1,8 +1,8 @@
-//! A program whose standard input and output speak QMP: `exec:ssh host socat - /run/vm.sock`.
+//! A program whose standard input and output are the stream: `exec:ssh host socat - /run/vm.sock`.
 
 use std::io;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -10,29 +10,29 @@ use tokio::net::unix::pipe::{Receiver, Sender, pipe};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Change, Lost, Tell};
+use super::error::{END, StreamEnd};
 use crate::os::child::Child;
-
-/// How long a program that has closed its output may take to end.
-const END: Duration = Duration::from_secs(1);
 
 /// A line longer than this is shown in pieces.
 const LINE: u64 = 4 << 10;
 
+/// Takes what a program has to say to the user: a line, without its line break. It must not block.
+pub type Say = Arc<dyn Fn(String) + Send + Sync>;
+
 /// A running program. Dropping it asks it to end.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
     /// The first word of its command line.
     name: String,
-    /// Hands on what it says on standard error.
+    /// Passes its standard error on.
     errors: JoinHandle<()>,
 }
 
 impl Program {
-    /// Runs `line` as QEMU runs an `exec:` of its own: by `sh -c`. What it says on standard error goes
-    /// to `tell`, a line at a time, with its name before it. Its standard input and output come along.
-    pub fn start(line: &str, tell: Option<Tell>) -> io::Result<(Self, Sender, Receiver)> {
+    /// Runs `line` with `sh -c`, as QEMU runs an `exec:` of its own. Its standard error goes to `say`, a line at a
+    /// time, with the program's name before it. Its standard input and output are returned.
+    pub fn start(line: &str, say: Say) -> io::Result<(Self, Sender, Receiver)> {
         let (stdin, its_stdin) = pipe()?;
         let (its_stdout, stdout) = pipe()?;
         let (its_stderr, stderr) = pipe()?;
@@ -42,10 +42,10 @@ impl Program {
             .stdin(its_stdin.into_blocking_fd()?)
             .stdout(its_stdout.into_blocking_fd()?)
             .stderr(its_stderr.into_blocking_fd()?);
-        // Ctrl-C stops our waiting, not what the connection goes through.
+        // In a session of its own: Ctrl-C ends our waiting, not the connection.
         let child = Child::start(command, Vec::new(), Signal::SIGTERM)?;
         let name = line.split_whitespace().next().unwrap_or(line).to_owned();
-        let errors = tokio::spawn(hand_on(stderr, name.clone(), tell));
+        let errors = tokio::spawn(pass_on(stderr, name.clone(), say));
         let program = Self {
             child,
             name,
@@ -55,11 +55,11 @@ impl Program {
     }
 
     /// How it ended, once its output has.
-    pub async fn end(&mut self) -> Option<Lost> {
+    pub async fn end(&mut self) -> Option<StreamEnd> {
         let ended = self.child.wait_within(END).await?;
-        // What it said explains its status, so that comes first. Others may hold its standard error.
+        // Its last words explain its status, so they come first. Another process may still hold its standard error.
         let _ = timeout(END, &mut self.errors).await;
-        Some(Lost::Program {
+        Some(StreamEnd::Program {
             name: self.name.clone(),
             ended,
         })
@@ -73,14 +73,12 @@ impl Drop for Program {
     }
 }
 
-async fn hand_on(stderr: Receiver, name: String, tell: Option<Tell>) {
+async fn pass_on(stderr: Receiver, name: String, say: Say) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
     while let Ok(1..) = (&mut stderr).take(LINE).read_until(b'\n', &mut line).await {
-        if let Some(tell) = &tell {
-            let text = String::from_utf8_lossy(&line);
-            tell(Change::Said(format!("{name}: {}", text.trim_end())));
-        }
+        let text = String::from_utf8_lossy(&line);
+        say(format!("{name}: {}", text.trim_end()));
         line.clear();
     }
 }

@@ -20,61 +20,53 @@ use tokio_rustls::rustls::{
     SignatureScheme,
 };
 
-use super::Lost;
+use super::address::Address;
+use super::error::{Error, StreamEnd};
 
 /// How TCP connections are wrapped in TLS.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The directory with `ca-cert.pem`, and `client-cert.pem` and `client-key.pem` if the server wants
-    /// those; `ca-crl.pem` is honoured.
+    /// The directory with `ca-cert.pem`; with `client-cert.pem` and `client-key.pem` if the server wants those;
+    /// and, if certificates are revoked, with `ca-crl.pem`.
     pub creds: PathBuf,
-    /// The name that the server's certificate must be for, in place of the address's host.
+    /// The name that the server's certificate must be for; without it, the address's host.
     pub hostname: Option<String>,
-}
-
-/// What went wrong, in words for the user.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// Here, with the credentials.
-    Creds(String),
-    /// Between the server and us.
-    Handshake(String),
 }
 
 /// A connection whose handshake is done, as far as the client can tell.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct TlsConnection {
     pub stream: TlsStream<TcpStream>,
     pub trust: Trust,
 }
 
-/// What is known of whether the server trusts us. With TLS 1.3 it tells only after the handshake, and
-/// QEMU tells by closing the connection.
+/// What is known of whether the server trusts us. With TLS 1.3 a server judges our certificate after the handshake,
+/// and QEMU closes the connection if it does not like it.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     identity: Arc<Identity>,
     creds: PathBuf,
 }
 
 impl Trust {
     /// Why the server closed the connection before it had sent anything.
-    pub fn why_closed(&self) -> Option<Lost> {
+    pub fn why_closed(&self) -> Option<String> {
         if !self.identity.asked.load(Ordering::Relaxed) {
             return None;
         }
         let creds = self.creds.display();
-        Some(Lost::Tls(match self.identity.key {
+        Some(match self.identity.key {
             None => no_certificate(&self.creds),
             Some(_) => format!(
-                "the server closed the connection when it had seen {creds}/client-cert.pem, so it \
-                 seems not to accept that"
+                "the server closed the connection after it had seen {creds}/client-cert.pem; it \
+                 probably does not accept it"
             ),
-        }))
+        })
     }
 
-    /// The reason for an error in reading or writing, if it is one of TLS.
-    pub fn lost(&self, error: &io::Error) -> Option<Lost> {
-        tls_error(error).map(|error| Lost::Tls(describe(error, &self.creds)))
+    /// The reason that TLS has for an error in reading, if it has one.
+    pub fn why_failed(&self, error: &io::Error) -> Option<StreamEnd> {
+        tls_error(error).map(|error| StreamEnd::Tls(describe(error, &self.creds)))
     }
 }
 
@@ -102,12 +94,21 @@ impl ResolvesClientCert for Identity {
 }
 
 impl Tls {
-    /// Wraps a connection to `host`.
-    pub(super) async fn wrap(&self, stream: TcpStream, host: &str) -> Result<Session, Failed> {
+    /// Wraps a connection to `host`, which is the host of `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsCreds`] or [`Error::Tls`].
+    pub(super) async fn wrap(
+        &self,
+        stream: TcpStream,
+        host: &str,
+        address: &Address,
+    ) -> Result<TlsConnection, Error> {
         let host = self.hostname.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            Failed::Creds(format!(
-                "`{host}` is no name that a certificate could be for"
+            Error::TlsCreds(format!(
+                "`{host}` is not a name that a certificate could be for"
             ))
         })?;
         let (config, identity) = self.config()?;
@@ -116,17 +117,20 @@ impl Tls {
             creds: self.creds.clone(),
         };
         match TlsConnector::from(config).connect(name, stream).await {
-            Ok(stream) => Ok(Session { stream, trust }),
-            Err(error) => Err(Failed::Handshake(self.handshake(&error, host, &trust))),
+            Ok(stream) => Ok(TlsConnection { stream, trust }),
+            Err(error) => Err(Error::Tls {
+                address: address.clone(),
+                why: self.why_no_handshake(&error, host, &trust),
+            }),
         }
     }
 
-    /// Reads the credentials anew each time: they are renewed while we run.
-    fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Identity>), Failed> {
+    /// Reads the credentials again for each connection: somebody may renew them while we run.
+    fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Identity>), Error> {
         let provider = Arc::new(ring::default_provider());
         let path = self.file("ca-cert.pem");
         let mut roots = RootCertStore::empty();
-        for certificate in read_all::<CertificateDer>(&path)? {
+        for certificate in read_all::<CertificateDer>(&path, "certificate")? {
             roots
                 .add(certificate)
                 .map_err(|error| unusable(&path, &error))?;
@@ -136,7 +140,10 @@ impl Tls {
         let path = self.file("ca-crl.pem");
         if path.exists() {
             verifier = verifier
-                .with_crls(read_all::<CertificateRevocationListDer>(&path)?)
+                .with_crls(read_all::<CertificateRevocationListDer>(
+                    &path,
+                    "revocation list",
+                )?)
                 .only_check_end_entity_revocation()
                 .allow_unknown_revocation_status();
         }
@@ -153,12 +160,12 @@ impl Tls {
         Ok((Arc::new(config), identity))
     }
 
-    fn key(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, Failed> {
+    fn key(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, Error> {
         let path = self.file("client-cert.pem");
         if !path.exists() {
             return Ok(None);
         }
-        let certificates = read_all(&path)?;
+        let certificates = read_all(&path, "certificate")?;
         let path = self.file("client-key.pem");
         let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
         match CertifiedKey::from_der(certificates, key, provider) {
@@ -174,15 +181,13 @@ impl Tls {
         self.creds.join(name)
     }
 
-    /// Why there is no TLS between us.
-    fn handshake(&self, error: &io::Error, host: &str, trust: &Trust) -> String {
+    /// Why the handshake failed.
+    fn why_no_handshake(&self, error: &io::Error, host: &str, trust: &Trust) -> String {
         let Some(tls) = tls_error(error) else {
             return match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    let why = trust.why_closed().map(|lost| lost.to_string());
-                    let unknown = "the server closed the connection during the handshake";
-                    why.unwrap_or_else(|| unknown.to_owned())
-                }
+                io::ErrorKind::UnexpectedEof => trust.why_closed().unwrap_or_else(|| {
+                    "the server closed the connection during the handshake".to_owned()
+                }),
                 _ => error.to_string(),
             };
         };
@@ -211,7 +216,7 @@ impl Tls {
                 self.file("ca-cert.pem").display()
             ),
             CertificateError::Revoked => format!(
-                "the server's certificate was revoked, as {} says",
+                "{} says that the server's certificate was revoked",
                 self.file("ca-crl.pem").display()
             ),
             other => format!("the server's certificate cannot be used: {other}"),
@@ -222,7 +227,7 @@ impl Tls {
 /// The names that a certificate is for.
 fn names(presented: &[String]) -> String {
     if presented.is_empty() {
-        return "nobody by name (it has no subjectAltName)".to_owned();
+        return "no name at all (it has no subjectAltName)".to_owned();
     }
     // The library spells them `DnsName("a")` and `IpAddress(::1)`.
     let name = |spelled: &String| {
@@ -232,7 +237,7 @@ fn names(presented: &[String]) -> String {
     presented.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// What the server, or what stands in its place, has to say to us.
+/// An error of TLS, as a sentence for the user.
 fn describe(error: &TlsError, creds: &Path) -> String {
     use AlertDescription as Alert;
     match error {
@@ -256,23 +261,21 @@ fn describe(error: &TlsError, creds: &Path) -> String {
     }
 }
 
-/// The reason in TLS for an error in reading or writing, if it is that.
+/// The error of TLS that an I/O error carries, if it carries one.
 fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Everything of one kind in a PEM file; there must be something.
-fn read_all<T: PemObject>(path: &Path) -> Result<Vec<T>, Failed> {
+/// Reads all of one kind, `what`, in a PEM file. It is an error if there is none.
+fn read_all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
     let found: Result<Vec<T>, _> = T::pem_file_iter(path).and_then(Iterator::collect);
     match found {
-        Ok(found) if found.is_empty() => {
-            Err(unusable(path, &"there is nothing of that kind in it"))
-        }
+        Ok(found) if found.is_empty() => Err(unusable(path, &format!("there is no {what} in it"))),
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(path, &error)),
     }
 }
 
-fn unusable(path: &Path, why: &impl std::fmt::Display) -> Failed {
-    Failed::Creds(format!("cannot use {}: {why}", path.display()))
+fn unusable(path: &Path, why: &impl std::fmt::Display) -> Error {
+    Error::TlsCreds(format!("cannot use {}: {why}", path.display()))
 }

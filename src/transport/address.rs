@@ -1,59 +1,37 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use super::{Error, Handover, ServerSocket};
-
-/// Where a QMP server is found.
-#[derive(Debug, Clone)]
+/// Where a server is found, as a user spells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// A Unix socket.
     Unix(PathBuf),
     /// A TCP port; an empty host is this machine.
     Tcp { host: String, port: u16 },
-    /// A connected socket that this process inherited under that number.
+    /// A connected socket that this process inherited: the number of its descriptor.
     Inherited(i32),
-    /// A command line for the system's shell, whose standard input and output speak QMP.
+    /// A command line for `sh -c`; its standard input and output are the stream.
     Program(String),
-    /// QEMU connects to us.
-    Listen(Arc<ServerSocket>),
-    /// A QEMU that we start ourselves.
-    Launched(Handover),
 }
 
-impl PartialEq for Address {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Unix(a), Self::Unix(b)) => a == b,
-            (Self::Tcp { host: a, port: p }, Self::Tcp { host: b, port: q }) => a == b && p == q,
-            (Self::Inherited(a), Self::Inherited(b)) => a == b,
-            (Self::Program(a), Self::Program(b)) => a == b,
-            (Self::Listen(a), Self::Listen(b)) => Arc::ptr_eq(a, b),
-            (Self::Launched(a), Self::Launched(b)) => a == b,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Address {}
-
-impl Address {
-    /// Whether there can be a connection to it once more when one has ended.
-    pub fn can_be_dialled_again(&self) -> bool {
-        !matches!(self, Self::Inherited(_) | Self::Launched(_))
-    }
+/// A text that is not an address.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("`{text}` is not an address: {why}")]
+pub struct AddressError {
+    pub text: String,
+    pub why: &'static str,
 }
 
 impl FromStr for Address {
-    type Err = Error;
+    type Err = AddressError;
 
-    /// Reads every spelling: `/run/vm.sock`, `vm.sock`, `unix:PATH`, `host:port`, `[::1]:port`,
+    /// Reads `/run/vm.sock`, `vm.sock`, `unix:PATH`, `host:port`, `[::1]:port`,
     /// `:port`, `tcp:host:port`, `fd:N`, `exec:COMMAND LINE`.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::Address {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let invalid = |why| AddressError {
             text: text.to_owned(),
-            why: why.to_owned(),
+            why,
         };
         if text.is_empty() {
             return Err(invalid("it is empty"));
@@ -62,7 +40,7 @@ impl FromStr for Address {
             // As QEMU's own option is spelled: unix:PATH,server=on,wait=off.
             let path = path.split_once(",server").map_or(path, |(path, _)| path);
             return match path {
-                "" => Err(invalid("a path is missing behind `unix:`")),
+                "" => Err(invalid("a path is missing after `unix:`")),
                 path => Ok(Self::Unix(path.into())),
             };
         }
@@ -78,7 +56,7 @@ impl FromStr for Address {
         }
         if let Some(line) = text.strip_prefix("exec:") {
             return match line.trim() {
-                "" => Err(invalid("a command line is missing behind `exec:`")),
+                "" => Err(invalid("a command line is missing after `exec:`")),
                 line => Ok(Self::Program(line.to_owned())),
             };
         }
@@ -97,7 +75,7 @@ fn host_and_port(text: &str) -> Option<Address> {
     let port = port.parse().ok()?;
     let host = match host.strip_prefix('[') {
         Some(v6) => v6.strip_suffix(']')?,
-        // An IPv6 address without brackets leaves open where the port begins.
+        // Without brackets, nobody can tell where an IPv6 address ends and the port begins.
         None if host.contains(':') => return None,
         None => host,
     };
@@ -115,8 +93,6 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Inherited(number) => write!(f, "fd:{number}"),
             Self::Program(line) => write!(f, "exec:{line}"),
-            Self::Listen(socket) => socket.address().fmt(f),
-            Self::Launched(_) => f.write_str("the launched VM"),
         }
     }
 }
@@ -157,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn what_is_not_an_address_is_refused() {
         for text in [
             "",
             "host:port",

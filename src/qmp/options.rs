@@ -1,0 +1,35 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::transport::Tls;
+
+/// How to connect.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// How long connecting and the greeting may take together; without it, as long as they need.
+    pub connect_timeout: Option<Duration>,
+    /// Do not enable the capability `oob` even if it is offered.
+    pub no_oob: bool,
+    /// Sees every message sent and received.
+    pub tap: Option<Tap>,
+    /// Wraps TCP connections in TLS.
+    pub tls: Option<Tls>,
+}
+
+/// Sees a message as it passes. Called between reading and handing on, so it must not block.
+pub type Tap = Arc<dyn Fn(Direction, &str) + Send + Sync>;
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Send,
+    Receive,
+}
+
+/// Whether to connect again when there is no server yet, or when a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    Never,
+    /// For this long; without a limit, as long as it takes.
+    Within(Option<Duration>),
+}

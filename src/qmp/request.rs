@@ -1,0 +1,66 @@
+//! Commands for the server, and their text on the wire.
+
+use std::os::fd::OwnedFd;
+
+use serde_json::Value;
+
+/// A command for the server.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// The message, a JSON object.
+    pub text: String,
+    /// The `id` that the message has already, if the user gave one.
+    pub id: Option<Value>,
+    /// The command's name, for messages to the user.
+    pub name: String,
+    /// Descriptors to pass along. QEMU keeps those of the last message only, so nothing else is sent
+    /// until the reply has come.
+    pub descriptors: Vec<OwnedFd>,
+    /// The user did not ask for it: a reply that comes late is dropped.
+    pub quiet: bool,
+}
+
+impl Request {
+    /// A command without arguments.
+    pub fn new(name: &str) -> Self {
+        Self {
+            text: format!(r#"{{"execute":{}}}"#, Value::from(name)),
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The same, not asked for by the user: a reply that comes late is dropped.
+    pub fn quietly(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
+        }
+    }
+}
+
+/// `text`, a JSON object, with the member `id` added.
+pub(super) fn with_id(text: &str, id: &Value) -> String {
+    let open = text.trim_end().strip_suffix('}').unwrap_or(text);
+    let comma = if open.trim_end().ends_with('{') {
+        ""
+    } else {
+        ","
+    };
+    format!("{open}{comma}\"id\":{id}}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_added_after_the_other_members() {
+        let id = Value::from(7);
+        assert_eq!(
+            with_id(r#"{"execute": "a"}"#, &id),
+            "{\"execute\": \"a\",\"id\":7}"
+        );
+        assert_eq!(with_id("{ }", &id), "{ \"id\":7}");
+    }
+}

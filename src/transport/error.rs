@@ -1,0 +1,57 @@
+use std::io;
+use std::time::Duration;
+
+use super::address::Address;
+use crate::os::child::Ended;
+
+/// How long a process whose stream has ended may take to end.
+pub(super) const END: Duration = Duration::from_secs(1);
+
+/// Why there is no connection, in a sentence for the user.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("cannot connect to {endpoint}: {why}")]
+    Connect {
+        endpoint: String,
+        why: String,
+        /// Nobody serves the address now, but a server may come.
+        not_yet: bool,
+    },
+
+    #[error("cannot listen at {address}: {why}")]
+    Listen { address: Address, why: String },
+
+    /// Our own credentials cannot be used.
+    #[error("{0}")]
+    TlsCreds(String),
+
+    #[error("no TLS connection to {address}: {why}")]
+    Tls { address: Address, why: String },
+}
+
+/// Why a stream ended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StreamEnd {
+    #[error("the server closed the connection")]
+    Closed,
+    #[error("the server reset the connection")]
+    Reset,
+    #[error("{0}")]
+    Io(String),
+    #[error("{0}")]
+    Tls(String),
+    /// The process at the other end, or between it and us, has ended.
+    #[error("`{name}` {ended}")]
+    Program { name: String, ended: Ended },
+}
+
+impl StreamEnd {
+    /// The reason that the system gave when reading or writing failed.
+    pub(crate) fn io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => Self::Reset,
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Io(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Addresses, and the byte streams that lead there; nothing here knows what is said over them.
+//!
+//! An [`Address`] is what a user can spell, an [`Endpoint`] where the connections of a session come from. `open`
+//! makes a `Stream` of an endpoint: a Unix socket, TCP, TLS, or the pipes of a program.
+
+mod address;
+mod endpoint;
+mod error;
+mod handover;
+mod listen;
+mod open;
+mod program;
+mod socket;
+mod stream;
+mod tls;
+
+pub use address::{Address, AddressError};
+pub use endpoint::Endpoint;
+pub use error::{Error, StreamEnd};
+pub use handover::{Handover, Process};
+pub use listen::{ServerSocket, SocketFile};
+pub use program::Say;
+pub use tls::Tls;
+
+pub(crate) use open::open;
+pub(crate) use stream::{Reader, Stream, Writer};

@@ -1,0 +1,147 @@
+//! From an endpoint to a stream.
+
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::address::Address;
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::program::{Program, Say};
+use super::socket::Socket;
+use super::stream::Stream;
+use super::tls::{Tls, TlsConnection};
+use crate::os::sys;
+
+/// How long to wait before dialling again when a socket's backlog is full.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(50);
+
+/// A TLS handshake, in a box that hides how large it is: otherwise every kind of stream would need three pages of
+/// stack for it.
+type Handshake<'a> = Pin<Box<dyn Future<Output = Result<TlsConnection, Error>> + Send + 'a>>;
+
+/// Connects to `endpoint`, for as long as it takes. TCP is wrapped in `tls` if that is given. What a program says on
+/// standard error goes to `say`.
+///
+/// # Errors
+///
+/// There is no connection to be had. That is found at once: only a full backlog is worth waiting for.
+pub(crate) async fn open(
+    endpoint: &Endpoint,
+    tls: Option<&Tls>,
+    say: &Say,
+) -> Result<Stream, Error> {
+    let failed = |error: io::Error| failed(endpoint, &error);
+    match endpoint {
+        Endpoint::Dial(Address::Unix(path)) => dial_unix(path).await.map_err(failed),
+        Endpoint::Dial(address @ Address::Tcp { host, port }) => {
+            let host = if host.is_empty() { "localhost" } else { host };
+            let stream = TcpStream::connect((host, *port)).await.map_err(failed)?;
+            stream.set_nodelay(true).map_err(failed)?;
+            let Some(tls) = tls else {
+                return Ok(Stream::Tcp(stream));
+            };
+            let handshake: Handshake = Box::pin(tls.wrap(stream, host, address));
+            Ok(Stream::Tls(Box::new(handshake.await?)))
+        }
+        Endpoint::Dial(Address::Inherited(number)) => take_inherited(*number).map_err(failed),
+        Endpoint::Dial(Address::Program(line)) => Program::start(line, say.clone())
+            .map(|(program, stdin, stdout)| Stream::Program(program, stdin, stdout))
+            .map_err(failed),
+        Endpoint::Listen(socket) => socket.accept().await.map(Stream::from).map_err(failed),
+        Endpoint::Launched(handover) => {
+            let (stream, process) = handover.take().await;
+            let stream = stream
+                .set_nonblocking(true)
+                .and_then(|()| UnixStream::from_std(stream))
+                .map_err(failed)?;
+            Ok(Stream::Unix(stream, Some(process)))
+        }
+    }
+}
+
+async fn dial_unix(path: &Path) -> io::Result<Stream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(BACKLOG_PAUSE).await;
+            }
+            result => return result.map(|stream| Stream::Unix(stream, None)),
+        }
+    }
+}
+
+fn take_inherited(number: i32) -> io::Result<Stream> {
+    let socket = Socket::new(sys::inherited(number)?)?;
+    // The duplicate alone must be open, or closing the connection would not end it.
+    nix::unistd::close(number)?;
+    Ok(socket.into())
+}
+
+/// Puts the operating system's reason for a failed connection into words.
+fn failed(endpoint: &Endpoint, error: &io::Error) -> Error {
+    let path = match endpoint {
+        Endpoint::Dial(Address::Unix(path)) => Some(path.as_path()),
+        _ => None,
+    };
+    let why = match (error.kind(), path) {
+        (io::ErrorKind::NotFound, Some(_)) => {
+            "there is no such socket; QEMU makes one with -qmp unix:PATH,server=on,wait=off"
+                .to_owned()
+        }
+        (io::ErrorKind::ConnectionRefused, None) => "nobody listens there".to_owned(),
+        (io::ErrorKind::ConnectionRefused, Some(path)) => refused(path).to_owned(),
+        (io::ErrorKind::PermissionDenied, _) => {
+            "permission denied; QEMU runs as another user".to_owned()
+        }
+        _ if matches!(endpoint, Endpoint::Dial(Address::Inherited(_))) => inherited(error),
+        _ => error.to_string(),
+    };
+    let not_yet = match (error.kind(), path) {
+        (io::ErrorKind::ConnectionRefused, Some(path)) => !is_no_socket(path),
+        (kind, _) => matches!(
+            kind,
+            io::ErrorKind::NotFound
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::TimedOut
+        ),
+    };
+    Error::Connect {
+        endpoint: endpoint.to_string(),
+        why,
+        not_yet,
+    }
+}
+
+/// Whether there is something at `path` that is not a socket.
+fn is_no_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket())
+}
+
+/// Why nobody can connect to `path`: the kernel has one error number for three reasons.
+fn refused(path: &Path) -> &'static str {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => "it is a directory, not a socket",
+        Ok(found) if !found.file_type().is_socket() => "it is a file, not a socket",
+        _ => "nobody serves this socket; it may be left over from a QEMU that is gone",
+    }
+}
+
+/// Why an inherited descriptor is not a connection.
+fn inherited(error: &io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBADF) => "no such descriptor was inherited, or it has been used already",
+        Some(Errno::ENOTSOCK) => "it is not a socket",
+        Some(Errno::ENOTCONN) => "it is a socket that is not connected",
+        _ => return error.to_string(),
+    }
+    .to_owned()
+}

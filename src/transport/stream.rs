@@ -1,0 +1,242 @@
+//! A stream of bytes: a Unix socket, TCP, TLS over that, or the standard input and output of a program.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use bytes::buf::Limit;
+use bytes::{BufMut, BytesMut};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, ReadHalf, WriteHalf};
+use tokio::net::unix::{self, pipe};
+use tokio::net::{TcpStream, UnixStream, tcp};
+use tokio_rustls::client::TlsStream;
+
+use super::error::StreamEnd;
+use super::handover::Process;
+use super::program::Program;
+use super::socket::Socket;
+use super::tls::{TlsConnection, Trust};
+
+/// How many bytes of room the buffer gets for the first read.
+const READ_ROOM_FIRST: usize = 16 << 10;
+
+/// How many bytes of room it gets later, and how many one read may bring.
+const READ_ROOM: usize = 64 << 10;
+
+/// With less room than this, it gets more. Not sooner: replies that are still in use keep their part of the buffer
+/// from being used again.
+const READ_ROOM_LEAST: usize = 8 << 10;
+
+/// A connected stream.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// With the process at the other end, if we started it.
+    Unix(UnixStream, Option<Process>),
+    Tcp(TcpStream),
+    Tls(Box<TlsConnection>),
+    Program(Program, pipe::Sender, pipe::Receiver),
+}
+
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        match socket {
+            Socket::Unix(stream) => Self::Unix(stream, None),
+            Socket::Tcp(stream) => Self::Tcp(stream),
+        }
+    }
+}
+
+impl Stream {
+    /// The process at the other end, where the system tells (SO_PEERCRED, `unix(7)`).
+    pub fn peer_pid(&self) -> Option<i32> {
+        match self {
+            // We made this pair of sockets, so the system would name us.
+            Self::Unix(_, Some(process)) => process.pid,
+            Self::Unix(stream, None) => stream.peer_cred().ok()?.pid(),
+            Self::Tcp(_) | Self::Tls(_) | Self::Program(..) => None,
+        }
+    }
+
+    /// The two directions, each for a task of its own.
+    pub fn split(self) -> (Reader, Writer) {
+        match self {
+            Self::Unix(stream, process) => {
+                let (reader, writer) = stream.into_split();
+                (Reader::Unix(reader, process), Writer::Unix(writer))
+            }
+            Self::Tcp(stream) => {
+                let (reader, writer) = stream.into_split();
+                (Reader::Tcp(reader), Writer::Tcp(writer))
+            }
+            Self::Tls(connection) => {
+                let (reader, writer) = tokio::io::split(connection.stream);
+                let reader = TlsReader {
+                    half: reader,
+                    trust: connection.trust,
+                    trusted: false,
+                };
+                (Reader::Tls(Box::new(reader)), Writer::Tls(writer))
+            }
+            Self::Program(program, stdin, stdout) => {
+                (Reader::Program(stdout, program), Writer::Program(stdin))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Reader {
+    Unix(unix::OwnedReadHalf, Option<Process>),
+    Tcp(tcp::OwnedReadHalf),
+    Tls(Box<TlsReader>),
+    Program(pipe::Receiver, Program),
+}
+
+#[derive(Debug)]
+pub(crate) struct TlsReader {
+    half: ReadHalf<TlsStream<TcpStream>>,
+    trust: Trust,
+    /// The server has sent something, so it trusts us.
+    trusted: bool,
+}
+
+impl TlsReader {
+    async fn read(&mut self, buffer: &mut Limit<&mut BytesMut>) -> io::Result<usize> {
+        match self.half.read_buf(buffer).await {
+            // QEMU before 10.0 ends a connection without saying so in TLS. Whoever reads the messages sees whether
+            // one was cut.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            result => {
+                self.trusted |= result.as_ref().is_ok_and(|length| *length > 0);
+                result
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// Reads what is there into `buffer`, and says how many bytes that was; 0 is the end of the stream.
+    pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        if buffer.capacity() == 0 {
+            buffer.reserve(READ_ROOM_FIRST);
+        } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
+            buffer.reserve(READ_ROOM);
+        }
+        // A large message has made the buffer large. Without a limit, one read could fill all of that before anybody
+        // saw that the message is too large.
+        let mut room = buffer.limit(READ_ROOM);
+        match self {
+            Self::Unix(half, _) => half.read_buf(&mut room).await,
+            Self::Tcp(half) => half.read_buf(&mut room).await,
+            Self::Tls(reader) => reader.read(&mut room).await,
+            Self::Program(stdout, _) => stdout.read_buf(&mut room).await,
+        }
+    }
+
+    /// Why the stream ended, once it has.
+    pub async fn end(&mut self) -> StreamEnd {
+        let end = match self {
+            Self::Unix(_, Some(process)) => process.end().await,
+            Self::Tls(reader) if !reader.trusted => reader.trust.why_closed().map(StreamEnd::Tls),
+            Self::Program(_, program) => program.end().await,
+            _ => None,
+        };
+        end.unwrap_or(StreamEnd::Closed)
+    }
+
+    /// Why reading failed.
+    pub fn why_failed(&self, error: &io::Error) -> StreamEnd {
+        let tls = match self {
+            Self::Tls(reader) => reader.trust.why_failed(error),
+            _ => None,
+        };
+        tls.unwrap_or_else(|| StreamEnd::io(error))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Unix(unix::OwnedWriteHalf),
+    Tcp(tcp::OwnedWriteHalf),
+    Tls(WriteHalf<TlsStream<TcpStream>>),
+    Program(pipe::Sender),
+}
+
+impl Writer {
+    /// What this is, in words for the user, if it cannot pass descriptors.
+    pub fn no_descriptors(&self) -> Option<&'static str> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(_) => Some("a TCP connection"),
+            Self::Tls(_) => Some("a TLS connection"),
+            Self::Program(_) => Some("a pipe to a program"),
+        }
+    }
+
+    /// Writes all of `bytes`; `descriptors` travel with the first byte (`SCM_RIGHTS`, `unix(7)`).
+    pub async fn write(&mut self, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
+        match self {
+            Self::Unix(half) if !descriptors.is_empty() => {
+                let sent = send_descriptors(half.as_ref(), bytes, descriptors).await?;
+                half.write_all(&bytes[sent..]).await
+            }
+            Self::Unix(half) => half.write_all(bytes).await,
+            Self::Tcp(half) => half.write_all(bytes).await,
+            Self::Tls(half) => {
+                // QEMU before 8.0 takes a byte at a time, and only while there is something to read on the socket.
+                // What TLS has decrypted already is not on the socket. So the last byte gets a record of its own,
+                // which stays there until QEMU has taken all the others.
+                let (others, last) = bytes.split_at(bytes.len().saturating_sub(1));
+                half.write_all(others).await?;
+                half.write_all(last).await?;
+                half.flush().await
+            }
+            Self::Program(stdin) => stdin.write_all(bytes).await,
+        }
+    }
+}
+
+/// One `sendmsg(2)` with `SCM_RIGHTS`. Returns how many of `bytes` it took.
+async fn send_descriptors(
+    stream: &UnixStream,
+    bytes: &[u8],
+    descriptors: &[OwnedFd],
+) -> io::Result<usize> {
+    let numbers: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    loop {
+        stream.writable().await?;
+        let result = stream.try_io(Interest::WRITABLE, || {
+            Ok(sendmsg::<UnixAddr>(
+                stream.as_raw_fd(),
+                &[IoSlice::new(bytes)],
+                &[ControlMessage::ScmRights(&numbers)],
+                MsgFlags::MSG_NOSIGNAL,
+                None,
+            )?)
+        });
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_is_bounded_however_much_room_a_large_message_has_made() {
+        let (server, client) = UnixStream::pair().expect("a pair of sockets");
+        let (mut reader, _writer) = Stream::Unix(client, None).split();
+        let sent = [b'x'; READ_ROOM + 1000];
+        server.writable().await.expect("a socket");
+        assert_eq!(server.try_write(&sent).expect("room"), sent.len());
+        let mut buffer = BytesMut::with_capacity(1 << 20);
+        for expected in [READ_ROOM, 1000] {
+            let length = reader.read(&mut buffer).await.expect("bytes");
+            assert_eq!(length, expected);
+        }
+        assert_eq!(buffer, sent[..]);
+    }
+}
