@@ -1,26 +1,22 @@
 //! Whatever goes wrong is told in a sentence, with the right exit status, and never as a panic.
 
-mod common;
-
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::fake::{Fake, GREETING, event, failure, success};
-use common::running::Running;
-use common::{Outcome, Qemu, qmpsh, wait_for};
 use serde_json::json;
-use tempfile::{TempDir, tempdir};
+use tempfile::TempDir;
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours")
-}
+use crate::common::fake::{Fake, GREETING, event, failure, success};
+use crate::common::run::assert_harmless;
+use crate::common::running::Running;
+use crate::common::sockets::{Port, hold, leave_socket, listens, nearly_full};
+use crate::common::{Outcome, Qemu, command, kill, qmpsh, scratch, text, wait_for};
 
 /// A path that ends in `name`, and its directory.
 fn path(name: &str) -> (TempDir, PathBuf) {
-    let directory = tempdir().expect("a temporary directory");
+    let directory = scratch();
     let path = directory.path().join(name);
     (directory, path)
 }
@@ -41,7 +37,7 @@ fn a_socket_that_is_not_there_is_no_connection() {
 #[test]
 fn a_socket_that_nobody_serves_is_no_connection() {
     let (_directory, socket) = path("left.sock");
-    common::leave_socket(&socket);
+    leave_socket(&socket);
     connect(text(&socket)).assert_fails(3, "nobody serves this socket");
 }
 
@@ -70,14 +66,7 @@ fn a_path_with_control_characters_is_shown_harmlessly() {
 
 #[test]
 fn a_tcp_port_where_nobody_listens_is_no_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("its number").to_string();
-    drop(listener);
-    // A child that another test is just starting may have it for a moment.
-    wait_for("the end of the listener", || {
-        TcpStream::connect(&address).is_err().then_some(())
-    });
-    connect(&address).assert_fails(3, "nobody listens there");
+    connect(&Port::reserve().address()).assert_fails(3, "nobody listens there");
 }
 
 #[test]
@@ -120,8 +109,8 @@ fn the_reason_of_a_shutdown_is_shown_harmlessly() {
         peer.command();
         peer.send(event("SHUTDOWN", &json!({"reason": "\x1b]0;x\x07"})));
     });
-    let home = tempdir().expect("a temporary directory");
-    let mut command = common::command(home.path());
+    let home = scratch();
+    let mut command = command(home.path());
     command
         .args(["-k", "--reconnect", "--connect"])
         .arg(&fake.socket);
@@ -174,8 +163,8 @@ fn a_server_that_refuses_to_negotiate_is_no_connection() {
 #[test]
 fn a_monitor_that_another_client_holds_is_explained() {
     let qemu = Qemu::start();
-    let _holder = UnixStream::connect(&qemu.socket).expect("a free monitor");
-    let outcome = connect(text(&qemu.socket));
+    let _holder = hold(&qemu.socket);
+    let outcome = connect(qemu.address());
     // That is this process.
     let who = format!(
         "another client holds this monitor (pid {}, `",
@@ -187,12 +176,7 @@ fn a_monitor_that_another_client_holds_is_explained() {
 #[test]
 fn a_server_with_a_full_backlog_is_waited_for_as_long_as_allowed() {
     let (_directory, socket) = path("full.sock");
-    let listener = UnixListener::bind(&socket).expect("a socket of ours");
-    nix::sys::socket::listen(
-        &listener,
-        nix::sys::socket::Backlog::new(0).expect("a backlog"),
-    )
-    .expect("a listening socket");
+    let _listener = nearly_full(&socket);
     let _first = UnixStream::connect(&socket).expect("room for one");
     connect(text(&socket)).assert_fails(3, "did not take the connection within 1 second");
 }
@@ -215,14 +199,14 @@ fn a_message_that_is_no_greeting_is_refused() {
 
 #[test]
 fn other_monitors_of_qemu_are_recognized() {
-    let directory = tempdir().expect("a temporary directory");
+    let directory = scratch();
     let hmp = directory.path().join("hmp");
     let vnc = directory.path().join("vnc");
     let monitor = format!("unix:{},server=on,wait=off", text(&hmp));
     let display = format!("unix:{}", text(&vnc));
     let _qemu = Qemu::with_args(&["-machine", "none", "-monitor", &monitor, "-vnc", &display]);
     wait_for("its sockets", || {
-        (common::listens(&hmp) && common::listens(&vnc)).then_some(())
+        (listens(&hmp) && listens(&vnc)).then_some(())
     });
     connect(text(&hmp)).assert_fails(3, "this is a human monitor");
     connect(text(&vnc)).assert_fails(3, "this is a VNC server");
@@ -355,7 +339,7 @@ fn a_qemu_that_is_killed_leaves_the_outcome_of_its_command_unknown() {
     let mut running = qemu.running(&[]);
     running.send("query-name");
     assert_eq!(running.line(), "{}");
-    common::kill(qemu.pid(), "STOP");
+    kill(qemu.pid(), "STOP");
     running.send("stop");
     qemu.kill();
     let (status, stderr) = running.wait();
@@ -463,22 +447,16 @@ fn control_characters_from_the_server_never_reach_standard_error() {
     });
     let outcome = fake.qmpsh(&["-v", "--events", "stderr", "stop"]);
     outcome.assert_status(1).assert_says("title");
-    let harmful = |c: char| c.is_control() && c != '\n';
-    assert!(
-        !outcome.stderr().contains(harmful),
-        "{:?}",
-        outcome.stderr()
-    );
+    assert_harmless(&outcome.stderr());
 }
 
 #[test]
 fn control_characters_in_values_are_escaped_unless_raw_is_asked_for() {
     let nasty = "a\u{1b}[31m\u{9b}\u{7f}\n";
     let fake = Fake::answering(move |command| success(command, json!(nasty)));
-    let harmful = |c: char| c.is_control() && c != '\n';
     for format in ["json", "pretty", "auto"] {
         let outcome = fake.qmpsh(&["-o", format, "a"]);
-        assert!(!outcome.stdout().contains(harmful), "{outcome}");
+        assert_harmless(&outcome.stdout());
         assert_eq!(outcome.assert_status(0).json()[0], nasty);
     }
     fake.qmpsh(&["-o", "raw", "a"]).assert_stdout(nasty);

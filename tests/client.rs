@@ -1,27 +1,16 @@
-//! The embedded client against a server that sends what the test wants.
-
-mod common;
+//! A session and its client against a server that sends what the test wants.
 
 use std::sync::mpsc;
 
-use common::fake::{Fake, GREETING, event, success};
-use qmpsh::qmp::{Address, Client, Error, Filter, Lost, Options, Pending, Request};
+use qmpsh::qmp::{Client, Error, Filter, Lost, Options, Pending, Request, State};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-async fn connect(fake: &Fake) -> Client {
-    let address = Address::Unix(fake.socket.clone());
-    let client = Client::connect(&address, Options::default());
-    within(client).await.expect("the fake server greets")
-}
+use crate::common::DEADLINE;
+use crate::common::connected::{Connected, within};
+use crate::common::fake::{Fake, GREETING, event, success};
 
 fn send(client: &Client, name: &str) -> Pending {
     client.send(Request::new(name)).expect("a live connection")
-}
-
-/// Waits, but not for ever.
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(common::DEADLINE, future).await.expect("in time")
 }
 
 /// The reply's value.
@@ -40,9 +29,9 @@ async fn replies_find_their_commands_in_any_order() {
         }
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
+    let connected = Connected::to(&fake).await;
     let pending: Vec<_> = ["a", "b", "c", "d", "e"]
-        .map(|name| send(&client, name))
+        .map(|name| send(&connected.client, name))
         .into();
     for (pending, name) in pending.into_iter().zip(["a", "b", "c", "d", "e"]) {
         assert_eq!(value(pending).await, name);
@@ -62,17 +51,20 @@ async fn a_late_reply_is_handed_over_and_never_to_another() {
             peer.send(success(&command, command["execute"].clone()));
         }
     });
-    let client = connect(&fake).await;
-    let mut late = client.late_replies().expect("nobody took them");
-    drop(send(&client, "given up"));
-    let (second, third) = (send(&client, "second"), send(&client, "third"));
+    let connected = Connected::to(&fake).await;
+    let mut late = connected.late_replies();
+    drop(send(&connected.client, "given up"));
+    let (second, third) = (
+        send(&connected.client, "second"),
+        send(&connected.client, "third"),
+    );
     assert_eq!(value(second).await, "second");
     assert_eq!(value(third).await, "third");
-    let late = within(late.recv()).await.expect("the late reply");
+    let late = late.next().await.expect("the late reply");
     assert_eq!(late.name.as_deref(), Some("given up"));
     assert_eq!(late.outcome.expect("a reply").raw(), "\"given up\"");
     for name in ["fourth", "fifth"] {
-        assert_eq!(value(send(&client, name)).await, name);
+        assert_eq!(value(send(&connected.client, name)).await, name);
     }
 }
 
@@ -84,19 +76,19 @@ async fn what_nobody_waits_for_any_more_is_told_when_it_stays_unknown() {
         peer.commands(2);
         let _ = wait.recv();
     });
-    let client = connect(&fake).await;
-    let mut late = client.late_replies().expect("nobody took them");
-    drop(send(&client, "given up"));
-    drop(client.send(Request::new("nobody's").quietly()));
+    let connected = Connected::to(&fake).await;
+    let mut late = connected.late_replies();
+    drop(send(&connected.client, "given up"));
+    drop(connected.client.send(Request::new("nobody's").quietly()));
     go.send(()).expect("the server waits");
-    let told = within(late.recv()).await.expect("the outcome");
+    let told = late.next().await.expect("the outcome");
     assert_eq!(told.name.as_deref(), Some("given up"));
     assert!(
         matches!(told.outcome, Err(Error::OutcomeUnknown(..))),
         "{told:?}"
     );
-    drop(client);
-    assert!(within(late.recv()).await.is_none());
+    drop(connected);
+    assert!(late.next().await.is_none());
 }
 
 #[tokio::test]
@@ -108,9 +100,9 @@ async fn an_id_of_the_users_is_told_from_ours() {
         }
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
+    let connected = Connected::to(&fake).await;
     let users = |id: Value| {
-        client.send(Request {
+        connected.client.send(Request {
             text: json!({"execute": format!("id {id}"), "id": id}).to_string(),
             id: Some(id),
             ..Request::default()
@@ -118,7 +110,7 @@ async fn an_id_of_the_users_is_told_from_ours() {
     };
     // The second of ours would be the same.
     let two = users(json!(-2)).expect("a free id");
-    let [first, second] = ["first", "second"].map(|name| send(&client, name));
+    let [first, second] = ["first", "second"].map(|name| send(&connected.client, name));
     let three = users(json!("3")).expect("a free id");
     assert!(matches!(users(json!(-2)), Err(Error::IdInUse(id)) if id == "-2"));
     assert_eq!(value(two).await, "id -2");
@@ -159,8 +151,8 @@ async fn messages_are_read_however_their_bytes_are_split() {
         peer.wait_for_end();
     });
     for size in pieces {
-        let client = connect(&fake).await;
-        let mut events = client.listen(Filter::default(), usize::MAX);
+        let Connected { session, client } = Connected::to(&fake).await;
+        let mut events = session.hub().listen(Filter::default(), usize::MAX);
         let (first, second) = (send(&client, "first"), send(&client, "second"));
         assert_eq!(value(first).await, json!({"x": [1, {"y": "\n"}]}), "{size}");
         assert_eq!(value(second).await, "one \" } \\ two", "{size}");
@@ -188,9 +180,12 @@ async fn a_greeting_may_be_pretty_and_come_with_what_follows_it() {
         peer.send(early);
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
-    assert!(client.oob());
-    assert_eq!(client.greeting().version.qemu.to_string(), "7.2.0");
+    let connected = Connected::to(&fake).await;
+    assert!(connected.client.oob());
+    assert_eq!(
+        connected.client.greeting().version.qemu.to_string(),
+        "7.2.0"
+    );
 }
 
 #[tokio::test]
@@ -202,7 +197,7 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
         peer.send("{\"return\": {}}");
         peer.wait_for_end();
     });
-    assert!(!connect(&fake).await.oob());
+    assert!(!Connected::to(&fake).await.client.oob());
     let fake = Fake::start(|peer| {
         peer.greet();
         peer.wait_for_end();
@@ -211,9 +206,7 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
         no_oob: true,
         ..Options::default()
     };
-    let address = Address::Unix(fake.socket.clone());
-    let client = within(Client::connect(&address, options)).await;
-    assert!(!client.expect("the fake server greets").oob());
+    assert!(!Connected::with(&fake, options).await.client.oob());
 }
 
 #[tokio::test]
@@ -224,7 +217,7 @@ async fn an_event_that_comes_while_capabilities_are_negotiated_is_kept() {
         peer.send(event("EARLY", &json!({})) + "{\"return\": {}}\r\n");
         peer.wait_for_end();
     });
-    let history = connect(&fake).await.history();
+    let history = Connected::to(&fake).await.session.hub().history();
     let names: Vec<_> = history.iter().map(|event| event.name()).collect();
     assert_eq!(names, ["EARLY"]);
 }
@@ -241,20 +234,20 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         peer.send(success(&command, json!({})));
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
+    let Connected { session, client } = Connected::to(&fake).await;
     let listen = |names: &[&str], capacity| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let filter = Filter {
             names,
             matches: None,
         };
-        client.listen(filter, capacity)
+        session.hub().listen(filter, capacity)
     };
     let mut all = listen(&[], usize::MAX);
     let mut some = listen(&["A", "C"], usize::MAX);
     let mut few = listen(&["B"], 10);
     value(send(&client, "go")).await;
-    // The reply came behind the events, so they are all there.
+    // The reply came after the events, so they are all there.
     let count = |listener: &mut qmpsh::qmp::Listener| {
         let mut numbers = Vec::new();
         while let Some(event) = listener.try_next() {
@@ -271,27 +264,33 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         (90..100).map(|n| n * 3 + 1).collect::<Vec<_>>()
     );
     assert_eq!(few.missed(), 90);
-    assert_eq!(client.history().len(), 300);
+    assert_eq!(session.hub().history().len(), 300);
 }
 
 #[tokio::test]
-async fn an_orderly_close_ends_listeners_and_is_told_as_such() {
+async fn an_orderly_close_is_told_as_such_and_listeners_end_with_the_session() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let command = peer.command().expect("a command");
         peer.send(success(&command, json!({})) + &event("SHUTDOWN", &json!({})));
     });
-    let client = connect(&fake).await;
-    let mut events = client.listen(Filter::default(), usize::MAX);
+    let Connected { session, client } = Connected::to(&fake).await;
+    let mut events = session.hub().listen(Filter::default(), usize::MAX);
     value(send(&client, "quit")).await;
     assert!(matches!(within(client.ended()).await, Lost::Closed));
     let event = within(events.next())
         .await
         .expect("what came before the end");
     assert_eq!(event.name(), "SHUTDOWN");
-    assert!(within(events.next()).await.is_none());
     let refused = client.send(Request::new("late"));
     assert!(matches!(refused, Err(Error::NotConnected(Lost::Closed))));
+    match within(session.settled()).await {
+        State::Idle(Some(ending)) => assert!(matches!(ending.lost, Lost::Closed), "{ending}"),
+        _ => panic!("it knows that the connection has ended, and seeks no other"),
+    }
+    // They might hear of the next connection, but there is none after the session.
+    drop((client, session));
+    assert!(within(events.next()).await.is_none());
 }
 
 #[tokio::test]
@@ -302,8 +301,8 @@ async fn an_end_of_the_connection_leaves_every_outcome_unknown() {
         peer.send(success(&commands[1], json!({})));
         peer.send("{1");
     });
-    let client = connect(&fake).await;
-    let [first, second, third] = ["a", "b", "c"].map(|name| send(&client, name));
+    let connected = Connected::to(&fake).await;
+    let [first, second, third] = ["a", "b", "c"].map(|name| send(&connected.client, name));
     assert_eq!(value(second).await, json!({}));
     for (pending, expected) in [(first, "a"), (third, "c")] {
         match within(pending).await {
@@ -316,7 +315,7 @@ async fn an_end_of_the_connection_leaves_every_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn dropping_the_client_closes_the_socket_and_ends_what_is_pending() {
+async fn dropping_the_session_closes_the_socket_and_ends_what_is_pending() {
     let (sender, closed) = mpsc::channel();
     let fake = Fake::start(move |peer| {
         peer.greet();
@@ -324,18 +323,18 @@ async fn dropping_the_client_closes_the_socket_and_ends_what_is_pending() {
         peer.wait_for_end();
         let _ = sender.send(());
     });
-    let client = connect(&fake).await;
+    let Connected { session, client } = Connected::to(&fake).await;
     let pending = send(&client, "stop");
-    let mut events = client.listen(Filter::default(), 1);
+    let mut events = session.hub().listen(Filter::default(), 1);
     let ended = client.ended();
-    drop(client);
+    drop((client, session));
     assert!(matches!(
         within(pending).await,
         Err(Error::OutcomeUnknown(Lost::Disconnected, name)) if name == "stop"
     ));
     assert!(within(events.next()).await.is_none());
     assert!(matches!(within(ended).await, Lost::Disconnected));
-    let wait = tokio::task::spawn_blocking(move || closed.recv_timeout(common::DEADLINE));
+    let wait = tokio::task::spawn_blocking(move || closed.recv_timeout(DEADLINE));
     within(wait)
         .await
         .expect("no panic")
@@ -349,18 +348,16 @@ async fn every_message_is_seen_as_it_passes() {
     let sender = std::sync::Mutex::new(sender);
     let options = Options {
         tap: Some(std::sync::Arc::new(move |direction, message: &str| {
-            let sender = sender.lock().expect("nobody panics with it");
+            let sender = sender.lock().expect("no holder of this lock panics");
             let _ = sender.send((direction, message.len()));
         })),
         ..Options::default()
     };
-    let address = Address::Unix(fake.socket.clone());
-    let client = within(Client::connect(&address, options)).await;
-    let client = client.expect("the fake server greets");
-    value(send(&client, "a")).await;
+    let connected = Connected::with(&fake, options).await;
+    value(send(&connected.client, "a")).await;
     use qmpsh::qmp::Direction::{Receive, Send};
     let directions: Vec<_> = seen.try_iter().map(|(direction, _)| direction).collect();
     assert_eq!(directions, [Receive, Send, Receive, Send, Receive]);
-    let stats = client.stats();
+    let stats = connected.client.stats();
     assert_eq!((stats.sent, stats.received), (1, 1));
 }

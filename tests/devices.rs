@@ -1,9 +1,8 @@
 //! A machine with devices, blocks and events: what a person pokes a VM for.
 
-mod common;
-
-use common::Qemu;
 use serde_json::json;
+
+use crate::common::Qemu;
 
 /// The block nodes' names.
 fn nodes(qemu: &Qemu) -> Vec<String> {

@@ -1,28 +1,27 @@
 //! Scripts: from standard input, from a file, from `--execute`.
 
-mod common;
-
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::fake::{Fake, event, failure, success};
-use common::running::Running;
-use common::{Outcome, Qemu, kill, qmpsh, wait_for};
 use serde_json::{Value, json};
+
+use crate::common::fake::{Fake, event, failure, success};
+use crate::common::log::Log;
+use crate::common::process::{Killed, status};
+use crate::common::run::run_to;
+use crate::common::running::Running;
+use crate::common::{
+    Outcome, Qemu, command, in_shell, kill, mode, qmpsh, run, scratch, text, wait_for,
+};
 
 /// A temporary directory with a file in it.
 fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let path = directory.path().join(name);
     fs::write(&path, content).expect("a file of ours");
     (directory, path)
-}
-
-/// A server that answers each command with its name.
-fn echo() -> Fake {
-    Fake::answering(|command| success(command, command["execute"].clone()))
 }
 
 fn names(outcome: &Outcome) -> Vec<String> {
@@ -45,7 +44,7 @@ fn each_line_prints_its_reply_on_a_line() {
 #[test]
 fn comments_blank_lines_carriage_returns_and_a_missing_last_line_break_are_no_matter() {
     let script = "# first\r\n\r\n   \t\nstop # now\r\n  query-status a=b#c\n#last\ncont";
-    let outcome = echo().script(&[], script);
+    let outcome = Fake::echo().script(&[], script);
     outcome.assert_status(0);
     assert_eq!(names(&outcome), ["stop", "query-status", "cont"]);
 }
@@ -72,7 +71,7 @@ fn a_bracket_that_is_never_closed_names_the_line_that_opened_it() {
 #[test]
 fn a_command_of_several_lines_is_wrong_as_a_whole_if_one_cannot_be_read() {
     let script = b"c arg={'a': 1,\n'b': '\xff',\n'c': 2}\nd\n";
-    let outcome = echo().script(&["-k"], script);
+    let outcome = Fake::echo().script(&["-k"], script);
     outcome.assert_fails(2, "line 2: byte 7 of the line is not UTF-8");
     assert_eq!(names(&outcome), ["d"], "{outcome}");
 }
@@ -80,14 +79,14 @@ fn a_command_of_several_lines_is_wrong_as_a_whole_if_one_cannot_be_read() {
 #[test]
 fn a_large_reply_and_its_line_break_are_written_before_anything_else() {
     let fake = Fake::answering(|command| success(command, json!("x".repeat(20_000))));
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = scratch();
     let path = home.path().join("output");
     let file = std::fs::File::create(&path).expect("a file of ours");
-    let mut command = common::command(home.path());
+    let mut command = command(home.path());
     command.arg("-v").arg("--connect").arg(&fake.socket);
     command.stdout(file.try_clone().expect("a descriptor"));
     command.stderr(file);
-    common::run_to(command, b"a\nb\n").assert_status(0);
+    run_to(command, b"a\nb\n").assert_status(0);
     let output = std::fs::read_to_string(path).expect("UTF-8");
     for line in output.lines() {
         let complete =
@@ -119,8 +118,8 @@ fn events_come_while_a_built_in_waits_for_the_commands_before_it() {
         peer.send(success(&command, json!("late")));
         peer.wait_for_end();
     });
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let mut command = common::command(home.path());
+    let home = scratch();
+    let mut command = command(home.path());
     command
         .args(["-k", "--events", "stdout", "--connect"])
         .arg(&fake.socket);
@@ -137,7 +136,7 @@ fn events_come_while_a_built_in_waits_for_the_commands_before_it() {
 #[test]
 fn messages_with_the_same_id_go_one_after_the_other() {
     let message = "{'execute': 'a', 'id': 'x'}\n";
-    let outcome = echo().script(&["-k"], message.repeat(3));
+    let outcome = Fake::echo().script(&["-k"], message.repeat(3));
     assert_eq!(outcome.assert_status(0).json().len(), 3, "{outcome}");
 }
 
@@ -269,7 +268,7 @@ fn without_keep_going_a_command_is_sent_when_the_one_before_has_replied() {
 fn a_script_comes_from_a_file_and_errors_name_it() {
     let qemu = Qemu::start();
     let (_directory, path) = file("my script", "query-name\n\nnope\n");
-    let path = path.to_str().expect("a path of ours");
+    let path = text(&path);
     let outcome = qemu.script(&["-f", path], "stop\n");
     outcome.assert_stdout("{}\n");
     outcome.assert_fails(1, &format!("{path}:3: `nope`: CommandNotFound"));
@@ -279,22 +278,21 @@ fn a_script_comes_from_a_file_and_errors_name_it() {
 
 #[test]
 fn a_file_named_minus_is_standard_input() {
-    let outcome = echo().script(&["-f", "-"], "a\nb\n");
+    let outcome = Fake::echo().script(&["-f", "-"], "a\nb\n");
     assert_eq!(names(outcome.assert_status(0)), ["a", "b"]);
 }
 
 #[test]
 fn a_script_may_be_a_pipe() {
-    let script = "printf 'a\\nb\\n' | \"$0\" -n -f /dev/stdin";
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", script, env!("CARGO_BIN_EXE_qmpsh")]);
-    let outcome = common::run(shell, b"");
+    let home = scratch();
+    let line = "printf 'a\\nb\\n' | \"$0\" -n -f /dev/stdin";
+    let outcome = run(in_shell(line, &command(home.path())), b"");
     assert_eq!(outcome.assert_status(0).json().len(), 2);
 }
 
 #[test]
 fn lines_to_execute_run_in_their_order() {
-    let fake = echo();
+    let fake = Fake::echo();
     let outcome = fake.script(
         &["-e", "a", "-e", "b\n# none\nc\r\n\nd x='\n'", "-e", ""],
         "z\n",
@@ -356,7 +354,7 @@ fn events_stand_where_they_came_among_the_replies() {
 
 #[test]
 fn a_reply_is_not_kept_waiting_by_commands_in_the_background() {
-    let fake = echo();
+    let fake = Fake::echo();
     let lines = format!("first\n{}", "other &\n".repeat(3000));
     let outcome = fake.script(&["-k"], lines);
     let names = names(outcome.assert_status(0));
@@ -366,7 +364,7 @@ fn a_reply_is_not_kept_waiting_by_commands_in_the_background() {
 
 #[test]
 fn a_command_is_repeated() {
-    let fake = echo();
+    let fake = Fake::echo();
     let outcome = fake.qmpsh(&["--repeat", "3", "a"]);
     assert_eq!(names(outcome.assert_status(0)), ["a", "a", "a"]);
     let outcome = fake.qmpsh(&["--repeat", "2", "-e", "a\nb", "-e", "c"]);
@@ -386,7 +384,7 @@ fn a_repeated_command_that_fails_is_not_repeated_unless_asked_to_keep_going() {
 
 #[test]
 fn repeats_start_an_interval_apart() {
-    let fake = echo();
+    let fake = Fake::echo();
     let start = Instant::now();
     let outcome = fake.qmpsh(&["--repeat", "3", "--interval", "0.2", "a"]);
     assert_eq!(names(outcome.assert_status(0)).len(), 3);
@@ -481,7 +479,7 @@ fn values_are_printed_as_the_script_sets_it() {
 #[test]
 fn the_status_of_the_connection_is_told() {
     let qemu = Qemu::start();
-    let socket = qemu.socket.to_str().expect("a path of ours");
+    let socket = qemu.address();
     let outcome = qemu.script(&[], "query-name\n:status\n");
     let text = outcome.assert_status(0).stdout();
     for part in [
@@ -607,14 +605,13 @@ fn verbose_shows_each_message_on_standard_error() {
 #[test]
 fn the_log_has_every_message_as_a_json_line_for_its_owners_eyes() {
     let qemu = Qemu::start();
-    let log = qemu.directory.path().join("log");
-    let path = log.to_str().expect("a path of ours");
+    let log = qemu.log();
     for _ in 0..2 {
-        qemu.qmpsh(&["-l", path, "query-name"]).assert_status(0);
+        qemu.qmpsh(&["-l", log.path(), "query-name"])
+            .assert_status(0);
     }
-    let mode = fs::metadata(&log).expect("the log").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let lines = entries(&log);
+    assert_eq!(mode(log.path().as_ref()), 0o600);
+    let lines = log.entries();
     assert_eq!(lines.len(), 10);
     let dirs: Vec<&Value> = lines[..5].iter().map(|line| &line["dir"]).collect();
     assert_eq!(dirs, ["recv", "send", "recv", "send", "recv"]);
@@ -628,17 +625,11 @@ fn the_log_has_every_message_as_a_json_line_for_its_owners_eyes() {
 #[test]
 fn the_log_is_json_lines_whatever_the_server_sends() {
     let fake = Fake::replying_with("{\"return\": nonsense\x1b\n \"\n\"\r\n}");
-    let (_directory, path) = file("log", "");
-    let outcome = fake.qmpsh(&["-l", path.to_str().expect("a path of ours"), "a"]);
+    let directory = scratch();
+    let log = Log::at(directory.path().join("log"));
+    let outcome = fake.qmpsh(&["-l", log.path(), "a"]);
     outcome.assert_fails(3, "nonsense");
-    assert!(entries(&path).len() >= 4);
-}
-
-/// The lines of a log, each as JSON.
-fn entries(log: &std::path::Path) -> Vec<Value> {
-    let text = fs::read_to_string(log).expect("the log");
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
-    text.lines().map(parse).collect()
+    assert!(log.entries().len() >= 4);
 }
 
 #[test]
@@ -653,7 +644,7 @@ fn a_log_that_cannot_be_written_is_an_error() {
 fn secrets_appear_neither_in_the_log_nor_among_verbose_messages() {
     let qemu = Qemu::start();
     let log = qemu.directory.path().join("log");
-    let path = log.to_str().expect("a path of ours");
+    let path = text(&log);
     let script = r#"
         object-add qom-type=secret id=s data=hunter2
         object-add data=hunter2 qom-type=secret id=t
@@ -762,28 +753,15 @@ fn an_interrupt_ends_the_wait_for_a_connection() {
 #[test]
 fn an_interrupt_ends_a_run_whose_output_nobody_takes() {
     let qemu = Qemu::start();
-    let script = "exec \"$0\" -c \"$1\" --repeat 0 query-qmp-schema";
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", script, env!("CARGO_BIN_EXE_qmpsh")])
-        .arg(&qemu.socket)
-        .stdout(std::process::Stdio::piped());
-    let mut process = Killed(command.spawn().expect("sh starts"));
-    let pid = process.0.id();
+    let mut command = command(qemu.directory.path());
+    command.args(["-c", qemu.address(), "--repeat", "0", "query-qmp-schema"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = Killed::spawn(command);
+    let pid = process.id();
     wait_for("a full pipe", || waits_in(pid, "pipe_write").then_some(()));
     kill(pid, "INT");
-    let status = wait_for("qmpsh to end", || process.0.try_wait().expect("our child"));
+    let status = wait_for("qmpsh to end", || process.try_wait().expect("our child"));
     assert_eq!(status.code(), Some(130));
-}
-
-/// A process that does not outlive the test.
-struct Killed(std::process::Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Whether some thread of a process waits in this function of the kernel.
@@ -798,9 +776,8 @@ fn waits_in(pid: u32, function: &str) -> bool {
 
 /// Whether a process has a handler for SIGINT.
 fn catches_interrupts(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 2 != 0))
+    let caught = status(pid, "SigCgt");
+    caught.is_some_and(|mask| u64::from_str_radix(&mask, 16).is_ok_and(|mask| mask & 2 != 0))
 }
 
 #[test]

@@ -1,25 +1,20 @@
 //! TAB, hints and colours in a real terminal, on a real QEMU.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::terminal::{CTRL_C, TAB, Terminal};
-use common::{Qemu, kill, wait_for};
+use crate::common::terminal::{TAB, Terminal};
+use crate::common::{Qemu, kill, wait_for};
 
 /// A prompt that knows the schema by now.
 fn prompt(qemu: &Qemu) -> Terminal {
-    let socket = qemu.socket.to_str().expect("a path");
-    let mut terminal = Terminal::start(qemu.directory.path(), &[socket]);
-    terminal.wait_for_prompt();
+    let mut terminal = qemu.prompt();
     // A hint can only come from the schema, and comes with a key.
     terminal.keys("device_del ");
     wait_for("a hint", || {
         terminal.keys("x\x7f");
         terminal.screen_with_hints().ends_with("id=").then_some(())
     });
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal
 }
 
@@ -107,8 +102,7 @@ fn values_that_the_schema_lists_complete() {
         ("blockdev-add {'driver", "blockdev-add {'driver"),
     ] {
         tab(&mut terminal, line, what);
-        terminal.keys(CTRL_C);
-        terminal.wait_for_prompt();
+        terminal.cancel();
     }
 }
 
@@ -118,8 +112,7 @@ fn what_holds_the_typed_letters_is_found_when_nothing_starts_with_them() {
     let mut terminal = prompt(&qemu);
     let screen = tab(&mut terminal, "status", "query-status");
     assert!(screen.ends_with("(QEMU) status"), "{screen}");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     tab(&mut terminal, "versio", "(QEMU) query-version");
 }
 
@@ -145,8 +138,7 @@ fn hints_name_what_is_required_and_what_is_optional() {
     terminal.keys("id=a bus=b");
     terminal.wait_for_hints("(QEMU) device_add driver=x id=a bus=b");
     // What is hinted is not sent.
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal.keys("query-kvm\r");
     terminal.wait_for_text("present");
 }
@@ -173,18 +165,15 @@ fn a_tab_at_a_vm_that_is_stopped_returns_at_once_and_typing_goes_on() {
         start.elapsed()
     );
     // What needs no question completes all the same.
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     tab(
         &mut terminal,
         "set-action rebo",
         "(QEMU) set-action reboot=",
     );
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     kill(qemu.pid(), "CONT");
-    let screen = terminal.enter("query-kvm");
-    assert!(screen.contains("present"), "{screen}");
+    let screen = terminal.assert_answer("query-kvm", "present");
     assert!(!screen.contains("late reply"), "{screen}");
     tab(
         &mut terminal,
@@ -199,12 +188,10 @@ fn an_unknown_command_or_key_is_red_and_a_known_one_is_not() {
     let mut terminal = prompt(&qemu);
     terminal.keys("query-stotus x");
     terminal.wait("red", |_| terminal.is_red("query-stotus"));
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal.keys("device_add drivor=x id=y");
     terminal.wait("the line", |screen| screen.ends_with("id=y"));
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal.keys("device_del nope=x id=y");
     terminal.wait("red", |_| terminal.is_red("nope"));
     assert!(!terminal.is_red("device_del nope"));

@@ -1,17 +1,17 @@
 //! TLS, against QEMU's own `tls-creds-x509`.
 
-mod common;
-
+use crate::common::qmpsh;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Outcome, Qemu, qmpsh};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use tempfile::TempDir;
+
+use crate::common::{Outcome, Qemu, scratch, text};
 
 /// An authority, with its certificate in PEM.
 struct Ca {
@@ -64,14 +64,10 @@ fn write(directory: &Path, name: &str, text: &str) {
     fs::write(directory.join(name), text).expect("a file of ours");
 }
 
-fn directory() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
 /// A QEMU with a monitor in TLS, and the credentials of both sides.
 struct Tls {
     qemu: Qemu,
-    port: u16,
+    address: String,
     ca: Ca,
     /// What qmpsh is given.
     creds: TempDir,
@@ -90,7 +86,7 @@ impl Tls {
     }
 
     fn start(verify_peer: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let (creds, server) = (directory(), directory());
+        let (creds, server) = (scratch(), scratch());
         let ca = Ca::new("an authority");
         ca.issue(server.path(), "server", change);
         ca.install(creds.path());
@@ -110,7 +106,7 @@ impl Tls {
             "chardev=c,mode=control",
         ]);
         Self {
-            port: port(&qemu),
+            address: qemu.tcp_address(),
             qemu,
             ca,
             creds,
@@ -123,7 +119,8 @@ impl Tls {
     }
 
     fn qmpsh_at(&self, host: &str, args: &[&str]) -> Outcome {
-        connect(&format!("{host}:{}", self.port), self.creds.path(), args)
+        let address = self.address.replace("127.0.0.1", host);
+        connect(&address, self.creds.path(), args)
     }
 
     fn client_cert(&self) -> PathBuf {
@@ -131,16 +128,8 @@ impl Tls {
     }
 }
 
-/// The TCP port at which `qemu` serves QMP.
-fn port(qemu: &Qemu) -> u16 {
-    let chardevs = qemu.control("query-chardev").stdout();
-    let (_, from) = chardevs.split_once("127.0.0.1:").expect("a port");
-    let (port, _) = from.split_once(',').expect("options behind it");
-    port.parse().expect("a port")
-}
-
 fn connect(address: &str, creds: &Path, args: &[&str]) -> Outcome {
-    let creds = creds.to_str().expect("a path of ours");
+    let creds = text(creds);
     qmpsh(&[&["--tls-creds", creds, "-c", address], args].concat(), "")
 }
 
@@ -258,13 +247,9 @@ fn a_revoked_certificate_is_refused() {
 fn a_server_in_plain_text_is_said_to_speak_no_tls() {
     let monitor = "tcp:127.0.0.1:0,server=on,wait=off";
     let qemu = Qemu::with_args(&["-machine", "none", "-qmp", monitor]);
-    let creds = directory();
+    let creds = scratch();
     Ca::new("an authority").install(creds.path());
-    let outcome = connect(
-        &format!("127.0.0.1:{}", port(&qemu)),
-        creds.path(),
-        &["stop"],
-    );
+    let outcome = connect(&qemu.tcp_address(), creds.path(), &["stop"]);
     outcome.assert_fails(
         3,
         "the server does not speak TLS: what it sent is plain text",
@@ -275,11 +260,11 @@ fn a_server_in_plain_text_is_said_to_speak_no_tls() {
 
 #[test]
 fn credentials_that_are_no_use_are_named() {
-    let creds = directory();
+    let creds = scratch();
     let path = |name: &str| creds.path().join(name).display().to_string();
     // Nothing listens there; credentials are read when something does.
     let tls = Tls::open(|_| {});
-    let run = || connect(&format!("127.0.0.1:{}", tls.port), creds.path(), &["stop"]);
+    let run = || connect(&tls.address, creds.path(), &["stop"]);
     run().assert_fails(2, &path("ca-cert.pem"));
     write(creds.path(), "ca-cert.pem", "no certificate");
     run().assert_fails(2, &path("ca-cert.pem"));
@@ -294,7 +279,7 @@ fn credentials_that_are_no_use_are_named() {
 
 #[test]
 fn a_connection_that_is_not_tcp_is_refused_with_credentials() {
-    let creds = directory();
+    let creds = scratch();
     Ca::new("an authority").install(creds.path());
     let outcome = connect("/run/vm.sock", creds.path(), &["stop"]);
     outcome.assert_fails(2, "--tls-creds");

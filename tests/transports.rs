@@ -1,14 +1,13 @@
 //! The ways to a server other than a socket's path: `exec:` and `fd:`.
 
-mod common;
-
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
 
-use common::fake::Fake;
-use common::terminal::{CTRL_C, Terminal};
-use common::{Outcome, Qemu, command, kill, qmpsh, run, wait_for};
+use crate::common::fake::{Fake, success};
+use crate::common::process::wait_for_end_of;
+use crate::common::run::run_on;
+use crate::common::terminal::{CTRL_C, Terminal};
+use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch};
 
 /// `exec:` with what leads to QEMU's monitor.
 fn through_socat(qemu: &Qemu) -> String {
@@ -18,13 +17,10 @@ fn through_socat(qemu: &Qemu) -> String {
 /// Runs `qmpsh ARGS` with a connection to the monitor as its descriptor 9.
 fn inheriting(qemu: &Qemu, args: &[&str]) -> Outcome {
     let stream = UnixStream::connect(&qemu.socket).expect("QEMU's monitor");
-    let inherited = nix::unistd::dup(&stream).expect("a descriptor to spare");
-    let mut shell = Command::new("sh");
-    let line = format!("exec \"$0\" \"$@\" 9<&{0} {0}<&-", inherited.as_raw_fd());
-    shell
-        .args(["-c", &line, env!("CARGO_BIN_EXE_qmpsh")])
-        .args(args);
-    run(shell, b"")
+    let mut qmpsh = command(qemu.directory.path());
+    qmpsh.args(args);
+    let shell = in_shell("exec \"$0\" \"$@\" 9<&0 </dev/null", &qmpsh);
+    run_on(shell, OwnedFd::from(stream))
 }
 
 #[test]
@@ -69,7 +65,7 @@ fn the_status_of_a_program_is_told_when_a_connection_ends() {
 
 #[test]
 fn a_program_ends_with_us() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let pid = directory.path().join("pid");
     // It says nothing, and would go on for long.
     let address = format!(
@@ -79,18 +75,13 @@ fn a_program_ends_with_us() {
     let outcome = qmpsh(&[&address, "--connect-timeout", "0.2"], "");
     outcome.assert_fails(3, "no greeting");
     let pid = std::fs::read_to_string(pid).expect("the program ran");
-    let pid: i32 = pid.trim().parse().expect("a process id");
-    wait_for("the end of the program", || {
-        let process = nix::unistd::Pid::from_raw(pid);
-        nix::sys::signal::kill(process, None).is_err().then_some(())
-    });
+    wait_for_end_of(pid.trim().parse().expect("a process id"));
 }
 
 #[test]
 fn ctrl_c_does_not_reach_a_program() {
     let qemu = Qemu::start();
-    let mut terminal = Terminal::start(qemu.directory.path(), &[&through_socat(&qemu)]);
-    terminal.wait_for_prompt();
+    let mut terminal = Terminal::prompt(qemu.directory.path(), &[&through_socat(&qemu)]);
     kill(qemu.pid(), "STOP");
     terminal.keys("query-status\r");
     terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
@@ -127,7 +118,7 @@ fn an_inherited_socket_is_used_once() {
 
 #[test]
 fn what_is_no_connected_socket_is_said_to_be_none() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = scratch();
     for (address, why) in [
         ("fd:77", "no such descriptor was inherited"),
         ("fd:0", "it is not a socket"),
@@ -151,10 +142,10 @@ fn commands_that_pass_descriptors_are_refused_where_none_can_travel_and_nothing_
     let server = Fake::answering(|command| {
         let name = command["execute"].as_str().expect("a command");
         assert_eq!(name, "query-version", "nothing else may be sent");
-        common::fake::success(command, serde_json::json!({}))
+        success(command, serde_json::json!({}))
     });
     let address = format!("exec:socat - UNIX-CONNECT:{}", server.socket.display());
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = scratch();
     let fifo = home.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
     let script = format!(

@@ -1,10 +1,10 @@
 //! What bare words become on their way to a real QEMU.
 
-mod common;
-
-use common::fake::{Fake, success};
-use common::{Outcome, Qemu};
 use serde_json::{Value, json};
+
+use crate::common::fake::{Fake, success};
+use crate::common::log::Log;
+use crate::common::{Outcome, Qemu, scratch};
 
 /// What is asked for the sake of typing alone. No table has a line with one of these.
 const QUESTIONS: [&str; 5] = [
@@ -17,21 +17,17 @@ const QUESTIONS: [&str; 5] = [
 
 /// The messages that one run sends for `script`, without those that the program sends of itself.
 fn sent(qemu: &Qemu, script: &str) -> (Vec<Value>, Outcome) {
-    let log = qemu.directory.path().join("log");
-    let _ = std::fs::remove_file(&log);
-    let log = log.to_str().expect("a path of ours");
-    let outcome = qemu.script(&["-k", "-l", log], script);
-    let log = std::fs::read_to_string(log).expect("it was written");
-    let messages = log.lines().filter_map(|line| {
-        let entry: Value = serde_json::from_str(line).expect("the log is JSON");
-        let mut message = entry["msg"].clone();
+    let directory = scratch();
+    let log = Log::at(directory.path().join("log"));
+    let outcome = qemu.script(&["-k", "-l", log.path()], script);
+    let messages = log.sent().into_iter().filter_map(|mut message| {
         let command = message.get("execute").or(message.get("exec-oob"))?;
         let asked = QUESTIONS.iter().any(|question| command == question);
         message
             .as_object_mut()
             .expect("it has members")
             .remove("id");
-        (entry["dir"] == "send" && !asked).then_some(message)
+        (!asked).then_some(message)
     });
     (messages.collect(), outcome)
 }

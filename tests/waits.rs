@@ -1,13 +1,11 @@
 //! `:wait`, `:on` and `:off`: at the prompt and in scripts.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::fake::{Fake, event, success};
-use common::terminal::{CTRL_C, Terminal};
-use common::{Qemu, qmpsh};
 use serde_json::{Value, json};
+
+use crate::common::fake::{Fake, event, failure, success};
+use crate::common::{Qemu, qmpsh, text};
 
 /// A server that sends events of these names, numbered, before the reply to each command that is a number: so
 /// many of each.
@@ -27,13 +25,6 @@ fn numbering(names: &'static [&'static str]) -> Fake {
         }
         text + &success(command, json!(null))
     })
-}
-
-fn prompt(qemu: &Qemu) -> Terminal {
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let terminal = Terminal::start(qemu.directory.path(), &[socket]);
-    terminal.wait_for_prompt();
-    terminal
 }
 
 #[test]
@@ -105,19 +96,14 @@ fn a_wait_matches_a_part_of_the_data() {
 #[test]
 fn a_wait_is_a_command_of_its_own_and_ends_with_the_connection() {
     let qemu = Qemu::start();
-    let running = {
-        let mut running = qemu.running(&[":wait", "SHUTDOWN", "reason=host-qmp-quit"]);
-        running.close();
-        running
-    };
-    let mut other = qemu.running(&[]);
-    drop(std::mem::replace(&mut other, running));
-    // Whether it listens already or not: the event comes, or has come when it does not matter any more.
-    std::thread::sleep(Duration::from_millis(300));
+    let mut running = qemu.running(&["-v", ":wait", "SHUTDOWN", "reason=host-qmp-quit"]);
+    running.close();
+    // The schema tells that there is such an event. After that, it makes no difference whether the wait has begun.
+    running.wait_for_complaint("<- {\"return\": [");
     qemu.control("quit");
-    let event: Value = serde_json::from_str(&other.line()).expect("JSON");
+    let event: Value = serde_json::from_str(&running.line()).expect("JSON");
     assert_eq!(event["event"], "SHUTDOWN");
-    assert!(other.wait().0.success());
+    assert!(running.wait().0.success());
 
     let qemu = Qemu::start();
     let outcome = qemu.script(&[], "quit\n:wait STOP\n");
@@ -149,7 +135,7 @@ fn what_is_wrong_with_a_wait_is_said_before_it_waits() {
 
 #[test]
 fn a_listener_runs_its_line_for_each_event_while_others_wait() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "heard"]);
+    let qemu = Qemu::named("heard");
     let script =
         ":on STOP do cont\n:on RESUME do query-name\nstop\n:wait RESUME\nstop\n:wait RESUME\n";
     let outcome = qemu.script(&["--events", "stdout"], script);
@@ -167,7 +153,7 @@ fn listeners_do_not_steal_from_each_other_and_errors_end_nothing() {
         Some("go") => {
             event("A", &json!({})) + &event("A", &json!({})) + &success(command, json!("gone"))
         }
-        Some("bad") => common::fake::failure(command, "no"),
+        Some("bad") => failure(command, "no"),
         name => success(command, json!(name)),
     });
     // The replies to what listeners run come before that to the last command, which is sent after them.
@@ -209,7 +195,7 @@ fn a_listener_may_end_the_run() {
 fn a_fast_job_is_never_missed() {
     let qemu = Qemu::start();
     let image = qemu.directory.path().join("new.img");
-    let image = image.to_str().expect("a path of ours");
+    let image = text(&image);
     let mut script = String::new();
     for n in 0..500 {
         script += &format!(
@@ -229,7 +215,7 @@ fn a_fast_job_is_never_missed() {
 #[test]
 fn the_prompt_shows_a_waited_for_event_once_and_ctrl_c_stops_waiting() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     terminal.keys(":wait STOP\r");
     terminal.wait("the wait", |screen| screen.ends_with(":wait STOP"));
     qemu.control("stop");
@@ -241,20 +227,18 @@ fn the_prompt_shows_a_waited_for_event_once_and_ctrl_c_stops_waiting() {
     assert_eq!(events.count(), 1, "{screen}");
     terminal.keys(":wait RESUME\r");
     terminal.wait("the wait", |screen| screen.ends_with(":wait RESUME"));
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     qemu.control("cont");
     terminal.wait_for_text(" RESUME\n(QEMU)");
 }
 
 #[test]
 fn a_listeners_line_shows_its_origin_above_the_line_being_edited() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "named"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("named");
+    let mut terminal = qemu.prompt();
     terminal.enter(":on STOP do query-name");
     terminal.enter(":on STOP do nonsense");
-    terminal.keys("query-st");
-    terminal.wait_for_line("(QEMU) query-st");
+    terminal.type_line("query-st");
     qemu.control("stop");
     let screen = terminal.wait("both", |screen| {
         screen.contains("[listener 1: query-name]\n{\n  \"name\": \"named\"\n}\n")
@@ -267,7 +251,7 @@ fn a_listeners_line_shows_its_origin_above_the_line_being_edited() {
 #[test]
 fn listeners_live_on_when_qemu_comes_back() {
     let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     terminal.enter(":on STOP do query-uuid");
     terminal.enter(":events mute RESUME");
     qemu.restart_with(&["-machine", "none", "-name", "again"]);

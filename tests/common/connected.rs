@@ -1,0 +1,86 @@
+//! The library's side of a connection: a session that is connected to a fake server.
+
+use std::sync::Arc;
+
+use qmpsh::qmp::{Address, Client, Late, Options, Retry, Session};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::DEADLINE;
+use super::fake::Fake;
+
+/// A session, and the connection that it has. To drop both ends the connection.
+pub struct Connected {
+    pub session: Session,
+    pub client: Arc<Client>,
+}
+
+impl Connected {
+    pub async fn to(fake: &Fake) -> Self {
+        Self::with(fake, Options::default()).await
+    }
+
+    pub async fn with(fake: &Fake, options: Options) -> Self {
+        Self::at(Address::Unix(fake.socket.clone()), options).await
+    }
+
+    async fn at(address: Address, options: Options) -> Self {
+        let session = Session::start(options, Retry::Never);
+        let outcome = within(session.connect(address)).await;
+        outcome.expect("the fake server greets");
+        let client = session.client().expect("it has just connected");
+        Self { session, client }
+    }
+
+    /// What becomes of commands that nobody waits for any more.
+    pub fn late_replies(&self) -> LateReplies {
+        LateReplies(self.session.late_replies().expect("this is asked once"))
+    }
+}
+
+pub struct LateReplies(UnboundedReceiver<Late>);
+
+impl LateReplies {
+    /// The next one, or nothing once the session has ended.
+    pub async fn next(&mut self) -> Option<Late> {
+        within(self.0.recv()).await
+    }
+}
+
+/// The same for code that blocks: a connection on a runtime with a thread of its own, which lasts as long as this.
+pub struct InBackground {
+    pub client: Arc<Client>,
+    pub runtime: Handle,
+    _end: oneshot::Sender<()>,
+}
+
+impl InBackground {
+    pub fn to(fake: &Fake) -> Self {
+        let address = Address::Unix(fake.socket.clone());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (end, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let connected = Connected::at(address, Options::default()).await;
+                let _ = sender.send((connected.client.clone(), Handle::current()));
+                // Nothing is ever sent: this is its end.
+                let _ = ended.await;
+            });
+        });
+        let (client, runtime) = receiver.recv().expect("a connection");
+        Self {
+            client,
+            runtime,
+            _end: end,
+        }
+    }
+}
+
+/// Waits, but not for ever.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, future).await.expect("in time")
+}
