@@ -160,7 +160,7 @@ fn a_property_of_an_object_gets_the_nearest_one() {
 }
 
 #[test]
-fn actions_of_a_transaction_are_judged_one_by_one() {
+fn actions_of_a_transaction_are_checked_one_by_one() {
     let qemu = Qemu::start();
     let script = "transaction(\n\
                   block-dirty-bitmap-add node=a name=b\n\
@@ -345,7 +345,7 @@ fn a_server_without_a_schema_still_knows_its_commands() {
 }
 
 #[test]
-fn a_server_that_says_no_more_costs_no_more_than_the_time_limit() {
+fn a_server_that_falls_silent_costs_no_more_than_the_time_limit() {
     let fake = Fake::start(|peer| {
         peer.greet();
         if let Some(command) = peer.command() {

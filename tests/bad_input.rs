@@ -1,4 +1,4 @@
-//! Whatever goes wrong is told in a sentence, with the right exit status, and never as a panic.
+//! Whatever goes wrong is reported in a sentence, with the right exit status, and never as a panic.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -29,33 +29,33 @@ fn connect(address: &str) -> Outcome {
 }
 
 #[test]
-fn a_socket_that_is_not_there_is_no_connection() {
+fn connecting_to_a_missing_socket_fails() {
     let (_directory, socket) = path("none.sock");
     connect(text(&socket)).assert_fails(3, "there is no such socket");
 }
 
 #[test]
-fn a_socket_that_nobody_serves_is_no_connection() {
+fn connecting_to_a_socket_without_a_server_fails() {
     let (_directory, socket) = path("left.sock");
     leave_socket(&socket);
     connect(text(&socket)).assert_fails(3, "nobody serves this socket");
 }
 
 #[test]
-fn a_directory_is_no_socket() {
+fn connecting_to_a_directory_fails() {
     let (directory, _) = path("");
     connect(text(directory.path())).assert_fails(3, "it is a directory");
 }
 
 #[test]
-fn a_regular_file_is_no_socket() {
+fn connecting_to_a_regular_file_fails() {
     let (_directory, file) = path("file");
     std::fs::write(&file, "x").expect("a file of ours");
     connect(text(&file)).assert_fails(3, "it is a file, not a socket");
 }
 
 #[test]
-fn a_path_too_long_for_a_socket_is_no_connection() {
+fn connecting_to_a_path_too_long_for_a_socket_fails() {
     connect(&format!("/{}", "x".repeat(200))).assert_fails(3, "cannot connect to /xxx");
 }
 
@@ -65,31 +65,31 @@ fn a_path_with_control_characters_is_shown_harmlessly() {
 }
 
 #[test]
-fn a_tcp_port_where_nobody_listens_is_no_connection() {
+fn connecting_to_a_closed_tcp_port_fails() {
     connect(&Port::reserve().address()).assert_fails(3, "nobody listens there");
 }
 
 #[test]
-fn a_host_that_does_not_exist_is_no_connection() {
+fn connecting_to_an_unknown_host_fails() {
     connect("no-such-host.invalid:4444").assert_fails(3, "no-such-host.invalid:4444");
 }
 
 #[test]
-fn what_is_no_address_is_a_usage_error() {
+fn an_invalid_address_is_a_usage_error() {
     for address in ["host:port", "tcp:x", "unix:", "::1"] {
         connect(address).assert_fails(2, "is not an address");
     }
 }
 
 #[test]
-fn a_server_that_closes_at_once_is_no_connection() {
+fn connecting_to_a_server_that_closes_at_once_fails() {
     let fake = Fake::start(|_| {});
     fake.qmpsh(&["query-status"])
         .assert_fails(3, "sent no QMP greeting: ");
 }
 
 #[test]
-fn a_server_that_closes_instead_of_negotiating_is_no_connection() {
+fn connecting_to_a_server_that_closes_instead_of_negotiating_fails() {
     let fake = Fake::start(|peer| {
         peer.send(GREETING);
         peer.line();
@@ -127,7 +127,7 @@ fn the_reason_of_a_shutdown_is_shown_harmlessly() {
 }
 
 #[test]
-fn a_time_that_nobody_could_wait_for_is_none() {
+fn an_absurdly_long_time_limit_is_a_usage_error() {
     for args in [
         &["-n", "-t", "1e19", "stop"][..],
         &["-n", "--repeat", "2", "--interval", "1e19", "stop"],
@@ -149,7 +149,7 @@ fn a_key_of_very_many_segments_is_an_error() {
 }
 
 #[test]
-fn a_server_that_refuses_to_negotiate_is_no_connection() {
+fn connecting_to_a_server_that_refuses_to_negotiate_fails() {
     let fake = Fake::start(|peer| {
         peer.send(GREETING);
         peer.line();
@@ -174,7 +174,7 @@ fn a_monitor_that_another_client_holds_is_explained() {
 }
 
 #[test]
-fn a_server_with_a_full_backlog_is_waited_for_as_long_as_allowed() {
+fn connecting_to_a_server_with_a_full_backlog_waits_as_long_as_allowed() {
     let (_directory, socket) = path("full.sock");
     let _listener = nearly_full(&socket);
     let _first = UnixStream::connect(&socket).expect("room for one");
@@ -189,7 +189,7 @@ fn a_greeting_that_is_no_qmp_is_quoted_harmlessly() {
 }
 
 #[test]
-fn a_message_that_is_no_greeting_is_refused() {
+fn a_first_message_other_than_a_greeting_is_refused() {
     let fake = Fake::greeting_with(event("STOP", &json!({})));
     fake.qmpsh(&["query-status"]).assert_fails(3, "no greeting");
     let fake = Fake::greeting_with("{\"QMP\": {}}\r\n");
@@ -213,7 +213,7 @@ fn other_monitors_of_qemu_are_recognized() {
 }
 
 #[test]
-fn bytes_that_are_not_utf_8_are_an_error_of_their_line() {
+fn invalid_utf_8_is_an_error_of_its_line() {
     let qemu = Qemu::start();
     let script = b"query-name\nquery-\xff\xfename\nquery-name\n";
     let outcome = qemu.script(&[], script);
@@ -226,7 +226,7 @@ fn bytes_that_are_not_utf_8_are_an_error_of_their_line() {
 }
 
 #[test]
-fn a_null_byte_is_no_panic() {
+fn a_null_byte_causes_no_panic() {
     let qemu = Qemu::start();
     qemu.script(&["-k"], "query\0name\na=\0\nb c=\0\n\0\n")
         .assert_status(2);
@@ -267,7 +267,7 @@ fn a_line_of_10_mb_of_nonsense_is_an_error_in_a_few_lines() {
 }
 
 #[test]
-fn a_failure_named_by_a_long_line_is_short() {
+fn the_report_of_a_failure_is_short_even_if_the_line_is_long() {
     let fake =
         Fake::answering(|command| failure(command, &format!("{} is unknown", command["execute"])));
     let outcome = fake.script(&[], "x".repeat(1 << 20));
@@ -290,7 +290,7 @@ fn an_unknown_option_is_a_usage_error() {
 }
 
 #[test]
-fn no_address_is_a_usage_error() {
+fn a_missing_address_is_a_usage_error() {
     qmpsh(&["-e", "query-status"], "").assert_fails(2, "no address: ");
 }
 
@@ -301,7 +301,7 @@ fn a_key_given_twice_on_the_command_line_is_shown_with_a_caret() {
 }
 
 #[test]
-fn what_is_not_built_yet_says_so_in_a_sentence() {
+fn features_that_are_not_built_yet_say_so_in_a_sentence() {
     for args in [
         &["-H"][..],
         &["-N"],
@@ -389,7 +389,7 @@ fn an_error_without_class_is_still_a_failure() {
 }
 
 #[test]
-fn a_message_over_64_mib_is_an_error_before_it_is_whole() {
+fn a_message_over_64_mib_is_an_error_before_all_of_it_has_come() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();
     let fake = Fake::start(move |peer| {
@@ -404,7 +404,7 @@ fn a_message_over_64_mib_is_an_error_before_it_is_whole() {
     fake.qmpsh(&["stop"])
         .assert_fails(3, "a message of more than 64 MiB");
     drop(fake);
-    // Besides what it read there is only what the kernel keeps for it.
+    // Beyond what qmpsh has read, there is only what the kernel buffers.
     assert!(sent.load(Ordering::Relaxed) < 72 << 20);
 }
 
@@ -462,7 +462,7 @@ fn control_characters_in_values_are_escaped_unless_raw_is_asked_for() {
     fake.qmpsh(&["-o", "raw", "a"]).assert_stdout(nasty);
 }
 
-/// What a script was made of may be somebody else's text.
+/// A script may be made from somebody else's text.
 #[test]
 fn control_characters_of_a_line_never_reach_standard_error() {
     let fake = Fake::answering(|command| failure(command, "no"));
@@ -497,7 +497,7 @@ fn control_characters_of_a_line_never_reach_standard_error() {
 }
 
 #[test]
-fn a_reply_nobody_asked_for_is_shown_and_does_no_harm() {
+fn an_unsolicited_reply_is_shown_and_does_no_harm() {
     let fake = Fake::answering(|command| {
         "{\"return\": \"\u{9b}\", \"id\": \"nobody\"}\r\n".to_owned() + &success(command, json!(1))
     });
@@ -508,7 +508,7 @@ fn a_reply_nobody_asked_for_is_shown_and_does_no_harm() {
 }
 
 #[test]
-fn a_file_and_lines_to_execute_exclude_each_other() {
+fn a_script_file_and_lines_to_execute_exclude_each_other() {
     let outcome = qmpsh(&["-c", "x", "-f", "y", "-e", "z"], "");
     outcome.assert_status(2).assert_says("cannot be used with");
     let outcome = qmpsh(&["-c", "x", "-e", "z", "stop"], "");
@@ -516,7 +516,7 @@ fn a_file_and_lines_to_execute_exclude_each_other() {
 }
 
 #[test]
-fn a_script_that_is_a_directory_is_an_error() {
+fn a_directory_given_as_a_script_is_an_error() {
     let (directory, _) = path("");
     let outcome = qmpsh(&["-n", "-f", text(directory.path())], "");
     outcome.assert_fails(2, "directory");

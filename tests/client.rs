@@ -39,7 +39,7 @@ async fn replies_find_their_commands_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_late_reply_is_handed_over_and_never_to_another() {
+async fn a_late_reply_is_reported_as_late_and_never_given_to_another_command() {
     let fake = Fake::start(|peer| {
         peer.greet();
         // Until the waiter of the first has given up, nothing is answered.
@@ -69,7 +69,7 @@ async fn a_late_reply_is_handed_over_and_never_to_another() {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_any_more_is_told_when_it_stays_unknown() {
+async fn the_unknown_outcome_of_an_abandoned_command_is_reported() {
     let (go, wait) = mpsc::channel();
     let fake = Fake::start(move |peer| {
         peer.greet();
@@ -92,7 +92,7 @@ async fn what_nobody_waits_for_any_more_is_told_when_it_stays_unknown() {
 }
 
 #[tokio::test]
-async fn an_id_of_the_users_is_told_from_ours() {
+async fn ids_given_by_the_user_do_not_clash_with_ours() {
     let fake = Fake::start(|peer| {
         peer.greet();
         for command in peer.commands(4).iter().rev() {
@@ -189,7 +189,7 @@ async fn a_greeting_may_be_pretty_and_come_with_what_follows_it() {
 }
 
 #[tokio::test]
-async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_wanted() {
+async fn out_of_band_execution_is_requested_only_if_offered_and_wanted() {
     let fake = Fake::start(|peer| {
         peer.send(GREETING.replace("\"oob\"", ""));
         let negotiation = peer.command().expect("a command");
@@ -210,7 +210,7 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
 }
 
 #[tokio::test]
-async fn an_event_that_comes_while_capabilities_are_negotiated_is_kept() {
+async fn an_event_during_negotiation_is_kept() {
     let fake = Fake::start(|peer| {
         peer.send(GREETING);
         peer.line();
@@ -268,7 +268,7 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
 }
 
 #[tokio::test]
-async fn an_orderly_close_is_told_as_such_and_listeners_end_with_the_session() {
+async fn an_orderly_close_is_reported_as_such_and_listeners_end_with_the_session() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let command = peer.command().expect("a command");
@@ -288,13 +288,13 @@ async fn an_orderly_close_is_told_as_such_and_listeners_end_with_the_session() {
         State::Idle(Some(ending)) => assert!(matches!(ending.lost, Lost::Closed), "{ending}"),
         _ => panic!("it knows that the connection has ended, and seeks no other"),
     }
-    // They might hear of the next connection, but there is none after the session.
+    // They would hear of another connection, but with the session there can be none.
     drop((client, session));
     assert!(within(events.next()).await.is_none());
 }
 
 #[tokio::test]
-async fn an_end_of_the_connection_leaves_every_outcome_unknown() {
+async fn the_end_of_the_connection_leaves_every_pending_outcome_unknown() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let commands = peer.commands(3);
@@ -342,7 +342,7 @@ async fn dropping_the_session_closes_the_socket_and_ends_what_is_pending() {
 }
 
 #[tokio::test]
-async fn every_message_is_seen_as_it_passes() {
+async fn the_tap_sees_every_message_as_it_passes() {
     let fake = Fake::answering(|command| success(command, json!(null)));
     let (sender, seen) = mpsc::channel();
     let sender = std::sync::Mutex::new(sender);

@@ -1,4 +1,4 @@
-//! What TAB offers, and what it takes the cursor to be at, for every command there is.
+//! What TAB offers, for every command there is.
 
 use crate::common::DEADLINE;
 use crate::common::connected::InBackground;
@@ -54,7 +54,7 @@ impl Told {
         visited
     }
 
-    /// The members that an object has, in each branch of the union if it is one, with what makes it that.
+    /// The members that an object has, in each branch if it is a union, with the arguments that choose the branch.
     fn branches(&self, of: &str, prefix: &str, tags: &[String]) -> Vec<(Members, Vec<String>)> {
         let entity = &self.types[of];
         let own: Members = list(entity, "members")
@@ -311,7 +311,7 @@ fn a_question_that_is_not_answered_in_time_is_given_up() {
 }
 
 #[test]
-fn the_words_of_a_built_in_complete() {
+fn the_arguments_of_a_built_in_complete() {
     let qemu = Qemu::start();
     let schema = Told::by(&qemu).schema();
     let jobs = |question: &Question| match question {

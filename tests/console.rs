@@ -74,7 +74,7 @@ impl Session {
         self.is_echoed("~");
     }
 
-    /// Waits until the terminal has been attached so many times.
+    /// Waits until the terminal has been attached this many times.
     #[track_caller]
     fn is_attached(&self, times: usize) {
         let terminal = &self.terminal;
@@ -83,14 +83,14 @@ impl Session {
         });
     }
 
-    /// Waits until something has been on the screen; the firmware clears that.
+    /// Waits until `text` has been on the screen, even if the firmware has cleared that since.
     #[track_caller]
     fn has_said(&self, text: &str) {
         let terminal = &self.terminal;
         terminal.wait(text, |_| terminal.output().contains(text));
     }
 
-    /// Types until it is sent back: the first keys may still be the firmware's.
+    /// Types `key` until it is echoed: the first ones may still go to the firmware.
     fn is_echoed(&mut self, key: &str) {
         let before = self.terminal.output().matches(key).count();
         let start = std::time::Instant::now();
@@ -144,7 +144,7 @@ fn the_firmware_talks_to_the_console_and_all_of_it_is_in_the_log() {
 }
 
 #[test]
-fn keys_reach_the_guest_and_the_prompt_is_there_after_the_key_that_detaches() {
+fn keys_reach_the_guest_and_the_detach_key_brings_the_prompt_back() {
     let mut session = Session::echo();
     session.attach();
     // Ctrl-C, Ctrl-D and Ctrl-Z are the guest's, too.
@@ -163,7 +163,7 @@ fn keys_reach_the_guest_and_the_prompt_is_there_after_the_key_that_detaches() {
 }
 
 #[test]
-fn events_wait_while_the_console_is_looked_at_and_are_shown_after() {
+fn events_are_held_back_while_the_console_is_attached_and_shown_afterwards() {
     let mut session = Session::echo();
     session.attach();
     session.control("stop");
@@ -209,7 +209,7 @@ fn the_terminal_is_restored_whatever_ends_the_shell() {
 }
 
 #[test]
-fn a_vm_that_ends_is_noticed_and_its_successor_is_attached_to() {
+fn the_end_of_the_vm_is_noticed_and_its_successor_can_be_attached_to() {
     let mut session = Session::echo();
     let first = session.vm();
     session.attach();
@@ -229,7 +229,7 @@ fn a_vm_that_ends_is_noticed_and_its_successor_is_attached_to() {
 }
 
 #[test]
-fn a_restart_is_lived_through_attached() {
+fn the_console_stays_attached_across_a_restart() {
     let mut session = Session::echo();
     let first = session.vm();
     session.terminal.enter(":on SHUTDOWN do :vm restart");
@@ -291,7 +291,7 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
 }
 
 #[test]
-fn a_script_is_not_attached() {
+fn a_script_cannot_attach_to_the_console() {
     let home = scratch();
     let mut command = command(home.path());
     command.args([
@@ -342,7 +342,7 @@ fn flood() -> Session {
 }
 
 #[test]
-fn a_flood_is_in_the_log_whole_and_keeps_nobody_from_detaching() {
+fn a_flood_is_logged_in_full_and_does_not_prevent_detaching() {
     let mut session = flood();
     let before = memory(session.terminal.qmpsh_pid(), "VmHWM");
     session.terminal.keys(":console\r");
@@ -376,7 +376,7 @@ fn a_flood_is_in_the_log_whole_and_keeps_nobody_from_detaching() {
 }
 
 #[test]
-fn a_guest_that_takes_no_keys_keeps_nobody_from_detaching() {
+fn a_guest_that_reads_no_keys_does_not_prevent_detaching() {
     let mut session = flood();
     session.terminal.keys(":console\r");
     session.terminal.wait_for_text(ATTACHED);

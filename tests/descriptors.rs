@@ -82,7 +82,7 @@ fn an_inherited_descriptor_is_passed() {
 }
 
 #[test]
-fn a_descriptor_that_was_not_inherited_is_an_error() {
+fn passing_a_descriptor_that_was_not_inherited_is_an_error() {
     let (qemu, _other) = qemu();
     for fd in ["<&99", "<&-1", "<&99999999"] {
         let outcome = qemu.qmpsh(&["add-fd", "fdset-id=1", fd]);

@@ -13,7 +13,7 @@ use crate::common::fake::{Fake, event, success};
 use crate::common::process::memory;
 use crate::common::{Qemu, scratch, wait_for};
 
-/// A server that floods who asks it to: `count` numbered events, then the reply.
+/// A server that answers `flood` with `count` numbered events, then the reply.
 fn flooding(count: usize) -> Fake {
     let flood: String = (0..count)
         .map(|n| event("NUMBERED", &json!({"n": n})))
@@ -45,7 +45,7 @@ fn the_history_is_filtered_by_name_data_and_time() {
     assert_eq!(names(":events B A"), "AB");
     assert_eq!(names(":events n=1 of.name=C"), "C");
     assert_eq!(names(":events * n=2"), "");
-    // These are of 1970.
+    // The timestamps are of 1970.
     assert_eq!(names(":events --since 1h"), "");
     assert_eq!(names(":events --since=0:00"), "");
     let outcome = fake.script(&["-e", "go", "-e", ":events clear", "-e", ":events"], "");
@@ -63,7 +63,7 @@ fn the_history_is_filtered_by_name_data_and_time() {
 }
 
 #[test]
-fn what_fell_out_of_the_history_is_said() {
+fn the_number_of_events_dropped_from_the_history_is_reported() {
     let fake = flooding(10_500);
     let outcome = fake.script(&["-e", "flood", "-e", ":events"], "");
     let events = &outcome.assert_status(0).json()[1..];
@@ -74,7 +74,7 @@ fn what_fell_out_of_the_history_is_said() {
 
 #[test]
 fn muted_events_are_kept_and_not_shown() {
-    // Only when told to: what happens has the VM's state asked for, which must not have it happen again.
+    // Only for `go`: an event makes qmpsh ask for the VM's state, and that must not cause further events.
     let fake = Fake::answering(|command| {
         let events = match command["execute"].as_str() {
             Some("go") => ["RTC_CHANGE", "STOP", "RESUME"].map(|name| event(name, &json!({}))),
@@ -101,7 +101,7 @@ fn muted_events_are_kept_and_not_shown() {
 }
 
 #[test]
-fn a_flood_reaches_a_script_whole_and_in_order() {
+fn a_flood_reaches_a_script_in_full_and_in_order() {
     let count = 500_000;
     let fake = flooding(count);
     let outcome = fake.script(&["--events", "stdout", "flood"], "");
@@ -176,7 +176,7 @@ fn the_symbol_follows_the_vm_while_a_line_is_half_typed() {
 }
 
 #[test]
-fn a_vm_that_is_to_come_in_and_one_that_has_gone_out_show_their_state() {
+fn both_ends_of_a_migration_show_their_state() {
     let incoming = Qemu::with_args(&["-machine", "q35", "-incoming", "defer"]);
     let terminal = incoming.prompt();
     terminal.wait_for_symbol('✦');
@@ -254,7 +254,7 @@ fn a_server_without_query_status_has_a_prompt_and_a_session() {
 }
 
 #[test]
-fn a_stopped_qemu_is_no_lost_one() {
+fn a_stopped_qemu_is_not_taken_for_a_lost_one() {
     let qemu = Qemu::named("asleep");
     let mut terminal = qemu.prompt();
     terminal.wait_for_symbol('●');

@@ -90,7 +90,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Goes on in the objects that a member's type leads to.
+    /// Goes on with the objects that a member's type leads to.
     fn inside(&mut self, of: &str, line: &str, key: &str, level: usize) {
         let entity = &self.told.types[of];
         match entity["meta-type"].as_str() {
@@ -147,7 +147,7 @@ fn every_value_of_every_enumeration_is_on_the_page() {
 }
 
 #[test]
-fn a_page_fits_the_width_but_for_names_that_do_not() {
+fn a_page_fits_the_width_except_for_overlong_names() {
     let schema = Told::by(&Qemu::start()).schema();
     for width in [50, 80, 200] {
         for (command, _) in schema.commands() {
@@ -290,7 +290,7 @@ fn a_tag_narrows_a_union_wherever_it_stands() {
 }
 
 #[test]
-fn a_wrong_argument_of_help_gets_the_nearest_right_one() {
+fn a_wrong_argument_to_help_gets_the_nearest_right_one() {
     let qemu = Qemu::start();
     for (words, says) in [
         (
@@ -414,7 +414,7 @@ fn an_event_has_its_data_and_the_commands_that_may_lead_to_it() {
 }
 
 #[test]
-fn a_word_is_looked_for_in_all_names() {
+fn a_word_is_searched_for_in_all_names() {
     let qemu = Qemu::start();
     let found = qemu.qmpsh(&["help", "throttle"]);
     assert_says(
@@ -466,7 +466,7 @@ fn a_built_in_is_explained_and_needs_no_schema() {
 }
 
 #[test]
-fn without_a_connection_the_built_ins_are_known() {
+fn help_lists_the_built_ins_without_a_connection() {
     let outcome = qmpsh(&["-n", "help"], "");
     let text = outcome.assert_status(0).stdout();
     assert!(text.starts_with("(not connected"), "{outcome}");
@@ -511,7 +511,7 @@ fn a_server_without_a_schema_has_its_commands_listed() {
 
 /// A server may be anybody.
 #[test]
-fn what_the_schema_says_never_reaches_the_terminal_raw() {
+fn names_in_a_schema_never_reach_the_terminal_raw() {
     let fake = Fake::answering(|command| {
         let evil = "a\u{9b}31m";
         let schema = json!([
@@ -583,7 +583,7 @@ fn help_is_as_wide_as_the_terminal_and_in_colour() {
 }
 
 #[test]
-fn nothing_is_written_of_a_literal_that_is_no_object() {
+fn unknown_names_have_no_page_and_values_of_the_wrong_kind_narrow_nothing() {
     let schema = Told::by(&Qemu::start()).schema();
     let nothing = lang::Object::new();
     let sheet = Sheet {

@@ -15,7 +15,7 @@ fn remembered(home: &Path) -> String {
 }
 
 #[test]
-fn the_history_is_for_its_owner_only() {
+fn the_history_is_private_to_its_owner() {
     let qemu = Qemu::start();
     let home = qemu.directory.path();
     let mut terminal = qemu.prompt();
@@ -76,7 +76,7 @@ fn a_line_of_several_rows_is_recalled_as_one() {
 }
 
 #[test]
-fn lines_of_a_run_that_was_killed_are_kept() {
+fn the_lines_of_a_killed_run_are_kept() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     terminal.enter("query-name");
@@ -138,7 +138,7 @@ fn answers_to_questions_are_not_kept() {
 }
 
 #[test]
-fn without_history_nothing_is_written() {
+fn with_no_history_nothing_is_written() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt_with(&["--no-history"]);
     terminal.enter("query-name");
@@ -151,7 +151,7 @@ fn without_history_nothing_is_written() {
 }
 
 #[test]
-fn a_home_that_takes_no_history_does_not_keep_from_working() {
+fn the_prompt_works_even_if_no_history_can_be_written() {
     let qemu = Qemu::start();
     // A file where the directory should be stops root as well, unlike permissions.
     std::fs::write(qemu.directory.path().join(".local"), "").expect("a file");

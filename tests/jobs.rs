@@ -38,7 +38,7 @@ fn top(path: &str) -> String {
 }
 
 #[test]
-fn a_job_that_succeeds_is_waited_for_in_silence() {
+fn waiting_for_a_job_that_succeeds_prints_nothing() {
     let qemu = qemu();
     let create =
         "blockdev-create job-id=j options={'driver':'file','filename':'new.img','size':1048576}";
@@ -57,7 +57,7 @@ fn a_job_that_succeeds_is_waited_for_in_silence() {
 }
 
 #[test]
-fn a_job_that_fails_fails_the_wait_with_its_error() {
+fn a_failing_job_fails_the_wait_with_its_error() {
     let qemu = qemu();
     let create = "blockdev-create job-id=j options={'driver':'file','filename':'/nowhere/new.img','size':1048576}";
     let outcome = qemu.qmpsh(&["-e", create, "-e", ":job wait j"]);
@@ -67,7 +67,7 @@ fn a_job_that_fails_fails_the_wait_with_its_error() {
 }
 
 #[test]
-fn a_job_that_dismisses_itself_is_waited_for_by_its_events() {
+fn a_wait_for_a_job_that_dismisses_itself_goes_by_its_events() {
     let qemu = qemu();
     let commit = "block-commit job-id=j device=top base-node=base";
     for speed in ["", " speed=1"] {
@@ -107,7 +107,7 @@ fn a_mirror_goes_to_ready_and_to_completion() {
 }
 
 #[test]
-fn the_verbs_are_the_jobs_own_and_a_cancelled_job_is_a_failure() {
+fn the_verbs_act_on_the_job_and_a_cancelled_job_is_a_failure() {
     let qemu = qemu();
     let mirror = "blockdev-mirror job-id=m device=full target=top sync=full speed=1 buf-size=65536";
     let script = format!(

@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_is_json(text in line()) {
+    fn every_message_that_is_sent_is_json(text in line()) {
         let message = match parse(&text) {
             Ok(Line::Command(command)) => command.to_message(),
             Ok(Line::Message(message)) => message.text,
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn typing_changes_bare_words_alone_and_what_is_sent_is_json(text in prop_oneof![known_line(), line()]) {
+    fn typing_changes_only_bare_words_and_every_message_is_json(text in prop_oneof![known_line(), line()]) {
         let schema = Schema::read(SCHEMA).expect("it is one");
         let Ok(Line::Command(before)) = parse(&text) else {
             return Ok(());

@@ -75,7 +75,7 @@ impl Home {
         terminal
     }
 
-    /// Asserts that nothing is left of what qmpsh had for a while.
+    /// Asserts that qmpsh has left no temporary files.
     #[track_caller]
     fn assert_empty(&self) {
         let left: Vec<_> = fs::read_dir(self.path("tmp"))
@@ -93,7 +93,7 @@ fn pid_in(text: &str) -> u32 {
     pid.parse().expect("a number")
 }
 
-/// The VM of a run that is asked for it.
+/// The process of a run's VM.
 fn pid_of(running: &mut Running) -> u32 {
     running.send(":vm");
     let pid = pid_in(&running.line());
@@ -123,7 +123,7 @@ fn launch_gives_a_prompt_and_leaving_it_shuts_the_vm_down() {
 }
 
 #[test]
-fn with_no_qemu_named_it_is_the_one_of_this_machine() {
+fn without_a_qemu_named_the_one_for_this_machine_is_launched() {
     let home = Home::new();
     for more in [&[][..], &["--", "-S"]] {
         let mut command = command(home.directory.path());
@@ -140,7 +140,7 @@ fn with_no_qemu_named_it_is_the_one_of_this_machine() {
 }
 
 #[test]
-fn commands_lines_files_and_standard_input_work_with_it() {
+fn commands_lines_files_and_standard_input_work_with_launch() {
     let home = Home::new();
     home.launch(&["query-version"]).assert_status(0);
     let outcome = home.launch(&["-e", "stop", "-e", "query-status"]);
@@ -192,7 +192,7 @@ fn a_launch_that_fails_at_the_prompt_says_so_and_leaves_no_prompt() {
 }
 
 #[test]
-fn the_vm_is_asked_to_quit() {
+fn leaving_asks_the_vm_to_quit() {
     let home = Home::new();
     let log = home.path("log");
     let log = text(&log);
@@ -202,7 +202,7 @@ fn the_vm_is_asked_to_quit() {
 }
 
 #[test]
-fn a_vm_that_does_not_end_is_killed_and_that_is_said() {
+fn a_vm_that_does_not_end_is_killed_and_the_user_is_told() {
     let home = Home::new();
     let mut running = home.running(&["--shutdown-timeout", "0.3"]);
     let pid = pid_of(&mut running);
@@ -219,7 +219,7 @@ fn a_vm_that_does_not_end_is_killed_and_that_is_said() {
 }
 
 #[test]
-fn the_end_of_the_vm_is_seen_even_if_the_signal_for_it_was_blocked() {
+fn the_end_of_the_vm_is_noticed_even_if_its_signal_was_blocked() {
     let home = Home::new();
     let launch = home.command(&["query-name"], &[]);
     let mut running = Running::start(through(&["env", "--block-signal=CHLD"], &launch));
@@ -228,13 +228,13 @@ fn the_end_of_the_vm_is_seen_even_if_the_signal_for_it_was_blocked() {
 }
 
 #[test]
-fn a_signal_while_the_vm_takes_its_time_kills_it() {
+fn a_signal_during_a_slow_shutdown_kills_the_vm() {
     let home = Home::new();
     let mut running = home.running(&[]);
     let pid = pid_of(&mut running);
     kill(pid, "STOP");
     kill(running.pid(), "TERM");
-    // It is then waiting for the VM; until it is, the signal is the same as the first.
+    // Only a signal that comes while it waits for the VM has that effect, so it is sent until one does.
     wait_for("the end of qmpsh", || {
         if exists(pid) {
             kill(running.pid(), "TERM");
@@ -290,7 +290,7 @@ fn a_shell_that_is_killed_leaves_no_orphan_whatever_the_vm_does() {
 #[test]
 fn a_terminal_that_is_closed_leaves_no_orphan() {
     let home = Home::new();
-    // From the start for nobody to inherit, who would keep it open.
+    // Close-on-exec from the start: whoever inherited it would keep the terminal open.
     let ours = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = posix_openpt(ours).expect("a pty");
     grantpt(&master)
@@ -419,7 +419,7 @@ fn a_vm_that_dies_of_a_signal_is_reported_with_signal_and_command() {
 }
 
 #[test]
-fn a_wrapper_runs_qemu_and_does_not_survive_us_either() {
+fn a_wrapper_runs_qemu_and_does_not_survive_qmpsh_either() {
     let home = Home::new();
     let trace = home.path("trace");
     let wrapper = format!("strace -f -o {}", trace.display());
@@ -444,13 +444,13 @@ fn a_wrapper_runs_qemu_and_does_not_survive_us_either() {
 }
 
 #[test]
-fn a_monitor_at_a_path_is_for_its_owner_and_removed_in_the_end() {
+fn a_monitor_at_a_path_is_private_to_its_owner_and_removed_at_the_end() {
     let home = Home::new();
     let path = home.path("monitor");
     let address = text(&path);
     let mut terminal = home.terminal(&["--monitor", address]);
     assert_eq!(mode(&path), 0o600);
-    // Others may have it once we leave it.
+    // Others may use it while we do not.
     terminal.enter(":disconnect");
     let outcome = qmpsh(&[address, "query-status"], "");
     assert_eq!(
@@ -493,7 +493,7 @@ fn a_monitor_may_be_at_a_tcp_port_and_there_may_be_none() {
 }
 
 #[test]
-fn a_monitor_where_somebody_listens_is_refused() {
+fn a_monitor_path_that_is_in_use_is_refused() {
     let home = Home::new();
     let path = home.path("monitor");
     let _listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket of ours");
@@ -521,7 +521,7 @@ fn a_descriptor_is_passed_on_in_a_set() {
 }
 
 #[test]
-fn a_name_and_a_place_for_logs_are_taken() {
+fn the_name_and_the_log_directory_can_be_chosen() {
     let home = Home::new();
     let logs = home.path("tmp");
     let options = ["--name", "my vm", "--log-dir", text(&logs)];
@@ -570,7 +570,7 @@ fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
 }
 
 #[test]
-fn a_script_that_follows_the_log_ends_when_nobody_reads() {
+fn a_script_that_follows_the_log_ends_when_its_reader_is_gone() {
     let home = Home::new();
     // Something that goes on printing, in QEMU's place.
     let talk = "while echo still here; do sleep 0.02; done";
@@ -608,7 +608,7 @@ fn the_vm_is_stopped_and_restarted_with_the_same_arguments() {
 }
 
 #[test]
-fn the_monitor_of_a_launched_vm_is_not_given_away() {
+fn the_monitor_of_a_launched_vm_cannot_be_given_up() {
     let home = Home::new();
     for line in [":disconnect", ":connect", ":connect /no/where"] {
         home.launch(&["-e", line]).assert_fails(2, "stays with it");

@@ -26,7 +26,7 @@ fn states(machine: &Value) -> Vec<String> {
 #[test]
 fn a_running_qemu_is_listed_with_its_pid_name_and_sockets() {
     let qemu = Qemu::named("a name,debug-threads=on");
-    // Whoever looked whether QEMU serves them may still be on their way out.
+    // The connections that checked for an answer may not be closed yet.
     let machine = wait_for("free monitors", || {
         listed(qemu.pid()).filter(|machine| states(machine) == ["free", "free"])
     });
@@ -45,7 +45,7 @@ fn a_running_qemu_is_listed_with_its_pid_name_and_sockets() {
 }
 
 #[test]
-fn somebody_connected_is_noticed_and_nobody_is_disturbed() {
+fn a_connected_client_is_noticed_and_not_disturbed() {
     let mut qemu = Qemu::start();
     let client = UnixStream::connect(&qemu.socket).expect("QEMU's monitor");
     wait_for("the connection", || {
@@ -106,7 +106,7 @@ fn a_storage_daemon_is_listed() {
     let directory = scratch();
     let path = directory.path().join("sock");
     let daemon = storage_daemon(&path);
-    // Whoever looked whether it serves them may still be on their way out.
+    // The connection that checked for an answer may not be closed yet.
     let machine = wait_for("a free monitor", || {
         listed(daemon.id()).filter(|machine| states(machine) == ["free"])
     });
@@ -114,7 +114,7 @@ fn a_storage_daemon_is_listed() {
 }
 
 #[test]
-fn list_goes_with_nothing_that_needs_a_server() {
+fn list_excludes_options_that_need_a_server() {
     let home = scratch();
     for args in [
         &["--list", "vm.sock"][..],

@@ -14,7 +14,7 @@ use crate::common::sockets::{Port, leave_no_room, leave_socket};
 use crate::common::terminal::Terminal;
 use crate::common::{command, kill, mode, qmpsh, scratch, text, wait_for};
 
-/// A QEMU that connects to a monitor at `place`, a chardev's options, that somebody else serves.
+/// A QEMU that connects its monitor to `place`, given as options of a chardev, where somebody else listens.
 fn dialler(place: &str, name: &str) -> Killed {
     let chardev = format!("socket,id=c,{place},server=off,reconnect=1");
     let options = ["-chardev", &chardev, "-mon", "chardev=c,mode=control"];
@@ -33,7 +33,7 @@ fn place() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn the_qemu_that_connects_is_served_and_the_next_one_when_it_goes() {
+fn one_qemu_is_served_after_another() {
     let (directory, path) = place();
     let mut terminal = Terminal::start(directory.path(), &["--listen", text(&path)]);
     wait_for("the socket", || path.exists().then_some(()));
@@ -57,7 +57,7 @@ fn the_qemu_that_connects_is_served_and_the_next_one_when_it_goes() {
 }
 
 #[test]
-fn tcp_is_listened_at_too_and_commands_are_run() {
+fn commands_run_over_a_tcp_port_as_well() {
     let port = Port::reserve();
     let place = format!("host=127.0.0.1,port={}", port.number());
     let _qemu = dialler(&place, "over TCP");
@@ -78,7 +78,7 @@ fn tcp_is_listened_at_too_and_commands_are_run() {
 }
 
 #[test]
-fn a_script_goes_on_with_the_next_qemu_if_it_is_to_reconnect() {
+fn with_reconnect_a_script_goes_on_with_the_next_qemu() {
     let (directory, path) = place();
     let mut command = command(directory.path());
     command.args(["--listen", text(&path), "--reconnect=60"]);
@@ -99,7 +99,7 @@ fn a_script_goes_on_with_the_next_qemu_if_it_is_to_reconnect() {
 }
 
 #[test]
-fn nobody_who_comes_is_an_error_with_a_time_limit() {
+fn with_a_time_limit_it_is_an_error_if_no_qemu_connects() {
     let (_directory, path) = place();
     let outcome = qmpsh(
         &["--listen", text(&path), "--connect-timeout", "0.2", "stop"],
@@ -144,7 +144,7 @@ fn the_socket_is_removed_when_a_signal_ends_the_shell() {
 }
 
 #[test]
-fn whoever_is_no_qemu_does_not_keep_the_next_one_away() {
+fn a_client_that_is_not_qemu_does_not_keep_qemu_from_connecting() {
     let (directory, path) = place();
     let terminal = Terminal::start(directory.path(), &["--listen", text(&path)]);
     wait_for("the socket", || path.exists().then_some(()));
@@ -159,7 +159,7 @@ fn whoever_is_no_qemu_does_not_keep_the_next_one_away() {
 }
 
 #[test]
-fn an_address_to_listen_at_goes_with_no_other() {
+fn listen_excludes_other_addresses() {
     for args in [
         &["--listen", "x.sock", "-c", "y.sock"][..],
         &["--listen", "x.sock", "--launch"],

@@ -1,4 +1,4 @@
-//! The tests, a module a capability. `cargo test prompt::` runs those of one.
+//! The tests, one module per capability. `cargo test prompt::` runs one of them.
 
 mod common;
 

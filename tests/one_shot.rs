@@ -37,7 +37,7 @@ fn the_address_may_stand_before_options_and_command() {
 }
 
 #[test]
-fn an_option_behind_the_command_is_an_error_that_says_so() {
+fn an_option_after_the_command_is_an_error_that_says_so() {
     let qemu = Qemu::start();
     let socket = qemu.address();
     for option in ["-p", "--pretty", "--log=x"] {
@@ -49,7 +49,7 @@ fn an_option_behind_the_command_is_an_error_that_says_so() {
 }
 
 #[test]
-fn one_connection_is_made_and_none_for_what_cannot_be_run() {
+fn one_connection_is_made_and_none_for_a_command_that_cannot_run() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
     let fake = Fake::start(move |peer| {
@@ -94,7 +94,7 @@ fn a_command_that_fails_names_class_and_description() {
 }
 
 #[test]
-fn a_command_in_the_place_of_the_address_is_told_what_to_say() {
+fn a_command_in_place_of_the_address_gets_a_suggestion() {
     let home = scratch();
     let with_socket = |args: &[&str]| {
         let mut command = command(home.path());
@@ -114,7 +114,7 @@ fn a_command_in_the_place_of_the_address_is_told_what_to_say() {
 }
 
 #[test]
-fn only_what_launching_needs_stands_under_its_heading() {
+fn the_options_for_launch_have_their_own_heading() {
     let help = qmpsh(&["--help"], "").assert_status(0).stdout();
     let (all, launching) = help.split_once("Options for --launch:").expect("a heading");
     for option in ["--execute", "--timeout", "--reconnect", "--help"] {
@@ -299,7 +299,7 @@ fn a_closed_standard_error_leaves_the_exit_status_as_it_is() {
 }
 
 #[test]
-fn nothing_is_written_to_the_server_for_a_standard_descriptor_that_is_closed() {
+fn output_to_a_closed_standard_descriptor_does_not_reach_the_server() {
     let fake = Fake::answering(|command| match command["execute"].as_str() {
         Some("query-status") => success(command, json!({})),
         Some(_) => failure(command, "refused"),

@@ -41,10 +41,10 @@ fn the_banner_is_one_line_with_version_name_and_address() {
 }
 
 #[test]
-fn tab_completes_a_unique_command_with_a_space_behind_it() {
+fn tab_completes_a_unique_command_and_adds_a_space() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
-    // The names are asked for behind the first prompt's back; they are there once this has its reply.
+    // The names are asked for in the background of the first prompt; they are there once this has its reply.
     let screen = terminal.enter("query-name");
     terminal.keys("query-statu");
     terminal.keys(TAB);
@@ -55,7 +55,7 @@ fn tab_completes_a_unique_command_with_a_space_behind_it() {
 }
 
 #[test]
-fn tab_lists_the_commands_a_beginning_may_stand_for() {
+fn tab_lists_the_commands_that_start_with_what_is_typed() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     terminal.enter("query-name");
@@ -209,7 +209,7 @@ fn an_unclosed_bracket_goes_on_in_the_next_line() {
 }
 
 #[test]
-fn a_line_follows_the_terminal_when_that_is_resized() {
+fn a_line_adapts_when_the_terminal_is_resized() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     let line = "qom-list path=/machine/unattached/device";
@@ -412,7 +412,7 @@ fn with_confirm_off_quit_asks_nothing() {
 }
 
 #[test]
-fn quit_does_not_ask_where_there_is_nothing_to_quit() {
+fn quit_does_not_ask_when_there_is_no_vm() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     qemu.kill();
@@ -443,7 +443,7 @@ fn the_lines_of_a_transaction_are_sent_as_one_command() {
 }
 
 #[test]
-fn nothing_of_a_transaction_with_a_wrong_line_is_sent() {
+fn a_transaction_with_a_wrong_line_is_not_sent() {
     let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
     let (mut terminal, log) = qemu.logged_prompt();
     terminal.enter("transaction(");
@@ -470,7 +470,7 @@ fn ctrl_c_leaves_a_transaction_and_nothing_is_sent() {
 }
 
 #[test]
-fn leaving_in_a_transaction_is_told_to_send_nothing() {
+fn leaving_during_a_transaction_says_that_nothing_was_sent() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     terminal.enter("transaction(");
@@ -480,7 +480,7 @@ fn leaving_in_a_transaction_is_told_to_send_nothing() {
 }
 
 #[test]
-fn a_command_that_was_given_up_is_told_of_when_qemu_ends() {
+fn an_abandoned_command_is_reported_when_qemu_ends() {
     let mut qemu = Qemu::start();
     let (mut terminal, log) = qemu.logged_prompt();
     terminal.enter("query-version");
@@ -576,7 +576,7 @@ fn with_no_color_nothing_is_coloured() {
 }
 
 #[test]
-fn a_terminal_without_any_abilities_will_do() {
+fn a_dumb_terminal_will_do() {
     let qemu = Qemu::named("plain");
     let (home, args) = (qemu.directory.path(), [qemu.address()]);
     let mut terminal = Terminal::start_with(home, &args, &[("TERM", "dumb")]);
@@ -590,7 +590,7 @@ fn a_terminal_without_any_abilities_will_do() {
 }
 
 #[test]
-fn the_death_of_qemu_is_told_above_the_line_being_edited() {
+fn the_death_of_qemu_is_reported_above_the_line_being_edited() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     terminal.type_line("query-sta");
@@ -608,7 +608,7 @@ fn the_death_of_qemu_is_told_above_the_line_being_edited() {
 #[test]
 fn connect_finds_the_next_qemu_on_the_same_path() {
     let mut qemu = Qemu::start();
-    // By itself it would find it too, and then hold the monitor that the test wants to see answer.
+    // By itself it would find it too, and would then hold the monitor that the test waits for.
     let mut terminal = qemu.prompt_with(&["--no-reconnect"]);
     qemu.kill();
     terminal.wait_for_text("The connection is gone");
@@ -622,7 +622,7 @@ fn connect_finds_the_next_qemu_on_the_same_path() {
 }
 
 #[test]
-fn a_command_that_qemu_died_with_ends_as_outcome_unknown() {
+fn the_outcome_of_a_command_that_qemu_died_during_is_unknown() {
     let mut qemu = Qemu::start();
     let (mut terminal, log) = qemu.logged_prompt();
     terminal.enter("query-version");

@@ -185,7 +185,7 @@ fn a_cache_that_cannot_be_read_or_written_changes_nothing() {
 }
 
 #[test]
-fn the_cache_is_for_its_owner_alone_whatever_the_umask() {
+fn the_cache_is_private_to_its_owner_whatever_the_umask() {
     let (qemu, home) = (Qemu::start(), scratch());
     let open = in_shell("umask 0; exec \"$0\" \"$@\"", &command(home.path()));
     run_command(open, home.path(), qemu.address(), LINE).assert_typed();
@@ -196,7 +196,7 @@ fn the_cache_is_for_its_owner_alone_whatever_the_umask() {
 }
 
 #[test]
-fn several_at_once_do_not_disturb_each_other() {
+fn concurrent_runs_do_not_disturb_each_other() {
     let (qemu, home) = (Qemu::start(), scratch());
     for _ in 0..5 {
         thread::scope(|scope| {
@@ -218,11 +218,11 @@ fn several_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
-fn another_binary_under_the_same_path_is_another_qemu() {
+fn another_binary_at_the_same_path_is_another_qemu() {
     let (running, home) = (Qemu::start(), scratch());
     // What `running` was started with may be a script that leads to the binary.
     let binary = fs::read_link(format!("/proc/{}/exe", running.pid())).expect("it runs");
-    // QEMU looks for its modules from where it lies itself.
+    // QEMU looks for its modules relative to where it is itself.
     let prefix = binary
         .parent()
         .and_then(Path::parent)
@@ -255,7 +255,7 @@ fn another_binary_under_the_same_path_is_another_qemu() {
     run_line(home.path(), text(&new.socket), LINE)
         .assert_typed()
         .assert_asked(false);
-    // The one that still runs is still known, though its file is gone.
+    // The old one still runs, and is still known though its file is gone.
     run_line(home.path(), text(&old.socket), LINE)
         .assert_typed()
         .assert_asked(false);
@@ -359,7 +359,7 @@ fn the_cache_is_read_only_if_the_type_of_a_word_matters() {
     let (qemu, home, file) = warm();
     let content = fs::read(&file).expect("it is there");
     fs::remove_file(&file).expect("removed");
-    // Whoever opens it is heard of.
+    // We notice when somebody opens it.
     nix::unistd::mkfifo(&file, Mode::S_IRUSR | Mode::S_IWUSR).expect("a pipe in its place");
     let (opened, wait) = mpsc::channel();
     let pipe = file.clone();
@@ -390,7 +390,7 @@ fn the_cache_is_read_only_if_the_type_of_a_word_matters() {
 }
 
 #[test]
-fn a_schema_that_is_given_counts_more_than_the_servers() {
+fn a_given_schema_takes_precedence_over_the_servers() {
     let (qemu, home, _) = warm();
     let schema = home.path().join("schema.json");
     let other = r#"[{"meta-type": "command", "name": "block_resize", "arg-type": "0", "ret-type": "0"},
@@ -453,7 +453,7 @@ fn one_shot_words_and_dry_runs_are_typed_the_same() {
 }
 
 #[test]
-fn a_schema_that_is_none_is_an_error_that_says_why() {
+fn an_invalid_schema_is_an_error_that_says_why() {
     let home = scratch();
     let path = home.path().join("schema.json");
     let name = text(&path);
@@ -521,7 +521,7 @@ fn a_schema_that_does_not_come_in_time_ends_the_command() {
 }
 
 #[test]
-fn only_words_whose_type_matters_make_it_ask() {
+fn the_schema_is_asked_for_only_if_the_type_of_a_word_matters() {
     let fake = Fake::answering(|command| {
         let name = command["execute"].as_str().expect("a command");
         assert_eq!(name, "echo", "nobody asked for it");

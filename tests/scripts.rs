@@ -42,7 +42,7 @@ fn each_line_prints_its_reply_on_a_line() {
 }
 
 #[test]
-fn comments_blank_lines_carriage_returns_and_a_missing_last_line_break_are_no_matter() {
+fn comments_blank_lines_carriage_returns_and_a_missing_last_line_break_do_not_matter() {
     let script = "# first\r\n\r\n   \t\nstop # now\r\n  query-status a=b#c\n#last\ncont";
     let outcome = Fake::echo().script(&[], script);
     outcome.assert_status(0);
@@ -69,7 +69,7 @@ fn a_bracket_that_is_never_closed_names_the_line_that_opened_it() {
 }
 
 #[test]
-fn a_command_of_several_lines_is_wrong_as_a_whole_if_one_cannot_be_read() {
+fn a_command_of_several_lines_fails_as_a_whole_if_one_is_unreadable() {
     let script = b"c arg={'a': 1,\n'b': '\xff',\n'c': 2}\nd\n";
     let outcome = Fake::echo().script(&["-k"], script);
     outcome.assert_fails(2, "line 2: byte 7 of the line is not UTF-8");
@@ -141,7 +141,7 @@ fn messages_with_the_same_id_go_one_after_the_other() {
 }
 
 #[test]
-fn an_id_of_the_users_is_never_one_of_ours() {
+fn an_id_given_by_the_user_never_clashes_with_ours() {
     let fake = Fake::start(|peer| {
         peer.greet();
         for command in peer.commands(3).into_iter().rev() {
@@ -253,7 +253,7 @@ fn at_most_eight_commands_are_in_flight() {
 }
 
 #[test]
-fn without_keep_going_a_command_is_sent_when_the_one_before_has_replied() {
+fn without_keep_going_a_command_waits_for_the_reply_to_the_one_before() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let first = peer.command().expect("a command");
@@ -331,7 +331,7 @@ fn a_reply_does_not_wait_for_the_end_of_the_next_line() {
 }
 
 #[test]
-fn events_stand_where_they_came_among_the_replies() {
+fn each_event_is_printed_after_the_replies_that_came_before_it() {
     const COUNT: u64 = 2000;
     for args in [&["--events", "stdout"][..], &["--events", "stdout", "-k"]] {
         let mut number = 0;
@@ -392,7 +392,7 @@ fn repeats_start_an_interval_apart() {
 }
 
 #[test]
-fn events_go_where_they_are_wanted() {
+fn events_go_where_the_option_says() {
     let qemu = Qemu::start();
     let none = qemu.script(&[], "stop\ncont\n");
     none.assert_status(0).assert_stdout("{}\n{}\n");
@@ -437,7 +437,7 @@ fn no_event_that_came_before_the_end_is_lost() {
 }
 
 #[test]
-fn nobody_waits_for_a_line_that_ends_in_an_ampersand_but_its_reply_is_printed() {
+fn a_line_that_ends_in_an_ampersand_is_not_waited_for_but_its_reply_is_printed() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let slow = peer.command().expect("a command");
@@ -456,7 +456,7 @@ fn a_line_in_the_background_that_fails_is_a_failure_of_the_script() {
 }
 
 #[test]
-fn values_are_printed_as_the_script_sets_it() {
+fn values_are_printed_as_the_script_has_set_it() {
     let qemu = Qemu::start();
     let script = "query-name\n:set envelope on\nquery-name\n:set output pretty\nquery-name\n\
                   :set timeout 7\n:set timeout\n";
@@ -477,7 +477,7 @@ fn values_are_printed_as_the_script_sets_it() {
 }
 
 #[test]
-fn the_status_of_the_connection_is_told() {
+fn status_describes_the_connection() {
     let qemu = Qemu::start();
     let socket = qemu.address();
     let outcome = qemu.script(&[], "query-name\n:status\n");
@@ -493,7 +493,7 @@ fn the_status_of_the_connection_is_told() {
 }
 
 #[test]
-fn the_status_of_a_stopped_qemu_is_told_without_its_help() {
+fn status_needs_no_answer_from_a_stopped_qemu() {
     let qemu = Qemu::start();
     let mut running = qemu.running(&[]);
     running.send("query-name");
@@ -545,7 +545,7 @@ fn a_command_after_disconnecting_finds_no_connection() {
 }
 
 #[test]
-fn a_script_connects_anew_and_elsewhere() {
+fn a_script_can_reconnect_and_connect_elsewhere() {
     let (one, two) = (Qemu::start(), Qemu::start());
     one.control("stop");
     let script = format!(
@@ -576,7 +576,7 @@ fn events_come_from_the_server_a_script_connected_to_last() {
 }
 
 #[test]
-fn connecting_in_vain_stops_a_script() {
+fn a_failed_connect_stops_a_script() {
     let qemu = Qemu::start();
     let outcome = qemu.script(&[], ":connect /no/such.sock\nquery-name\n");
     outcome.assert_fails(3, "line 1: `:connect /no/such.sock`: cannot connect");
@@ -603,7 +603,7 @@ fn verbose_shows_each_message_on_standard_error() {
 }
 
 #[test]
-fn the_log_has_every_message_as_a_json_line_for_its_owners_eyes() {
+fn the_log_has_every_message_as_a_json_line_and_is_private_to_its_owner() {
     let qemu = Qemu::start();
     let log = qemu.log();
     for _ in 0..2 {
@@ -703,7 +703,7 @@ fn a_reply_that_takes_too_long_ends_a_script_with_a_status_of_its_own() {
 }
 
 #[test]
-fn a_late_reply_is_shown_as_late_and_not_taken_for_anothers() {
+fn a_late_reply_is_shown_as_late_and_not_taken_for_another() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let slow = peer.command().expect("a command");
@@ -749,9 +749,9 @@ fn an_interrupt_ends_the_wait_for_a_connection() {
     assert_eq!(running.wait().0.code(), Some(130));
 }
 
-/// Nobody reads what it prints, so it waits for room in the pipe.
+/// Its output is not read, so it waits for room in the pipe.
 #[test]
-fn an_interrupt_ends_a_run_whose_output_nobody_takes() {
+fn an_interrupt_ends_a_run_whose_output_is_not_read() {
     let qemu = Qemu::start();
     let mut command = command(qemu.directory.path());
     command.args(["-c", qemu.address(), "--repeat", "0", "query-qmp-schema"]);
@@ -781,7 +781,7 @@ fn catches_interrupts(pid: u32) -> bool {
 }
 
 #[test]
-fn what_was_not_read_before_the_connection_ended_is_a_lost_connection() {
+fn lines_after_the_end_of_the_connection_fail_as_not_connected() {
     let qemu = Qemu::start();
     for args in [&[][..], &["-k"]] {
         let fake = Fake::start(|peer| {
@@ -837,7 +837,7 @@ fn a_dry_run_makes_no_connection() {
 }
 
 #[test]
-fn a_running_script_may_be_followed() {
+fn output_appears_while_the_script_runs() {
     let qemu = Qemu::start();
     let mut running: Running = qemu.running(&["--events", "stdout"]);
     running.send("query-name");

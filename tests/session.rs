@@ -21,7 +21,7 @@ fn the_prompt_finds_the_next_qemu_on_the_same_path_by_itself() {
     terminal.wait_for_symbol('●');
     terminal.type_line("query-na");
     qemu.kill();
-    // It closed it, or reset it with something unread: that is a matter of luck.
+    // Whether it closed the connection, or reset it with something unread, is a matter of luck.
     terminal.wait_for_text("The connection is gone: the server ");
     terminal.wait_for_symbol('○');
     qemu.restart_with(&["-machine", "none", "-name", "second"]);
@@ -34,7 +34,7 @@ fn the_prompt_finds_the_next_qemu_on_the_same_path_by_itself() {
 }
 
 #[test]
-fn a_qemu_that_shuts_down_is_told_with_its_reason() {
+fn a_shutdown_is_reported_with_its_reason() {
     let qemu = Qemu::start();
     let terminal = qemu.prompt();
     qemu.control("quit");
@@ -56,7 +56,7 @@ fn the_prompt_waits_for_a_path_that_appears_later() {
 }
 
 #[test]
-fn the_prompt_waits_for_a_socket_that_nobody_serves() {
+fn the_prompt_waits_for_a_server_on_a_stale_socket() {
     let directory = scratch();
     let socket = directory.path().join("stale.sock");
     leave_socket(&socket);
@@ -77,7 +77,7 @@ fn waiting_for_the_first_connection_ends_with_ctrl_c() {
 }
 
 #[test]
-fn what_is_no_server_or_told_not_to_be_waited_for_ends_the_run() {
+fn a_first_connection_that_fails_for_good_ends_the_run() {
     let directory = scratch();
     let file = directory.path().join("file");
     fs::write(&file, "").expect("a file of ours");
@@ -108,7 +108,7 @@ fn with_no_reconnect_the_prompt_says_so_and_waits_for_connect() {
 }
 
 #[test]
-fn disconnect_gives_up_what_is_sought() {
+fn disconnect_stops_the_attempts_to_reconnect() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     qemu.kill();
@@ -137,7 +137,7 @@ fn a_full_backlog_is_explained_and_waited_for() {
 }
 
 #[test]
-fn a_stopped_qemu_is_told_from_one_that_is_held() {
+fn a_stopped_qemu_is_distinguished_from_one_that_another_client_holds() {
     let qemu = Qemu::start();
     kill(qemu.pid(), "STOP");
     let terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
@@ -147,7 +147,7 @@ fn a_stopped_qemu_is_told_from_one_that_is_held() {
 }
 
 #[test]
-fn a_greeting_that_comes_late_is_explained_and_taken_on_the_one_connection() {
+fn a_late_greeting_is_explained_and_accepted_on_the_same_connection() {
     let (clients, count) = channel();
     let fake = Fake::start(move |peer| {
         let _ = clients.send(());
@@ -161,7 +161,7 @@ fn a_greeting_that_comes_late_is_explained_and_taken_on_the_one_connection() {
 }
 
 #[test]
-fn a_message_cut_short_is_told_and_the_next_connection_is_a_clean_one() {
+fn a_truncated_message_is_reported_and_the_next_connection_is_clean() {
     let mut cut = true;
     let fake = Fake::start(move |peer| {
         if std::mem::take(&mut cut) {
@@ -210,7 +210,7 @@ fn another_qemu_on_the_same_path_is_announced_as_what_it_is() {
 }
 
 #[test]
-fn bytes_that_are_no_qmp_end_the_session_for_good() {
+fn bytes_that_are_not_qmp_end_the_session_for_good() {
     let fake = Fake::start(|peer| {
         peer.greet();
         while let Some(command) = peer.command() {

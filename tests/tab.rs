@@ -27,7 +27,7 @@ fn tab(terminal: &mut Terminal, line: &str, what: &str) -> String {
 }
 
 #[test]
-fn a_devices_own_properties_complete() {
+fn the_properties_of_a_device_type_complete() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     let line = "device_add driver=virtio-net-pci id=123 ma";
@@ -52,7 +52,7 @@ fn a_devices_own_properties_complete() {
 }
 
 #[test]
-fn devices_that_are_plugged_in_complete() {
+fn the_ids_of_plugged_in_devices_complete() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     qemu.control("device_add driver=virtio-rng-pci id=rng7 bus=port0");
@@ -66,7 +66,7 @@ fn devices_that_are_plugged_in_complete() {
 }
 
 #[test]
-fn qom_paths_are_walked() {
+fn qom_paths_complete_level_by_level() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     tab(
@@ -84,7 +84,7 @@ fn qom_paths_are_walked() {
 }
 
 #[test]
-fn values_that_the_schema_lists_complete() {
+fn values_listed_by_the_schema_complete() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     for (line, what) in [
@@ -107,7 +107,7 @@ fn values_that_the_schema_lists_complete() {
 }
 
 #[test]
-fn what_holds_the_typed_letters_is_found_when_nothing_starts_with_them() {
+fn names_that_contain_the_typed_letters_are_found_when_none_starts_with_them() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     let screen = tab(&mut terminal, "status", "query-status");
@@ -128,7 +128,7 @@ fn a_value_that_needs_quotes_gets_them() {
 }
 
 #[test]
-fn hints_name_what_is_required_and_what_is_optional() {
+fn hints_name_required_and_optional_arguments() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     terminal.keys("device_add");
@@ -144,7 +144,7 @@ fn hints_name_what_is_required_and_what_is_optional() {
 }
 
 #[test]
-fn a_tab_at_a_vm_that_is_stopped_returns_at_once_and_typing_goes_on() {
+fn tab_returns_at_once_while_the_vm_is_stopped_and_typing_goes_on() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     kill(qemu.pid(), "STOP");

@@ -29,7 +29,7 @@ fn a_timer_runs_at_once_and_then_on_time_for_as_long_as_the_script_lasts() {
 }
 
 #[test]
-fn a_timer_never_overlaps_itself_and_leaves_out_what_it_missed() {
+fn a_timer_never_overlaps_itself_and_skips_the_runs_it_missed() {
     let (starts, times) = channel();
     let fake = Fake::answering(move |command| {
         let _ = starts.send(());
@@ -58,7 +58,7 @@ fn with_no_interval_a_timer_runs_as_fast_as_replies_come() {
 }
 
 #[test]
-fn a_script_ends_no_sooner_than_what_it_put_off() {
+fn a_script_waits_for_the_lines_it_has_put_off() {
     let fake = Fake::echo();
     let start = Instant::now();
     let outcome = fake.script(&[], ":after 400ms late\n:after 0.1 early\nnow\n");

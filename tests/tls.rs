@@ -155,7 +155,7 @@ fn a_server_that_verifies_its_peers_takes_our_certificate() {
 }
 
 #[test]
-fn a_missing_client_certificate_is_said_to_be_missing() {
+fn a_missing_client_certificate_is_reported_as_missing() {
     let tls = Tls::verifying();
     let outcome = tls.qmpsh(&["query-status"]);
     let missing = format!("there is no {}", tls.client_cert().display());
@@ -164,7 +164,7 @@ fn a_missing_client_certificate_is_said_to_be_missing() {
 }
 
 #[test]
-fn a_client_certificate_that_the_server_does_not_know_is_said_to_be_refused() {
+fn a_client_certificate_unknown_to_the_server_is_reported_as_refused() {
     let tls = Tls::verifying();
     Ca::new("another authority").issue(tls.creds.path(), "client", |_| {});
     tls.ca.install(tls.creds.path());
@@ -174,7 +174,7 @@ fn a_client_certificate_that_the_server_does_not_know_is_said_to_be_refused() {
 }
 
 #[test]
-fn an_expired_certificate_is_said_to_have_expired() {
+fn an_expired_certificate_is_reported_as_expired() {
     let tls = Tls::open(|params| {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
@@ -184,7 +184,7 @@ fn an_expired_certificate_is_said_to_have_expired() {
 }
 
 #[test]
-fn a_certificate_of_the_future_is_said_not_to_be_valid_yet() {
+fn a_certificate_of_the_future_is_reported_as_not_valid_yet() {
     let tls = Tls::open(|params| params.not_before = date_time_ymd(3000, 1, 1));
     let outcome = tls.qmpsh(&["query-status"]);
     outcome.assert_fails(3, "the server's certificate is not valid yet");
@@ -244,7 +244,7 @@ fn a_revoked_certificate_is_refused() {
 }
 
 #[test]
-fn a_server_in_plain_text_is_said_to_speak_no_tls() {
+fn a_server_in_plain_text_is_reported_as_not_speaking_tls() {
     let monitor = "tcp:127.0.0.1:0,server=on,wait=off";
     let qemu = Qemu::with_args(&["-machine", "none", "-qmp", monitor]);
     let creds = scratch();
@@ -259,7 +259,7 @@ fn a_server_in_plain_text_is_said_to_speak_no_tls() {
 }
 
 #[test]
-fn credentials_that_are_no_use_are_named() {
+fn unusable_credentials_are_named() {
     let creds = scratch();
     let path = |name: &str| creds.path().join(name).display().to_string();
     // Nothing listens there; credentials are read when something does.

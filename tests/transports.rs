@@ -9,7 +9,7 @@ use crate::common::run::run_on;
 use crate::common::terminal::{CTRL_C, Terminal};
 use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch};
 
-/// `exec:` with what leads to QEMU's monitor.
+/// An `exec:` address that leads to QEMU's monitor.
 fn through_socat(qemu: &Qemu) -> String {
     format!("exec:socat - UNIX-CONNECT:{}", qemu.socket.display())
 }
@@ -24,7 +24,7 @@ fn inheriting(qemu: &Qemu, args: &[&str]) -> Outcome {
 }
 
 #[test]
-fn a_program_leads_to_qemu() {
+fn qemu_is_reached_through_a_program() {
     let qemu = Qemu::start();
     let outcome = qmpsh(&[&through_socat(&qemu), "query-status"], "");
     assert_eq!(outcome.assert_status(0).json()[0]["status"], "running");
@@ -37,7 +37,7 @@ fn a_program_leads_to_qemu() {
 }
 
 #[test]
-fn what_a_program_says_is_shown_with_its_name_and_its_status_at_the_end() {
+fn the_messages_of_a_program_are_shown_with_its_name_and_its_exit_status() {
     let outcome = qmpsh(&["exec:ls /nonexistent; exit 7", "query-status"], "");
     outcome.assert_fails(3, "qmpsh: ls: ls: cannot access '/nonexistent'");
     outcome.assert_says("`ls` ended with exit status 7");
@@ -48,13 +48,13 @@ fn what_a_program_says_is_shown_with_its_name_and_its_status_at_the_end() {
 }
 
 #[test]
-fn what_a_program_says_reaches_no_terminal_raw() {
+fn the_messages_of_a_program_never_reach_the_terminal_raw() {
     let outcome = qmpsh(&["exec:printf '\\033[31mred\\n' >&2", "query-status"], "");
     outcome.assert_fails(3, "printf: \\u{1b}[31mred");
 }
 
 #[test]
-fn the_status_of_a_program_is_told_when_a_connection_ends() {
+fn the_exit_status_of_a_program_is_reported_when_the_connection_ends() {
     let qemu = Qemu::start();
     let address = format!("{}; exit 5", through_socat(&qemu));
     let outcome = qmpsh(&[&address], "quit\nquery-status\n");
@@ -64,10 +64,10 @@ fn the_status_of_a_program_is_told_when_a_connection_ends() {
 }
 
 #[test]
-fn a_program_ends_with_us() {
+fn a_program_ends_with_qmpsh() {
     let directory = scratch();
     let pid = directory.path().join("pid");
-    // It says nothing, and would go on for long.
+    // It says nothing, and would run for a long time.
     let address = format!(
         "exec:echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600",
         pid.display()
@@ -104,7 +104,7 @@ fn an_inherited_socket_is_used_and_carries_descriptors() {
 }
 
 #[test]
-fn an_inherited_socket_is_used_once() {
+fn an_inherited_socket_is_used_only_once() {
     let qemu = Qemu::start();
     let outcome = inheriting(
         &qemu,
@@ -117,7 +117,7 @@ fn an_inherited_socket_is_used_once() {
 }
 
 #[test]
-fn what_is_no_connected_socket_is_said_to_be_none() {
+fn a_descriptor_that_is_not_a_connected_socket_is_refused() {
     let home = scratch();
     for (address, why) in [
         ("fd:77", "no such descriptor was inherited"),
@@ -137,7 +137,7 @@ fn what_is_no_connected_socket_is_said_to_be_none() {
 }
 
 #[test]
-fn commands_that_pass_descriptors_are_refused_where_none_can_travel_and_nothing_is_sent() {
+fn commands_that_pass_descriptors_are_refused_unsent_where_none_can_travel() {
     // It would answer anything.
     let server = Fake::answering(|command| {
         let name = command["execute"].as_str().expect("a command");

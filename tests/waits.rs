@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use crate::common::fake::{Fake, event, failure, success};
 use crate::common::{Qemu, qmpsh, text};
 
-/// A server that sends events of these names, numbered, before the reply to each command that is a number: so
-/// many of each.
+/// A server whose commands are numbers: before the reply, it sends that many events of each of these names, numbered.
 fn numbering(names: &'static [&'static str]) -> Fake {
     Fake::answering(move |command| {
         let mut text = String::new();
@@ -37,7 +36,7 @@ fn a_wait_finds_an_event_that_came_before_it() {
 }
 
 #[test]
-fn an_event_from_before_the_last_command_ends_no_wait() {
+fn an_event_from_before_the_last_command_does_not_end_a_wait() {
     let qemu = Qemu::start();
     let outcome = qemu.script(&[], "stop\nquery-name\n:wait STOP --timeout 0.2\n");
     outcome.assert_fails(
@@ -47,7 +46,7 @@ fn an_event_from_before_the_last_command_ends_no_wait() {
 }
 
 #[test]
-fn a_command_that_is_not_sent_ends_nothing() {
+fn a_command_that_was_not_sent_leaves_earlier_events_to_a_wait() {
     let qemu = Qemu::start();
     let script = "stop\ngetfd fdname=x </none\n:wait STOP --timeout 5\n";
     let outcome = qemu.script(&["-k"], script);
@@ -56,7 +55,7 @@ fn a_command_that_is_not_sent_ends_nothing() {
 }
 
 #[test]
-fn what_can_never_come_is_not_waited_for_in_a_script_either() {
+fn a_script_refuses_to_wait_for_an_event_that_can_never_come() {
     let qemu = Qemu::start();
     let outcome = qemu.qmpsh(&[":wait", "STOP,SHUTDWON"]);
     outcome.assert_fails(2, "this server has no event `SHUTDWON`");
@@ -65,7 +64,7 @@ fn what_can_never_come_is_not_waited_for_in_a_script_either() {
 }
 
 #[test]
-fn each_event_ends_one_wait() {
+fn each_event_ends_only_one_wait() {
     let fake = numbering(&["A", "B"]);
     let script = "2\n:wait A\n:wait B\n:wait A\n:wait B n=0 --timeout 0.2\n";
     let outcome = fake.script(&[], script);
@@ -78,7 +77,7 @@ fn each_event_ends_one_wait() {
 }
 
 #[test]
-fn a_wait_matches_a_part_of_the_data() {
+fn a_wait_matches_part_of_the_data() {
     let fake = numbering(&["A", "B"]);
     let script = "5\n:wait B,C deep.id=x3 n=3\n:wait * deep={'on': True, 'id': 'x4'}\n";
     let outcome = fake.script(&[], script);
@@ -111,7 +110,7 @@ fn a_wait_is_a_command_of_its_own_and_ends_with_the_connection() {
 }
 
 #[test]
-fn what_is_wrong_with_a_wait_is_said_before_it_waits() {
+fn a_wrong_wait_is_an_error_before_it_waits() {
     let qemu = Qemu::start();
     for (line, status, says) in [
         (":wait", 2, "usage: :wait NAME"),
@@ -141,14 +140,14 @@ fn a_listener_runs_its_line_for_each_event_while_others_wait() {
     let outcome = qemu.script(&["--events", "stdout"], script);
     let printed = outcome.assert_status(0).json();
     let count = |of: &dyn Fn(&Value) -> bool| printed.iter().filter(|value| of(value)).count();
-    // Each of the two was a stream's, and a wait's.
+    // Each of the two RESUMEs is printed as an event, and by a wait.
     assert_eq!(count(&|value| value["event"] == "STOP"), 2, "{outcome}");
     assert_eq!(count(&|value| value["event"] == "RESUME"), 4, "{outcome}");
     assert!(count(&|value| value["name"] == "heard") >= 1, "{outcome}");
 }
 
 #[test]
-fn listeners_do_not_steal_from_each_other_and_errors_end_nothing() {
+fn listeners_do_not_steal_events_from_each_other_and_survive_errors() {
     let fake = Fake::answering(|command| match command["execute"].as_str() {
         Some("go") => {
             event("A", &json!({})) + &event("A", &json!({})) + &success(command, json!("gone"))
@@ -249,7 +248,7 @@ fn a_listeners_line_shows_its_origin_above_the_line_being_edited() {
 }
 
 #[test]
-fn listeners_live_on_when_qemu_comes_back() {
+fn listeners_survive_until_qemu_comes_back() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     terminal.enter(":on STOP do query-uuid");
@@ -266,6 +265,6 @@ fn listeners_live_on_when_qemu_comes_back() {
 }
 
 #[test]
-fn a_dry_run_of_what_needs_no_server_is_no_hang() {
+fn a_dry_run_of_a_wait_does_not_hang() {
     qmpsh(&["-n", "-e", ":wait STOP"], "").assert_fails(3, "not connected");
 }

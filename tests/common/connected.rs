@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::DEADLINE;
 use super::fake::Fake;
 
-/// A session, and the connection that it has. To drop both ends the connection.
+/// A session, and the connection that it has. Dropping both ends the connection.
 pub struct Connected {
     pub session: Session,
     pub client: Arc<Client>,

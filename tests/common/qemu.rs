@@ -67,8 +67,7 @@ impl Qemu {
         wait_for("QEMU's monitors", || {
             (listens(&qemu.socket) && listens(&qemu.control)).then_some(())
         });
-        // Once in some hundred starts, QEMU 7.2 greets its first client and never answers it; the next
-        // one it does.
+        // Once in a few hundred starts, QEMU 7.2 greets its first client but never answers it. It does answer the next.
         for monitor in [&qemu.socket, &qemu.control] {
             wait_for("QEMU's answer", || answers(monitor).then_some(()));
         }
@@ -190,8 +189,8 @@ fn spawn(program: &str, directory: &Path, args: &[&str], descriptors: Vec<OwnedF
     Killed::spawn(command)
 }
 
-/// A QEMU that a test starts itself, with a machine without any devices and none of the usual monitors. It has no
-/// more descriptors than `descriptors`, which it inherits under the numbers they have.
+/// A QEMU with a machine without any devices, and without the monitors that other tests need. It inherits
+/// `descriptors` under the numbers they have.
 pub fn bare_qemu(args: &[&str], descriptors: Vec<OwnedFd>) -> Killed {
     let mut command = Command::new(qemu());
     command.args(BARE).args(args).stdin(Stdio::null());

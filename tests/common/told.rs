@@ -1,4 +1,4 @@
-//! The schema as QEMU tells it, read by nothing of ours.
+//! The schema as QEMU tells it, read without the code under test.
 
 use std::collections::HashMap;
 
