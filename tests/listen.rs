@@ -12,7 +12,7 @@ use crate::common::qemu::bare_qemu;
 use crate::common::running::Running;
 use crate::common::sockets::{Port, leave_no_room, leave_socket};
 use crate::common::terminal::Terminal;
-use crate::common::{command, kill, mode, qmpsh, scratch, text, wait_for};
+use crate::common::{kill, mode, qmpsh, scratch, text, wait_for};
 
 /// A QEMU that connects its monitor to `place`, given as options of a chardev, where somebody else listens.
 fn dialler(place: &str, name: &str) -> Killed {
@@ -80,9 +80,8 @@ fn commands_run_over_a_tcp_port_as_well() {
 #[test]
 fn with_reconnect_a_script_goes_on_with_the_next_qemu() {
     let (directory, path) = place();
-    let mut command = command(directory.path());
-    command.args(["--listen", text(&path), "--reconnect=60"]);
-    let mut running = Running::start(command);
+    let args = ["--listen", text(&path), "--reconnect=60"];
+    let mut running = Running::qmpsh(directory.path(), &args);
     let mut first = dialler_at(&path, "first");
     running.send("query-name");
     assert_eq!(running.line(), "{\"name\": \"first\"}");

@@ -1,23 +1,15 @@
-//! The interactive shell, in a real terminal.
+//! The prompt: what is typed there, and what comes above it meanwhile.
 
+use crate::common::terminal::row;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::common::sockets::{answers, hold};
-use crate::common::terminal::{CTRL_C, CTRL_D, CTRL_Z, TAB, Terminal, UP};
-use crate::common::{Qemu, kill, scratch, wait_for};
-
-/// Where in the screen's lines one ends in `end`.
-#[track_caller]
-fn row(screen: &str, end: &str) -> usize {
-    screen
-        .lines()
-        .position(|line| line.ends_with(end))
-        .unwrap_or_else(|| panic!("no line ends in `{end}`:\n{screen}"))
-}
+use crate::common::sockets::hold;
+use crate::common::terminal::{CTRL_D, CTRL_Z, Terminal, UP};
+use crate::common::{Qemu, scratch, wait_for};
 
 fn lines(screen: &str) -> Vec<&str> {
     screen.lines().collect()
@@ -38,94 +30,6 @@ fn the_banner_is_one_line_with_version_name_and_address() {
             qemu.address()
         )
     );
-}
-
-#[test]
-fn tab_completes_a_unique_command_and_adds_a_space() {
-    let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    // The names are asked for in the background of the first prompt; they are there once this has its reply.
-    let screen = terminal.enter("query-name");
-    terminal.keys("query-statu");
-    terminal.keys(TAB);
-    terminal.wait_for_line("(QEMU) query-status");
-    let row = u16::try_from(screen.lines().count() - 1).expect("24 rows");
-    let behind_the_space = "(QEMU ●) query-status ".chars().count();
-    terminal.wait_for_cursor(row, u16::try_from(behind_the_space).expect("80 columns"));
-}
-
-#[test]
-fn tab_lists_the_commands_that_start_with_what_is_typed() {
-    let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.enter("query-name");
-    terminal.keys("query-migrate");
-    terminal.keys(TAB);
-    let screen = terminal.wait("the list", |screen| {
-        screen.contains("query-migrate-parameters") && screen.ends_with("(QEMU) query-migrate")
-    });
-    let words: Vec<&str> = screen.split_whitespace().collect();
-    for name in [
-        "query-migrate",
-        "query-migrate-capabilities",
-        "query-migrate-parameters",
-    ] {
-        assert!(words.contains(&name), "{name} in\n{screen}");
-    }
-    assert!(!words.contains(&"query-status"), "{screen}");
-}
-
-#[test]
-fn ctrl_c_leaves_the_question_whether_to_list_very_many_commands() {
-    let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.enter("query-name");
-    terminal.keys(TAB);
-    // That may list them at once, ask first, or stop after a screenful.
-    let listed = terminal.wait("a list or a question", |screen| {
-        let last = screen.lines().last().unwrap_or_default();
-        last.starts_with("Display all")
-            || last.starts_with("--More--")
-            || screen.lines().count() > 20 && last == "(QEMU)"
-    });
-    terminal.keys(CTRL_C);
-    terminal.wait("a new prompt", |screen| {
-        screen != listed && screen.ends_with("(QEMU)")
-    });
-    terminal.assert_answer(":set confirm", "confirm   on");
-}
-
-#[test]
-fn tab_completes_built_ins() {
-    let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.keys(":stat");
-    terminal.keys(TAB);
-    terminal.wait_for_line("(QEMU) :status");
-    terminal.wait_for_cursor(1, 17);
-    terminal.cancel();
-    terminal.keys(":");
-    terminal.keys(TAB);
-    let screen = terminal.wait("the list", |screen| screen.contains(":quit"));
-    for name in [":help", ":status", ":connect", ":disconnect", ":set"] {
-        assert!(screen.contains(name), "{name} in\n{screen}");
-    }
-}
-
-#[test]
-fn tab_completes_the_words_of_set() {
-    let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.keys(":set con");
-    terminal.keys(TAB);
-    terminal.wait_for_cursor(1, 22);
-    terminal.wait_for_line("(QEMU) :set confirm");
-    terminal.keys("of");
-    terminal.keys(TAB);
-    terminal.wait_for_line("(QEMU) :set confirm off");
-    terminal.keys("\r");
-    terminal.wait_for_prompt();
-    terminal.assert_answer(":set confirm", "confirm   off");
 }
 
 #[test]
@@ -239,72 +143,6 @@ fn ctrl_c_clears_the_line() {
 }
 
 #[test]
-fn ctrl_c_stops_waiting_and_the_late_reply_is_not_taken_for_another() {
-    let qemu = Qemu::named("late");
-    let (mut terminal, log) = qemu.logged_prompt();
-    // The shell asks for the name too, for its banner, and for the commands, for TAB.
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_for("query-uuid");
-    terminal.keys(CTRL_C);
-    terminal.wait("no longer waiting", |screen| {
-        screen.contains("no longer waiting for `query-uuid`") && screen.ends_with("(QEMU)")
-    });
-    terminal.keys("query-status\r");
-    log.wait_for("query-status");
-    kill(qemu.pid(), "CONT");
-    terminal.wait("both replies", |screen| {
-        screen.contains("\"running\"") && screen.ends_with("(QEMU)")
-    });
-    let screen = terminal.unwrapped();
-    let late = row(&screen, "0000-000000000000\"}}");
-    assert!(
-        lines(&screen)[late].starts_with("late reply to `query-uuid`: "),
-        "{screen}"
-    );
-    assert!(screen.contains("  \"status\": "), "{screen}");
-    assert!(!screen.contains("  \"UUID\": "), "{screen}");
-    terminal.assert_answer("query-name", "  \"name\": \"late\"");
-}
-
-#[test]
-fn a_late_reply_comes_above_the_line_being_edited() {
-    let qemu = Qemu::start();
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_for("query-uuid");
-    terminal.keys(CTRL_C);
-    terminal.wait("the prompt", |screen| {
-        screen.contains("no longer waiting") && screen.ends_with("(QEMU)")
-    });
-    terminal.type_line("query-sta");
-    kill(qemu.pid(), "CONT");
-    terminal.wait("the late reply", |screen| {
-        screen.contains("late reply to `query-uuid`") && screen.ends_with("\n(QEMU) query-sta")
-    });
-}
-
-#[test]
-fn a_reply_in_the_background_comes_above_the_line_being_edited() {
-    let qemu = Qemu::start();
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.enter("query-uuid &");
-    log.wait_for("query-uuid");
-    terminal.type_line("query-sta");
-    kill(qemu.pid(), "CONT");
-    terminal.wait("the reply", |screen| {
-        screen.contains("0000-000000000000") && screen.ends_with("\n(QEMU) query-sta")
-    });
-    terminal.keys("tus\r");
-    terminal.wait_for_text("\"running\"");
-}
-
-#[test]
 fn ctrl_d_on_an_empty_line_leaves_and_qemu_goes_on() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
@@ -363,137 +201,6 @@ fn events_that_came_while_suspended_are_shown_afterwards() {
 }
 
 #[test]
-fn a_quit_that_is_not_confirmed_keeps_the_vm() {
-    let mut qemu = Qemu::start();
-    let (mut terminal, log) = qemu.logged_prompt();
-    for line in ["quit", "{\"execute\":\"quit\"}"] {
-        for answer in ["\r", "n\r", "quit\r", "maybe y\r", CTRL_C, CTRL_D] {
-            terminal.keys(line);
-            terminal.wait_for_line(&format!("(QEMU) {line}"));
-            terminal.keys("\r");
-            terminal.wait("the question", |screen| {
-                let last = screen.lines().last();
-                last.is_some_and(|last| last.contains("VM") && last.ends_with("[y/N]"))
-            });
-            terminal.keys(answer);
-            terminal.wait_for_prompt();
-            terminal.clear();
-        }
-    }
-    terminal.assert_answer("query-status", "\"running\"");
-    assert!(!log.has("quit"), "{}", log.text());
-    assert!(!qemu.has_ended());
-}
-
-#[test]
-fn a_quit_that_is_confirmed_ends_the_vm() {
-    let mut qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.keys("quit\r");
-    terminal.wait("the question", |screen| screen.ends_with("[y/N]"));
-    terminal.keys("y\r");
-    wait_for("the end of QEMU", || qemu.has_ended().then_some(()));
-    let screen = terminal.wait_for_text("The connection is gone");
-    assert!(screen.contains(" SHUTDOWN "), "{screen}");
-    // The shell goes on.
-    terminal.wait_for_prompt();
-    terminal.assert_answer(":set confirm", "confirm   on");
-}
-
-#[test]
-fn with_confirm_off_quit_asks_nothing() {
-    let mut qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.enter(":set confirm off");
-    terminal.keys("quit\r");
-    wait_for("the end of QEMU", || qemu.has_ended().then_some(()));
-    let screen = terminal.wait_for_text("The connection is gone");
-    assert!(!screen.contains("[y/N]"), "{screen}");
-}
-
-#[test]
-fn quit_does_not_ask_when_there_is_no_vm() {
-    let mut qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    qemu.kill();
-    terminal.wait_for_text("The connection is gone");
-    terminal.keys("quit\r");
-    let screen = terminal.wait("an answer", |screen| {
-        screen.contains("[y/N]") || screen.contains("not connected")
-    });
-    assert!(!screen.contains("[y/N]"), "{screen}");
-}
-
-#[test]
-fn the_lines_of_a_transaction_are_sent_as_one_command() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
-    let (mut terminal, log) = qemu.logged_prompt();
-    let screen = terminal.enter("transaction(");
-    assert!(screen.ends_with("(QEMU) transaction(\nTRANS>"), "{screen}");
-    let screen = terminal.enter("block-dirty-bitmap-add node=disk name=one");
-    assert!(screen.ends_with("TRANS>"), "{screen}");
-    terminal.enter("block-dirty-bitmap-add node=disk name=two");
-    assert!(!log.has("transaction"), "{}", log.text());
-    let screen = terminal.enter(")");
-    assert!(screen.ends_with("TRANS> )\n{}\n(QEMU)"), "{screen}");
-    let nodes = qemu.control("query-named-block-nodes");
-    for name in ["one", "two"] {
-        assert!(nodes.stdout().contains(&format!("\"{name}\"")), "{nodes}");
-    }
-}
-
-#[test]
-fn a_transaction_with_a_wrong_line_is_not_sent() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("transaction(");
-    terminal.enter("block-dirty-bitmap-add node=disk name=one");
-    let screen = terminal.enter("block-dirty-bitmap-add node=disk node=disk");
-    assert!(screen.ends_with("TRANS>"), "{screen}");
-    let screen = terminal.assert_answer(")", "the transaction is not sent");
-    assert!(screen.ends_with("(QEMU)"), "{screen}");
-    // The next line is one like any other.
-    terminal.assert_answer("query-status", "\"running\"");
-    assert!(!log.has("transaction"), "{}", log.text());
-}
-
-#[test]
-fn ctrl_c_leaves_a_transaction_and_nothing_is_sent() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("transaction(");
-    terminal.enter("block-dirty-bitmap-add node=disk name=one");
-    let screen = terminal.cancel();
-    assert!(screen.contains("nothing was sent"), "{screen}");
-    terminal.assert_answer("query-status", "\"running\"");
-    assert!(!log.has("transaction"), "{}", log.text());
-}
-
-#[test]
-fn leaving_during_a_transaction_says_that_nothing_was_sent() {
-    let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.enter("transaction(");
-    terminal.enter("abort");
-    terminal.leave();
-    terminal.wait_for_text("nothing was sent");
-}
-
-#[test]
-fn an_abandoned_command_is_reported_when_qemu_ends() {
-    let mut qemu = Qemu::start();
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("stop\r");
-    log.wait_for("stop");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_text("no longer waiting for `stop`");
-    qemu.kill();
-    terminal.wait_for_text("the outcome of `stop` is unknown");
-}
-
-#[test]
 fn pasted_lines_run_one_after_another() {
     let qemu = Qemu::named("pasted");
     let mut terminal = qemu.prompt();
@@ -520,21 +227,6 @@ fn lines_typed_ahead_run_one_after_another() {
     terminal.wait_for_text("\"present\"");
     terminal.wait_for_text("\"name\": \"hasty\"");
     terminal.wait_for_text("0000-000000000000\"");
-    terminal.wait_for_prompt();
-}
-
-#[test]
-fn a_line_typed_while_a_command_runs_is_the_next_one() {
-    let qemu = Qemu::named("patient");
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_for("query-uuid");
-    terminal.keys("query-name\r");
-    kill(qemu.pid(), "CONT");
-    terminal.wait_for_text("  \"UUID\": ");
-    terminal.wait_for_text("  \"name\": \"patient\"");
     terminal.wait_for_prompt();
 }
 
@@ -590,53 +282,6 @@ fn a_dumb_terminal_will_do() {
 }
 
 #[test]
-fn the_death_of_qemu_is_reported_above_the_line_being_edited() {
-    let mut qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
-    terminal.type_line("query-sta");
-    qemu.kill();
-    let screen = terminal.wait("the news", |screen| {
-        screen.contains("The connection is gone") && screen.ends_with("\n(QEMU) query-sta")
-    });
-    assert!(screen.contains(":connect"), "{screen}");
-    terminal.keys("tus\r");
-    terminal.wait("an error", |screen| {
-        screen.contains("\nnot connected") && screen.ends_with("(QEMU)")
-    });
-}
-
-#[test]
-fn connect_finds_the_next_qemu_on_the_same_path() {
-    let mut qemu = Qemu::start();
-    // By itself it would find it too, and would then hold the monitor that the test waits for.
-    let mut terminal = qemu.prompt_with(&["--no-reconnect"]);
-    qemu.kill();
-    terminal.wait_for_text("The connection is gone");
-    terminal.wait_for_prompt();
-    terminal.assert_answer(":connect", "cannot connect to ");
-    qemu.restart_with(&["-machine", "none", "-name", "successor"]);
-    wait_for("the new QEMU", || answers(&qemu.socket).then_some(()));
-    terminal.keys(":connect\r");
-    terminal.wait_for_text(&format!("\"successor\" at {}\n(QEMU)", qemu.address()));
-    terminal.assert_answer("query-name", "  \"name\": \"successor\"");
-}
-
-#[test]
-fn the_outcome_of_a_command_that_qemu_died_during_is_unknown() {
-    let mut qemu = Qemu::start();
-    let (mut terminal, log) = qemu.logged_prompt();
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_for("query-uuid");
-    qemu.kill();
-    terminal.wait_for_text("the outcome of `query-uuid` is unknown");
-    terminal.wait_for_prompt();
-    terminal.keys("query-uuid\r");
-    terminal.wait_for_text("not connected");
-}
-
-#[test]
 fn options_that_are_not_built_yet_say_so() {
     let home = scratch();
     for option in ["-H", "-N"] {
@@ -644,48 +289,6 @@ fn options_that_are_not_built_yet_say_so() {
         assert_eq!(terminal.wait_for_end(), 2, "{option}");
         terminal.wait_for_text("not built yet");
     }
-}
-
-#[test]
-fn a_silent_server_is_explained_and_ctrl_c_leaves() {
-    let qemu = Qemu::start();
-    let _first = hold(&qemu.socket);
-    let mut terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
-    terminal.wait_for_text("waiting");
-    let screen = terminal.unwrapped();
-    // That is this process.
-    let who = format!(
-        "another client holds this monitor (pid {}, `",
-        std::process::id()
-    );
-    assert!(screen.contains(&who), "{screen}");
-    assert!(!screen.contains("(QEMU)"), "{screen}");
-    terminal.keys(CTRL_C);
-    assert_eq!(terminal.wait_for_end(), 130);
-}
-
-#[test]
-fn the_prompt_comes_once_the_other_client_is_gone() {
-    let qemu = Qemu::start();
-    let first = hold(&qemu.socket);
-    let mut terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
-    terminal.wait_for_text("waiting");
-    drop(first);
-    terminal.wait_for_prompt();
-    terminal.assert_answer("query-status", "\"running\"");
-}
-
-#[test]
-fn ctrl_c_stops_a_connect_to_a_silent_server_and_the_prompt_stays() {
-    let qemu = Qemu::start();
-    let _first = hold(&qemu.control);
-    let mut terminal = qemu.prompt();
-    terminal.keys(&format!(":connect {}\r", qemu.control.display()));
-    terminal.wait_for_text("waiting");
-    terminal.cancel();
-    terminal.keys(":status\r");
-    terminal.wait_for_text("address ");
-    terminal.wait_for_prompt();
 }
 
 /// Stops and continues a VM as fast as it can.

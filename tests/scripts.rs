@@ -2,19 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::common::fake::{Fake, event, failure, success};
-use crate::common::log::Log;
-use crate::common::process::{Killed, status};
 use crate::common::run::run_to;
 use crate::common::running::Running;
-use crate::common::{
-    Outcome, Qemu, command, in_shell, kill, mode, qmpsh, run, scratch, text, wait_for,
-};
+use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch, text};
 
 /// A temporary directory with a file in it.
 fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
@@ -118,12 +113,7 @@ fn events_come_while_a_built_in_waits_for_the_commands_before_it() {
         peer.send(success(&command, json!("late")));
         peer.wait_for_end();
     });
-    let home = scratch();
-    let mut command = command(home.path());
-    command
-        .args(["-k", "--events", "stdout", "--connect"])
-        .arg(&fake.socket);
-    let mut running = Running::start(command);
+    let mut running = fake.running(&["-k", "--events", "stdout"]);
     running.send("slow");
     running.send(":set");
     assert!(running.line().contains("EARLY"));
@@ -584,108 +574,6 @@ fn a_failed_connect_stops_a_script() {
 }
 
 #[test]
-fn verbose_shows_each_message_on_standard_error() {
-    let outcome = Qemu::start().qmpsh(&["-v", "query-name"]);
-    outcome.assert_status(0).assert_stdout("{}\n");
-    let stderr = outcome.stderr();
-    let lines: Vec<&str> = stderr.lines().collect();
-    assert_eq!(lines.len(), 5, "{outcome}");
-    assert!(lines[0].starts_with("<- {\"QMP\": "), "{outcome}");
-    assert!(
-        lines[1].starts_with("-> {\"execute\":\"qmp_capabilities\""),
-        "{outcome}"
-    );
-    assert!(
-        lines[3].starts_with("-> {\"execute\":\"query-name\""),
-        "{outcome}"
-    );
-    assert!(lines[4].starts_with("<- {\"return\": {}"), "{outcome}");
-}
-
-#[test]
-fn the_log_has_every_message_as_a_json_line_and_is_private_to_its_owner() {
-    let qemu = Qemu::start();
-    let log = qemu.log();
-    for _ in 0..2 {
-        qemu.qmpsh(&["-l", log.path(), "query-name"])
-            .assert_status(0);
-    }
-    assert_eq!(mode(log.path().as_ref()), 0o600);
-    let lines = log.entries();
-    assert_eq!(lines.len(), 10);
-    let dirs: Vec<&Value> = lines[..5].iter().map(|line| &line["dir"]).collect();
-    assert_eq!(dirs, ["recv", "send", "recv", "send", "recv"]);
-    assert_eq!(lines[3]["msg"]["execute"], "query-name");
-    for line in &lines {
-        let time = line["time"].as_str().expect("a time");
-        chrono::DateTime::parse_from_rfc3339(time).expect(time);
-    }
-}
-
-#[test]
-fn the_log_is_json_lines_whatever_the_server_sends() {
-    let fake = Fake::replying_with("{\"return\": nonsense\x1b\n \"\n\"\r\n}");
-    let directory = scratch();
-    let log = Log::at(directory.path().join("log"));
-    let outcome = fake.qmpsh(&["-l", log.path(), "a"]);
-    outcome.assert_fails(3, "nonsense");
-    assert!(log.entries().len() >= 4);
-}
-
-#[test]
-fn a_log_that_cannot_be_written_is_an_error() {
-    let outcome = Qemu::start().qmpsh(&["-l", "/no/such/log", "query-name"]);
-    outcome
-        .assert_fails(2, "cannot log to /no/such/log")
-        .assert_stdout("");
-}
-
-#[test]
-fn secrets_appear_neither_in_the_log_nor_among_verbose_messages() {
-    let qemu = Qemu::start();
-    let log = qemu.directory.path().join("log");
-    let path = text(&log);
-    let script = r#"
-        object-add qom-type=secret id=s data=hunter2
-        object-add data=hunter2 qom-type=secret id=t
-        {"execute": "object-add", "arguments": {"qom-type": "secret", "id": "u", "data": "hunter2"}}
-        {"execute": "object-add", "arguments": {"qom-type": "secret", "id": "v", "d\u0061ta": "hunter2"}}
-        {"execute": "object-add", "arguments": {"qom-type": "s\u0065cret", "id": "w", "data": "hunter2"}}
-        {"execute": "x", "arguments": {"p\u0061ssword": "hunter2"}}
-        transaction( x password=hunter2 )
-        object-add qom-type=secret id=x props.data=hunter2
-        set_password protocol=vnc password='hunter2'
-        set_password protocol=vnc password=hunter2 &
-        change-vnc-password password=hunter2
-    "#;
-    let mut leaked = Vec::new();
-    for line in script.lines().filter(|line| !line.trim().is_empty()) {
-        let outcome = qemu.script(&["-k", "-v", "-l", path], line);
-        let messages = outcome.stderr();
-        let mut messages = messages.lines().filter(|said| !said.starts_with("qmpsh:"));
-        if messages.any(|said| said.contains("hunter2")) {
-            leaked.push(format!("shown: {line}"));
-        }
-        let logged = fs::read_to_string(&log).expect("the log");
-        if logged.contains("hunter2") {
-            leaked.push(format!("logged: {line}"));
-        }
-        fs::remove_file(&log).expect("the log");
-    }
-    assert!(leaked.is_empty(), "{leaked:#?}");
-}
-
-/// The error quotes the line, and goes where the messages go.
-#[test]
-fn a_secret_line_that_fails_is_not_quoted_with_its_secret() {
-    let qemu = Qemu::start();
-    let line = "object-add qom-type=secret id=s data=hunter2";
-    let outcome = qemu.script(&["-v"], format!("{line}\n{line}\n"));
-    outcome.assert_status(1);
-    assert!(!outcome.stderr().contains("hunter2"), "{outcome}");
-}
-
-#[test]
 fn a_reply_that_takes_too_long_ends_a_script_with_a_status_of_its_own() {
     let qemu = Qemu::start();
     let mut running = qemu.running(&["-t", "600"]);
@@ -715,69 +603,6 @@ fn a_late_reply_is_shown_as_late_and_not_taken_for_another() {
     outcome.assert_status(4).assert_stdout("\"fast\"\n");
     outcome.assert_says("no reply to `slow` within 0.3 s");
     outcome.assert_says("late reply to `slow`");
-}
-
-#[test]
-fn an_interrupt_ends_the_run_and_leaves_the_vm_alone() {
-    let qemu = Qemu::start();
-    for args in [
-        &[][..],
-        &["-k"],
-        &["--repeat", "0", "--interval", "600", "query-name"],
-    ] {
-        let mut running = qemu.running(args);
-        if !args.contains(&"--repeat") {
-            running.send("query-name");
-        }
-        assert_eq!(running.line(), "{}");
-        kill(running.pid(), "INT");
-        let (status, stderr) = running.wait();
-        assert_eq!(status.code(), Some(130), "{stderr}");
-    }
-    assert_eq!(qemu.qmpsh(&["query-status"]).json()[0]["running"], true);
-}
-
-#[test]
-fn an_interrupt_ends_the_wait_for_a_connection() {
-    let qemu = Qemu::start();
-    let _holder = std::os::unix::net::UnixStream::connect(&qemu.socket).expect("a free monitor");
-    let mut running = qemu.running(&["-e", "query-name"]);
-    wait_for("its handler", || {
-        catches_interrupts(running.pid()).then_some(())
-    });
-    kill(running.pid(), "INT");
-    assert_eq!(running.wait().0.code(), Some(130));
-}
-
-/// Its output is not read, so it waits for room in the pipe.
-#[test]
-fn an_interrupt_ends_a_run_whose_output_is_not_read() {
-    let qemu = Qemu::start();
-    let mut command = command(qemu.directory.path());
-    command.args(["-c", qemu.address(), "--repeat", "0", "query-qmp-schema"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut process = Killed::spawn(command);
-    let pid = process.id();
-    wait_for("a full pipe", || waits_in(pid, "pipe_write").then_some(()));
-    kill(pid, "INT");
-    let status = wait_for("qmpsh to end", || process.try_wait().expect("our child"));
-    assert_eq!(status.code(), Some(130));
-}
-
-/// Whether some thread of a process waits in this function of the kernel.
-fn waits_in(pid: u32, function: &str) -> bool {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten();
-    threads.flatten().any(|thread| {
-        fs::read_to_string(thread.path().join("wchan")).is_ok_and(|wchan| wchan.contains(function))
-    })
-}
-
-/// Whether a process has a handler for SIGINT.
-fn catches_interrupts(pid: u32) -> bool {
-    let caught = status(pid, "SigCgt");
-    caught.is_some_and(|mask| u64::from_str_radix(&mask, 16).is_ok_and(|mask| mask & 2 != 0))
 }
 
 #[test]

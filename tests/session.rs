@@ -12,7 +12,7 @@ use crate::common::process::{descriptors, memory};
 use crate::common::running::Running;
 use crate::common::sockets::{leave_socket, listens, nearly_full};
 use crate::common::terminal::{CTRL_C, Terminal};
-use crate::common::{Qemu, command, kill, scratch, text, wait_for};
+use crate::common::{Qemu, kill, scratch, text, wait_for};
 
 #[test]
 fn the_prompt_finds_the_next_qemu_on_the_same_path_by_itself() {
@@ -262,9 +262,7 @@ fn a_script_gives_up_when_its_time_to_reconnect_is_over() {
     let directory = scratch();
     let socket = directory.path().join("gone.sock");
     let fake = Fake::at(&socket, Peer::echo);
-    let mut command = command(directory.path());
-    command.args(["--reconnect=0.5", "-c", text(&socket)]);
-    let mut script = Running::start(command);
+    let mut script = fake.running(&["--reconnect=0.5"]);
     script.send("one");
     assert_eq!(script.line(), "\"one\"");
     drop(fake);
@@ -278,9 +276,8 @@ fn a_script_gives_up_when_its_time_to_reconnect_is_over() {
 fn a_script_waits_for_a_path_that_appears_later() {
     let directory = scratch();
     let socket = directory.path().join("later.sock");
-    let mut command = command(directory.path());
-    command.args(["--reconnect", "-c", text(&socket), "query-name"]);
-    let mut script = Running::start(command);
+    let args = ["--reconnect", "-c", text(&socket), "query-name"];
+    let mut script = Running::qmpsh(directory.path(), &args);
     script.close();
     script.wait_for_complaint("trying again");
     let _server = Fake::at(&socket, Peer::echo);

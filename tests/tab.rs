@@ -1,5 +1,6 @@
 //! TAB, hints and colours in a real terminal, on a real QEMU.
 
+use crate::common::terminal::CTRL_C;
 use std::time::{Duration, Instant};
 
 use crate::common::terminal::{TAB, Terminal};
@@ -196,4 +197,92 @@ fn an_unknown_command_or_key_is_red_and_a_known_one_is_not() {
     terminal.wait("red", |_| terminal.is_red("nope"));
     assert!(!terminal.is_red("device_del nope"));
     assert!(!terminal.is_red("id=y"));
+}
+
+#[test]
+fn tab_completes_a_unique_command_and_adds_a_space() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    // The names are asked for in the background of the first prompt; they are there once this has its reply.
+    let screen = terminal.enter("query-name");
+    terminal.keys("query-statu");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) query-status");
+    let row = u16::try_from(screen.lines().count() - 1).expect("24 rows");
+    let behind_the_space = "(QEMU ●) query-status ".chars().count();
+    terminal.wait_for_cursor(row, u16::try_from(behind_the_space).expect("80 columns"));
+}
+
+#[test]
+fn tab_lists_the_commands_that_start_with_what_is_typed() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("query-name");
+    terminal.keys("query-migrate");
+    terminal.keys(TAB);
+    let screen = terminal.wait("the list", |screen| {
+        screen.contains("query-migrate-parameters") && screen.ends_with("(QEMU) query-migrate")
+    });
+    let words: Vec<&str> = screen.split_whitespace().collect();
+    for name in [
+        "query-migrate",
+        "query-migrate-capabilities",
+        "query-migrate-parameters",
+    ] {
+        assert!(words.contains(&name), "{name} in\n{screen}");
+    }
+    assert!(!words.contains(&"query-status"), "{screen}");
+}
+
+#[test]
+fn ctrl_c_leaves_the_question_whether_to_list_very_many_commands() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("query-name");
+    terminal.keys(TAB);
+    // That may list them at once, ask first, or stop after a screenful.
+    let listed = terminal.wait("a list or a question", |screen| {
+        let last = screen.lines().last().unwrap_or_default();
+        last.starts_with("Display all")
+            || last.starts_with("--More--")
+            || screen.lines().count() > 20 && last == "(QEMU)"
+    });
+    terminal.keys(CTRL_C);
+    terminal.wait("a new prompt", |screen| {
+        screen != listed && screen.ends_with("(QEMU)")
+    });
+    terminal.assert_answer(":set confirm", "confirm   on");
+}
+
+#[test]
+fn tab_completes_built_ins() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys(":stat");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) :status");
+    terminal.wait_for_cursor(1, 17);
+    terminal.cancel();
+    terminal.keys(":");
+    terminal.keys(TAB);
+    let screen = terminal.wait("the list", |screen| screen.contains(":quit"));
+    for name in [":help", ":status", ":connect", ":disconnect", ":set"] {
+        assert!(screen.contains(name), "{name} in\n{screen}");
+    }
+}
+
+#[test]
+fn tab_completes_the_words_of_set() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys(":set con");
+    terminal.keys(TAB);
+    terminal.wait_for_cursor(1, 22);
+    terminal.wait_for_line("(QEMU) :set confirm");
+    terminal.keys("of");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) :set confirm off");
+    terminal.keys("\r");
+    terminal.wait_for_prompt();
+    terminal.assert_answer(":set confirm", "confirm   off");
 }

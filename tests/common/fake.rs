@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::running::Running;
 use super::terminal::Terminal;
 use super::{Outcome, qmpsh, scratch, text};
 
@@ -113,14 +114,23 @@ impl Fake {
         qmpsh(&[&["--connect", self.address()], args].concat(), input)
     }
 
+    /// Starts `qmpsh ARGS` against this server, to talk to it while it runs.
+    pub fn running(&self, args: &[&str]) -> Running {
+        let args = [&["--connect", self.address()], args].concat();
+        Running::qmpsh(self.home(), &args)
+    }
+
     pub fn address(&self) -> &str {
         text(&self.socket)
     }
 
     /// qmpsh at its first prompt.
     pub fn prompt(&self) -> Terminal {
-        let home = self.socket.parent().expect("it lies in a directory");
-        Terminal::prompt(home, &[self.address()])
+        Terminal::prompt(self.home(), &[self.address()])
+    }
+
+    fn home(&self) -> &Path {
+        self.socket.parent().expect("it lies in a directory")
     }
 }
 

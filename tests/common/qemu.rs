@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::log::Log;
 use super::process::Killed;
-use super::run::{Outcome, command, qmpsh};
+use super::run::{Outcome, qmpsh};
 use super::running::Running;
 use super::sockets::{answers, listens};
 use super::terminal::Terminal;
@@ -110,9 +110,8 @@ impl Qemu {
 
     /// Starts `qmpsh ARGS` against the monitor, to talk to it while it runs.
     pub fn running(&self, args: &[&str]) -> Running {
-        let mut command = command(self.directory.path());
-        command.args(["--connect", self.address()]).args(args);
-        Running::start(command)
+        let args = [&["--connect", self.address()], args].concat();
+        Running::qmpsh(self.directory.path(), &args)
     }
 
     /// qmpsh at its first prompt.

@@ -1,11 +1,12 @@
 //! A run of qmpsh that a test talks to while it lasts.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use super::process::Killed;
-use super::{DEADLINE, wait_for};
+use super::{DEADLINE, command, wait_for};
 
 /// A qmpsh with pipes for its input and output. It is killed when this is dropped.
 pub struct Running {
@@ -16,6 +17,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts `qmpsh ARGS` in this home.
+    pub fn qmpsh(home: &Path, args: &[&str]) -> Self {
+        let mut command = command(home);
+        command.args(args);
+        Self::start(command)
+    }
+
     pub fn start(mut command: Command) -> Self {
         command
             .stdin(Stdio::piped())

@@ -359,6 +359,15 @@ impl Terminal {
     }
 }
 
+/// Where in the screen's lines one ends in `end`.
+#[track_caller]
+pub fn row(screen: &str, end: &str) -> usize {
+    screen
+        .lines()
+        .position(|line| line.ends_with(end))
+        .unwrap_or_else(|| panic!("no line ends in `{end}`:\n{screen}"))
+}
+
 /// What stands in the prompt before its symbol.
 const BEFORE_SYMBOL: &str = "(QEMU ";
 
