@@ -1,15 +1,12 @@
 //! What is said after an error: the nearest right names, and the keys that are missing.
 
-use crate::common::fake::Fake;
-use crate::common::fake::failure_of;
-use crate::common::fake::success;
-use crate::common::log::Log;
-use crate::common::scratch;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use crate::common::{Outcome, Qemu};
+use crate::common::fake::{Fake, failure_of, success};
+use crate::common::log::Log;
+use crate::common::{Outcome, Qemu, scratch};
 
 /// Asserts that the command failed and that this is one of the lines after the error.
 #[track_caller]

@@ -2,16 +2,12 @@
 
 use std::sync::mpsc;
 
-use qmpsh::qmp::{Client, Error, Filter, Lost, Options, Pending, Request, State};
+use qmpsh::qmp::{Error, Filter, Lost, Options, Pending, Request, State};
 use serde_json::{Value, json};
 
 use crate::common::DEADLINE;
 use crate::common::connected::{Connected, within};
 use crate::common::fake::{Fake, GREETING, event, success};
-
-fn send(client: &Client, name: &str) -> Pending {
-    client.send(Request::new(name)).expect("a live connection")
-}
 
 /// The reply's value.
 async fn value(pending: Pending) -> Value {
@@ -31,7 +27,7 @@ async fn replies_find_their_commands_in_any_order() {
     });
     let connected = Connected::to(&fake).await;
     let pending: Vec<_> = ["a", "b", "c", "d", "e"]
-        .map(|name| send(&connected.client, name))
+        .map(|name| connected.send(name))
         .into();
     for (pending, name) in pending.into_iter().zip(["a", "b", "c", "d", "e"]) {
         assert_eq!(value(pending).await, name);
@@ -53,18 +49,15 @@ async fn a_late_reply_is_reported_as_late_and_never_given_to_another_command() {
     });
     let connected = Connected::to(&fake).await;
     let mut late = connected.late_replies();
-    drop(send(&connected.client, "given up"));
-    let (second, third) = (
-        send(&connected.client, "second"),
-        send(&connected.client, "third"),
-    );
+    drop(connected.send("given up"));
+    let (second, third) = (connected.send("second"), connected.send("third"));
     assert_eq!(value(second).await, "second");
     assert_eq!(value(third).await, "third");
     let late = late.next().await.expect("the late reply");
     assert_eq!(late.name.as_deref(), Some("given up"));
     assert_eq!(late.outcome.expect("a reply").raw(), "\"given up\"");
     for name in ["fourth", "fifth"] {
-        assert_eq!(value(send(&connected.client, name)).await, name);
+        assert_eq!(value(connected.send(name)).await, name);
     }
 }
 
@@ -78,7 +71,7 @@ async fn the_unknown_outcome_of_an_abandoned_command_is_reported() {
     });
     let connected = Connected::to(&fake).await;
     let mut late = connected.late_replies();
-    drop(send(&connected.client, "given up"));
+    drop(connected.send("given up"));
     drop(connected.client.send(Request::new("nobody's").quietly()));
     go.send(()).expect("the server waits");
     let told = late.next().await.expect("the outcome");
@@ -110,7 +103,7 @@ async fn ids_given_by_the_user_do_not_clash_with_ours() {
     };
     // The second of ours would be the same.
     let two = users(json!(-2)).expect("a free id");
-    let [first, second] = ["first", "second"].map(|name| send(&connected.client, name));
+    let [first, second] = ["first", "second"].map(|name| connected.send(name));
     let three = users(json!("3")).expect("a free id");
     assert!(matches!(users(json!(-2)), Err(Error::IdInUse(id)) if id == "-2"));
     assert_eq!(value(two).await, "id -2");
@@ -151,9 +144,12 @@ async fn messages_are_read_however_their_bytes_are_split() {
         peer.wait_for_end();
     });
     for size in pieces {
-        let Connected { session, client } = Connected::to(&fake).await;
-        let mut events = session.hub().listen(Filter::default(), usize::MAX);
-        let (first, second) = (send(&client, "first"), send(&client, "second"));
+        let connected = Connected::to(&fake).await;
+        let mut events = connected
+            .session
+            .hub()
+            .listen(Filter::default(), usize::MAX);
+        let (first, second) = (connected.send("first"), connected.send("second"));
         assert_eq!(value(first).await, json!({"x": [1, {"y": "\n"}]}), "{size}");
         assert_eq!(value(second).await, "one \" } \\ two", "{size}");
         for (name, data) in [
@@ -234,19 +230,19 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         peer.send(success(&command, json!({})));
         peer.wait_for_end();
     });
-    let Connected { session, client } = Connected::to(&fake).await;
+    let connected = Connected::to(&fake).await;
     let listen = |names: &[&str], capacity| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let filter = Filter {
             names,
             matches: None,
         };
-        session.hub().listen(filter, capacity)
+        connected.session.hub().listen(filter, capacity)
     };
     let mut all = listen(&[], usize::MAX);
     let mut some = listen(&["A", "C"], usize::MAX);
     let mut few = listen(&["B"], 10);
-    value(send(&client, "go")).await;
+    value(connected.send("go")).await;
     // The reply came after the events, so they are all there.
     let count = |listener: &mut qmpsh::qmp::Listener| {
         let mut numbers = Vec::new();
@@ -264,7 +260,7 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         (90..100).map(|n| n * 3 + 1).collect::<Vec<_>>()
     );
     assert_eq!(few.missed(), 90);
-    assert_eq!(session.hub().history().len(), 300);
+    assert_eq!(connected.session.hub().history().len(), 300);
 }
 
 #[tokio::test]
@@ -274,22 +270,28 @@ async fn an_orderly_close_is_reported_as_such_and_listeners_end_with_the_session
         let command = peer.command().expect("a command");
         peer.send(success(&command, json!({})) + &event("SHUTDOWN", &json!({})));
     });
-    let Connected { session, client } = Connected::to(&fake).await;
-    let mut events = session.hub().listen(Filter::default(), usize::MAX);
-    value(send(&client, "quit")).await;
-    assert!(matches!(within(client.ended()).await, Lost::Closed));
+    let connected = Connected::to(&fake).await;
+    let mut events = connected
+        .session
+        .hub()
+        .listen(Filter::default(), usize::MAX);
+    value(connected.send("quit")).await;
+    assert!(matches!(
+        within(connected.client.ended()).await,
+        Lost::Closed
+    ));
     let event = within(events.next())
         .await
         .expect("what came before the end");
     assert_eq!(event.name(), "SHUTDOWN");
-    let refused = client.send(Request::new("late"));
+    let refused = connected.client.send(Request::new("late"));
     assert!(matches!(refused, Err(Error::NotConnected(Lost::Closed))));
-    match within(session.settled()).await {
+    match within(connected.session.settled()).await {
         State::Idle(Some(ending)) => assert!(matches!(ending.lost, Lost::Closed), "{ending}"),
         _ => panic!("it knows that the connection has ended, and seeks no other"),
     }
     // They would hear of another connection, but with the session there can be none.
-    drop((client, session));
+    drop(connected);
     assert!(within(events.next()).await.is_none());
 }
 
@@ -302,7 +304,7 @@ async fn the_end_of_the_connection_leaves_every_pending_outcome_unknown() {
         peer.send("{1");
     });
     let connected = Connected::to(&fake).await;
-    let [first, second, third] = ["a", "b", "c"].map(|name| send(&connected.client, name));
+    let [first, second, third] = ["a", "b", "c"].map(|name| connected.send(name));
     assert_eq!(value(second).await, json!({}));
     for (pending, expected) in [(first, "a"), (third, "c")] {
         match within(pending).await {
@@ -323,11 +325,11 @@ async fn dropping_the_session_closes_the_socket_and_ends_what_is_pending() {
         peer.wait_for_end();
         let _ = sender.send(());
     });
-    let Connected { session, client } = Connected::to(&fake).await;
-    let pending = send(&client, "stop");
-    let mut events = session.hub().listen(Filter::default(), 1);
-    let ended = client.ended();
-    drop((client, session));
+    let connected = Connected::to(&fake).await;
+    let pending = connected.send("stop");
+    let mut events = connected.session.hub().listen(Filter::default(), 1);
+    let ended = connected.client.ended();
+    drop(connected);
     assert!(matches!(
         within(pending).await,
         Err(Error::OutcomeUnknown(Lost::Disconnected, name)) if name == "stop"
@@ -354,7 +356,7 @@ async fn the_tap_sees_every_message_as_it_passes() {
         ..Options::default()
     };
     let connected = Connected::with(&fake, options).await;
-    value(send(&connected.client, "a")).await;
+    value(connected.send("a")).await;
     use qmpsh::qmp::Direction::{Receive, Send};
     let directions: Vec<_> = seen.try_iter().map(|(direction, _)| direction).collect();
     assert_eq!(directions, [Receive, Send, Receive, Send, Receive]);

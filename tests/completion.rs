@@ -1,12 +1,5 @@
 //! What TAB offers, for every command there is.
 
-use crate::common::DEADLINE;
-use crate::common::connected::InBackground;
-use crate::common::fake::Fake;
-use crate::common::qemu::storage_daemon;
-use crate::common::qmpsh;
-use crate::common::scratch;
-use crate::common::told::string;
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
@@ -17,8 +10,11 @@ use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};
 use serde_json::{Value, json};
 
-use crate::common::told::{Told, list};
-use crate::common::{Qemu, text};
+use crate::common::connected::InBackground;
+use crate::common::fake::Fake;
+use crate::common::qemu::storage_daemon;
+use crate::common::told::{Told, list, string};
+use crate::common::{DEADLINE, Qemu, qmpsh, scratch, text};
 
 /// How many keys deep the walk goes.
 const LEVELS: usize = 3;

@@ -1,12 +1,14 @@
 //! Connecting to what is no QMP server, and to servers that are in no state to answer.
 
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use serde_json::json;
+use tempfile::TempDir;
+
 use crate::common::fake::{Fake, GREETING, event};
 use crate::common::sockets::{Port, hold, leave_socket, listens, nearly_full};
 use crate::common::{Outcome, Qemu, qmpsh, scratch, text, wait_for};
-use serde_json::json;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use tempfile::TempDir;
 
 /// A path that ends in `name`, and its directory.
 fn path(name: &str) -> (TempDir, PathBuf) {

@@ -1,18 +1,15 @@
 //! The guest's console: `--console` and `:console`.
 
-use crate::common::process::copy_program;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::common::process::memory;
+use crate::common::process::{copy_program, memory};
 use crate::common::stty::Between;
 use crate::common::terminal::CTRL_D;
-use crate::common::{
-    DEADLINE, Qemu, command, guest, kill, mode, qemu, qmpsh, run, scratch, text, wait_for,
-};
+use crate::common::{DEADLINE, Qemu, guest, kill, mode, qemu, qmpsh, scratch, text, wait_for};
 
 const CTRL_BRACKET: &str = "\x1d";
 
@@ -292,18 +289,17 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
 
 #[test]
 fn a_script_cannot_attach_to_the_console() {
-    let home = scratch();
-    let mut command = command(home.path());
-    command.args([
+    let qemu = qemu();
+    let args = [
         "--launch",
         "--console",
         ":console",
         "--",
-        &qemu(),
+        &qemu,
         "-display",
         "none",
-    ]);
-    run(command, b"").assert_fails(2, "needs a terminal");
+    ];
+    qmpsh(&args, "").assert_fails(2, "needs a terminal");
 }
 
 /// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of them, and

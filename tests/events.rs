@@ -1,9 +1,5 @@
 //! Events as they come, their history, and the VM's state in the prompt.
 
-use crate::common::kill;
-use crate::common::qemu::storage_daemon;
-use crate::common::terminal::Terminal;
-use crate::common::text;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -11,7 +7,9 @@ use serde_json::json;
 
 use crate::common::fake::{Fake, event, success};
 use crate::common::process::memory;
-use crate::common::{Qemu, scratch, wait_for};
+use crate::common::qemu::storage_daemon;
+use crate::common::terminal::Terminal;
+use crate::common::{Qemu, kill, scratch, text, wait_for};
 
 /// A server that answers `flood` with `count` numbered events, then the reply.
 fn flooding(count: usize) -> Fake {

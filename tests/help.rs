@@ -1,6 +1,5 @@
 //! `help`: what the server accepts, as pages to read.
 
-use crate::common::told::string;
 use std::collections::HashSet;
 
 use qmpsh::lang::{self, Line, Parser, Words};
@@ -10,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::common::fake::{Fake, failure, success};
 use crate::common::run::{assert_harmless, closed, run_to};
-use crate::common::told::{Told, list};
-use crate::common::{Outcome, Qemu, command, qmpsh, text};
+use crate::common::told::{Told, list, string};
+use crate::common::{Outcome, Qemu, qmpsh, text};
 
 /// How deep the table of all members goes.
 const LEVELS: usize = 3;
@@ -547,8 +546,7 @@ fn names_in_a_schema_never_reach_the_terminal_raw() {
 #[test]
 fn a_closed_standard_output_ends_help_quietly() {
     let qemu = Qemu::start();
-    let mut command = command(qemu.directory.path());
-    command.arg("-c").arg(&qemu.socket).arg("help");
+    let mut command = qemu.command(&["help"]);
     command
         .stdout(closed())
         .stderr(std::process::Stdio::piped());

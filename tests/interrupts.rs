@@ -1,9 +1,10 @@
 //! SIGINT to a run without a prompt.
 
-use crate::common::process::{Killed, status};
-use crate::common::{Qemu, command, kill, wait_for};
 use std::fs;
 use std::process::Stdio;
+
+use crate::common::process::{Killed, status};
+use crate::common::{Qemu, kill, wait_for};
 
 #[test]
 fn an_interrupt_ends_the_run_and_leaves_the_vm_alone() {
@@ -41,8 +42,7 @@ fn an_interrupt_ends_the_wait_for_a_connection() {
 #[test]
 fn an_interrupt_ends_a_run_whose_output_is_not_read() {
     let qemu = Qemu::start();
-    let mut command = command(qemu.directory.path());
-    command.args(["-c", qemu.address(), "--repeat", "0", "query-qmp-schema"]);
+    let mut command = qemu.command(&["--repeat", "0", "query-qmp-schema"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut process = Killed::spawn(command);
     let pid = process.id();

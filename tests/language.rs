@@ -202,12 +202,12 @@ proptest! {
 
     #[test]
     fn an_argument_that_was_printed_reads_back_as_the_same_value(value in value()) {
-        let line = format!("command before=1 {} behind=2", argument("key", &value));
+        let line = format!("command before=1 {} after=2", argument("key", &value));
         let Ok(Line::Command(command)) = parse(&line) else {
             panic!("{line:?}: {:?}", parse(&line));
         };
         let keys: Vec<&str> = command.arguments.keys().map(String::as_str).collect();
-        prop_assert_eq!(keys, ["before", "key", "behind"], "{:?}", line);
+        prop_assert_eq!(keys, ["before", "key", "after"], "{:?}", line);
         prop_assert_eq!(json(&command.arguments["key"]), json(&value), "{:?}", line);
     }
 
@@ -255,7 +255,7 @@ proptest! {
 
     #[test]
     fn a_secret_never_survives_masking(
-        before in value(), behind in value(), key in "(password|secret|key|data)",
+        before in value(), after in value(), key in "(password|secret|key|data)",
         secret in prop_oneof![any_text().prop_map(Value::Text), Just(Value::Number("-407110704".into()))],
         levels in 0..4,
     ) {
@@ -267,7 +267,7 @@ proptest! {
             ("before".to_owned(), before),
             (key, secret.clone()),
             ("qom-type".to_owned(), Value::Text("secret".to_owned())),
-            ("behind".to_owned(), behind),
+            ("after".to_owned(), after),
         ]);
         for _ in 0..levels {
             arguments = Object::from([("inside".to_owned(), Value::Object(arguments))]);

@@ -1,13 +1,5 @@
 //! `--launch`: VMs that qmpsh starts itself, and ends.
 
-use crate::common::command;
-use nix::fcntl::OFlag;
-use nix::fcntl::open;
-use nix::pty::grantpt;
-use nix::pty::posix_openpt;
-use nix::pty::ptsname_r;
-use nix::pty::unlockpt;
-use nix::sys::stat::Mode;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
@@ -17,16 +9,21 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
 
-use crate::common::process::{descriptors, exists, wait_for_end_of};
+use crate::common::process::{descriptors, exists, spawn, wait_for_end_of};
 use crate::common::qemu::BARE;
 use crate::common::run::{closed, run_to, through};
 use crate::common::running::Running;
 use crate::common::stty::Between;
 use crate::common::terminal::{CTRL_C, CTRL_D, Terminal};
-use crate::common::{Outcome, in_shell, kill, mode, qemu, qmpsh, run, scratch, text, wait_for};
+use crate::common::{
+    Outcome, command, in_shell, kill, mode, qemu, qmpsh, run, scratch, text, wait_for,
+};
 
 /// A home for one qmpsh, with a place for its temporary files.
 struct Home {
@@ -124,13 +121,9 @@ fn launch_gives_a_prompt_and_leaving_it_shuts_the_vm_down() {
 
 #[test]
 fn without_a_qemu_named_the_one_for_this_machine_is_launched() {
-    let home = Home::new();
     for more in [&[][..], &["--", "-S"]] {
-        let mut command = command(home.directory.path());
-        command
-            .args(["--launch", "-e", "query-status", "-e", ":vm"])
-            .args(more);
-        let outcome = run(command, b"");
+        let args = ["--launch", "-e", "query-status", "-e", ":vm"];
+        let outcome = qmpsh(&[&args[..], more].concat(), "");
         outcome.assert_status(0);
         let running = outcome.lines()[0].contains("\"running\": true");
         assert_eq!(running, more.is_empty(), "{outcome}");
@@ -176,9 +169,8 @@ fn a_launch_that_fails_shows_status_command_and_output() {
         );
     }
     home.assert_empty();
-    let mut command = command(home.directory.path());
-    command.args(["--launch", "stop", "--", "no-such-qemu"]);
-    run(command, b"").assert_fails(3, "there is no `no-such-qemu` to run");
+    let outcome = qmpsh(&["--launch", "stop", "--", "no-such-qemu"], "");
+    outcome.assert_fails(3, "there is no `no-such-qemu` to run");
 }
 
 #[test]
@@ -313,7 +305,7 @@ fn a_terminal_that_is_closed_leaves_no_orphan() {
         .env("HOME", home.directory.path())
         .env("TERM", "xterm");
     command.stdin(slave()).stdout(slave()).stderr(slave());
-    let mut shell = command.spawn().expect("qmpsh starts");
+    let mut shell = spawn(&mut command).expect("qmpsh starts");
     drop(command);
     drop(terminal);
     let master = fs::File::from(OwnedFd::from(master));
@@ -618,13 +610,7 @@ fn the_monitor_of_a_launched_vm_cannot_be_given_up() {
 
 #[test]
 fn options_that_make_no_sense_together_are_refused() {
-    let home = Home::new();
-    let run_with = |args: &[&str]| {
-        let mut command = command(home.directory.path());
-        command.args(args);
-        run(command, b"")
-    };
-    let outcome = run_with(&["--launch", "stop", "--", &qemu(), "-daemonize"]);
+    let outcome = qmpsh(&["--launch", "stop", "--", &qemu(), "-daemonize"], "");
     outcome.assert_fails(2, "-daemonize");
     for args in [
         &["--launch", "-c", "x", "stop"][..],
@@ -634,7 +620,7 @@ fn options_that_make_no_sense_together_are_refused() {
         &["x.sock", "--console"],
         &["--launch", "-n", "stop"],
     ] {
-        assert_eq!(run_with(args).status(), Some(2), "{args:?}");
+        assert_eq!(qmpsh(args, "").status(), Some(2), "{args:?}");
     }
 }
 

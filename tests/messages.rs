@@ -1,10 +1,12 @@
 //! `--verbose` and `--log`, and the secrets that they must not show.
 
+use std::fs;
+
+use serde_json::Value;
+
 use crate::common::fake::Fake;
 use crate::common::log::Log;
 use crate::common::{Qemu, mode, scratch, text};
-use serde_json::Value;
-use std::fs;
 
 #[test]
 fn verbose_shows_each_message_on_standard_error() {

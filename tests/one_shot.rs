@@ -271,8 +271,7 @@ fn a_closed_standard_output_ends_the_run_quietly() {
         &repeat,
         &[":help"],
     ] {
-        let mut command = command(qemu.directory.path());
-        command.arg("-c").arg(&qemu.socket).args(args);
+        let mut command = qemu.command(args);
         command.stdout(closed()).stderr(Stdio::piped());
         let outcome = run_to(command, b"");
         assert_eq!(outcome.assert_status(0).stderr(), "", "{args:?}");
@@ -291,8 +290,7 @@ fn a_closed_standard_error_leaves_the_exit_status_as_it_is() {
         (&["-o", "table"], 2),
         (&["-e", ":connect /no/such.sock"], 3),
     ] {
-        let mut command = command(qemu.directory.path());
-        command.arg("-c").arg(&qemu.socket).args(args);
+        let mut command = qemu.command(args);
         command.stdout(Stdio::piped()).stderr(closed());
         run_to(command, b"").assert_status(status);
     }

@@ -1,6 +1,5 @@
 //! The prompt: what is typed there, and what comes above it meanwhile.
 
-use crate::common::terminal::row;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crate::common::sockets::hold;
-use crate::common::terminal::{CTRL_D, CTRL_Z, Terminal, UP};
+use crate::common::terminal::{CTRL_D, CTRL_Z, Terminal, UP, row};
 use crate::common::{Qemu, scratch, wait_for};
 
 fn lines(screen: &str) -> Vec<&str> {

@@ -1,8 +1,7 @@
 //! Replies that keep the prompt waiting, that come late, or that never come.
 
 use crate::common::log::Log;
-use crate::common::terminal::CTRL_C;
-use crate::common::terminal::Terminal;
+use crate::common::terminal::{CTRL_C, Terminal};
 use crate::common::{Qemu, kill};
 
 /// qmpsh at a prompt where this line was entered, which QEMU has not answered yet, and its log. QEMU is stopped.

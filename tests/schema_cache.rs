@@ -1,6 +1,5 @@
 //! Where the schema that types words comes from, and that it makes no difference to the message.
 
-use crate::common::process::copy_program;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::Shutdown;
@@ -19,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::common::fake::{Fake, failure, success};
 use crate::common::log::Log;
+use crate::common::process::copy_program;
 use crate::common::{Outcome, Qemu, command, in_shell, mode, qmpsh, run, scratch, text};
 
 /// A line whose message depends on the schema, and what it becomes.

@@ -1,9 +1,8 @@
 //! TAB, hints and colours in a real terminal, on a real QEMU.
 
-use crate::common::terminal::CTRL_C;
 use std::time::{Duration, Instant};
 
-use crate::common::terminal::{TAB, Terminal};
+use crate::common::terminal::{CTRL_C, TAB, Terminal};
 use crate::common::{Qemu, kill, wait_for};
 
 /// A prompt that knows the schema by now.
@@ -209,8 +208,8 @@ fn tab_completes_a_unique_command_and_adds_a_space() {
     terminal.keys(TAB);
     terminal.wait_for_line("(QEMU) query-status");
     let row = u16::try_from(screen.lines().count() - 1).expect("24 rows");
-    let behind_the_space = "(QEMU ●) query-status ".chars().count();
-    terminal.wait_for_cursor(row, u16::try_from(behind_the_space).expect("80 columns"));
+    let after_the_space = "(QEMU ●) query-status ".chars().count();
+    terminal.wait_for_cursor(row, u16::try_from(after_the_space).expect("80 columns"));
 }
 
 #[test]

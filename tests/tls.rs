@@ -1,6 +1,5 @@
 //! TLS, against QEMU's own `tls-creds-x509`.
 
-use crate::common::qmpsh;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::common::{Outcome, Qemu, scratch, text};
+use crate::common::{Outcome, Qemu, qmpsh, scratch, text};
 
 /// An authority, with its certificate in PEM.
 struct Ca {

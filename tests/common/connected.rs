@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use qmpsh::qmp::{Address, Client, Late, Options, Retry, Session};
+use qmpsh::qmp::{Address, Client, Late, Options, Pending, Request, Retry, Session};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -32,6 +32,12 @@ impl Connected {
         outcome.expect("the fake server greets");
         let client = session.client().expect("it has just connected");
         Self { session, client }
+    }
+
+    /// Sends a command without arguments.
+    pub fn send(&self, name: &str) -> Pending {
+        let pending = self.client.send(Request::new(name));
+        pending.expect("a live connection")
     }
 
     /// What becomes of commands that nobody waits for any more.

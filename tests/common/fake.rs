@@ -17,8 +17,8 @@ use super::{Outcome, qmpsh, scratch, text};
 /// What QEMU says first.
 pub const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}"#;
 
-/// A server on a socket of its own. Its thread is ended and joined when this is dropped, and what it
-/// asserted in vain then fails the test.
+/// A server on a socket of its own. Its thread is ended and joined when this is dropped; an assertion that failed in it
+/// then fails the test.
 pub struct Fake {
     pub socket: PathBuf,
     state: Arc<Mutex<State>>,
@@ -169,8 +169,8 @@ impl Drop for HangUp<'_> {
     }
 }
 
-/// The client's end of a connection. Nothing fails because the client is gone: that is for the client's
-/// side to judge.
+/// The server's end of a connection. Nothing fails because the client is gone: whether it should be is for the test to
+/// say.
 pub struct Peer {
     stream: BufReader<UnixStream>,
 }

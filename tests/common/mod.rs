@@ -44,7 +44,7 @@ pub fn scratch() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// A path of ours, which is text.
+/// The text of a path, which is one of ours and so is UTF-8.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path of ours")
 }

@@ -1,20 +1,37 @@
 //! Processes, and what the kernel tells of them.
 
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::RwLock;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::wait_for;
 
+/// Held to start a child, and in whole to make a descriptor that a child would inherit at first.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts a child. It inherits nothing that another test is just making.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let _others_may = STARTING.read().expect("no holder of this lock panics");
+    command.spawn()
+}
+
+/// Makes something while no child is started.
+pub fn uninherited<T>(make: impl FnOnce() -> T) -> T {
+    let _nobody_else_may = STARTING.write().expect("no holder of this lock panics");
+    make()
+}
+
 /// A process that does not outlive the test: it is killed when this is dropped.
 pub struct Killed(Child);
 
 impl Killed {
     pub fn spawn(mut command: Command) -> Self {
-        let child = command.spawn();
+        let child = spawn(&mut command);
         Self(child.unwrap_or_else(|error| {
             panic!("{error}: {command:?}; run tests/setup, or name a QEMU in QMPSH_TEST_QEMU")
         }))

@@ -14,6 +14,7 @@ use super::running::Running;
 use super::sockets::{answers, listens};
 use super::terminal::Terminal;
 use super::{scratch, text, wait_for};
+use crate::common::command;
 
 /// A running QEMU. It is killed, and its directory removed, when this is dropped.
 pub struct Qemu {
@@ -110,8 +111,14 @@ impl Qemu {
 
     /// Starts `qmpsh ARGS` against the monitor, to talk to it while it runs.
     pub fn running(&self, args: &[&str]) -> Running {
-        let args = [&["--connect", self.address()], args].concat();
-        Running::qmpsh(self.directory.path(), &args)
+        Running::start(self.command(args))
+    }
+
+    /// `qmpsh ARGS` against the monitor.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = command(self.directory.path());
+        command.args(["--connect", self.address()]).args(args);
+        command
     }
 
     /// qmpsh at its first prompt.

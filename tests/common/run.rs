@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use super::process::kill;
+use super::process::{kill, spawn};
 use super::{DEADLINE, scratch};
 
 /// The qmpsh under test, in an environment that no user's settings reach.
@@ -31,7 +31,7 @@ pub fn in_shell(line: &str, command: &Command) -> Command {
     through(&["sh", "-c", line], command)
 }
 
-/// `command`, run by a program that is given it as its last arguments. The environment is what `command` was given.
+/// `command`, run by `wrapper`, which gets it as its last arguments, in the environment that `command` has.
 pub fn through(wrapper: &[&str], command: &Command) -> Command {
     let mut wrapped = Command::new(wrapper[0]);
     wrapped.args(&wrapper[1..]).arg(command.get_program());
@@ -74,7 +74,7 @@ pub fn run_on(mut command: Command, stdin: impl Into<Stdio>) -> Outcome {
 }
 
 fn finish(mut command: Command, input: &[u8]) -> Outcome {
-    let mut process = command.spawn().expect("qmpsh starts");
+    let mut process = spawn(&mut command).expect("qmpsh starts");
     let stdin = process.stdin.take();
     let input = input.to_vec();
     // From a thread: qmpsh may print before it has read everything, or end without reading at all.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+use super::process::uninherited;
 use super::{DEADLINE, wait_for};
 
 /// Keys that have no letter.
@@ -73,7 +74,8 @@ impl Terminal {
             cols: 80,
             ..PtySize::default()
         };
-        let pty = native_pty_system().openpty(size).expect("a pty");
+        // Whoever else had its descriptors would keep the terminal open after us.
+        let pty = uninherited(|| native_pty_system().openpty(size)).expect("a pty");
         let process = pty
             .slave
             .spawn_command(command)
