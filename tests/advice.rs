@@ -1,15 +1,14 @@
 //! What is said after an error: the nearest right names, and the keys that are missing.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::fake::{Fake, success};
-use common::terminal::Terminal;
-use common::{Outcome, Qemu};
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// Asserts that the command failed and that this is one of the lines behind the error.
+use crate::common::fake::{Fake, failure_of, success};
+use crate::common::log::Log;
+use crate::common::{Outcome, Qemu, scratch};
+
+/// Asserts that the command failed and that this is one of the lines after the error.
 #[track_caller]
 fn assert_helps(outcome: &Outcome, help: &str) {
     outcome.assert_fails(1, "");
@@ -158,7 +157,7 @@ fn a_property_of_an_object_gets_the_nearest_one() {
 }
 
 #[test]
-fn actions_of_a_transaction_are_judged_one_by_one() {
+fn actions_of_a_transaction_are_checked_one_by_one() {
     let qemu = Qemu::start();
     let script = "transaction(\n\
                   block-dirty-bitmap-add node=a name=b\n\
@@ -206,9 +205,7 @@ fn a_command_in_the_background_has_its_help_too() {
 #[test]
 fn the_prompt_shows_the_help_below_the_error() {
     let qemu = Qemu::start();
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let mut terminal = Terminal::start(qemu.directory.path(), &["--connect", socket]);
-    terminal.wait_for_prompt();
+    let mut terminal = qemu.prompt();
     let screen = terminal.enter("set-action reboot=shutdwn");
     let rows: Vec<&str> = screen.lines().collect();
     let error = rows.iter().position(|row| row.starts_with("GenericError:"));
@@ -217,8 +214,7 @@ fn the_prompt_shows_the_help_below_the_error() {
         rows[error + 1],
         "help: `reboot` cannot be `shutdwn`; did you mean `shutdown`?"
     );
-    let screen = terminal.enter(":conect");
-    assert!(screen.contains("did you mean `:connect`?"), "{screen}");
+    terminal.assert_answer(":conect", "did you mean `:connect`?");
     terminal.keys("stpo &\r");
     terminal.wait_for_text("help: there is no command `stpo`; did you mean `stop`?");
 }
@@ -254,23 +250,12 @@ fn built_ins_and_settings_get_the_nearest_one() {
 
 /// What QEMU was asked while a line ran.
 fn asked(qemu: &Qemu, line: &str) -> Vec<String> {
-    let log = tempfile::NamedTempFile::new().expect("a temporary file");
-    let path = log.path().to_str().expect("a path of ours");
-    qemu.qmpsh(&["-k", "-l", path, "-e", line]);
-    let log = std::fs::read_to_string(path).expect("it was written");
-    let entries = log
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
-    entries
-        .filter(|entry| entry["dir"] == "send")
-        .map(|entry| {
-            entry["msg"]["execute"]
-                .as_str()
-                .expect("a command")
-                .to_owned()
-        })
-        .filter(|command| command != "qmp_capabilities")
-        .collect()
+    let directory = scratch();
+    let log = Log::at(directory.path().join("log"));
+    qemu.qmpsh(&["-k", "-l", log.path(), "-e", line]);
+    let mut commands = log.commands();
+    commands.retain(|command| command != "qmp_capabilities");
+    commands
 }
 
 #[test]
@@ -309,9 +294,8 @@ fn errors_of_older_servers_are_understood() {
         if command["execute"] == "query-qmp-schema" {
             return success(command, schema.clone());
         }
-        let (class, desc) = *shared.lock().expect("nobody panics with it");
-        let error = json!({"class": class, "desc": desc});
-        json!({"error": error, "id": command["id"]}).to_string() + "\r\n"
+        let (class, desc) = *shared.lock().expect("no holder of this lock panics");
+        failure_of(class, command, desc)
     });
     for (class, desc, line, help) in [
         (
@@ -339,7 +323,7 @@ fn errors_of_older_servers_are_understood() {
             "`driver` is missing",
         ),
     ] {
-        *error.lock().expect("nobody panics with it") = (class, desc);
+        *error.lock().expect("no holder of this lock panics") = (class, desc);
         assert_helps(&fake.qmpsh(&["-e", line]), help);
     }
 }
@@ -348,10 +332,7 @@ fn errors_of_older_servers_are_understood() {
 fn a_server_without_a_schema_still_knows_its_commands() {
     let fake = Fake::answering(|command| match command["execute"].as_str() {
         Some("query-commands") => success(command, json!([{"name": "guest-ping"}])),
-        _ => {
-            let error = json!({"class": "CommandNotFound", "desc": "no"});
-            json!({"error": error, "id": command["id"]}).to_string() + "\r\n"
-        }
+        _ => failure_of("CommandNotFound", command, "no"),
     });
     assert_helps(
         &fake.qmpsh(&["guest-pin"]),
@@ -361,12 +342,11 @@ fn a_server_without_a_schema_still_knows_its_commands() {
 }
 
 #[test]
-fn a_server_that_says_no_more_costs_no_more_than_the_time_limit() {
+fn a_server_that_falls_silent_costs_no_more_than_the_time_limit() {
     let fake = Fake::start(|peer| {
         peer.greet();
         if let Some(command) = peer.command() {
-            let error = json!({"class": "CommandNotFound", "desc": "no"});
-            peer.send(json!({"error": error, "id": command["id"]}).to_string() + "\r\n");
+            peer.send(failure_of("CommandNotFound", &command, "no"));
         }
         peer.wait_for_end();
     });
@@ -383,8 +363,7 @@ fn names_from_a_server_never_reach_the_terminal_raw() {
             ]);
             return success(command, schema);
         }
-        let error = json!({"class": "CommandNotFound", "desc": "no"});
-        json!({"error": error, "id": command["id"]}).to_string() + "\r\n"
+        failure_of("CommandNotFound", command, "no")
     });
     assert_helps(
         &fake.qmpsh(&["stop"]),

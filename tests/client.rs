@@ -1,58 +1,14 @@
-//! The embedded client against a server that sends what the test wants.
+//! A session and its client against a server that sends what the test wants.
 
-mod common;
+use std::sync::mpsc;
 
-use std::ops::Deref;
-use std::sync::{Arc, mpsc};
-
-use common::fake::{Fake, GREETING, event, success};
-use qmpsh::qmp::{
-    Client, Error, Filter, Lost, Notice, Notices, Options, Pending, Request, Retry, Session,
-};
-use qmpsh::transport::{Address, StreamEnd};
+use qmpsh::qmp::{Error, Filter, Lost, Options, Pending, Request, State};
+use qmpsh::transport::StreamEnd;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-/// A session with a connection.
-struct Connected {
-    session: Session,
-    client: Arc<Client>,
-    notices: Notices,
-}
-
-impl Deref for Connected {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
-}
-
-async fn connect(fake: &Fake) -> Connected {
-    connect_with(fake, Options::default()).await
-}
-
-async fn connect_with(fake: &Fake, options: Options) -> Connected {
-    let (session, notices) = Session::start(options, Retry::Never);
-    let address = Address::Unix(fake.socket.clone());
-    let connected = within(session.connect(address.into())).await;
-    connected.expect("the fake server greets");
-    let client = session.client().expect("it is connected");
-    Connected {
-        session,
-        client,
-        notices,
-    }
-}
-
-fn send(client: &Client, name: &str) -> Pending {
-    client.send(Request::new(name)).expect("a live connection")
-}
-
-/// Waits, but not for ever.
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(common::DEADLINE, future).await.expect("in time")
-}
+use crate::common::DEADLINE;
+use crate::common::connected::{Connected, within};
+use crate::common::fake::{Fake, GREETING, event, success};
 
 /// The reply's value.
 async fn value(pending: Pending) -> Value {
@@ -70,9 +26,9 @@ async fn replies_find_their_commands_in_any_order() {
         }
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
+    let connected = Connected::to(&fake).await;
     let pending: Vec<_> = ["a", "b", "c", "d", "e"]
-        .map(|name| send(&client, name))
+        .map(|name| connected.send(name))
         .into();
     for (pending, name) in pending.into_iter().zip(["a", "b", "c", "d", "e"]) {
         assert_eq!(value(pending).await, name);
@@ -80,7 +36,7 @@ async fn replies_find_their_commands_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_late_reply_is_handed_over_and_never_to_another() {
+async fn a_late_reply_is_reported_as_late_and_never_given_to_another_command() {
     let fake = Fake::start(|peer| {
         peer.greet();
         // Until the waiter of the first has given up, nothing is answered.
@@ -92,54 +48,45 @@ async fn a_late_reply_is_handed_over_and_never_to_another() {
             peer.send(success(&command, command["execute"].clone()));
         }
     });
-    let mut client = connect(&fake).await;
-    drop(send(&client, "given up"));
-    let (second, third) = (send(&client, "second"), send(&client, "third"));
+    let mut connected = Connected::to(&fake).await;
+    let mut late = connected.late_replies();
+    drop(connected.send("given up"));
+    let (second, third) = (connected.send("second"), connected.send("third"));
     assert_eq!(value(second).await, "second");
     assert_eq!(value(third).await, "third");
-    let Some(Notice::Late(late)) = within(client.notices.recv()).await else {
-        panic!("no late reply");
-    };
+    let late = late.next().await.expect("the late reply");
     assert_eq!(late.name.as_deref(), Some("given up"));
     assert_eq!(late.outcome.expect("a reply").raw(), "\"given up\"");
     for name in ["fourth", "fifth"] {
-        assert_eq!(value(send(&client, name)).await, name);
+        assert_eq!(value(connected.send(name)).await, name);
     }
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_any_more_is_told_when_it_stays_unknown() {
+async fn the_unknown_outcome_of_an_abandoned_command_is_reported() {
     let (go, wait) = mpsc::channel();
     let fake = Fake::start(move |peer| {
         peer.greet();
         peer.commands(2);
         let _ = wait.recv();
     });
-    let mut client = connect(&fake).await;
-    drop(send(&client, "given up"));
-    drop(client.send(Request::new("nobody's").quietly()));
+    let mut connected = Connected::to(&fake).await;
+    let mut late = connected.late_replies();
+    drop(connected.send("given up"));
+    drop(connected.client.send(Request::new("nobody's").quietly()));
     go.send(()).expect("the server waits");
-    let Some(Notice::Late(told)) = within(client.notices.recv()).await else {
-        panic!("no outcome");
-    };
+    let told = late.next().await.expect("the outcome");
     assert_eq!(told.name.as_deref(), Some("given up"));
     assert!(
         matches!(told.outcome, Err(Error::OutcomeUnknown(..))),
         "{told:?}"
     );
-    let Connected {
-        session,
-        client,
-        mut notices,
-    } = client;
-    let end = within(notices.recv()).await;
-    assert!(matches!(end, Some(Notice::Lost { again: false, .. })));
-    drop((session, client));
-    assert!(within(notices.recv()).await.is_none());
+    drop(connected);
+    assert!(late.next().await.is_none());
 }
 
 #[tokio::test]
-async fn an_id_of_the_users_is_told_from_ours() {
+async fn ids_given_by_the_user_do_not_clash_with_ours() {
     let fake = Fake::start(|peer| {
         peer.greet();
         for command in peer.commands(4).iter().rev() {
@@ -147,9 +94,9 @@ async fn an_id_of_the_users_is_told_from_ours() {
         }
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
+    let connected = Connected::to(&fake).await;
     let users = |id: Value| {
-        client.send(Request {
+        connected.client.send(Request {
             text: json!({"execute": format!("id {id}"), "id": id}).to_string(),
             id: Some(id),
             ..Request::default()
@@ -157,7 +104,7 @@ async fn an_id_of_the_users_is_told_from_ours() {
     };
     // The second of ours would be the same.
     let two = users(json!(-2)).expect("a free id");
-    let [first, second] = ["first", "second"].map(|name| send(&client, name));
+    let [first, second] = ["first", "second"].map(|name| connected.send(name));
     let three = users(json!("3")).expect("a free id");
     assert!(matches!(users(json!(-2)), Err(Error::IdInUse(id)) if id == "-2"));
     assert_eq!(value(two).await, "id -2");
@@ -198,9 +145,12 @@ async fn messages_are_read_however_their_bytes_are_split() {
         peer.wait_for_end();
     });
     for size in pieces {
-        let client = connect(&fake).await;
-        let mut events = client.session.hub().listen(Filter::default(), usize::MAX);
-        let (first, second) = (send(&client, "first"), send(&client, "second"));
+        let connected = Connected::to(&fake).await;
+        let mut events = connected
+            .session
+            .hub()
+            .listen(Filter::default(), usize::MAX);
+        let (first, second) = (connected.send("first"), connected.send("second"));
         assert_eq!(value(first).await, json!({"x": [1, {"y": "\n"}]}), "{size}");
         assert_eq!(value(second).await, "one \" } \\ two", "{size}");
         for (name, data) in [
@@ -227,13 +177,16 @@ async fn a_greeting_may_be_pretty_and_come_with_what_follows_it() {
         peer.send(early);
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
-    assert!(client.oob());
-    assert_eq!(client.greeting().version.qemu.to_string(), "7.2.0");
+    let connected = Connected::to(&fake).await;
+    assert!(connected.client.oob());
+    assert_eq!(
+        connected.client.greeting().version.qemu.to_string(),
+        "7.2.0"
+    );
 }
 
 #[tokio::test]
-async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_wanted() {
+async fn out_of_band_execution_is_requested_only_if_offered_and_wanted() {
     let fake = Fake::start(|peer| {
         peer.send(GREETING.replace("\"oob\"", ""));
         let negotiation = peer.command().expect("a command");
@@ -241,7 +194,7 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
         peer.send("{\"return\": {}}");
         peer.wait_for_end();
     });
-    assert!(!connect(&fake).await.oob());
+    assert!(!Connected::to(&fake).await.client.oob());
     let fake = Fake::start(|peer| {
         peer.greet();
         peer.wait_for_end();
@@ -250,18 +203,18 @@ async fn out_of_band_execution_is_not_asked_for_where_it_is_not_offered_or_not_w
         no_oob: true,
         ..Options::default()
     };
-    assert!(!connect_with(&fake, options).await.oob());
+    assert!(!Connected::with(&fake, options).await.client.oob());
 }
 
 #[tokio::test]
-async fn an_event_that_comes_while_capabilities_are_negotiated_is_kept() {
+async fn an_event_during_negotiation_is_kept() {
     let fake = Fake::start(|peer| {
         peer.send(GREETING);
         peer.line();
         peer.send(event("EARLY", &json!({})) + "{\"return\": {}}\r\n");
         peer.wait_for_end();
     });
-    let history = connect(&fake).await.session.hub().history();
+    let history = Connected::to(&fake).await.session.hub().history();
     let names: Vec<_> = history.iter().map(|event| event.name()).collect();
     assert_eq!(names, ["EARLY"]);
 }
@@ -278,19 +231,19 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         peer.send(success(&command, json!({})));
         peer.wait_for_end();
     });
-    let client = connect(&fake).await;
+    let connected = Connected::to(&fake).await;
     let listen = |names: &[&str], capacity| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let filter = Filter {
             names,
             matches: None,
         };
-        client.session.hub().listen(filter, capacity)
+        connected.session.hub().listen(filter, capacity)
     };
     let mut all = listen(&[], usize::MAX);
     let mut some = listen(&["A", "C"], usize::MAX);
     let mut few = listen(&["B"], 10);
-    value(send(&client, "go")).await;
+    value(connected.send("go")).await;
     // The reply came after the events, so they are all there.
     let count = |listener: &mut qmpsh::qmp::Listener| {
         let mut numbers = Vec::new();
@@ -308,42 +261,57 @@ async fn each_listener_gets_the_events_of_its_names_in_order() {
         (90..100).map(|n| n * 3 + 1).collect::<Vec<_>>()
     );
     assert_eq!(few.missed(), 90);
-    assert_eq!(client.session.hub().history().len(), 300);
+    assert_eq!(connected.session.hub().history().len(), 300);
 }
 
 #[tokio::test]
-async fn an_orderly_close_is_told_as_such() {
+async fn an_orderly_close_is_reported_as_such_and_listeners_end_with_the_session() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let command = peer.command().expect("a command");
         peer.send(success(&command, json!({})) + &event("SHUTDOWN", &json!({})));
     });
-    let client = connect(&fake).await;
-    let mut events = client.session.hub().listen(Filter::default(), usize::MAX);
-    value(send(&client, "quit")).await;
+    let connected = Connected::to(&fake).await;
+    let mut events = connected
+        .session
+        .hub()
+        .listen(Filter::default(), usize::MAX);
+    value(connected.send("quit")).await;
     assert!(matches!(
-        within(client.ended()).await,
+        within(connected.client.ended()).await,
         Lost::Stream(StreamEnd::Closed)
     ));
     let event = within(events.next())
         .await
         .expect("what came before the end");
     assert_eq!(event.name(), "SHUTDOWN");
-    let refused = client.send(Request::new("late"));
-    let closed = Lost::Stream(StreamEnd::Closed).to_string();
-    assert!(matches!(refused, Err(Error::NotConnected(lost)) if lost.to_string() == closed));
+    let refused = connected.client.send(Request::new("late"));
+    assert!(matches!(
+        refused,
+        Err(Error::NotConnected(Lost::Stream(StreamEnd::Closed)))
+    ));
+    match within(connected.session.settled()).await {
+        State::Idle(Some(ending)) => assert!(
+            matches!(ending.lost, Lost::Stream(StreamEnd::Closed)),
+            "{ending}"
+        ),
+        _ => panic!("it knows that the connection has ended, and seeks no other"),
+    }
+    // They would hear of another connection, but with the session there can be none.
+    drop(connected);
+    assert!(within(events.next()).await.is_none());
 }
 
 #[tokio::test]
-async fn an_end_of_the_connection_leaves_every_outcome_unknown() {
+async fn the_end_of_the_connection_leaves_every_pending_outcome_unknown() {
     let fake = Fake::start(|peer| {
         peer.greet();
         let commands = peer.commands(3);
         peer.send(success(&commands[1], json!({})));
         peer.send("{1");
     });
-    let client = connect(&fake).await;
-    let [first, second, third] = ["a", "b", "c"].map(|name| send(&client, name));
+    let connected = Connected::to(&fake).await;
+    let [first, second, third] = ["a", "b", "c"].map(|name| connected.send(name));
     assert_eq!(value(second).await, json!({}));
     for (pending, expected) in [(first, "a"), (third, "c")] {
         match within(pending).await {
@@ -364,18 +332,18 @@ async fn dropping_the_session_closes_the_socket_and_ends_what_is_pending() {
         peer.wait_for_end();
         let _ = sender.send(());
     });
-    let client = connect(&fake).await;
-    let pending = send(&client, "stop");
-    let mut events = client.session.hub().listen(Filter::default(), 1);
-    let ended = client.ended();
-    drop(client);
+    let connected = Connected::to(&fake).await;
+    let pending = connected.send("stop");
+    let mut events = connected.session.hub().listen(Filter::default(), 1);
+    let ended = connected.client.ended();
+    drop(connected);
     assert!(matches!(
         within(pending).await,
         Err(Error::OutcomeUnknown(Lost::Disconnected, name)) if name == "stop"
     ));
     assert!(within(events.next()).await.is_none());
     assert!(matches!(within(ended).await, Lost::Disconnected));
-    let wait = tokio::task::spawn_blocking(move || closed.recv_timeout(common::DEADLINE));
+    let wait = tokio::task::spawn_blocking(move || closed.recv_timeout(DEADLINE));
     within(wait)
         .await
         .expect("no panic")
@@ -383,22 +351,22 @@ async fn dropping_the_session_closes_the_socket_and_ends_what_is_pending() {
 }
 
 #[tokio::test]
-async fn every_message_is_seen_as_it_passes() {
+async fn the_tap_sees_every_message_as_it_passes() {
     let fake = Fake::answering(|command| success(command, json!(null)));
     let (sender, seen) = mpsc::channel();
     let sender = std::sync::Mutex::new(sender);
     let options = Options {
         tap: Some(std::sync::Arc::new(move |direction, message: &str| {
-            let sender = sender.lock().expect("nobody panics with it");
+            let sender = sender.lock().expect("no holder of this lock panics");
             let _ = sender.send((direction, message.len()));
         })),
         ..Options::default()
     };
-    let client = connect_with(&fake, options).await;
-    value(send(&client, "a")).await;
+    let connected = Connected::with(&fake, options).await;
+    value(connected.send("a")).await;
     use qmpsh::qmp::Direction::{Receive, Send};
     let directions: Vec<_> = seen.try_iter().map(|(direction, _)| direction).collect();
     assert_eq!(directions, [Receive, Send, Receive, Send, Receive]);
-    let stats = client.stats();
+    let stats = connected.client.stats();
     assert_eq!((stats.sent, stats.received), (1, 1));
 }

@@ -1,31 +1,25 @@
-//! What TAB offers, and what stands behind the cursor, for every command there is.
-
-mod common;
+//! What TAB offers, for every command there is.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::fake::Fake;
-use common::told::{Told, list, text};
-use common::{Qemu, qmpsh};
 use qmpsh::context::Inspector;
-use qmpsh::qmp::{Client, Options, Retry, Session};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};
-use qmpsh::transport::Address;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
+
+use crate::common::connected::InBackground;
+use crate::common::fake::Fake;
+use crate::common::qemu::storage_daemon;
+use crate::common::told::{Told, list, string};
+use crate::common::{DEADLINE, Qemu, qmpsh, scratch, text};
 
 /// How many keys deep the walk goes.
 const LEVELS: usize = 3;
 
 impl Told {
-    fn schema(&self) -> Schema {
-        Schema::read(&self.json).expect("a schema")
-    }
-
     /// Visits every object three levels deep in every branch of every union.
     fn walk(&self, mut visit: impl FnMut(&CursorPlace<'_>)) -> usize {
         let mut visited = 0;
@@ -56,17 +50,21 @@ impl Told {
         visited
     }
 
-    /// The members that an object has, in each branch of the union if it is one, with what makes it that.
+    /// The members that an object has, in each branch if it is a union, with the arguments that choose the branch.
     fn branches(&self, of: &str, prefix: &str, tags: &[String]) -> Vec<(Members, Vec<String>)> {
         let entity = &self.types[of];
         let own: Members = list(entity, "members")
-            .map(|member| (text(member, "name"), text(member, "type")))
+            .map(|member| (string(member, "name"), string(member, "type")))
             .collect();
         let mut branches = vec![(own.clone(), tags.to_vec())];
         for variant in list(entity, "variants") {
-            let tag = format!("{prefix}{}={}", text(entity, "tag"), text(variant, "case"));
+            let tag = format!(
+                "{prefix}{}={}",
+                string(entity, "tag"),
+                string(variant, "case")
+            );
             let tags = [tags, &[tag]].concat();
-            for (members, tags) in self.branches(&text(variant, "type"), prefix, &tags) {
+            for (members, tags) in self.branches(&string(variant, "type"), prefix, &tags) {
                 branches.push(([own.clone(), members].concat(), tags));
             }
         }
@@ -78,9 +76,9 @@ impl Told {
         let entity = &self.types[of];
         match entity["meta-type"].as_str() {
             Some("object") => vec![(of.to_owned(), prefix)],
-            Some("array") => self.objects(&text(entity, "element-type"), format!("{prefix}0.")),
+            Some("array") => self.objects(&string(entity, "element-type"), format!("{prefix}0.")),
             Some("alternate") => list(entity, "members")
-                .flat_map(|choice| self.objects(&text(choice, "type"), prefix.clone()))
+                .flat_map(|choice| self.objects(&string(choice, "type"), prefix.clone()))
                 .collect(),
             _ => Vec::new(),
         }
@@ -119,31 +117,12 @@ fn labels(line: &str, schema: &Schema, ask: &dyn Fn(&Question) -> Vec<Answer>) -
     labels.map(|candidate| candidate.label).collect()
 }
 
-/// A client of `fake`, on a runtime with a thread of its own that lasts as long as the process.
-fn connect(fake: &Fake) -> (Handle, Arc<Client>) {
-    let address = Address::Unix(fake.socket.clone());
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let (session, _notices) = Session::start(Options::default(), Retry::Never);
-            let connected = session.connect(address.into()).await;
-            connected.expect("it greets");
-            let client = session.client().expect("it is connected");
-            let _ = sender.send((Handle::current(), client));
-            std::future::pending::<()>().await;
-        });
-    });
-    receiver.recv().expect("a connection")
-}
-
 #[test]
 fn every_member_of_every_command_is_offered_and_nothing_else() {
     let qemu = Qemu::start();
     let told = Told::by(&qemu);
     let schema = told.schema();
-    let nobody = |_: &Question| Vec::new();
+    let unanswered = |_: &Question| Vec::new();
     let visited = told.walk(|place| {
         let line = place.line("");
         let given = |name: &str| {
@@ -156,7 +135,7 @@ fn every_member_of_every_command_is_offered_and_nothing_else() {
             .map(|(name, _)| &**name)
             .filter(|name| !given(name))
             .collect();
-        let offered = labels(&line, &schema, &nobody);
+        let offered = labels(&line, &schema, &unanswered);
         let names: BTreeSet<&str> = offered
             .iter()
             .map(|label| label.trim_end_matches(['=', '.']))
@@ -178,7 +157,7 @@ fn every_member_of_every_command_is_offered_and_nothing_else() {
             };
             if !given(name) {
                 let line = place.line(&format!("{name}="));
-                assert_eq!(labels(&line, &schema, &nobody), values, "{line}");
+                assert_eq!(labels(&line, &schema, &unanswered), values, "{line}");
             }
         }
     });
@@ -190,7 +169,7 @@ fn keys_and_values_inside_json_are_offered_as_well() {
     let qemu = Qemu::start();
     let told = Told::by(&qemu);
     let schema = told.schema();
-    let nobody = |_: &Question| Vec::new();
+    let unanswered = |_: &Question| Vec::new();
     told.walk(|place| {
         if !place.tags.is_empty() || place.prefix.is_empty() {
             return;
@@ -209,7 +188,7 @@ fn keys_and_values_inside_json_are_offered_as_well() {
                 place.command
             ),
         ] {
-            let offered = labels(&line, &schema, &nobody);
+            let offered = labels(&line, &schema, &unanswered);
             let expected: BTreeSet<String> =
                 place.members.iter().map(|(name, _)| name.clone()).collect();
             assert_eq!(offered, expected, "{line}");
@@ -222,16 +201,19 @@ fn every_command_and_every_action_is_offered() {
     let qemu = Qemu::start();
     let told = Told::by(&qemu);
     let schema = told.schema();
-    let nobody = |_: &Question| Vec::new();
+    let unanswered = |_: &Question| Vec::new();
     for (command, _) in &told.commands {
         assert!(
-            labels(command, &schema, &nobody).contains(command),
+            labels(command, &schema, &unanswered).contains(command),
             "{command}"
         );
         let help = format!("help {command}");
-        assert!(labels(&help, &schema, &nobody).contains(command), "{help}");
+        assert!(
+            labels(&help, &schema, &unanswered).contains(command),
+            "{help}"
+        );
     }
-    let actions = labels("transaction( ", &schema, &nobody);
+    let actions = labels("transaction( ", &schema, &unanswered);
     assert!(actions.contains("blockdev-snapshot-sync"), "{actions:?}");
     assert!(!actions.contains("query-status"), "{actions:?}");
 }
@@ -247,11 +229,11 @@ fn completion_sends_nothing_that_changes_the_vm() {
         record.lock().expect("nobody panics").push(command.clone());
         json!({"return": [], "id": command["id"]}).to_string()
     });
-    let (runtime, client) = connect(&fake);
-    let inspector = Arc::new(Inspector::of(&client));
-    let live = Live::on(runtime);
+    let connection = InBackground::to(&fake);
+    let inspector = Arc::new(Inspector::of(&connection.client));
+    let live = Live::on(connection.runtime.clone());
     let ask = |question: &Question| {
-        let patience = Cell::new(common::DEADLINE);
+        let patience = Cell::new(DEADLINE);
         live.ask(&inspector, question, &patience)
     };
     let mut lines: BTreeSet<String> = BTreeSet::new();
@@ -277,7 +259,7 @@ fn completion_sends_nothing_that_changes_the_vm() {
     assert!(sent.len() > 100, "{} questions", sent.len());
     let mut asked = BTreeSet::new();
     for command in &*sent {
-        let name = text(command, "execute");
+        let name = string(command, "execute");
         let harmless = match &*name {
             "qom-list" | "qom-list-types" | "device-list-properties" | "trace-event-get-state" => {
                 true
@@ -293,24 +275,16 @@ fn completion_sends_nothing_that_changes_the_vm() {
 
 #[test]
 fn completion_helps_with_a_storage_daemon_too() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = scratch();
     let socket = home.path().join("qsd.sock");
-    let daemon = common::StorageDaemon::start(&socket);
-    let outcome = qmpsh(
-        &[
-            "-o",
-            "json",
-            socket.to_str().expect("a path"),
-            "query-qmp-schema",
-        ],
-        "",
-    );
+    let daemon = storage_daemon(&socket);
+    let outcome = qmpsh(&["-o", "json", text(&socket), "query-qmp-schema"], "");
     drop(daemon);
     let schema = Schema::read(&outcome.stdout()).expect("a schema");
-    let nobody = |_: &Question| Vec::new();
-    let offered = labels("blockdev-add driver=null-co ", &schema, &nobody);
+    let unanswered = |_: &Question| Vec::new();
+    let offered = labels("blockdev-add driver=null-co ", &schema, &unanswered);
     assert!(offered.contains("read-zeroes="), "{offered:?}");
-    assert!(!labels("device", &schema, &nobody).contains("device_add"));
+    assert!(!labels("device", &schema, &unanswered).contains("device_add"));
 }
 
 #[test]
@@ -319,21 +293,21 @@ fn a_question_that_is_not_answered_in_time_is_given_up() {
         peer.greet();
         while peer.command().is_some() {}
     });
-    let (runtime, client) = connect(&fake);
-    let inspector = Arc::new(Inspector::of(&client));
-    let live = Live::on(runtime);
+    let connection = InBackground::to(&fake);
+    let inspector = Arc::new(Inspector::of(&connection.client));
+    let live = Live::on(connection.runtime.clone());
     let patience = Cell::new(Duration::from_millis(20));
     assert!(live.ask(&inspector, &Question::Jobs, &patience).is_empty());
     assert_eq!(patience.get(), Duration::ZERO);
     // While it is open nothing else is asked, however much patience there is.
-    let patience = Cell::new(common::DEADLINE);
+    let patience = Cell::new(DEADLINE);
     assert!(live.ask(&inspector, &Question::Jobs, &patience).is_empty());
-    assert_eq!(patience.get(), common::DEADLINE);
-    assert_eq!(client.stats().sent, 1);
+    assert_eq!(patience.get(), DEADLINE);
+    assert_eq!(connection.client.stats().sent, 1);
 }
 
 #[test]
-fn the_words_of_a_built_in_complete() {
+fn the_arguments_of_a_built_in_complete() {
     let qemu = Qemu::start();
     let schema = Told::by(&qemu).schema();
     let jobs = |question: &Question| match question {

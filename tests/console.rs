@@ -1,14 +1,15 @@
 //! The guest's console: `--console` and `:console`.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use common::terminal::{CTRL_D, Terminal};
-use common::{DEADLINE, Qemu, command, guest, kill, qemu, qmpsh, run, wait_for};
 use tempfile::TempDir;
+
+use crate::common::process::{copy_program, memory};
+use crate::common::stty::Between;
+use crate::common::terminal::CTRL_D;
+use crate::common::{DEADLINE, Qemu, guest, kill, mode, qemu, qmpsh, scratch, text, wait_for};
 
 const CTRL_BRACKET: &str = "\x1d";
 
@@ -17,36 +18,19 @@ const ATTACHED: &str = "attached to the console";
 
 /// A qmpsh in a terminal, with a VM that it launched.
 struct Session {
-    terminal: Terminal,
+    terminal: Between,
     directory: TempDir,
 }
 
 impl Session {
     /// Runs `qmpsh --launch --console OPTIONS -- QEMU` between two `stty -g`, and waits for the prompt.
     fn start(options: &[&str], qemu: impl FnOnce(&TempDir) -> Vec<String>) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let qemu = qemu(&directory);
-        let script = r#"
-            stty -g >before
-            sh -c 'echo $$ >pid.new && mv pid.new pid && exec "$0" "$@"' "$@"
-            stty -g >after
-            echo "the end"
-        "#;
-        let mut shell = Terminal::command("sh", directory.path());
-        shell.args([
-            "-c",
-            script,
-            "sh",
-            env!("CARGO_BIN_EXE_qmpsh"),
-            "--launch",
-            "--console",
-        ]);
-        shell.args(options);
-        shell.arg("--log-dir");
-        shell.arg(directory.path());
-        shell.arg("--");
-        shell.args(qemu);
-        let terminal = Terminal::run(shell);
+        let directory = scratch();
+        let mut args: Vec<String> = ["--launch", "--console"].map(str::to_owned).to_vec();
+        args.extend(options.iter().map(|option| (*option).to_owned()));
+        args.extend(["--log-dir", text(directory.path()), "--"].map(str::to_owned));
+        args.extend(qemu(&directory));
+        let terminal = Between::start(directory.path(), args);
         terminal.wait_for_prompt();
         Self {
             terminal,
@@ -87,7 +71,7 @@ impl Session {
         self.is_echoed("~");
     }
 
-    /// Waits until the terminal has been attached so many times.
+    /// Waits until the terminal has been attached this many times.
     #[track_caller]
     fn is_attached(&self, times: usize) {
         let terminal = &self.terminal;
@@ -96,14 +80,14 @@ impl Session {
         });
     }
 
-    /// Waits until something has been on the screen; the firmware clears that.
+    /// Waits until `text` has been on the screen, even if the firmware has cleared that since.
     #[track_caller]
     fn has_said(&self, text: &str) {
         let terminal = &self.terminal;
         terminal.wait(text, |_| terminal.output().contains(text));
     }
 
-    /// Types until it is sent back: the first keys may still be the firmware's.
+    /// Types `key` until it is echoed: the first ones may still go to the firmware.
     fn is_echoed(&mut self, key: &str) {
         let before = self.terminal.output().matches(key).count();
         let start = std::time::Instant::now();
@@ -119,11 +103,6 @@ impl Session {
         self.terminal.wait_for_prompt();
     }
 
-    fn pid(&self) -> u32 {
-        let pid = fs::read_to_string(self.path("pid")).expect("a file of ours");
-        pid.trim().parse().expect("a process id")
-    }
-
     /// The process of the VM.
     fn vm(&mut self) -> u32 {
         self.terminal.enter(":vm");
@@ -136,17 +115,14 @@ impl Session {
     /// Runs a command through the second monitor.
     fn control(&self, line: &str) {
         let control = self.path("control");
-        let control = control.to_str().expect("a path of ours");
+        let control = text(&control);
         qmpsh(&["-c", control, "-e", line], "").assert_status(0);
     }
 
     /// Waits for the end of qmpsh, and asserts that the terminal is as it was.
     #[track_caller]
     fn ends_restored(mut self) {
-        self.terminal.wait_for_end();
-        self.terminal.wait_for_text("the end");
-        let file = |name: &str| fs::read_to_string(self.path(name)).expect("a file of ours");
-        assert_eq!(file("before"), file("after"), "{}", self.terminal.screen());
+        self.terminal.assert_restored();
     }
 }
 
@@ -157,11 +133,7 @@ fn the_firmware_talks_to_the_console_and_all_of_it_is_in_the_log() {
     session.terminal.keys(":console\r");
     session.has_said("SeaBIOS (version");
     session.wait_for_log("Booting from Hard Disk");
-    let mode = fs::metadata(session.path("qemu-console.log"))
-        .expect("a log")
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(&session.path("qemu-console.log")), 0o600);
     session.terminal.keys(CTRL_BRACKET);
     session.terminal.wait_for_prompt();
     session.terminal.keys(CTRL_D);
@@ -169,7 +141,7 @@ fn the_firmware_talks_to_the_console_and_all_of_it_is_in_the_log() {
 }
 
 #[test]
-fn keys_reach_the_guest_and_the_prompt_is_there_after_the_key_that_detaches() {
+fn keys_reach_the_guest_and_the_detach_key_brings_the_prompt_back() {
     let mut session = Session::echo();
     session.attach();
     // Ctrl-C, Ctrl-D and Ctrl-Z are the guest's, too.
@@ -177,8 +149,7 @@ fn keys_reach_the_guest_and_the_prompt_is_there_after_the_key_that_detaches() {
     session.terminal.wait_for_text("Hello, guest!");
     session.wait_for_log("\x03\x04\x1aHello, guest!");
     session.detach();
-    let screen = session.terminal.enter("query-version");
-    assert!(screen.contains("\"micro\""), "{screen}");
+    session.terminal.assert_answer("query-version", "\"micro\"");
     session.terminal.keys(":console\r");
     session.is_attached(2);
     session.terminal.keys("And again");
@@ -189,7 +160,7 @@ fn keys_reach_the_guest_and_the_prompt_is_there_after_the_key_that_detaches() {
 }
 
 #[test]
-fn events_wait_while_the_console_is_looked_at_and_are_shown_after() {
+fn events_are_held_back_while_the_console_is_attached_and_shown_afterwards() {
     let mut session = Session::echo();
     session.attach();
     session.control("stop");
@@ -229,13 +200,13 @@ fn the_terminal_is_restored_whatever_ends_the_shell() {
     for signal in ["TERM", "HUP"] {
         let mut session = Session::echo();
         session.attach();
-        kill(session.pid(), signal);
+        kill(session.terminal.qmpsh_pid(), signal);
         session.ends_restored();
     }
 }
 
 #[test]
-fn a_vm_that_ends_is_noticed_and_its_successor_is_attached_to() {
+fn the_end_of_the_vm_is_noticed_and_its_successor_can_be_attached_to() {
     let mut session = Session::echo();
     let first = session.vm();
     session.attach();
@@ -255,7 +226,7 @@ fn a_vm_that_ends_is_noticed_and_its_successor_is_attached_to() {
 }
 
 #[test]
-fn a_restart_is_lived_through_attached() {
+fn the_console_stays_attached_across_a_restart() {
     let mut session = Session::echo();
     let first = session.vm();
     session.terminal.enter(":on SHUTDOWN do :vm restart");
@@ -268,15 +239,16 @@ fn a_restart_is_lived_through_attached() {
     session.is_echoed("&");
     session.detach();
     assert_ne!(session.vm(), first);
-    let screen = session.terminal.enter("query-status");
-    assert!(screen.contains("\"running\": true"), "{screen}");
+    session
+        .terminal
+        .assert_answer("query-status", "\"running\": true");
     session.terminal.keys(CTRL_D);
     session.ends_restored();
 }
 
 #[test]
 fn a_console_at_a_socket_is_found_by_address_and_by_name() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let mut options = guest::echo(directory.path());
     let chardev = "socket,id=mine,path=con sole,server=on,wait=off";
     for option in [
@@ -291,11 +263,7 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
     }
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let qemu = Qemu::with_args(&options);
-    let mut terminal = Terminal::start(
-        qemu.directory.path(),
-        &[qemu.socket.to_str().expect("a path of ours")],
-    );
-    terminal.wait_for_prompt();
+    let mut terminal = qemu.prompt();
     for (times, line, key) in [(1, ":console mine", "N"), (2, ":console 'con sole'", "A")] {
         terminal.keys(&format!("{line}\r"));
         terminal.wait(ATTACHED, |_| {
@@ -320,23 +288,22 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
 }
 
 #[test]
-fn a_script_is_not_attached() {
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let mut command = command(home.path());
-    command.args([
+fn a_script_cannot_attach_to_the_console() {
+    let qemu = qemu();
+    let args = [
         "--launch",
         "--console",
         ":console",
         "--",
-        &qemu(),
+        &qemu,
         "-display",
         "none",
-    ]);
-    run(command, b"").assert_fails(2, "needs a terminal");
+    ];
+    qmpsh(&args, "").assert_fails(2, "needs a terminal");
 }
 
-/// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of
-/// them, and until there is a file `done`. No guest writes to a UART that fast. Then it takes no keys.
+/// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of them, and
+/// more until there is a file `done`. No guest writes to a UART that fast. It never reads a key.
 const FLOOD: &str = r#"#!/bin/bash
 for word in "$@"; do
     case $word in socket,id=qmpsh-console,fd=*) console=${word##*=} ;; esac
@@ -353,9 +320,6 @@ exec sleep 600
 
 fn flood() -> Session {
     Session::start(&["--monitor", "none"], |directory| {
-        let script = directory.path().join("flood");
-        fs::write(&script, FLOOD).expect("a file of ours");
-        fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("ours");
         let mut piece = String::new();
         for number in 0.. {
             if piece.len() >= 1 << 20 {
@@ -364,27 +328,19 @@ fn flood() -> Session {
             piece += &format!("line {number:06} of a guest that has much to say\r\n");
         }
         fs::write(directory.path().join("piece"), piece).expect("a file of ours");
-        vec![script.to_str().expect("a path of ours").to_owned()]
+        let script = directory.path().join("flood.sh");
+        fs::write(&script, FLOOD).expect("a file of ours");
+        fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("ours");
+        let program = directory.path().join("flood");
+        copy_program(&script, &program);
+        vec![text(&program).to_owned()]
     })
 }
 
-/// The most memory that a process ever had, in KiB.
-fn peak_memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of ours");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("its peak");
-    line.trim_end_matches("kB")
-        .trim()
-        .parse()
-        .expect("a number")
-}
-
 #[test]
-fn a_flood_is_in_the_log_whole_and_keeps_nobody_from_detaching() {
+fn a_flood_is_logged_in_full_and_does_not_prevent_detaching() {
     let mut session = flood();
-    let before = peak_memory(session.pid());
+    let before = memory(session.terminal.qmpsh_pid(), "VmHWM");
     session.terminal.keys(":console\r");
     session.terminal.wait_for_text(ATTACHED);
     fs::write(session.path("go"), "").expect("a file of ours");
@@ -409,14 +365,14 @@ fn a_flood_is_in_the_log_whole_and_keeps_nobody_from_detaching() {
     let log = fs::read(log).expect("a file of ours");
     assert_eq!(log.len() as u64, whole);
     assert!(log.chunks(piece.len()).all(|chunk| chunk == piece));
-    let grown = peak_memory(session.pid()) - before;
+    let grown = memory(session.terminal.qmpsh_pid(), "VmHWM") - before;
     assert!(grown < 8 << 10, "{grown} KiB more for {count} MiB");
     session.terminal.keys(CTRL_D);
     session.ends_restored();
 }
 
 #[test]
-fn a_guest_that_takes_no_keys_keeps_nobody_from_detaching() {
+fn a_guest_that_reads_no_keys_does_not_prevent_detaching() {
     let mut session = flood();
     session.terminal.keys(":console\r");
     session.terminal.wait_for_text(ATTACHED);

@@ -1,27 +1,18 @@
 //! File descriptors that travel with a command.
 
-mod common;
-
-use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Command;
 
-use common::{Outcome, Qemu, qmpsh, run};
 use serde_json::Value;
+
+use crate::common::sockets::hold;
+use crate::common::{Outcome, Qemu, command, in_shell, qmpsh, run};
 
 /// A QEMU, and another client of it: when the last one goes, QEMU drops the descriptors it was passed.
 fn qemu() -> (Qemu, UnixStream) {
     let qemu = Qemu::start();
-    let other = hold(&qemu);
+    let other = hold(&qemu.control);
     (qemu, other)
-}
-
-/// Takes QEMU's second monitor.
-fn hold(qemu: &Qemu) -> UnixStream {
-    let mut other = UnixStream::connect(&qemu.control).expect("QEMU's second monitor");
-    other.read_exact(&mut [0]).expect("its greeting");
-    other
 }
 
 /// Writes a file in QEMU's directory.
@@ -38,8 +29,8 @@ fn sets(qemu: &Qemu) -> Vec<Value> {
     sets.as_array().expect("a list of sets").clone()
 }
 
-/// The file behind descriptor `fd` of QEMU, and whether it may be written.
-fn behind(qemu: &Qemu, fd: &Value) -> (PathBuf, bool) {
+/// The file that descriptor `fd` of QEMU leads to, and whether it may be written.
+fn file_of(qemu: &Qemu, fd: &Value) -> (PathBuf, bool) {
     let path = format!("/proc/{}/fd/{fd}", qemu.pid());
     let path = std::fs::read_link(path).expect("QEMU's descriptor");
     (path, flags(qemu, fd) & 3 == 2)
@@ -53,14 +44,11 @@ fn flags(qemu: &Qemu, fd: &Value) -> u32 {
     u32::from_str_radix(flags.expect("flags").trim(), 8).expect("octal")
 }
 
-/// Runs a shell line in which `$0` is qmpsh and `$1` QEMU's socket.
+/// Runs a shell line in QEMU's directory; in it, `$0` is qmpsh and `$1` QEMU's socket.
 fn shell(qemu: &Qemu, line: &str) -> Outcome {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", line, env!("CARGO_BIN_EXE_qmpsh")])
-        .arg(&qemu.socket)
-        .current_dir(qemu.directory.path());
-    run(shell, b"")
+    let mut qmpsh = command(qemu.directory.path());
+    qmpsh.arg(&qemu.socket).current_dir(qemu.directory.path());
+    run(in_shell(line, &qmpsh), b"")
 }
 
 #[test]
@@ -71,7 +59,7 @@ fn a_file_is_passed_for_reading() {
     let outcome = qemu.qmpsh(&["add-fd", "fdset-id=1", &passed]);
     let fd = outcome.assert_status(0).json()[0]["fd"].clone();
     assert_eq!(sets(&qemu)[0]["fds"][0]["fd"], fd);
-    assert_eq!(behind(&qemu, &fd), (path, false));
+    assert_eq!(file_of(&qemu, &fd), (path, false));
 }
 
 #[test]
@@ -81,7 +69,7 @@ fn a_file_is_passed_for_reading_and_writing() {
     let line = format!("add-fd fdset-id=1 <>\"{}\"", path.display());
     let outcome = qemu.qmpsh(&["-e", &line]);
     let fd = outcome.assert_status(0).json()[0]["fd"].clone();
-    assert_eq!(behind(&qemu, &fd), (path, true));
+    assert_eq!(file_of(&qemu, &fd), (path, true));
 }
 
 #[test]
@@ -90,11 +78,11 @@ fn an_inherited_descriptor_is_passed() {
     let path = file(&qemu, "mine");
     let line = "exec \"$0\" -c \"$1\" add-fd fdset-id=1 '<&9' 9<mine";
     let fd = shell(&qemu, line).assert_status(0).json()[0]["fd"].clone();
-    assert_eq!(behind(&qemu, &fd), (path, false));
+    assert_eq!(file_of(&qemu, &fd), (path, false));
 }
 
 #[test]
-fn a_descriptor_that_was_not_inherited_is_an_error() {
+fn passing_a_descriptor_that_was_not_inherited_is_an_error() {
     let (qemu, _other) = qemu();
     for fd in ["<&99", "<&-1", "<&99999999"] {
         let outcome = qemu.qmpsh(&["add-fd", "fdset-id=1", fd]);
@@ -136,7 +124,7 @@ fn every_descriptor_of_a_pipelined_script_arrives() {
     sets.sort_by_key(|set| set["fdset-id"].as_u64());
     assert_eq!(sets.len(), 20);
     for (number, set) in sets.iter().enumerate() {
-        let (path, _) = behind(&qemu, &set["fds"][0]["fd"]);
+        let (path, _) = file_of(&qemu, &set["fds"][0]["fd"]);
         assert!(path.ends_with(format!("file {number}")), "{path:?}");
     }
 }
@@ -145,12 +133,9 @@ fn every_descriptor_of_a_pipelined_script_arrives() {
 fn tcp_carries_no_descriptors_and_nothing_is_sent() {
     let monitor = "tcp:127.0.0.1:0,server=on,wait=off";
     let qemu = Qemu::with_args(&["-machine", "none", "-qmp", monitor]);
-    let chardevs = qemu.control("query-chardev").stdout();
-    let (_, from) = chardevs.split_once("tcp:127.0.0.1:").expect("a port");
-    let (port, _) = from.split_once(',').expect("options behind it");
+    let address = qemu.tcp_address();
     let passed = format!("<{}", file(&qemu, "a").display());
-    let _other = hold(&qemu);
-    let address = format!("127.0.0.1:{port}");
+    let _other = hold(&qemu.control);
     qmpsh(&[&address, "query-status"], "").assert_status(0);
     let outcome = qmpsh(&[&address, "add-fd", "fdset-id=1", &passed], "");
     outcome.assert_fails(2, "Unix socket");
@@ -170,13 +155,13 @@ fn a_file_that_is_missing_is_named_and_nothing_is_sent() {
 #[test]
 fn a_fifo_does_not_hang_the_shell() {
     let (qemu, _other) = qemu();
-    // Nobody writes into it, so opening it for reading alone would wait for ever.
+    // It has no writer, so opening it for reading alone would wait for ever.
     let outcome = shell(
         &qemu,
         "mkfifo f && exec \"$0\" -c \"$1\" -e \"add-fd fdset-id=1 <>f\" -e \"add-fd fdset-id=2 <f\"",
     );
     outcome.assert_status(0);
-    // Who reads from it is to wait for who writes, though.
+    // A reader is still to wait for a writer, though.
     let non_blocking = |set: &Value| flags(&qemu, &set["fds"][0]["fd"]) & 0o4000 != 0;
     let sets = sets(&qemu);
     assert_eq!(sets.len(), 2);

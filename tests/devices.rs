@@ -1,9 +1,8 @@
 //! A machine with devices, blocks and events: what a person pokes a VM for.
 
-mod common;
-
-use common::Qemu;
 use serde_json::json;
+
+use crate::common::Qemu;
 
 /// The block nodes' names.
 fn nodes(qemu: &Qemu) -> Vec<String> {
@@ -115,7 +114,7 @@ fn a_transaction_fails_as_a_whole() {
 }
 
 #[test]
-fn nothing_of_a_transaction_with_a_wrong_line_is_sent() {
+fn a_transaction_with_a_wrong_line_is_not_sent() {
     let qemu = q35_with_a_node();
     let script = "transaction(\n\
                   block-dirty-bitmap-add node=disk name=one\n\
@@ -133,7 +132,7 @@ fn nothing_of_a_transaction_with_a_wrong_line_is_sent() {
 }
 
 #[test]
-fn nothing_of_a_transaction_is_sent_if_one_of_its_lines_is_none() {
+fn a_transaction_with_an_unreadable_line_is_not_sent() {
     let qemu = q35_with_a_node();
     for wrong in [&b"a b=[1}"[..], b"a b=\xff"] {
         let script = [
@@ -148,7 +147,7 @@ fn nothing_of_a_transaction_is_sent_if_one_of_its_lines_is_none() {
 }
 
 #[test]
-fn a_transaction_that_is_never_closed_is_an_error() {
+fn an_unclosed_transaction_is_an_error() {
     let qemu = q35_with_a_node();
     let script = "transaction(\nblock-dirty-bitmap-add node=disk name=one\n";
     let outcome = qemu.script(&[], script);
@@ -157,7 +156,7 @@ fn a_transaction_that_is_never_closed_is_an_error() {
 }
 
 #[test]
-fn events_are_printed_where_they_came_between_the_replies() {
+fn events_and_replies_are_printed_in_the_order_they_came() {
     let qemu = Qemu::q35();
     let outcome = qemu.script(&["--events", "stdout"], "stop\ncont\n");
     let lines = outcome.assert_status(0).json();

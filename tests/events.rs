@@ -1,23 +1,17 @@
 //! Events as they come, their history, and the VM's state in the prompt.
 
-mod common;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::fake::{Fake, event, success};
-use common::terminal::Terminal;
-use common::{Qemu, StorageDaemon, kill, wait_for};
 use serde_json::json;
 
-fn prompt(qemu: &Qemu) -> Terminal {
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let terminal = Terminal::start(qemu.directory.path(), &[socket]);
-    terminal.wait_for_prompt();
-    terminal
-}
+use crate::common::fake::{Fake, event, success};
+use crate::common::process::memory;
+use crate::common::qemu::storage_daemon;
+use crate::common::terminal::Terminal;
+use crate::common::{Qemu, kill, scratch, text, wait_for};
 
-/// A server that floods who asks it to: `count` numbered events, then the reply.
+/// A server that answers `flood` with `count` numbered events, then the reply.
 fn flooding(count: usize) -> Fake {
     let flood: String = (0..count)
         .map(|n| event("NUMBERED", &json!({"n": n})))
@@ -49,7 +43,7 @@ fn the_history_is_filtered_by_name_data_and_time() {
     assert_eq!(names(":events B A"), "AB");
     assert_eq!(names(":events n=1 of.name=C"), "C");
     assert_eq!(names(":events * n=2"), "");
-    // These are of 1970.
+    // The timestamps are of 1970.
     assert_eq!(names(":events --since 1h"), "");
     assert_eq!(names(":events --since=0:00"), "");
     let outcome = fake.script(&["-e", "go", "-e", ":events clear", "-e", ":events"], "");
@@ -67,7 +61,7 @@ fn the_history_is_filtered_by_name_data_and_time() {
 }
 
 #[test]
-fn what_fell_out_of_the_history_is_said() {
+fn the_number_of_events_dropped_from_the_history_is_reported() {
     let fake = flooding(10_500);
     let outcome = fake.script(&["-e", "flood", "-e", ":events"], "");
     let events = &outcome.assert_status(0).json()[1..];
@@ -78,7 +72,7 @@ fn what_fell_out_of_the_history_is_said() {
 
 #[test]
 fn muted_events_are_kept_and_not_shown() {
-    // Only when told to: what happens has the VM's state asked for, which must not have it happen again.
+    // Only for `go`: an event makes qmpsh ask for the VM's state, and that must not cause further events.
     let fake = Fake::answering(|command| {
         let events = match command["execute"].as_str() {
             Some("go") => ["RTC_CHANGE", "STOP", "RESUME"].map(|name| event(name, &json!({}))),
@@ -86,22 +80,16 @@ fn muted_events_are_kept_and_not_shown() {
         };
         events.concat() + &success(command, json!("done"))
     });
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let socket = fake.socket.to_str().expect("a path of ours");
-    let mut terminal = Terminal::start(home.path(), &[socket]);
-    terminal.wait_for_prompt();
+    let mut terminal = fake.prompt();
     terminal.enter(":events clear");
     let screen = terminal.enter("go");
     terminal.wait_for_text(" RESUME\n");
     assert!(!screen.contains("RTC_CHANGE"), "{screen}");
-    let screen = terminal.enter(":events RTC_CHANGE");
-    assert!(screen.contains("  RTC_CHANGE\n"), "{screen}");
+    terminal.assert_answer(":events RTC_CHANGE", "  RTC_CHANGE\n");
     terminal.enter(":events mute STOP,RESUME");
-    let screen = terminal.enter(":events mute");
-    assert!(screen.contains("\nRESUME\nRTC_CHANGE\nSTOP\n"), "{screen}");
+    terminal.assert_answer(":events mute", "\nRESUME\nRTC_CHANGE\nSTOP\n");
     terminal.enter(":events unmute RTC_CHANGE STOP");
-    terminal.keys("\x0c");
-    terminal.wait("an empty screen", |screen| screen.trim_start() == "(QEMU)");
+    terminal.clear();
     terminal.enter("go");
     let screen = terminal.wait_for_text(" STOP\n");
     assert!(
@@ -111,7 +99,7 @@ fn muted_events_are_kept_and_not_shown() {
 }
 
 #[test]
-fn a_flood_reaches_a_script_whole_and_in_order() {
+fn a_flood_reaches_a_script_in_full_and_in_order() {
     let count = 500_000;
     let fake = flooding(count);
     let outcome = fake.script(&["--events", "stdout", "flood"], "");
@@ -133,10 +121,7 @@ fn a_flood_reaches_a_script_whole_and_in_order() {
 #[test]
 fn a_flood_at_the_prompt_is_counted_and_typing_goes_on() {
     let fake = flooding(200_000);
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let socket = fake.socket.to_str().expect("a path of ours");
-    let mut terminal = Terminal::start(home.path(), &[socket]);
-    terminal.wait_for_prompt();
+    let mut terminal = fake.prompt();
     terminal.keys("flood &\r");
     terminal.keys("query-st");
     let screen = terminal.wait("the last event", |screen| {
@@ -145,26 +130,17 @@ fn a_flood_at_the_prompt_is_counted_and_typing_goes_on() {
     assert!(!screen.contains("NUMBERED n=100000\n"), "{screen}");
     let output = terminal.output();
     assert!(output.contains(" more events ("), "{output}");
-    let status = fs::read_to_string(format!("/proc/{}/status", terminal.pid()));
-    let peak = status.expect("it runs").lines().find_map(|line| {
-        line.strip_prefix("VmHWM:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse()
-            .ok()
-    });
-    let peak: u64 = peak.expect("the kernel tells");
+    let peak = memory(terminal.pid(), "VmHWM");
     // 10,000 events, their text and what stands around it; not 200,000.
     assert!(peak < 64 << 10, "{peak} KiB");
     terminal.keys("\x15");
-    let screen = terminal.enter(":events n=150000");
-    assert!(screen.contains("190000 older events are gone"), "{screen}");
+    terminal.assert_answer(":events n=150000", "190000 older events are gone");
 }
 
 #[test]
 fn the_symbol_follows_the_vm_while_a_line_is_half_typed() {
     let mut qemu = Qemu::with_args(&["-machine", "q35", "-S"]);
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     // Not started yet.
     terminal.wait_for_symbol('‖');
     terminal.keys("query-st");
@@ -198,12 +174,12 @@ fn the_symbol_follows_the_vm_while_a_line_is_half_typed() {
 }
 
 #[test]
-fn a_vm_that_is_to_come_in_and_one_that_has_gone_out_show_their_state() {
+fn both_ends_of_a_migration_show_their_state() {
     let incoming = Qemu::with_args(&["-machine", "q35", "-incoming", "defer"]);
-    let terminal = prompt(&incoming);
+    let terminal = incoming.prompt();
     terminal.wait_for_symbol('✦');
     let qemu = Qemu::with_args(&["-machine", "q35"]);
-    let mut source = prompt(&qemu);
+    let mut source = qemu.prompt();
     source.wait_for_symbol('●');
     let path = incoming.directory.path().join("migration");
     let uri = format!("unix:{}", path.display());
@@ -222,7 +198,7 @@ fn a_vm_that_is_to_come_in_and_one_that_has_gone_out_show_their_state() {
 #[test]
 fn a_guest_that_panics_and_a_disk_that_fails_are_shown() {
     // The guest's own way of saying so: a write to the port of pvpanic, here by the debug port of a boot sector.
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let image = directory.path().join("panic.img");
     let mut sector = vec![0; 512];
     // mov dx, 0x505; mov al, 1; out dx, al; hlt; jmp $
@@ -241,7 +217,7 @@ fn a_guest_that_panics_and_a_disk_that_fails_are_shown() {
         "-drive",
         &drive,
     ]);
-    let terminal = prompt(&qemu);
+    let terminal = qemu.prompt();
     qemu.control("cont");
     terminal.wait_for_symbol('!');
     terminal.wait_for_text("GUEST_PANICKED action=pause");
@@ -251,7 +227,7 @@ fn a_guest_that_panics_and_a_disk_that_fails_are_shown() {
                 inject-error.0.iotype=read,inject-error.0.errno=5";
     let disk = "ide-hd,drive=disk,rerror=stop";
     let qemu = Qemu::with_args(&["-machine", "pc", "-S", "-blockdev", node, "-device", disk]);
-    let terminal = prompt(&qemu);
+    let terminal = qemu.prompt();
     terminal.wait_for_symbol('‖');
     qemu.control("cont");
     terminal.wait_for_symbol('!');
@@ -260,17 +236,13 @@ fn a_guest_that_panics_and_a_disk_that_fails_are_shown() {
 
 #[test]
 fn a_server_without_query_status_has_a_prompt_and_a_session() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("qsd.sock");
-    let daemon = StorageDaemon::start(&socket);
-    let text = socket.to_str().expect("a path of ours");
-    let mut terminal = Terminal::start(directory.path(), &[text]);
-    terminal.wait_for_prompt();
+    let daemon = storage_daemon(&socket);
+    let mut terminal = Terminal::prompt(directory.path(), &[text(&socket)]);
     terminal.wait_for_symbol('●');
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("CommandNotFound"), "{screen}");
-    let screen = terminal.enter(":jobs");
-    assert!(screen.contains("there are no jobs"), "{screen}");
+    terminal.assert_answer("query-status", "CommandNotFound");
+    terminal.assert_answer(":jobs", "there are no jobs");
     terminal.keys(
         "blockdev-create job-id=j options={'driver':'file','filename':'/nowhere/x','size':1}\r",
     );
@@ -280,9 +252,9 @@ fn a_server_without_query_status_has_a_prompt_and_a_session() {
 }
 
 #[test]
-fn a_stopped_qemu_is_no_lost_one() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "asleep"]);
-    let mut terminal = prompt(&qemu);
+fn a_stopped_qemu_is_not_taken_for_a_lost_one() {
+    let qemu = Qemu::named("asleep");
+    let mut terminal = qemu.prompt();
     terminal.wait_for_symbol('●');
     terminal.enter(":set timeout 2");
     kill(qemu.pid(), "STOP");
@@ -311,7 +283,7 @@ fn a_stopped_qemu_is_no_lost_one() {
 #[test]
 fn events_come_at_once_while_the_history_is_searched() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     terminal.enter("query-name");
     terminal.keys("\x12");
     terminal.keys("que");

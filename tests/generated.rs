@@ -1,5 +1,5 @@
 //! The man page and the shell completions are generated, and checked in so that packagers need not run
-//! anything. `QMPSH_GENERATE=1 cargo test --test generated` writes them anew.
+//! anything. `QMPSH_GENERATE=1 cargo test generated::` writes them anew.
 
 use std::path::Path;
 
@@ -68,6 +68,6 @@ fn check(path: &str, generated: &str) {
     let current = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         current == generated,
-        "{path} is not what the options say: run QMPSH_GENERATE=1 cargo test --test generated"
+        "{path} is not what the options say: run QMPSH_GENERATE=1 cargo test generated::"
     );
 }

@@ -1,27 +1,19 @@
 //! `help`: what the server accepts, as pages to read.
 
-mod common;
+use std::collections::HashSet;
 
-use std::collections::{HashMap, HashSet};
-
-use common::fake::{Fake, failure, success};
-use common::terminal::Terminal;
-use common::{Outcome, Qemu, qmpsh};
 use qmpsh::lang::{self, Parser, Statement, Words};
 use qmpsh::manual::{Manual, Sheet};
 use qmpsh::schema::Schema;
 use serde_json::{Value, json};
 
+use crate::common::fake::{Fake, failure, success};
+use crate::common::run::{assert_harmless, closed, run_to};
+use crate::common::told::{Told, list, string};
+use crate::common::{Outcome, Qemu, qmpsh, text};
+
 /// How deep the table of all members goes.
 const LEVELS: usize = 3;
-
-/// The entities of the real QEMU's schema, and the schema as it is read.
-fn schema() -> (Vec<Value>, Schema) {
-    let outcome = Qemu::start().qmpsh(&["query-qmp-schema"]);
-    let json = outcome.assert_status(0).stdout();
-    let entities = serde_json::from_str(&json).expect("a list of entities");
-    (entities, Schema::read(&json).expect("a schema"))
-}
 
 fn name(entity: &Value) -> &str {
     entity["name"].as_str().expect("a name")
@@ -54,7 +46,7 @@ fn has_entry(page: &str, key: &str) -> bool {
 
 /// Walks what commands take, by the JSON of the schema alone.
 struct Walk<'a> {
-    types: HashMap<&'a str, &'a Value>,
+    told: &'a Told,
     schema: &'a Schema,
     /// Types of members that were looked at, by command and level.
     seen: HashSet<(String, usize)>,
@@ -64,7 +56,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Asserts that the page of `line` has the members of a type, which stand at `path`.
     fn object(&mut self, of: &str, line: &str, path: &str, level: usize) {
-        let object = self.types[of];
+        let object = &self.told.types[of];
         let variants = object["variants"].as_array().cloned().unwrap_or_default();
         if variants.is_empty() {
             self.members(object, line, path, level);
@@ -98,9 +90,9 @@ impl Walk<'_> {
         }
     }
 
-    /// Goes on in the objects that a member's type leads to.
+    /// Goes on with the objects that a member's type leads to.
     fn inside(&mut self, of: &str, line: &str, key: &str, level: usize) {
-        let entity = self.types[of];
+        let entity = &self.told.types[of];
         match entity["meta-type"].as_str() {
             Some("object") => self.object(of, line, &format!("{key}."), level),
             Some("array") => {
@@ -119,23 +111,17 @@ impl Walk<'_> {
 
 #[test]
 fn every_member_of_every_command_is_on_its_page_in_every_branch() {
-    let (entities, schema) = schema();
+    let told = Told::by(&Qemu::start());
     let mut walk = Walk {
-        types: entities
-            .iter()
-            .map(|entity| (name(entity), entity))
-            .collect(),
-        schema: &schema,
+        told: &told,
+        schema: &told.schema(),
         seen: HashSet::new(),
         members: 0,
     };
-    let commands = entities.iter().filter(|e| e["meta-type"] == "command");
-    let mut count = 0;
-    for command in commands {
-        let arguments = command["arg-type"].as_str().expect("a type");
-        walk.object(arguments, name(command), "", 1);
-        count += 1;
+    for (command, arguments) in &told.commands {
+        walk.object(arguments, command, "", 1);
     }
+    let count = told.commands.len();
     assert!(
         count > 50 && walk.members > 1000,
         "{count}, {}",
@@ -145,15 +131,14 @@ fn every_member_of_every_command_is_on_its_page_in_every_branch() {
 
 #[test]
 fn every_value_of_every_enumeration_is_on_the_page() {
-    let (entities, schema) = schema();
-    let types: HashMap<&str, &Value> = entities.iter().map(|e| (name(e), e)).collect();
-    for command in entities.iter().filter(|e| e["meta-type"] == "command") {
-        let page = page(&schema, name(command), 80);
+    let told = Told::by(&Qemu::start());
+    let schema = told.schema();
+    for (command, arguments) in &told.commands {
+        let page = page(&schema, command, 80);
         let words: HashSet<&str> = page.split([' ', ',', '\n']).collect();
-        let members = types[command["arg-type"].as_str().expect("a type")]["members"].clone();
-        for member in members.as_array().expect("members") {
-            let of = types[member["type"].as_str().expect("a type")];
-            for value in of["values"].as_array().into_iter().flatten() {
+        for member in list(&told.types[arguments], "members") {
+            let of = &told.types[&string(member, "type")];
+            for value in list(of, "values") {
                 let value = value.as_str().expect("a value");
                 assert!(words.contains(value), "no {value} in\n{page}");
             }
@@ -162,8 +147,8 @@ fn every_value_of_every_enumeration_is_on_the_page() {
 }
 
 #[test]
-fn a_page_fits_the_width_but_for_names_that_do_not() {
-    let (_, schema) = schema();
+fn a_page_fits_the_width_except_for_overlong_names() {
+    let schema = Told::by(&Qemu::start()).schema();
     for width in [50, 80, 200] {
         for (command, _) in schema.commands() {
             for line in page(&schema, command, width).lines() {
@@ -305,7 +290,7 @@ fn a_tag_narrows_a_union_wherever_it_stands() {
 }
 
 #[test]
-fn a_wrong_argument_of_help_gets_the_nearest_right_one() {
+fn a_wrong_argument_to_help_gets_the_nearest_right_one() {
     let qemu = Qemu::start();
     for (words, says) in [
         (
@@ -387,8 +372,7 @@ fn an_object_of_a_qemu_before_6_has_its_properties_in_props() {
 #[test]
 fn help_asks_nothing_that_changes_the_vm() {
     let qemu = Qemu::start();
-    let log = qemu.directory.path().join("log");
-    let log_path = log.to_str().expect("a path of ours");
+    let log = qemu.log();
     let lines = [
         "help",
         "help device_add driver=virtio-rng-pci",
@@ -398,20 +382,8 @@ fn help_asks_nothing_that_changes_the_vm() {
         "help reset",
         "help nothing-of-that-name",
     ];
-    qemu.script(&["-k", "-l", log_path], lines.join("\n"));
-    let log = std::fs::read_to_string(log).expect("it was written");
-    let mut asked = HashSet::new();
-    for line in log.lines() {
-        let entry: Value = serde_json::from_str(line).expect("JSON lines");
-        if entry["dir"] == "send" {
-            asked.insert(
-                entry["msg"]["execute"]
-                    .as_str()
-                    .expect("a command")
-                    .to_owned(),
-            );
-        }
-    }
+    qemu.script(&["-k", "-l", log.path()], lines.join("\n"));
+    let asked: HashSet<String> = log.commands().into_iter().collect();
     let harmless = [
         "qmp_capabilities",
         "query-qmp-schema",
@@ -442,7 +414,7 @@ fn an_event_has_its_data_and_the_commands_that_may_lead_to_it() {
 }
 
 #[test]
-fn a_word_is_looked_for_in_all_names() {
+fn a_word_is_searched_for_in_all_names() {
     let qemu = Qemu::start();
     let found = qemu.qmpsh(&["help", "throttle"]);
     assert_says(
@@ -494,7 +466,7 @@ fn a_built_in_is_explained_and_needs_no_schema() {
 }
 
 #[test]
-fn without_a_connection_the_built_ins_are_known() {
+fn help_lists_the_built_ins_without_a_connection() {
     let outcome = qmpsh(&["-n", "help"], "");
     let text = outcome.assert_status(0).stdout();
     assert!(text.starts_with("(not connected"), "{outcome}");
@@ -509,7 +481,7 @@ fn a_saved_schema_needs_no_connection() {
     let saved = qemu.directory.path().join("schema.json");
     let schema = qemu.qmpsh(&["query-qmp-schema"]).stdout();
     std::fs::write(&saved, schema).expect("written");
-    let saved = saved.to_str().expect("a path of ours");
+    let saved = text(&saved);
     let outcome = qmpsh(&["-n", "--schema", saved, "help", "block-commit"], "");
     assert_says(&outcome, &["device required string"]);
 }
@@ -539,7 +511,7 @@ fn a_server_without_a_schema_has_its_commands_listed() {
 
 /// A server may be anybody.
 #[test]
-fn what_the_schema_says_never_reaches_the_terminal_raw() {
+fn names_in_a_schema_never_reach_the_terminal_raw() {
     let fake = Fake::answering(|command| {
         let evil = "a\u{9b}31m";
         let schema = json!([
@@ -553,7 +525,6 @@ fn what_the_schema_says_never_reaches_the_terminal_raw() {
         ]);
         success(command, schema)
     });
-    let harmful = |c: char| c.is_control() && c != '\n';
     for topic in ["", "a\u{9b}31m", "E\u{7f}", "31", "31m"] {
         let topic = if topic.is_empty() {
             vec![]
@@ -562,7 +533,7 @@ fn what_the_schema_says_never_reaches_the_terminal_raw() {
         };
         let outcome = fake.qmpsh(&[&["help"], &topic[..]].concat());
         let text = outcome.assert_status(0).stdout();
-        assert!(!text.contains(harmful), "{text:?}");
+        assert_harmless(&text);
         assert!(
             text.contains("\\u{9b}31m") || text.contains("\\u{7f}"),
             "{outcome}"
@@ -576,21 +547,18 @@ fn what_the_schema_says_never_reaches_the_terminal_raw() {
 #[test]
 fn a_closed_standard_output_ends_help_quietly() {
     let qemu = Qemu::start();
-    let mut command = common::command(qemu.directory.path());
-    command.arg("-c").arg(&qemu.socket).arg("help");
+    let mut command = qemu.command(&["help"]);
     command
-        .stdout(common::closed())
+        .stdout(closed())
         .stderr(std::process::Stdio::piped());
-    let outcome = common::run_to(command, b"");
+    let outcome = run_to(command, b"");
     assert_eq!(outcome.assert_status(0).stderr(), "");
 }
 
 #[test]
 fn help_is_as_wide_as_the_terminal_and_in_colour() {
     let qemu = Qemu::start();
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let mut terminal = Terminal::start(qemu.directory.path(), &["--connect", socket]);
-    terminal.wait_for_prompt();
+    let mut terminal = qemu.prompt();
     terminal.enter("help device_del");
     terminal.wait_for_text("required string");
     assert!(terminal.has_color());
@@ -614,8 +582,8 @@ fn help_is_as_wide_as_the_terminal_and_in_colour() {
 }
 
 #[test]
-fn nothing_is_written_of_a_literal_that_is_no_object() {
-    let (_, schema) = schema();
+fn unknown_names_have_no_page_and_values_of_the_wrong_kind_narrow_nothing() {
+    let schema = Told::by(&Qemu::start()).schema();
     let nothing = lang::Object::new();
     let sheet = Sheet {
         width: 80,

@@ -1,12 +1,10 @@
 //! What the prompt remembers from one run to the next, and what it must not.
 
-mod common;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::Qemu;
-use common::terminal::{CTRL_C, CTRL_D, Terminal, UP};
+use crate::common::terminal::UP;
+use crate::common::{Qemu, kill, mode};
 
 fn history(home: &Path) -> PathBuf {
     home.join(".local/state/qmpsh/history")
@@ -16,32 +14,13 @@ fn remembered(home: &Path) -> String {
     std::fs::read_to_string(history(home)).expect("the history")
 }
 
-fn mode(path: &Path) -> u32 {
-    let metadata = path.metadata().expect("it is there");
-    metadata.permissions().mode() & 0o777
-}
-
-/// qmpsh at its first prompt.
-fn prompt(qemu: &Qemu, options: &[&str]) -> Terminal {
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let args: Vec<&str> = options.iter().copied().chain([socket]).collect();
-    let terminal = Terminal::start(qemu.directory.path(), &args);
-    terminal.wait_for_prompt();
-    terminal
-}
-
-fn leave(mut terminal: Terminal) {
-    terminal.keys(CTRL_D);
-    assert_eq!(terminal.wait_for_end(), 0);
-}
-
 #[test]
-fn the_history_is_for_its_owner_only() {
+fn the_history_is_private_to_its_owner() {
     let qemu = Qemu::start();
     let home = qemu.directory.path();
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.enter("query-name");
-    leave(terminal);
+    terminal.leave();
     assert!(remembered(home).contains("query-name"));
     assert_eq!(mode(&history(home)), 0o600);
     for directory in [".local", ".local/state", ".local/state/qmpsh"] {
@@ -56,20 +35,20 @@ fn a_history_that_others_could_read_is_made_private() {
     std::fs::create_dir_all(path.parent().expect("it has one")).expect("a directory");
     std::fs::write(&path, "query-kvm\n").expect("a file");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("it is ours");
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.enter("query-name");
-    leave(terminal);
+    terminal.leave();
     assert_eq!(mode(&path), 0o600);
 }
 
 #[test]
 fn the_next_run_recalls_the_lines_of_the_last() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.enter("query-name");
     terminal.enter("query-nonsense a=1");
-    leave(terminal);
-    let mut terminal = prompt(&qemu, &[]);
+    terminal.leave();
+    let mut terminal = qemu.prompt();
     terminal.keys(UP);
     terminal.wait_for_line("(QEMU) query-nonsense a=1");
     terminal.keys(UP);
@@ -81,15 +60,15 @@ fn the_next_run_recalls_the_lines_of_the_last() {
 #[test]
 fn a_line_of_several_rows_is_recalled_as_one() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.keys("qom-list path=[1,\r2]");
     terminal.wait("two rows", |screen| {
         screen.ends_with("(QEMU) qom-list path=[1,\n2]")
     });
     terminal.keys("\r");
     terminal.wait_for_prompt();
-    leave(terminal);
-    let mut terminal = prompt(&qemu, &[]);
+    terminal.leave();
+    let mut terminal = qemu.prompt();
     terminal.keys(UP);
     terminal.wait("two rows", |screen| {
         screen.ends_with("(QEMU) qom-list path=[1,\n2]")
@@ -97,11 +76,11 @@ fn a_line_of_several_rows_is_recalled_as_one() {
 }
 
 #[test]
-fn lines_of_a_run_that_was_killed_are_kept() {
+fn the_lines_of_a_killed_run_are_kept() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.enter("query-name");
-    common::kill(terminal.pid(), "KILL");
+    kill(terminal.pid(), "KILL");
     terminal.wait_for_end();
     assert!(remembered(qemu.directory.path()).contains("query-name"));
 }
@@ -110,7 +89,7 @@ fn lines_of_a_run_that_was_killed_are_kept() {
 fn lines_with_secrets_are_neither_kept_nor_recalled() {
     let qemu = Qemu::start();
     let home = qemu.directory.path();
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.enter("query-name");
     for line in [
         "set_password protocol=vnc password=hunter2",
@@ -122,8 +101,7 @@ fn lines_with_secrets_are_neither_kept_nor_recalled() {
     }
     terminal.keys(UP);
     terminal.wait_for_line("(QEMU) query-name");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     // Nor when they come several at once, or as an action of a transaction.
     terminal.paste("query-kvm\nset_password protocol=vnc password=hunter2");
     terminal.wait("both lines", |screen| screen.ends_with("password=hunter2"));
@@ -131,13 +109,12 @@ fn lines_with_secrets_are_neither_kept_nor_recalled() {
     terminal.wait_for_prompt();
     terminal.enter("transaction(");
     terminal.enter("object-add qom-type=secret id=t data=hunter2");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
-    leave(terminal);
+    terminal.cancel();
+    terminal.leave();
     let kept = remembered(home);
     assert!(kept.contains("query-name"), "{kept}");
     assert!(!kept.contains("hunter2"), "{kept}");
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.keys(UP);
     terminal.wait_for_line("(QEMU) transaction(");
     terminal.keys(UP);
@@ -147,41 +124,38 @@ fn lines_with_secrets_are_neither_kept_nor_recalled() {
 #[test]
 fn answers_to_questions_are_not_kept() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu, &[]);
+    let mut terminal = qemu.prompt();
     terminal.keys("quit\r");
     terminal.wait("the question", |screen| screen.ends_with("[y/N]"));
     terminal.keys("no, thank you\r");
     terminal.wait_for_prompt();
     terminal.keys(UP);
     terminal.wait_for_line("(QEMU) quit");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
-    leave(terminal);
+    terminal.cancel();
+    terminal.leave();
     let kept = remembered(qemu.directory.path());
     assert!(!kept.contains("thank"), "{kept}");
 }
 
 #[test]
-fn without_history_nothing_is_written() {
+fn with_no_history_nothing_is_written() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu, &["--no-history"]);
+    let mut terminal = qemu.prompt_with(&["--no-history"]);
     terminal.enter("query-name");
     // Within the run it is still recalled.
     terminal.keys(UP);
     terminal.wait_for_line("(QEMU) query-name");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
-    leave(terminal);
+    terminal.cancel();
+    terminal.leave();
     assert!(!qemu.directory.path().join(".local").exists());
 }
 
 #[test]
-fn a_home_that_takes_no_history_does_not_keep_from_working() {
+fn the_prompt_works_even_if_no_history_can_be_written() {
     let qemu = Qemu::start();
     // A file where the directory should be stops root as well, unlike permissions.
     std::fs::write(qemu.directory.path().join(".local"), "").expect("a file");
-    let mut terminal = prompt(&qemu, &[]);
-    let screen = terminal.enter("query-kvm");
-    assert!(screen.contains("\"present\""), "{screen}");
-    leave(terminal);
+    let mut terminal = qemu.prompt();
+    terminal.assert_answer("query-kvm", "\"present\"");
+    terminal.leave();
 }

@@ -1,11 +1,8 @@
 //! Jobs: what `:jobs` shows, and what `:job wait` waits for.
 
-mod common;
-
 use std::process::Command;
 
-use common::Qemu;
-use common::terminal::Terminal;
+use crate::common::{Qemu, text};
 
 /// A QEMU with an empty image of 16 MiB and another below it, the nodes `top` and `base`, and a full one of the
 /// same size, the node `full`.
@@ -27,7 +24,7 @@ fn qemu() -> Qemu {
     run("qemu-img create -q -f qcow2 base.img 16M");
     run("qemu-img create -q -f qcow2 -b base.img -F qcow2 top.img");
     std::fs::write(directory.join("full.img"), vec![b'x'; 16 << 20]).expect("a file of ours");
-    let image = top(directory.join("top.img").to_str().expect("a path of ours"));
+    let image = top(text(&directory.join("top.img")));
     qemu.control(&image);
     qemu.control("blockdev-add driver=raw node-name=full file.driver=file file.filename=full.img");
     qemu
@@ -41,7 +38,7 @@ fn top(path: &str) -> String {
 }
 
 #[test]
-fn a_job_that_succeeds_is_waited_for_in_silence() {
+fn waiting_for_a_job_that_succeeds_prints_nothing() {
     let qemu = qemu();
     let create =
         "blockdev-create job-id=j options={'driver':'file','filename':'new.img','size':1048576}";
@@ -60,7 +57,7 @@ fn a_job_that_succeeds_is_waited_for_in_silence() {
 }
 
 #[test]
-fn a_job_that_fails_fails_the_wait_with_its_error() {
+fn a_failing_job_fails_the_wait_with_its_error() {
     let qemu = qemu();
     let create = "blockdev-create job-id=j options={'driver':'file','filename':'/nowhere/new.img','size':1048576}";
     let outcome = qemu.qmpsh(&["-e", create, "-e", ":job wait j"]);
@@ -70,7 +67,7 @@ fn a_job_that_fails_fails_the_wait_with_its_error() {
 }
 
 #[test]
-fn a_job_that_dismisses_itself_is_waited_for_by_its_events() {
+fn a_wait_for_a_job_that_dismisses_itself_goes_by_its_events() {
     let qemu = qemu();
     let commit = "block-commit job-id=j device=top base-node=base";
     for speed in ["", " speed=1"] {
@@ -110,7 +107,7 @@ fn a_mirror_goes_to_ready_and_to_completion() {
 }
 
 #[test]
-fn the_verbs_are_the_jobs_own_and_a_cancelled_job_is_a_failure() {
+fn the_verbs_act_on_the_job_and_a_cancelled_job_is_a_failure() {
     let qemu = qemu();
     let mirror = "blockdev-mirror job-id=m device=full target=top sync=full speed=1 buf-size=65536";
     let script = format!(
@@ -133,11 +130,8 @@ fn the_verbs_are_the_jobs_own_and_a_cancelled_job_is_a_failure() {
 #[test]
 fn the_prompt_has_a_table_a_progress_bar_and_announcements() {
     let qemu = qemu();
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let mut terminal = Terminal::start(qemu.directory.path(), &[socket]);
-    terminal.wait_for_prompt();
-    let screen = terminal.enter(":jobs");
-    assert!(screen.contains("there are no jobs"), "{screen}");
+    let mut terminal = qemu.prompt();
+    terminal.assert_answer(":jobs", "there are no jobs");
     // Slow enough to be seen.
     terminal.keys(
         "blockdev-mirror job-id=m device=full target=top sync=full speed=4M buf-size=65536\r",

@@ -203,12 +203,12 @@ proptest! {
 
     #[test]
     fn an_argument_that_was_printed_reads_back_as_the_same_value(value in value()) {
-        let line = format!("command before=1 {} behind=2", argument("key", &value));
+        let line = format!("command before=1 {} after=2", argument("key", &value));
         let Ok(Statement::Command(command)) = parse(&line) else {
             panic!("{line:?}: {:?}", parse(&line));
         };
         let keys: Vec<&str> = command.arguments.keys().map(String::as_str).collect();
-        prop_assert_eq!(keys, ["before", "key", "behind"], "{:?}", line);
+        prop_assert_eq!(keys, ["before", "key", "after"], "{:?}", line);
         prop_assert_eq!(json(&command.arguments["key"]), json(&value), "{:?}", line);
     }
 
@@ -228,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_is_json(text in line()) {
+    fn every_message_that_is_sent_is_json(text in line()) {
         let message = match parse(&text) {
             Ok(Statement::Command(command)) => command.to_message(),
             Ok(Statement::Message(message)) => message.text,
@@ -256,7 +256,7 @@ proptest! {
 
     #[test]
     fn a_secret_never_survives_masking(
-        before in value(), behind in value(), key in "(password|secret|key|data)",
+        before in value(), after in value(), key in "(password|secret|key|data)",
         secret in prop_oneof![any_text().prop_map(Value::Text), Just(Value::Number("-407110704".into()))],
         levels in 0..4,
     ) {
@@ -268,7 +268,7 @@ proptest! {
             ("before".to_owned(), before),
             (key, secret.clone()),
             ("qom-type".to_owned(), Value::Text("secret".to_owned())),
-            ("behind".to_owned(), behind),
+            ("after".to_owned(), after),
         ]);
         for _ in 0..levels {
             arguments = Object::from([("inside".to_owned(), Value::Object(arguments))]);
@@ -280,7 +280,7 @@ proptest! {
     }
 
     #[test]
-    fn typing_changes_bare_words_alone_and_what_is_sent_is_json(text in prop_oneof![known_line(), line()]) {
+    fn typing_changes_only_bare_words_and_every_message_is_json(text in prop_oneof![known_line(), line()]) {
         let schema = Schema::read(SCHEMA).expect("it is one");
         let Ok(Statement::Command(before)) = parse(&text) else {
             return Ok(());

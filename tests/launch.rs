@@ -1,23 +1,29 @@
 //! `--launch`: VMs that qmpsh starts itself, and ends.
 
-mod common;
-
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::running::Running;
-use common::terminal::{CTRL_C, CTRL_D, Terminal};
-use common::{Outcome, closed, command, kill, qemu, run, run_to, wait_for};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
+
+use crate::common::process::{descriptors, exists, spawn, wait_for_end_of};
+use crate::common::qemu::BARE;
+use crate::common::run::{closed, run_to, through};
+use crate::common::running::Running;
+use crate::common::stty::Between;
+use crate::common::terminal::{CTRL_C, CTRL_D, Terminal};
+use crate::common::{
+    Outcome, command, in_shell, kill, mode, qemu, qmpsh, run, scratch, text, wait_for,
+};
 
 /// A home for one qmpsh, with a place for its temporary files.
 struct Home {
@@ -26,7 +32,7 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = scratch();
         fs::create_dir(directory.path().join("tmp")).expect("a directory of ours");
         Self { directory }
     }
@@ -40,7 +46,7 @@ impl Home {
         let mut command = command(self.directory.path());
         command.env("TMPDIR", self.path("tmp"));
         command.arg("--launch").args(options).arg("--").arg(qemu());
-        command.args(MACHINE).args(more);
+        command.args(BARE).args(more);
         command
     }
 
@@ -60,13 +66,13 @@ impl Home {
         shell.args(options);
         shell.arg("--");
         shell.arg(qemu());
-        shell.args(MACHINE);
+        shell.args(BARE);
         let terminal = Terminal::run(shell);
         terminal.wait_for_prompt();
         terminal
     }
 
-    /// Asserts that nothing is left of what qmpsh had for a while.
+    /// Asserts that qmpsh has left no temporary files.
     #[track_caller]
     fn assert_empty(&self) {
         let left: Vec<_> = fs::read_dir(self.path("tmp"))
@@ -77,8 +83,6 @@ impl Home {
     }
 }
 
-const MACHINE: [&str; 5] = ["-display", "none", "-nodefaults", "-machine", "none"];
-
 /// The process that `:vm` speaks of.
 fn pid_in(text: &str) -> u32 {
     let (_, from) = text.split_once("running, pid ").expect("a pid");
@@ -86,7 +90,7 @@ fn pid_in(text: &str) -> u32 {
     pid.parse().expect("a number")
 }
 
-/// The VM of a run that is asked for it.
+/// The process of a run's VM.
 fn pid_of(running: &mut Running) -> u32 {
     running.send(":vm");
     let pid = pid_in(&running.line());
@@ -101,25 +105,11 @@ fn pid_on(terminal: &mut Terminal) -> u32 {
     pid_in(&terminal.unwrapped())
 }
 
-fn exists(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Whoever inherits our children may leave them unburied.
-    !stat.is_empty() && !stat.contains(") Z ")
-}
-
-#[track_caller]
-fn wait_for_end_of(pid: u32) {
-    wait_for(&format!("the end of {pid}"), || {
-        (!exists(pid)).then_some(())
-    });
-}
-
 #[test]
 fn launch_gives_a_prompt_and_leaving_it_shuts_the_vm_down() {
     let home = Home::new();
     let mut terminal = home.terminal(&[]);
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
+    terminal.assert_answer("query-status", "\"running\"");
     let pid = pid_on(&mut terminal);
     assert!(exists(pid));
     terminal.keys(CTRL_D);
@@ -130,14 +120,10 @@ fn launch_gives_a_prompt_and_leaving_it_shuts_the_vm_down() {
 }
 
 #[test]
-fn with_no_qemu_named_it_is_the_one_of_this_machine() {
-    let home = Home::new();
+fn without_a_qemu_named_the_one_for_this_machine_is_launched() {
     for more in [&[][..], &["--", "-S"]] {
-        let mut command = command(home.directory.path());
-        command
-            .args(["--launch", "-e", "query-status", "-e", ":vm"])
-            .args(more);
-        let outcome = run(command, b"");
+        let args = ["--launch", "-e", "query-status", "-e", ":vm"];
+        let outcome = qmpsh(&[&args[..], more].concat(), "");
         outcome.assert_status(0);
         let running = outcome.lines()[0].contains("\"running\": true");
         assert_eq!(running, more.is_empty(), "{outcome}");
@@ -147,15 +133,14 @@ fn with_no_qemu_named_it_is_the_one_of_this_machine() {
 }
 
 #[test]
-fn commands_lines_files_and_standard_input_work_with_it() {
+fn commands_lines_files_and_standard_input_work_with_launch() {
     let home = Home::new();
     home.launch(&["query-version"]).assert_status(0);
     let outcome = home.launch(&["-e", "stop", "-e", "query-status"]);
     assert_eq!(outcome.assert_status(0).json()[1]["running"], false);
     let file = home.path("script");
     fs::write(&file, "stop\ncont\n").expect("a file of ours");
-    home.launch(&["-f", file.to_str().expect("a path of ours")])
-        .assert_stdout("{}\n{}\n");
+    home.launch(&["-f", text(&file)]).assert_stdout("{}\n{}\n");
     run(home.command(&[], &[]), b"stop\ncont\n").assert_stdout("{}\n{}\n");
     // A failure is that of the command, and the VM is gone all the same.
     home.launch(&["no-such-command"])
@@ -170,7 +155,7 @@ fn a_launch_that_fails_shows_status_command_and_output() {
     outcome.assert_fails(3, "ended with exit status 1");
     outcome.assert_says("-machine none -no-such-option");
     outcome.assert_says("-no-such-option: invalid option");
-    for monitor in ["none", home.path("m").to_str().expect("a path of ours")] {
+    for monitor in ["none", text(&home.path("m"))] {
         let options = ["--monitor", monitor];
         let outcome = run(
             home.command(&options, &["-no-such-option"]),
@@ -184,9 +169,8 @@ fn a_launch_that_fails_shows_status_command_and_output() {
         );
     }
     home.assert_empty();
-    let mut command = command(home.directory.path());
-    command.args(["--launch", "stop", "--", "no-such-qemu"]);
-    run(command, b"").assert_fails(3, "there is no `no-such-qemu` to run");
+    let outcome = qmpsh(&["--launch", "stop", "--", "no-such-qemu"], "");
+    outcome.assert_fails(3, "there is no `no-such-qemu` to run");
 }
 
 #[test]
@@ -200,17 +184,17 @@ fn a_launch_that_fails_at_the_prompt_says_so_and_leaves_no_prompt() {
 }
 
 #[test]
-fn the_vm_is_asked_to_quit() {
+fn leaving_asks_the_vm_to_quit() {
     let home = Home::new();
     let log = home.path("log");
-    let log = log.to_str().expect("a path of ours");
+    let log = text(&log);
     home.launch(&["-l", log, "query-status"]).assert_status(0);
     let log = fs::read_to_string(log).expect("the log");
     assert!(log.contains("\"quit\""), "{log}");
 }
 
 #[test]
-fn a_vm_that_does_not_end_is_killed_and_that_is_said() {
+fn a_vm_that_does_not_end_is_killed_and_the_user_is_told() {
     let home = Home::new();
     let mut running = home.running(&["--shutdown-timeout", "0.3"]);
     let pid = pid_of(&mut running);
@@ -227,28 +211,22 @@ fn a_vm_that_does_not_end_is_killed_and_that_is_said() {
 }
 
 #[test]
-fn the_end_of_the_vm_is_seen_even_if_the_signal_for_it_was_blocked() {
+fn the_end_of_the_vm_is_noticed_even_if_its_signal_was_blocked() {
     let home = Home::new();
     let launch = home.command(&["query-name"], &[]);
-    let mut command = Command::new("env");
-    command.arg("--block-signal=CHLD").arg(launch.get_program());
-    command.args(launch.get_args());
-    for (name, value) in launch.get_envs() {
-        command.env(name, value.expect("none is taken away"));
-    }
-    let mut running = Running::start(command);
+    let mut running = Running::start(through(&["env", "--block-signal=CHLD"], &launch));
     assert_eq!(running.line(), "{}");
     assert!(running.wait().0.success());
 }
 
 #[test]
-fn a_signal_while_the_vm_takes_its_time_kills_it() {
+fn a_signal_during_a_slow_shutdown_kills_the_vm() {
     let home = Home::new();
     let mut running = home.running(&[]);
     let pid = pid_of(&mut running);
     kill(pid, "STOP");
     kill(running.pid(), "TERM");
-    // It is then waiting for the VM; until it is, the signal is the same as the first.
+    // Only a signal that comes while it waits for the VM has that effect, so it is sent until one does.
     wait_for("the end of qmpsh", || {
         if exists(pid) {
             kill(running.pid(), "TERM");
@@ -304,18 +282,15 @@ fn a_shell_that_is_killed_leaves_no_orphan_whatever_the_vm_does() {
 #[test]
 fn a_terminal_that_is_closed_leaves_no_orphan() {
     let home = Home::new();
-    let size = nix::pty::Winsize {
-        ws_row: 24,
-        ws_col: 80,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let pty = nix::pty::openpty(&size, None).expect("a pty");
-    // Or whoever is in the terminal would keep it open.
-    let close = || FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
-    fcntl(&pty.master, close()).expect("a descriptor of ours");
-    fcntl(&pty.slave, close()).expect("a descriptor of ours");
-    let slave = || pty.slave.try_clone().expect("a descriptor to spare");
+    // Close-on-exec from the start: whoever inherited it would keep the terminal open.
+    let ours = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(ours).expect("a pty");
+    grantpt(&master)
+        .and_then(|()| unlockpt(&master))
+        .expect("it is ours");
+    let slave = ptsname_r(&master).expect("its other end");
+    let terminal = open(&*slave, ours, Mode::empty()).expect("its other end");
+    let slave = || terminal.try_clone().expect("a descriptor to spare");
     let mut command = Command::new("setsid");
     command.args([
         "--ctty",
@@ -324,16 +299,16 @@ fn a_terminal_that_is_closed_leaves_no_orphan() {
         "--launch",
         "--console",
     ]);
-    command.args(["--", &qemu()]).args(MACHINE);
+    command.args(["--", &qemu()]).args(BARE);
     command
         .env("TMPDIR", home.path("tmp"))
         .env("HOME", home.directory.path())
         .env("TERM", "xterm");
     command.stdin(slave()).stdout(slave()).stderr(slave());
-    let mut shell = command.spawn().expect("qmpsh starts");
+    let mut shell = spawn(&mut command).expect("qmpsh starts");
     drop(command);
-    drop(pty.slave);
-    let master = fs::File::from(pty.master);
+    drop(terminal);
+    let master = fs::File::from(OwnedFd::from(master));
     let mut output = Vec::new();
     let mut read_until = |text: &str| {
         while !String::from_utf8_lossy(&output).contains(text) {
@@ -358,7 +333,7 @@ fn a_panic_leaves_no_orphan() {
     let plan = Plan {
         words: [&qemu()[..]]
             .iter()
-            .chain(&MACHINE)
+            .chain(&BARE)
             .map(OsString::from)
             .collect(),
         wrapper: Vec::new(),
@@ -436,7 +411,7 @@ fn a_vm_that_dies_of_a_signal_is_reported_with_signal_and_command() {
 }
 
 #[test]
-fn a_wrapper_runs_qemu_and_does_not_survive_us_either() {
+fn a_wrapper_runs_qemu_and_does_not_survive_qmpsh_either() {
     let home = Home::new();
     let trace = home.path("trace");
     let wrapper = format!("strace -f -o {}", trace.display());
@@ -461,16 +436,15 @@ fn a_wrapper_runs_qemu_and_does_not_survive_us_either() {
 }
 
 #[test]
-fn a_monitor_at_a_path_is_for_its_owner_and_removed_in_the_end() {
+fn a_monitor_at_a_path_is_private_to_its_owner_and_removed_at_the_end() {
     let home = Home::new();
     let path = home.path("monitor");
-    let address = path.to_str().expect("a path of ours");
+    let address = text(&path);
     let mut terminal = home.terminal(&["--monitor", address]);
-    let mode = fs::metadata(&path).expect("a socket").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    // Others may have it once we leave it.
+    assert_eq!(mode(&path), 0o600);
+    // Others may use it while we do not.
     terminal.enter(":disconnect");
-    let outcome = common::qmpsh(&[address, "query-status"], "");
+    let outcome = qmpsh(&[address, "query-status"], "");
     assert_eq!(
         outcome.assert_status(0).json()[0]["running"],
         true,
@@ -511,11 +485,11 @@ fn a_monitor_may_be_at_a_tcp_port_and_there_may_be_none() {
 }
 
 #[test]
-fn a_monitor_where_somebody_listens_is_refused() {
+fn a_monitor_path_that_is_in_use_is_refused() {
     let home = Home::new();
     let path = home.path("monitor");
     let _listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket of ours");
-    let outcome = home.launch(&["--monitor", path.to_str().expect("ours"), "stop"]);
+    let outcome = home.launch(&["--monitor", text(&path), "stop"]);
     outcome.assert_fails(3, "somebody listens there already");
     assert!(path.exists());
     home.assert_empty();
@@ -524,15 +498,13 @@ fn a_monitor_where_somebody_listens_is_refused() {
 #[test]
 fn a_descriptor_is_passed_on_in_a_set() {
     let home = Home::new();
-    let file = fs::File::open("/dev/zero").expect("a device");
-    let inherited = nix::unistd::dup(&file).expect("a descriptor to spare");
-    let number = inherited.as_raw_fd();
     let sets = |option: &str| {
-        let outcome = home.launch(&["--add-fd", option, "query-fdsets"]);
-        outcome.assert_status(0).json().remove(0)
+        let launch = home.command(&["--add-fd", option, "query-fdsets"], &[]);
+        let shell = in_shell("exec \"$0\" \"$@\" 9</dev/zero", &launch);
+        run(shell, b"").assert_status(0).json().remove(0)
     };
-    assert_eq!(sets(&number.to_string())[0]["fdset-id"], number);
-    let set = sets(&format!("{number},set=7,opaque=zero"));
+    assert_eq!(sets("9")[0]["fdset-id"], 9);
+    let set = sets("9,set=7,opaque=zero");
     assert_eq!(set[0]["fdset-id"], 7);
     assert_eq!(set[0]["fds"][0]["opaque"], "zero");
     home.launch(&["--add-fd", "777", "stop"])
@@ -541,15 +513,10 @@ fn a_descriptor_is_passed_on_in_a_set() {
 }
 
 #[test]
-fn a_name_and_a_place_for_logs_are_taken() {
+fn the_name_and_the_log_directory_can_be_chosen() {
     let home = Home::new();
     let logs = home.path("tmp");
-    let options = [
-        "--name",
-        "my vm",
-        "--log-dir",
-        logs.to_str().expect("a path of ours"),
-    ];
+    let options = ["--name", "my vm", "--log-dir", text(&logs)];
     let more = ["-e", "query-name", "-e", ":vm log"];
     let outcome = run(
         home.command(&[&options[..], &more].concat(), &["-d", "guest_errors"]),
@@ -557,8 +524,7 @@ fn a_name_and_a_place_for_logs_are_taken() {
     );
     assert_eq!(outcome.assert_status(0).lines()[0], r#"{"name": "my vm"}"#);
     let log = logs.join("my vm.log");
-    let mode = fs::metadata(&log).expect("a log").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(&log), 0o600);
     fs::remove_file(log).expect("it is there");
     home.assert_empty();
 }
@@ -580,8 +546,7 @@ fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
     let mut terminal = home.terminal(&[]);
     terminal.keys(":vm log -f\r");
     terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     let pid = pid_on(&mut terminal);
     terminal.keys(":vm log -f\r");
     terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
@@ -597,7 +562,7 @@ fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
 }
 
 #[test]
-fn a_script_that_follows_the_log_ends_when_nobody_reads() {
+fn a_script_that_follows_the_log_ends_when_its_reader_is_gone() {
     let home = Home::new();
     // Something that goes on printing, in QEMU's place.
     let talk = "while echo still here; do sleep 0.02; done";
@@ -620,8 +585,7 @@ fn the_vm_is_stopped_and_restarted_with_the_same_arguments() {
     let first = pid_on(&mut terminal);
     terminal.enter(":vm restart");
     assert!(!exists(first));
-    let screen = terminal.enter("query-name");
-    assert!(screen.contains("phoenix"), "{screen}");
+    terminal.assert_answer("query-name", "phoenix");
     terminal.enter(":vm stop");
     terminal.wait_for_text("the VM has shut down");
     terminal.enter("query-status");
@@ -629,31 +593,24 @@ fn the_vm_is_stopped_and_restarted_with_the_same_arguments() {
     terminal.enter(":vm");
     terminal.wait_for_text("state     ended with exit status 0");
     terminal.enter(":vm restart");
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
+    terminal.assert_answer("query-status", "\"running\"");
     terminal.keys(CTRL_D);
     terminal.wait_for_end();
     home.assert_empty();
 }
 
 #[test]
-fn the_monitor_of_a_launched_vm_is_not_given_away() {
+fn the_monitor_of_a_launched_vm_cannot_be_given_up() {
     let home = Home::new();
     for line in [":disconnect", ":connect", ":connect /no/where"] {
         home.launch(&["-e", line]).assert_fails(2, "stays with it");
     }
-    common::qmpsh(&["-c", "x", "-n", ":vm"], "").assert_fails(2, "no VM was launched");
+    qmpsh(&["-c", "x", "-n", ":vm"], "").assert_fails(2, "no VM was launched");
 }
 
 #[test]
 fn options_that_make_no_sense_together_are_refused() {
-    let home = Home::new();
-    let run_with = |args: &[&str]| {
-        let mut command = command(home.directory.path());
-        command.args(args);
-        run(command, b"")
-    };
-    let outcome = run_with(&["--launch", "stop", "--", &qemu(), "-daemonize"]);
+    let outcome = qmpsh(&["--launch", "stop", "--", &qemu(), "-daemonize"], "");
     outcome.assert_fails(2, "-daemonize");
     for args in [
         &["--launch", "-c", "x", "stop"][..],
@@ -663,7 +620,7 @@ fn options_that_make_no_sense_together_are_refused() {
         &["x.sock", "--console"],
         &["--launch", "-n", "stop"],
     ] {
-        assert_eq!(run_with(args).status(), Some(2), "{args:?}");
+        assert_eq!(qmpsh(args, "").status(), Some(2), "{args:?}");
     }
 }
 
@@ -671,10 +628,6 @@ fn options_that_make_no_sense_together_are_refused() {
 fn two_hundred_restarts_leave_nothing_behind() {
     let home = Home::new();
     let mut running = home.running(&["--console"]);
-    let descriptors = |pid: u32| {
-        let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process of ours");
-        open.count()
-    };
     let shell = running.pid();
     let mut line = || {
         running.send(":vm");
@@ -717,34 +670,20 @@ fn two_hundred_restarts_leave_nothing_behind() {
 fn two_hundred_launches_in_a_row_leave_nothing_behind() {
     let home = Home::new();
     let script = r#"
-        stty -g >before
         i=0
         while [ $i -lt 200 ]; do
             "$@" >>pids || exit 1
             i=$((i + 1))
         done
-        stty -g >after
-        echo "the end"
     "#;
-    let mut shell = Terminal::command("sh", home.directory.path());
+    let mut shell = Between::script(home.directory.path(), script);
     shell.env("TMPDIR", home.path("tmp"));
-    shell.args([
-        "-c",
-        script,
-        "sh",
-        env!("CARGO_BIN_EXE_qmpsh"),
-        "--launch",
-        "--console",
-    ]);
-    shell.args([":vm", "--"]);
+    shell.args(["--launch", "--console", ":vm", "--"]);
     shell.arg(qemu());
-    shell.args(MACHINE);
-    let mut terminal = Terminal::run(shell);
-    terminal.wait_for_end();
-    terminal.wait_for_text("the end");
-    let file = |name: &str| fs::read_to_string(home.path(name)).expect("a file of ours");
-    assert_eq!(file("before"), file("after"));
-    let pids = file("pids");
+    shell.args(BARE);
+    let mut between = Between::run(shell, home.directory.path());
+    between.assert_restored();
+    let pids = between.file("pids");
     let pids: Vec<u32> = pids
         .lines()
         .filter(|line| line.starts_with("state"))

@@ -1,13 +1,13 @@
 //! `--list`: the QEMUs that run here.
 
-mod common;
-
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, Stdio};
 
-use common::{Qemu, command, listens, qemu, qmpsh, run, wait_for};
 use serde_json::Value;
+
+use crate::common::qemu::{bare_qemu, storage_daemon};
+use crate::common::sockets::Port;
+use crate::common::{Qemu, qmpsh, scratch, text, wait_for};
 
 /// What `--list -o json` says of a process.
 fn listed(pid: u32) -> Option<Value> {
@@ -25,18 +25,15 @@ fn states(machine: &Value) -> Vec<String> {
 
 #[test]
 fn a_running_qemu_is_listed_with_its_pid_name_and_sockets() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "a name,debug-threads=on"]);
-    // Whoever looked whether QEMU serves them may still be on their way out.
+    let qemu = Qemu::named("a name,debug-threads=on");
+    // The connections that checked for an answer may not be closed yet.
     let machine = wait_for("free monitors", || {
         listed(qemu.pid()).filter(|machine| states(machine) == ["free", "free"])
     });
     assert_eq!(machine["name"], "a name");
-    assert_eq!(
-        machine["qmp"][0]["address"],
-        qemu.socket.to_str().expect("a path of ours")
-    );
+    assert_eq!(machine["qmp"][0]["address"], qemu.address());
     let table = qmpsh(&["--list"], "").stdout();
-    let socket = qemu.socket.to_str().expect("a path of ours");
+    let socket = qemu.address();
     let row = table
         .lines()
         .find(|row| row.ends_with(socket))
@@ -48,7 +45,7 @@ fn a_running_qemu_is_listed_with_its_pid_name_and_sockets() {
 }
 
 #[test]
-fn somebody_connected_is_noticed_and_nobody_is_disturbed() {
+fn a_connected_client_is_noticed_and_not_disturbed() {
     let mut qemu = Qemu::start();
     let client = UnixStream::connect(&qemu.socket).expect("QEMU's monitor");
     wait_for("the connection", || {
@@ -66,10 +63,8 @@ fn somebody_connected_is_noticed_and_nobody_is_disturbed() {
 
 #[test]
 fn monitors_at_a_tcp_port_and_a_chardev_are_found() {
-    // A port that was free just now.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    let port = port.expect("a port").port();
-    let tcp = format!("tcp:127.0.0.1:{port},server=on,wait=off");
+    let port = Port::reserve();
+    let tcp = format!("tcp:{},server=on,wait=off", port.address());
     let args = [
         "-machine",
         "none",
@@ -83,14 +78,11 @@ fn monitors_at_a_tcp_port_and_a_chardev_are_found() {
     let machine = listed(qemu.pid()).expect("it runs");
     let addresses: Vec<_> = machine["qmp"].as_array().expect("a list").iter().collect();
     assert_eq!(addresses.len(), 4);
-    assert_eq!(addresses[2]["address"], format!("127.0.0.1:{port}"));
+    assert_eq!(addresses[2]["address"], port.address());
     let path = qemu.directory.path().join("./mon sock");
-    assert_eq!(
-        addresses[3]["address"],
-        path.to_str().expect("a path of ours")
-    );
+    assert_eq!(addresses[3]["address"], text(&path));
     assert_eq!(states(&machine)[2], "free");
-    let _client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("QEMU listens");
+    let _client = std::net::TcpStream::connect(port.address()).expect("QEMU listens");
     wait_for("the connection", || {
         (states(&listed(qemu.pid())?)[2] == "connected").then_some(())
     });
@@ -98,59 +90,36 @@ fn monitors_at_a_tcp_port_and_a_chardev_are_found() {
 
 #[test]
 fn a_monitor_on_a_descriptor_has_the_path_it_was_bound_to() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let path = directory.path().join("sock");
     let listener = UnixListener::bind(&path).expect("a socket of ours");
-    let inherited = nix::unistd::dup(&listener).expect("a descriptor to spare");
-    let number = inherited.as_raw_fd();
+    let number = listener.as_raw_fd();
     let chardev = format!("socket,id=c,fd={number},server=on,wait=off");
-    let mut process = Command::new(qemu())
-        .args(["-display", "none", "-nodefaults", "-machine", "none"])
-        .args(["-chardev", &chardev, "-mon", "chardev=c,mode=control"])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("QEMU starts");
-    let pid = process.id();
-    let machine = wait_for("QEMU", || listed(pid));
-    let ended = process.kill().and_then(|()| process.wait());
-    assert_eq!(
-        machine["qmp"][0]["address"],
-        path.to_str().expect("a path of ours")
-    );
-    ended.expect("QEMU can be killed");
+    let options = ["-chardev", &chardev, "-mon", "chardev=c,mode=control"];
+    let process = bare_qemu(&options, vec![listener.into()]);
+    let machine = wait_for("QEMU", || listed(process.id()));
+    assert_eq!(machine["qmp"][0]["address"], text(&path));
 }
 
 #[test]
 fn a_storage_daemon_is_listed() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let path = directory.path().join("sock");
-    let chardev = format!("socket,id=c,path={},server=on,wait=off", path.display());
-    let mut process = Command::new("qemu-storage-daemon")
-        .args(["--chardev", &chardev, "--monitor", "chardev=c"])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the storage daemon starts");
-    wait_for("its monitor", || {
-        (listens(&path) || process.try_wait().is_ok_and(|s| s.is_some())).then_some(())
+    let daemon = storage_daemon(&path);
+    // The connection that checked for an answer may not be closed yet.
+    let machine = wait_for("a free monitor", || {
+        listed(daemon.id()).filter(|machine| states(machine) == ["free"])
     });
-    let machine = listed(process.id());
-    let ended = process.kill().and_then(|()| process.wait());
-    let machine = machine.expect("it runs");
     assert_eq!(machine["program"], "qemu-storage-daemon");
-    assert_eq!(states(&machine), ["free"]);
-    ended.expect("it can be killed");
 }
 
 #[test]
-fn list_goes_with_nothing_that_needs_a_server() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+fn list_excludes_options_that_need_a_server() {
     for args in [
         &["--list", "vm.sock"][..],
         &["--list", "-e", "stop"],
         &["--list", "-c", "x"],
     ] {
-        let mut command = command(home.path());
-        command.args(args);
-        assert_eq!(run(command, b"").status(), Some(2), "{args:?}");
+        assert_eq!(qmpsh(args, "").status(), Some(2), "{args:?}");
     }
 }

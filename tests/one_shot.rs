@@ -1,14 +1,14 @@
 //! One command, one reply, one exit status.
 
-mod common;
-
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::fake::{Fake, failure, success};
-use common::{Qemu, qmpsh};
 use serde_json::json;
+
+use crate::common::fake::{Fake, failure, success};
+use crate::common::run::{closed, run_to};
+use crate::common::{Qemu, command, in_shell, qmpsh, run, scratch, wait_for};
 
 #[test]
 fn a_command_prints_the_value_it_returns() {
@@ -20,7 +20,7 @@ fn a_command_prints_the_value_it_returns() {
 #[test]
 fn the_address_may_stand_before_options_and_command() {
     let qemu = Qemu::start();
-    let socket = qemu.socket.to_str().expect("a path of ours");
+    let socket = qemu.address();
     for args in [
         &[socket, "-p", "query-status"][..],
         &["-p", socket, "query-status"],
@@ -37,9 +37,9 @@ fn the_address_may_stand_before_options_and_command() {
 }
 
 #[test]
-fn an_option_behind_the_command_is_an_error_that_says_so() {
+fn an_option_after_the_command_is_an_error_that_says_so() {
     let qemu = Qemu::start();
-    let socket = qemu.socket.to_str().expect("a path of ours");
+    let socket = qemu.address();
     for option in ["-p", "--pretty", "--log=x"] {
         let with_connect = qemu.qmpsh(&["query-status", option]);
         with_connect.assert_fails(2, "go before it");
@@ -49,7 +49,7 @@ fn an_option_behind_the_command_is_an_error_that_says_so() {
 }
 
 #[test]
-fn one_connection_is_made_and_none_for_what_cannot_be_run() {
+fn one_connection_is_made_and_none_for_a_command_that_cannot_run() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
     let fake = Fake::start(move |peer| {
@@ -94,12 +94,12 @@ fn a_command_that_fails_names_class_and_description() {
 }
 
 #[test]
-fn a_command_in_the_place_of_the_address_is_told_what_to_say() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+fn a_command_in_place_of_the_address_gets_a_suggestion() {
+    let home = scratch();
     let with_socket = |args: &[&str]| {
-        let mut command = common::command(home.path());
+        let mut command = command(home.path());
         command.env("QMP_SOCKET", "/no/where").args(args);
-        common::run(command, b"")
+        run(command, b"")
     };
     for (args, line) in [
         (&["device_del", "id=x"][..], "device_del id=x"),
@@ -114,8 +114,8 @@ fn a_command_in_the_place_of_the_address_is_told_what_to_say() {
 }
 
 #[test]
-fn only_what_launching_needs_stands_under_its_heading() {
-    let help = common::qmpsh(&["--help"], "").assert_status(0).stdout();
+fn the_options_for_launch_have_their_own_heading() {
+    let help = qmpsh(&["--help"], "").assert_status(0).stdout();
     let (all, launching) = help.split_once("Options for --launch:").expect("a heading");
     for option in ["--execute", "--timeout", "--reconnect", "--help"] {
         assert!(
@@ -134,11 +134,11 @@ fn only_what_launching_needs_stands_under_its_heading() {
 #[test]
 fn the_address_may_come_from_the_environment() {
     let qemu = Qemu::start();
-    let mut command = common::command(qemu.directory.path());
+    let mut command = command(qemu.directory.path());
     command
         .env("QMP_SOCKET", &qemu.socket)
         .args(["-e", "query-status"]);
-    let outcome = common::run(command, b"");
+    let outcome = run(command, b"");
     assert_eq!(outcome.assert_status(0).json()[0]["running"], true);
 }
 
@@ -258,7 +258,7 @@ fn commands_go_out_of_band_both_ways() {
 fn the_command_quit_ends_qemu() {
     let mut qemu = Qemu::start();
     qemu.qmpsh(&["quit"]).assert_status(0).assert_stdout("{}\n");
-    common::wait_for("QEMU to end", || qemu.has_ended().then_some(()));
+    wait_for("QEMU to end", || qemu.has_ended().then_some(()));
 }
 
 #[test]
@@ -271,10 +271,9 @@ fn a_closed_standard_output_ends_the_run_quietly() {
         &repeat,
         &[":help"],
     ] {
-        let mut command = common::command(qemu.directory.path());
-        command.arg("-c").arg(&qemu.socket).args(args);
-        command.stdout(common::closed()).stderr(Stdio::piped());
-        let outcome = common::run_to(command, b"");
+        let mut command = qemu.command(args);
+        command.stdout(closed()).stderr(Stdio::piped());
+        let outcome = run_to(command, b"");
         assert_eq!(outcome.assert_status(0).stderr(), "", "{args:?}");
     }
 }
@@ -291,30 +290,29 @@ fn a_closed_standard_error_leaves_the_exit_status_as_it_is() {
         (&["-o", "table"], 2),
         (&["-e", ":connect /no/such.sock"], 3),
     ] {
-        let mut command = common::command(qemu.directory.path());
-        command.arg("-c").arg(&qemu.socket).args(args);
-        command.stdout(Stdio::piped()).stderr(common::closed());
-        common::run_to(command, b"").assert_status(status);
+        let mut command = qemu.command(args);
+        command.stdout(Stdio::piped()).stderr(closed());
+        run_to(command, b"").assert_status(status);
     }
 }
 
 #[test]
-fn nothing_is_written_to_the_server_for_a_standard_descriptor_that_is_closed() {
+fn output_to_a_closed_standard_descriptor_does_not_reach_the_server() {
     let fake = Fake::answering(|command| match command["execute"].as_str() {
         Some("query-status") => success(command, json!({})),
         Some(_) => failure(command, "refused"),
         None => panic!("no command: {command}"),
     });
-    for (closed, command, status) in [
+    let home = scratch();
+    for (closed, line, status) in [
         ("<&- >&- 2>&-", "query-status", 0),
         ("<&- >&- 2>&-", "nope", 1),
         (">&-", "query-status", 0),
         ("2>&-", "nope", 1),
     ] {
-        let mut shell = Command::new("sh");
-        let line = format!("exec \"$0\" -v -c \"$1\" {command} {closed}");
-        shell.args(["-c", &line, env!("CARGO_BIN_EXE_qmpsh")]);
-        let ended = shell.arg(&fake.socket).output().expect("sh runs");
-        assert_eq!(ended.status.code(), Some(status), "{closed} {command}");
+        let mut qmpsh = command(home.path());
+        qmpsh.args(["-v", "-c", fake.address(), line]);
+        let shell = in_shell(&format!("exec \"$0\" \"$@\" {closed}"), &qmpsh);
+        assert_eq!(run(shell, b"").status(), Some(status), "{closed} {line}");
     }
 }

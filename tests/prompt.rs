@@ -1,65 +1,14 @@
-//! The interactive shell, in a real terminal.
+//! The prompt: what is typed there, and what comes above it meanwhile.
 
-mod common;
-
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use common::terminal::{CTRL_C, CTRL_D, CTRL_Z, TAB, Terminal, UP};
-use common::{DEADLINE, Qemu, answers, kill, wait_for};
-
-/// qmpsh at its first prompt, connected to `qemu`.
-fn prompt(qemu: &Qemu) -> Terminal {
-    let terminal = Terminal::start(qemu.directory.path(), &[socket(qemu)]);
-    terminal.wait_for_prompt();
-    terminal
-}
-
-fn socket(qemu: &Qemu) -> &str {
-    qemu.socket.to_str().expect("a path of ours")
-}
-
-/// qmpsh at its first prompt, and the log that tells what was sent.
-fn logged_prompt(qemu: &Qemu) -> (Terminal, Log) {
-    let log = Log(qemu.directory.path().join("messages"));
-    let path = log.0.to_str().expect("a path of ours");
-    let terminal = Terminal::start(qemu.directory.path(), &["--log", path, socket(qemu)]);
-    terminal.wait_for_prompt();
-    (terminal, log)
-}
-
-struct Log(PathBuf);
-
-impl Log {
-    fn text(&self) -> String {
-        std::fs::read_to_string(&self.0).unwrap_or_default()
-    }
-
-    fn sent(&self, command: &str) -> bool {
-        let message = format!("\"execute\":\"{command}\"");
-        self.text().lines().any(|line| line.contains(&message))
-    }
-
-    fn wait_until_sent(&self, command: &str) {
-        wait_for(&format!("`{command}` in the log"), || {
-            self.sent(command).then_some(())
-        });
-    }
-}
-
-/// Where in the screen's lines one ends in `end`.
-#[track_caller]
-fn row(screen: &str, end: &str) -> usize {
-    screen
-        .lines()
-        .position(|line| line.ends_with(end))
-        .unwrap_or_else(|| panic!("no line ends in `{end}`:\n{screen}"))
-}
+use crate::common::sockets::hold;
+use crate::common::terminal::{CTRL_D, CTRL_Z, Terminal, UP, row};
+use crate::common::{Qemu, scratch, wait_for};
 
 fn lines(screen: &str) -> Vec<&str> {
     screen.lines().collect()
@@ -67,9 +16,9 @@ fn lines(screen: &str) -> Vec<&str> {
 
 #[test]
 fn the_banner_is_one_line_with_version_name_and_address() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "a small VM"]);
+    let qemu = Qemu::named("a small VM");
     let version = &qemu.control("query-version").json()[0]["qemu"];
-    let terminal = prompt(&qemu);
+    let terminal = qemu.prompt();
     assert_eq!(
         terminal.unwrapped(),
         format!(
@@ -77,108 +26,16 @@ fn the_banner_is_one_line_with_version_name_and_address() {
             version["major"],
             version["minor"],
             version["micro"],
-            socket(&qemu)
+            qemu.address()
         )
     );
 }
 
 #[test]
-fn tab_completes_a_unique_command_with_a_space_behind_it() {
-    let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    // The names are asked for behind the first prompt's back; they are there once this has its reply.
-    let screen = terminal.enter("query-name");
-    terminal.keys("query-statu");
-    terminal.keys(TAB);
-    terminal.wait_for_line("(QEMU) query-status");
-    let row = u16::try_from(screen.lines().count() - 1).expect("24 rows");
-    let behind_the_space = "(QEMU ●) query-status ".chars().count();
-    terminal.wait_for_cursor(row, u16::try_from(behind_the_space).expect("80 columns"));
-}
-
-#[test]
-fn tab_lists_the_commands_a_beginning_may_stand_for() {
-    let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.enter("query-name");
-    terminal.keys("query-migrate");
-    terminal.keys(TAB);
-    let screen = terminal.wait("the list", |screen| {
-        screen.contains("query-migrate-parameters") && screen.ends_with("(QEMU) query-migrate")
-    });
-    let words: Vec<&str> = screen.split_whitespace().collect();
-    for name in [
-        "query-migrate",
-        "query-migrate-capabilities",
-        "query-migrate-parameters",
-    ] {
-        assert!(words.contains(&name), "{name} in\n{screen}");
-    }
-    assert!(!words.contains(&"query-status"), "{screen}");
-}
-
-#[test]
-fn ctrl_c_leaves_the_question_whether_to_list_very_many_commands() {
-    let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.enter("query-name");
-    terminal.keys(TAB);
-    // That may list them at once, ask first, or stop after a screenful.
-    let listed = terminal.wait("a list or a question", |screen| {
-        let last = screen.lines().last().unwrap_or_default();
-        last.starts_with("Display all")
-            || last.starts_with("--More--")
-            || screen.lines().count() > 20 && last == "(QEMU)"
-    });
-    terminal.keys(CTRL_C);
-    terminal.wait("a new prompt", |screen| {
-        screen != listed && screen.ends_with("(QEMU)")
-    });
-    let screen = terminal.enter(":set confirm");
-    assert!(screen.contains("confirm   on"), "{screen}");
-}
-
-#[test]
-fn tab_completes_built_ins() {
-    let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.keys(":stat");
-    terminal.keys(TAB);
-    terminal.wait_for_line("(QEMU) :status");
-    terminal.wait_for_cursor(1, 17);
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
-    terminal.keys(":");
-    terminal.keys(TAB);
-    let screen = terminal.wait("the list", |screen| screen.contains(":quit"));
-    for name in [":help", ":status", ":connect", ":disconnect", ":set"] {
-        assert!(screen.contains(name), "{name} in\n{screen}");
-    }
-}
-
-#[test]
-fn tab_completes_the_words_of_set() {
-    let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.keys(":set con");
-    terminal.keys(TAB);
-    terminal.wait_for_cursor(1, 22);
-    terminal.wait_for_line("(QEMU) :set confirm");
-    terminal.keys("of");
-    terminal.keys(TAB);
-    terminal.wait_for_line("(QEMU) :set confirm off");
-    terminal.keys("\r");
-    terminal.wait_for_prompt();
-    let screen = terminal.enter(":set confirm");
-    assert!(screen.contains("confirm   off"), "{screen}");
-}
-
-#[test]
 fn events_do_not_disturb_the_line_being_edited() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.keys("query-sta");
-    terminal.wait_for_line("(QEMU) query-sta");
+    let mut terminal = qemu.prompt();
+    terminal.type_line("query-sta");
     let before = terminal.cursor();
     qemu.control("stop");
     let screen = terminal.wait("the event", |screen| {
@@ -197,7 +54,7 @@ fn events_do_not_disturb_the_line_being_edited() {
 #[test]
 fn events_do_not_disturb_a_line_that_wraps() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     let first = "qom-list path=/machine/unattached/0000000000000000000000000000000000000aa";
     let line = format!("{first}bbbbbbbbbbbbbb");
     let shown = format!("(QEMU) {}\n{}", &line[..71], &line[71..]);
@@ -227,7 +84,7 @@ fn events_do_not_disturb_a_line_that_wraps() {
 #[test]
 fn events_do_not_disturb_a_line_of_several_rows() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     terminal.keys("qom-list path=[1,\r2,\r3");
     let shown = "(QEMU) qom-list path=[1,\n2,\n3";
     terminal.wait("three rows", |screen| screen.ends_with(shown));
@@ -240,14 +97,13 @@ fn events_do_not_disturb_a_line_of_several_rows() {
         lines.len() == 5 && lines[1].ends_with(" STOP") && screen.ends_with(shown)
     });
     terminal.wait_for_cursor(3, 1);
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
 }
 
 #[test]
 fn an_unclosed_bracket_goes_on_in_the_next_line() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "brackets"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("brackets");
+    let mut terminal = qemu.prompt();
     terminal.keys("{\"execute\":\r");
     terminal.wait_for_cursor(2, 0);
     terminal.keys("\"query-name\"}\r");
@@ -256,9 +112,9 @@ fn an_unclosed_bracket_goes_on_in_the_next_line() {
 }
 
 #[test]
-fn a_line_follows_the_terminal_when_that_is_resized() {
+fn a_line_adapts_when_the_terminal_is_resized() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     let line = "qom-list path=/machine/unattached/device";
     terminal.keys(line);
     terminal.wait_for_line(&format!("(QEMU) {line}"));
@@ -271,99 +127,25 @@ fn a_line_follows_the_terminal_when_that_is_resized() {
     });
     terminal.keys("s");
     terminal.wait_for_line("ed/devices");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
 }
 
 #[test]
 fn ctrl_c_clears_the_line() {
     let qemu = Qemu::start();
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.keys("stop");
-    terminal.wait_for_line("(QEMU) stop");
-    terminal.keys(CTRL_C);
-    let screen = terminal.wait_for_prompt();
+    let (mut terminal, log) = qemu.logged_prompt();
+    terminal.type_line("stop");
+    let screen = terminal.cancel();
     assert!(screen.contains("(QEMU) stop\n(QEMU)"), "{screen}");
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
-    assert!(!log.sent("stop"), "{}", log.text());
-}
-
-#[test]
-fn ctrl_c_stops_waiting_and_the_late_reply_is_not_taken_for_another() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "late"]);
-    let (mut terminal, log) = logged_prompt(&qemu);
-    // The shell asks for the name too, for its banner, and for the commands, for TAB.
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_until_sent("query-uuid");
-    terminal.keys(CTRL_C);
-    terminal.wait("no longer waiting", |screen| {
-        screen.contains("no longer waiting for `query-uuid`") && screen.ends_with("(QEMU)")
-    });
-    terminal.keys("query-status\r");
-    log.wait_until_sent("query-status");
-    kill(qemu.pid(), "CONT");
-    terminal.wait("both replies", |screen| {
-        screen.contains("\"running\"") && screen.ends_with("(QEMU)")
-    });
-    let screen = terminal.unwrapped();
-    let late = row(&screen, "0000-000000000000\"}}");
-    assert!(
-        lines(&screen)[late].starts_with("late reply to `query-uuid`: "),
-        "{screen}"
-    );
-    assert!(screen.contains("  \"status\": "), "{screen}");
-    assert!(!screen.contains("  \"UUID\": "), "{screen}");
-    let screen = terminal.enter("query-name");
-    assert!(screen.contains("  \"name\": \"late\""), "{screen}");
-}
-
-#[test]
-fn a_late_reply_comes_above_the_line_being_edited() {
-    let qemu = Qemu::start();
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_until_sent("query-uuid");
-    terminal.keys(CTRL_C);
-    terminal.wait("the prompt", |screen| {
-        screen.contains("no longer waiting") && screen.ends_with("(QEMU)")
-    });
-    terminal.keys("query-sta");
-    terminal.wait_for_line("(QEMU) query-sta");
-    kill(qemu.pid(), "CONT");
-    terminal.wait("the late reply", |screen| {
-        screen.contains("late reply to `query-uuid`") && screen.ends_with("\n(QEMU) query-sta")
-    });
-}
-
-#[test]
-fn a_reply_in_the_background_comes_above_the_line_being_edited() {
-    let qemu = Qemu::start();
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.enter("query-uuid &");
-    log.wait_until_sent("query-uuid");
-    terminal.keys("query-sta");
-    terminal.wait_for_line("(QEMU) query-sta");
-    kill(qemu.pid(), "CONT");
-    terminal.wait("the reply", |screen| {
-        screen.contains("0000-000000000000") && screen.ends_with("\n(QEMU) query-sta")
-    });
-    terminal.keys("tus\r");
-    terminal.wait_for_text("\"running\"");
+    terminal.assert_answer("query-status", "\"running\"");
+    assert!(!log.has("stop"), "{}", log.text());
 }
 
 #[test]
 fn ctrl_d_on_an_empty_line_leaves_and_qemu_goes_on() {
     let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.keys("abc");
-    terminal.wait_for_line("(QEMU) abc");
+    let mut terminal = qemu.prompt();
+    terminal.type_line("abc");
     terminal.keys("\x01");
     terminal.wait_for_cursor(1, 9);
     // With a line there it deletes what is under the cursor.
@@ -373,36 +155,18 @@ fn ctrl_d_on_an_empty_line_leaves_and_qemu_goes_on() {
     terminal.wait_for_line("(QEMU) c");
     terminal.keys(CTRL_D);
     terminal.wait_for_prompt();
-    terminal.keys(CTRL_D);
-    assert_eq!(terminal.wait_for_end(), 0);
+    terminal.leave();
     assert!(!qemu.has_ended());
     qemu.qmpsh(&["query-status"]).assert_status(0);
 }
 
-/// An interactive `sh` in a terminal, and in it qmpsh at its first prompt.
-fn prompt_in_a_shell(qemu: &Qemu) -> Terminal {
-    let mut shell = Terminal::command("sh", qemu.directory.path());
-    shell.arg("-i");
-    shell.env("PS1", "$ ");
-    let mut terminal = Terminal::run(shell);
-    terminal.wait_for_line("$");
-    terminal.keys(&format!(
-        "{} {}\r",
-        env!("CARGO_BIN_EXE_qmpsh"),
-        socket(qemu)
-    ));
-    terminal.wait_for_prompt();
-    terminal
-}
-
 #[test]
 fn ctrl_z_suspends_and_fg_takes_up_the_line_again() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "asleep"]);
-    let mut terminal = prompt_in_a_shell(&qemu);
+    let qemu = Qemu::named("asleep");
+    let mut terminal = qemu.prompt_in_a_shell();
     // More than once: each time the editor and the shell take turns with the terminal.
     for _ in 0..3 {
-        terminal.keys("query-na");
-        terminal.wait_for_line("(QEMU) query-na");
+        terminal.type_line("query-na");
         terminal.keys(CTRL_Z);
         terminal.wait_for_line("$");
         terminal.keys("echo out''side\r");
@@ -416,19 +180,16 @@ fn ctrl_z_suspends_and_fg_takes_up_the_line_again() {
         terminal.keys("\x01\x0b");
         terminal.wait_for_prompt();
         // Clears the screen.
-        terminal.keys("\x0c");
-        terminal.wait("an empty screen", |screen| screen.trim_start() == "(QEMU)");
+        terminal.clear();
     }
-    let screen = terminal.enter("query-name");
-    assert!(screen.contains("\"name\": \"asleep\""), "{screen}");
+    terminal.assert_answer("query-name", "\"name\": \"asleep\"");
 }
 
 #[test]
 fn events_that_came_while_suspended_are_shown_afterwards() {
     let qemu = Qemu::start();
-    let mut terminal = prompt_in_a_shell(&qemu);
-    terminal.keys("query-na");
-    terminal.wait_for_line("(QEMU) query-na");
+    let mut terminal = qemu.prompt_in_a_shell();
+    terminal.type_line("query-na");
     terminal.keys(CTRL_Z);
     terminal.wait_for_line("$");
     qemu.control("stop");
@@ -439,148 +200,9 @@ fn events_that_came_while_suspended_are_shown_afterwards() {
 }
 
 #[test]
-fn a_quit_that_is_not_confirmed_keeps_the_vm() {
-    let mut qemu = Qemu::start();
-    let (mut terminal, log) = logged_prompt(&qemu);
-    for line in ["quit", "{\"execute\":\"quit\"}"] {
-        for answer in ["\r", "n\r", "quit\r", "maybe y\r", CTRL_C, CTRL_D] {
-            terminal.keys(line);
-            terminal.wait_for_line(&format!("(QEMU) {line}"));
-            terminal.keys("\r");
-            terminal.wait("the question", |screen| {
-                let last = screen.lines().last();
-                last.is_some_and(|last| last.contains("VM") && last.ends_with("[y/N]"))
-            });
-            terminal.keys(answer);
-            terminal.wait_for_prompt();
-            terminal.keys("\x0c");
-            terminal.wait("an empty screen", |screen| screen.trim_start() == "(QEMU)");
-        }
-    }
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
-    assert!(!log.sent("quit"), "{}", log.text());
-    assert!(!qemu.has_ended());
-}
-
-#[test]
-fn a_quit_that_is_confirmed_ends_the_vm() {
-    let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.keys("quit\r");
-    terminal.wait("the question", |screen| screen.ends_with("[y/N]"));
-    terminal.keys("y\r");
-    wait_for("the end of QEMU", || qemu.has_ended().then_some(()));
-    let screen = terminal.wait_for_text("The connection is gone");
-    assert!(screen.contains(" SHUTDOWN "), "{screen}");
-    // The shell goes on.
-    terminal.wait_for_prompt();
-    let screen = terminal.enter(":set confirm");
-    assert!(screen.contains("confirm   on"), "{screen}");
-}
-
-#[test]
-fn with_confirm_off_quit_asks_nothing() {
-    let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.enter(":set confirm off");
-    terminal.keys("quit\r");
-    wait_for("the end of QEMU", || qemu.has_ended().then_some(()));
-    let screen = terminal.wait_for_text("The connection is gone");
-    assert!(!screen.contains("[y/N]"), "{screen}");
-}
-
-#[test]
-fn quit_does_not_ask_where_there_is_nothing_to_quit() {
-    let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    qemu.kill();
-    terminal.wait_for_text("The connection is gone");
-    terminal.keys("quit\r");
-    let screen = terminal.wait("an answer", |screen| {
-        screen.contains("[y/N]") || screen.contains("not connected")
-    });
-    assert!(!screen.contains("[y/N]"), "{screen}");
-}
-
-#[test]
-fn the_lines_of_a_transaction_are_sent_as_one_command() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
-    let (mut terminal, log) = logged_prompt(&qemu);
-    let screen = terminal.enter("transaction(");
-    assert!(screen.ends_with("(QEMU) transaction(\nTRANS>"), "{screen}");
-    let screen = terminal.enter("block-dirty-bitmap-add node=disk name=one");
-    assert!(screen.ends_with("TRANS>"), "{screen}");
-    terminal.enter("block-dirty-bitmap-add node=disk name=two");
-    assert!(!log.sent("transaction"), "{}", log.text());
-    let screen = terminal.enter(")");
-    assert!(screen.ends_with("TRANS> )\n{}\n(QEMU)"), "{screen}");
-    let nodes = qemu.control("query-named-block-nodes");
-    for name in ["one", "two"] {
-        assert!(nodes.stdout().contains(&format!("\"{name}\"")), "{nodes}");
-    }
-}
-
-#[test]
-fn a_transaction_with_a_wrong_line_is_not_sent() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("transaction(");
-    terminal.enter("block-dirty-bitmap-add node=disk name=one");
-    let screen = terminal.enter("block-dirty-bitmap-add node=disk node=disk");
-    assert!(screen.ends_with("TRANS>"), "{screen}");
-    let screen = terminal.enter(")");
-    assert!(screen.contains("the transaction is not sent"), "{screen}");
-    assert!(screen.ends_with("(QEMU)"), "{screen}");
-    // The next line is one like any other.
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
-    assert!(!log.sent("transaction"), "{}", log.text());
-}
-
-#[test]
-fn ctrl_c_leaves_a_transaction_and_nothing_is_sent() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-blockdev", "null-co,node-name=disk"]);
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("transaction(");
-    terminal.enter("block-dirty-bitmap-add node=disk name=one");
-    terminal.keys(CTRL_C);
-    let screen = terminal.wait_for_prompt();
-    assert!(screen.contains("nothing was sent"), "{screen}");
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
-    assert!(!log.sent("transaction"), "{}", log.text());
-}
-
-#[test]
-fn leaving_in_a_transaction_is_told_to_send_nothing() {
-    let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.enter("transaction(");
-    terminal.enter("abort");
-    terminal.keys(CTRL_D);
-    assert_eq!(terminal.wait_for_end(), 0);
-    terminal.wait_for_text("nothing was sent");
-}
-
-#[test]
-fn a_command_that_was_given_up_is_told_of_when_qemu_ends() {
-    let mut qemu = Qemu::start();
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("stop\r");
-    log.wait_until_sent("stop");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_text("no longer waiting for `stop`");
-    qemu.kill();
-    terminal.wait_for_text("the outcome of `stop` is unknown");
-}
-
-#[test]
 fn pasted_lines_run_one_after_another() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "pasted"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("pasted");
+    let mut terminal = qemu.prompt();
     terminal.paste("query-name\nquery-nonsense\n{\"execute\":\n\"query-kvm\"}");
     terminal.wait_for_text("\"query-kvm\"}");
     terminal.keys("\r");
@@ -597,8 +219,8 @@ fn pasted_lines_run_one_after_another() {
 
 #[test]
 fn lines_typed_ahead_run_one_after_another() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "hasty"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("hasty");
+    let mut terminal = qemu.prompt();
     // At once, as a terminal without bracketed paste or a fast typist would.
     terminal.keys("query-kvm\rquery-name\rquery-uuid\r");
     terminal.wait_for_text("\"present\"");
@@ -608,24 +230,9 @@ fn lines_typed_ahead_run_one_after_another() {
 }
 
 #[test]
-fn a_line_typed_while_a_command_runs_is_the_next_one() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "patient"]);
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_until_sent("query-uuid");
-    terminal.keys("query-name\r");
-    kill(qemu.pid(), "CONT");
-    terminal.wait_for_text("  \"UUID\": ");
-    terminal.wait_for_text("  \"name\": \"patient\"");
-    terminal.wait_for_prompt();
-}
-
-#[test]
 fn replies_are_pretty_and_in_colour() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "colourful"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("colourful");
+    let mut terminal = qemu.prompt();
     assert!(!terminal.has_color());
     let screen = terminal.enter("query-name");
     assert!(
@@ -637,12 +244,9 @@ fn replies_are_pretty_and_in_colour() {
 
 #[test]
 fn with_no_color_nothing_is_coloured() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "grey"]);
-    let mut terminal = Terminal::start_with(
-        qemu.directory.path(),
-        &[socket(&qemu)],
-        &[("NO_COLOR", "1")],
-    );
+    let qemu = Qemu::named("grey");
+    let (home, args) = (qemu.directory.path(), [qemu.address()]);
+    let mut terminal = Terminal::start_with(home, &args, &[("NO_COLOR", "1")]);
     terminal.wait_for_prompt();
     terminal.enter("query-name");
     terminal.enter("query-nonsense");
@@ -663,160 +267,27 @@ fn with_no_color_nothing_is_coloured() {
 }
 
 #[test]
-fn a_terminal_without_any_abilities_will_do() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "plain"]);
-    let mut terminal =
-        Terminal::start_with(qemu.directory.path(), &[socket(&qemu)], &[("TERM", "dumb")]);
+fn a_dumb_terminal_will_do() {
+    let qemu = Qemu::named("plain");
+    let (home, args) = (qemu.directory.path(), [qemu.address()]);
+    let mut terminal = Terminal::start_with(home, &args, &[("TERM", "dumb")]);
     terminal.wait_for_prompt();
     terminal.keys("query-name\r");
     terminal.wait_for_text("\"name\": \"plain\"");
     terminal.wait_for_prompt();
     qemu.control("stop");
     terminal.wait_for_text(" STOP");
-    terminal.keys(CTRL_D);
-    assert_eq!(terminal.wait_for_end(), 0);
-}
-
-#[test]
-fn the_death_of_qemu_is_told_above_the_line_being_edited() {
-    let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
-    terminal.keys("query-sta");
-    terminal.wait_for_line("(QEMU) query-sta");
-    qemu.kill();
-    let screen = terminal.wait("the news", |screen| {
-        screen.contains("The connection is gone") && screen.ends_with("\n(QEMU) query-sta")
-    });
-    assert!(screen.contains(":connect"), "{screen}");
-    terminal.keys("tus\r");
-    terminal.wait("an error", |screen| {
-        screen.contains("\nnot connected") && screen.ends_with("(QEMU)")
-    });
-}
-
-/// Another QEMU at the socket of one that is gone. It is killed when this is dropped.
-struct Successor(Child);
-
-impl Successor {
-    fn start(socket: &Path) -> Self {
-        let monitor = format!("unix:{},server=on,wait=off", socket.display());
-        let process = Command::new(common::qemu())
-            .args(["-display", "none", "-nodefaults", "-accel", "tcg"])
-            .args(["-machine", "none", "-name", "successor", "-qmp", &monitor])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("it started before");
-        let successor = Self(process);
-        wait_for("the new QEMU", || answers(socket).then_some(()));
-        successor
-    }
-}
-
-impl Drop for Successor {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn connect_finds_the_next_qemu_on_the_same_path() {
-    let mut qemu = Qemu::start();
-    // By itself it would find it too, and then hold the monitor that the test wants to see answer.
-    let arguments = ["--no-reconnect", socket(&qemu)];
-    let mut terminal = Terminal::start(qemu.directory.path(), &arguments);
-    terminal.wait_for_prompt();
-    qemu.kill();
-    terminal.wait_for_text("The connection is gone");
-    terminal.wait_for_prompt();
-    let screen = terminal.enter(":connect");
-    assert!(screen.contains("cannot connect to "), "{screen}");
-    let _successor = Successor::start(&qemu.socket);
-    terminal.keys(":connect\r");
-    terminal.wait_for_text(&format!("\"successor\" at {}\n(QEMU)", socket(&qemu)));
-    let screen = terminal.enter("query-name");
-    assert!(screen.contains("  \"name\": \"successor\""), "{screen}");
-}
-
-#[test]
-fn a_command_that_qemu_died_with_ends_as_outcome_unknown() {
-    let mut qemu = Qemu::start();
-    let (mut terminal, log) = logged_prompt(&qemu);
-    terminal.enter("query-version");
-    kill(qemu.pid(), "STOP");
-    terminal.keys("query-uuid\r");
-    log.wait_until_sent("query-uuid");
-    qemu.kill();
-    terminal.wait_for_text("the outcome of `query-uuid` is unknown");
-    terminal.wait_for_prompt();
-    terminal.keys("query-uuid\r");
-    terminal.wait_for_text("not connected");
+    terminal.leave();
 }
 
 #[test]
 fn options_that_are_not_built_yet_say_so() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = scratch();
     for option in ["-H", "-N"] {
         let mut terminal = Terminal::start(home.path(), &[option, "/nowhere.sock"]);
         assert_eq!(terminal.wait_for_end(), 2, "{option}");
         terminal.wait_for_text("not built yet");
     }
-}
-
-/// A client that keeps everybody else from the monitor.
-fn hold(socket: &Path) -> UnixStream {
-    let stream = UnixStream::connect(socket).expect("the monitor listens");
-    stream
-        .set_read_timeout(Some(DEADLINE))
-        .expect("a time limit");
-    (&stream)
-        .read_exact(&mut [0])
-        .expect("the monitor greets its first client");
-    stream
-}
-
-#[test]
-fn a_silent_server_is_explained_and_ctrl_c_leaves() {
-    let qemu = Qemu::start();
-    let _first = hold(&qemu.socket);
-    let mut terminal = Terminal::start(qemu.directory.path(), &[socket(&qemu)]);
-    terminal.wait_for_text("waiting");
-    let screen = terminal.unwrapped();
-    // That is this process.
-    let who = format!(
-        "another client holds this monitor (pid {}, `",
-        std::process::id()
-    );
-    assert!(screen.contains(&who), "{screen}");
-    assert!(!screen.contains("(QEMU)"), "{screen}");
-    terminal.keys(CTRL_C);
-    assert_eq!(terminal.wait_for_end(), 130);
-}
-
-#[test]
-fn the_prompt_comes_once_the_other_client_is_gone() {
-    let qemu = Qemu::start();
-    let first = hold(&qemu.socket);
-    let mut terminal = Terminal::start(qemu.directory.path(), &[socket(&qemu)]);
-    terminal.wait_for_text("waiting");
-    drop(first);
-    terminal.wait_for_prompt();
-    let screen = terminal.enter("query-status");
-    assert!(screen.contains("\"running\""), "{screen}");
-}
-
-#[test]
-fn ctrl_c_stops_a_connect_to_a_silent_server_and_the_prompt_stays() {
-    let qemu = Qemu::start();
-    let _first = hold(&qemu.control);
-    let mut terminal = prompt(&qemu);
-    terminal.keys(&format!(":connect {}\r", qemu.control.display()));
-    terminal.wait_for_text("waiting");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
-    terminal.keys(":status\r");
-    terminal.wait_for_text("address ");
-    terminal.wait_for_prompt();
 }
 
 /// Stops and continues a VM as fast as it can.
@@ -827,10 +298,7 @@ struct Flood {
 
 impl Flood {
     fn start(control: &Path) -> Self {
-        let mut stream = UnixStream::connect(control).expect("the monitor listens");
-        stream
-            .set_read_timeout(Some(DEADLINE))
-            .expect("a time limit");
+        let mut stream = hold(control);
         let mut replies = BufReader::new(stream.try_clone().expect("another descriptor"));
         let enough = Arc::new(AtomicBool::new(false));
         let until = enough.clone();
@@ -872,8 +340,8 @@ impl Drop for Flood {
 
 #[test]
 fn typing_works_during_a_flood_of_events() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "flooded"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("flooded");
+    let mut terminal = qemu.prompt();
     let mut flood = Flood::start(&qemu.control);
     terminal.wait_for_text(" RESUME");
     for (line, answer) in [
@@ -900,8 +368,7 @@ fn typing_works_during_a_flood_of_events() {
     terminal.wait("the last event", |screen| {
         screen.contains(" RESET ") && screen.ends_with("(QEMU)")
     });
-    let screen = terminal.enter("query-version");
-    assert!(screen.contains("\"micro\": "), "{screen}");
+    terminal.assert_answer("query-version", "\"micro\": ");
 }
 
 #[test]
@@ -909,7 +376,7 @@ fn leaving_works_during_a_flood_of_events() {
     // Whether the last key or an event comes first is a matter of luck, so more than once.
     for line in [CTRL_D, ":quit\r", CTRL_D, ":quit\r", CTRL_D] {
         let qemu = Qemu::start();
-        let mut terminal = prompt(&qemu);
+        let mut terminal = qemu.prompt();
         let mut flood = Flood::start(&qemu.control);
         terminal.wait_for_text(" RESUME");
         terminal.keys(line);

@@ -1,12 +1,12 @@
 //! What qmpsh makes of lines that people typed for qmp-shell, whose language it takes over.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
-use std::{fs, thread};
+use std::fs;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::common::{Outcome, qmpsh};
 
 /// Differences shown before a failure says no more.
 const SHOWN: usize = 10;
@@ -32,8 +32,8 @@ fn lines_without_quotes_build_the_message_qmp_shell_builds() {
 
     // A transaction wrongly left open would hide what becomes of the lines that follow.
     refused.sort_by_key(|row| row.line.contains("transaction("));
-    let output = dry_run(&refused);
-    let stdout = String::from_utf8_lossy(&output.stdout);
+    let outcome = dry_run(&refused);
+    let stdout = outcome.stdout();
     assert!(
         stdout.is_empty(),
         "of {} lines to refuse, {} were accepted:\n{}",
@@ -41,7 +41,7 @@ fn lines_without_quotes_build_the_message_qmp_shell_builds() {
         stdout.lines().count(),
         stdout.lines().take(SHOWN).collect::<Vec<_>>().join("\n")
     );
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(outcome.status(), Some(2), "{}", stderr(&outcome));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn rows(file: &str) -> Vec<Row> {
 fn row(text: &str) -> Row {
     let mut row: Object = serde_json::from_str(text).expect("a row is an object");
     let line = serde_json::from_str(row["line"].get()).expect("a line is a string");
-    // qmp-shell puts the `c` of `a.b=1 c=2` inside `a`. That is a slip which nobody can want
+    // qmp-shell puts the `c` of `a.b=1 c=2` inside `a`. That is a slip that is of no use to anybody
     // (`file.driver=file file.filename=a.img` cannot be written with it), so where it shows, what
     // counts is what it makes of the arguments one by one.
     if let Some(from_top) = row.remove("from_top") {
@@ -77,8 +77,8 @@ fn row(text: &str) -> Row {
 
 /// Runs the lines and compares what is printed with their messages, one to one.
 fn assert_builds_its_messages(rows: &[Row]) {
-    let output = dry_run(rows);
-    let stdout = String::from_utf8_lossy(&output.stdout);
+    let outcome = dry_run(rows);
+    let stdout = outcome.stdout();
     let mut printed = stdout.lines().peekable();
     let mut differences = Vec::new();
 
@@ -116,10 +116,10 @@ fn assert_builds_its_messages(rows: &[Row]) {
         differences.len(),
         rows.len(),
         differences[..differences.len().min(SHOWN)].join("\n"),
-        output.status.code(),
-        stderr(&output)
+        outcome.status(),
+        stderr(&outcome)
     );
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(outcome.status(), Some(0), "{}", stderr(&outcome));
 }
 
 fn is_message_of(row: &Row, printed: &str) -> bool {
@@ -166,37 +166,17 @@ fn is_integer(text: &str) -> bool {
 }
 
 /// Runs all the lines as one script that sends nothing.
-fn dry_run(rows: &[Row]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_qmpsh"))
-        .args(["-n", "-k", "-o", "json", "-f", "-"])
-        // Neither a VM nor the settings of whoever runs the tests may have a say.
-        .env_remove("QMP_SOCKET")
-        .env_remove("XDG_CONFIG_HOME")
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("qmpsh starts");
-
-    let mut stdin = child.stdin.take().expect("stdin is a pipe");
-    let script: String = rows
-        .iter()
-        .flat_map(|row| [row.line.as_str(), "\n"])
-        .collect();
-    // From a thread of its own, since a pipe holds less than the script and than the output.
-    let writer = thread::spawn(move || {
-        // A qmpsh that ends early is told by its output and its status, not by a broken pipe.
-        let _ = stdin.write_all(script.as_bytes());
-    });
-    let output = child.wait_with_output().expect("qmpsh ends");
-    writer.join().expect("the writer does not panic");
-    output
+fn dry_run(rows: &[Row]) -> Outcome {
+    let lines = rows.iter().flat_map(|row| [row.line.as_str(), "\n"]);
+    qmpsh(
+        &["-n", "-k", "-o", "json", "-f", "-"],
+        lines.collect::<String>(),
+    )
 }
 
 /// The beginning of what a run wrote to stderr.
-fn stderr(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
+fn stderr(outcome: &Outcome) -> String {
+    let text = outcome.stderr();
     let lines: Vec<&str> = text.lines().take(SHOWN).collect();
     format!("stderr begins:\n{}", lines.join("\n"))
 }

@@ -1,7 +1,5 @@
 //! Where the schema that types words comes from, and that it makes no difference to the message.
 
-mod common;
-
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::Shutdown;
@@ -14,12 +12,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::fake::{Fake, failure, success};
-use common::{Outcome, Qemu, command, run};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::Mode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::common::fake::{Fake, failure, success};
+use crate::common::log::Log;
+use crate::common::process::copy_program;
+use crate::common::{Outcome, Qemu, command, in_shell, mode, qmpsh, run, scratch, text};
 
 /// A line whose message depends on the schema, and what it becomes.
 const LINE: &str = "block_resize node-name=5 size=1k";
@@ -43,22 +43,15 @@ fn run_line(home: &Path, address: &str, line: &str) -> Run {
 }
 
 fn run_command(mut command: Command, home: &Path, address: &str, line: &str) -> Run {
-    // The home may be no directory.
-    let scratch = tempfile::tempdir().expect("a temporary directory");
-    let log = scratch.path().join("log");
-    command
-        .args(["--connect", address, "-e", line, "-l"])
-        .arg(&log);
+    // Elsewhere: the home may be no directory.
+    let elsewhere = scratch();
+    let log = Log::at(elsewhere.path().join("log"));
+    command.args(["--connect", address, "-e", line, "-l", log.path()]);
     let outcome = run(command, b"");
-    let log = fs::read_to_string(log)
-        .unwrap_or_else(|error| panic!("{error}: {}: {outcome}", home.display()));
-    let sent: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("the log is JSON"))
-        .filter(|entry: &Value| entry["dir"] == "send")
-        .map(|entry| entry["msg"].clone())
-        .collect();
-    let last = sent.last().expect("it sent something");
+    let sent = log.sent();
+    let last = sent
+        .last()
+        .unwrap_or_else(|| panic!("it sent nothing: {}: {outcome}", home.display()));
     Run {
         arguments: last["arguments"].clone(),
         asked: sent
@@ -82,14 +75,6 @@ impl Run {
     }
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours")
-}
-
-fn new_home() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
 /// The files in the cache of this home.
 fn cached(home: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(home.join(".cache/qmpsh"))
@@ -102,8 +87,8 @@ fn cached(home: &Path) -> Vec<PathBuf> {
 
 /// A QEMU, and a home that has its schema in the cache.
 fn warm() -> (Qemu, TempDir, PathBuf) {
-    let (qemu, home) = (Qemu::start(), new_home());
-    run_line(home.path(), text(&qemu.socket), LINE)
+    let (qemu, home) = (Qemu::start(), scratch());
+    run_line(home.path(), qemu.address(), LINE)
         .assert_typed()
         .assert_asked(true);
     let mut files = cached(home.path());
@@ -119,7 +104,7 @@ fn a_warm_cache_is_used_and_changes_nothing() {
         .modified()
         .expect("a time");
     for _ in 0..3 {
-        run_line(home.path(), text(&qemu.socket), LINE)
+        run_line(home.path(), qemu.address(), LINE)
             .assert_typed()
             .assert_asked(false);
     }
@@ -154,10 +139,10 @@ fn a_damaged_cache_changes_nothing_and_is_mended() {
     damages.extend([0, 20, whole.len() / 3, whole.len() - 2].map(flipped));
     for (number, damaged) in damages.iter().enumerate() {
         fs::write(&file, damaged).expect("written");
-        let run = run_line(home.path(), text(&qemu.socket), LINE);
+        let run = run_line(home.path(), qemu.address(), LINE);
         assert!(run.asked, "damage {number} was not seen");
         run.assert_typed();
-        run_line(home.path(), text(&qemu.socket), LINE)
+        run_line(home.path(), qemu.address(), LINE)
             .assert_typed()
             .assert_asked(false);
     }
@@ -167,7 +152,7 @@ fn a_damaged_cache_changes_nothing_and_is_mended() {
 #[test]
 fn a_cache_that_cannot_be_read_or_written_changes_nothing() {
     let (qemu, home, file) = warm();
-    let socket = text(&qemu.socket);
+    let socket = qemu.address();
     fs::remove_file(&file).expect("removed");
     fs::create_dir(&file).expect("a directory in its place");
     run_line(home.path(), socket, LINE)
@@ -200,21 +185,10 @@ fn a_cache_that_cannot_be_read_or_written_changes_nothing() {
 }
 
 #[test]
-fn the_cache_is_for_its_owner_alone_whatever_the_umask() {
-    let (qemu, home) = (Qemu::start(), new_home());
-    let mut open = Command::new("sh");
-    let qmpsh = command(home.path());
-    open.args(["-c", "umask 0; exec \"$0\" \"$@\""])
-        .arg(qmpsh.get_program());
-    open.env("HOME", home.path()).env_remove("XDG_CACHE_HOME");
-    run_command(open, home.path(), text(&qemu.socket), LINE).assert_typed();
-    let mode = |path: &Path| {
-        fs::metadata(path)
-            .expect("it is there")
-            .permissions()
-            .mode()
-            & 0o777
-    };
+fn the_cache_is_private_to_its_owner_whatever_the_umask() {
+    let (qemu, home) = (Qemu::start(), scratch());
+    let open = in_shell("umask 0; exec \"$0\" \"$@\"", &command(home.path()));
+    run_command(open, home.path(), qemu.address(), LINE).assert_typed();
     let files = cached(home.path());
     assert_eq!(files.len(), 1, "{files:?}");
     assert_eq!(mode(&files[0]), 0o600);
@@ -222,8 +196,8 @@ fn the_cache_is_for_its_owner_alone_whatever_the_umask() {
 }
 
 #[test]
-fn several_at_once_do_not_disturb_each_other() {
-    let (qemu, home) = (Qemu::start(), new_home());
+fn concurrent_runs_do_not_disturb_each_other() {
+    let (qemu, home) = (Qemu::start(), scratch());
     for _ in 0..5 {
         thread::scope(|scope| {
             for socket in [&qemu.socket, &qemu.control] {
@@ -236,7 +210,7 @@ fn several_at_once_do_not_disturb_each_other() {
         });
         let files = cached(home.path());
         assert_eq!(files.len(), 1, "{files:?}");
-        run_line(home.path(), text(&qemu.socket), LINE)
+        run_line(home.path(), qemu.address(), LINE)
             .assert_typed()
             .assert_asked(false);
         fs::remove_file(&files[0]).expect("removed");
@@ -244,11 +218,11 @@ fn several_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
-fn another_binary_under_the_same_path_is_another_qemu() {
-    let (running, home) = (Qemu::start(), new_home());
+fn another_binary_at_the_same_path_is_another_qemu() {
+    let (running, home) = (Qemu::start(), scratch());
     // What `running` was started with may be a script that leads to the binary.
     let binary = fs::read_link(format!("/proc/{}/exe", running.pid())).expect("it runs");
-    // QEMU looks for its modules from where it lies itself.
+    // QEMU looks for its modules relative to where it is itself.
     let prefix = binary
         .parent()
         .and_then(Path::parent)
@@ -262,7 +236,7 @@ fn another_binary_under_the_same_path_is_another_qemu() {
     }
     let program = ours.join("bin/qemu-copy");
     let machine = ["-machine", "none"];
-    fs::copy(&binary, &program).expect("room for a copy");
+    copy_program(&binary, &program);
     let old = Qemu::of_program(text(&program), &machine);
     run_line(home.path(), text(&old.socket), LINE)
         .assert_typed()
@@ -272,7 +246,7 @@ fn another_binary_under_the_same_path_is_another_qemu() {
         .assert_asked(false);
 
     let upgrade = home.path().join("upgrade");
-    fs::copy(&binary, &upgrade).expect("room for a copy");
+    copy_program(&binary, &upgrade);
     fs::rename(&upgrade, &program).expect("the same directory");
     let new = Qemu::of_program(text(&program), &machine);
     run_line(home.path(), text(&new.socket), LINE)
@@ -281,7 +255,7 @@ fn another_binary_under_the_same_path_is_another_qemu() {
     run_line(home.path(), text(&new.socket), LINE)
         .assert_typed()
         .assert_asked(false);
-    // The one that still runs is still known, though its file is gone.
+    // The old one still runs, and is still known though its file is gone.
     run_line(home.path(), text(&old.socket), LINE)
         .assert_typed()
         .assert_asked(false);
@@ -303,11 +277,10 @@ fn another_binary_under_the_same_path_is_another_qemu() {
 
 #[test]
 fn a_server_whose_binary_is_not_known_for_sure_is_asked_every_time() {
-    let home = new_home();
+    let home = scratch();
     // A socket that was passed to QEMU, which may or may not make it its own.
     let passed = home.path().join("passed.sock");
     let listener = UnixListener::bind(&passed).expect("a socket of ours");
-    fcntl(&listener, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is open");
     let fd = listener.as_raw_fd();
     let mut args: Vec<String> = ["-machine", "none"].map(str::to_owned).to_vec();
     for socket in [format!("fd={fd}"), "host=127.0.0.1,port=0".to_owned()] {
@@ -318,10 +291,9 @@ fn a_server_whose_binary_is_not_known_for_sure_is_asked_every_time() {
         ]);
         args.extend(["-mon".to_owned(), format!("chardev={id},mode=control")]);
     }
-    let qemu = Qemu::with_args(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    let chardevs = qemu.control("query-chardev").stdout();
-    let port = chardevs.split("tcp:127.0.0.1:").nth(1).expect("it listens");
-    let tcp = format!("127.0.0.1:{}", port.split(',').next().expect("the port"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let qemu = Qemu::with_descriptors(&args, vec![listener.into()]);
+    let tcp = qemu.tcp_address();
     let relay = relay(home.path(), &qemu.socket);
 
     for cached_before in [false, true] {
@@ -369,7 +341,7 @@ fn relay(directory: &Path, server: &Path) -> PathBuf {
 fn a_qemu_that_hides_a_part_of_its_schema_neither_fills_nor_uses_the_cache() {
     let line = "blockdev-open-tray device=5";
     let hide = ["-machine", "none", "-compat", "deprecated-output=hide"];
-    let (whole, hiding, home) = (Qemu::start(), Qemu::with_args(&hide), new_home());
+    let (whole, hiding, home) = (Qemu::start(), Qemu::with_args(&hide), scratch());
     for _ in 0..2 {
         let run = run_line(home.path(), text(&hiding.socket), line);
         assert_eq!(run.arguments, json!({"device": 5}), "{}", run.outcome);
@@ -387,7 +359,7 @@ fn the_cache_is_read_only_if_the_type_of_a_word_matters() {
     let (qemu, home, file) = warm();
     let content = fs::read(&file).expect("it is there");
     fs::remove_file(&file).expect("removed");
-    // Whoever opens it is heard of.
+    // We notice when somebody opens it.
     nix::unistd::mkfifo(&file, Mode::S_IRUSR | Mode::S_IWUSR).expect("a pipe in its place");
     let (opened, wait) = mpsc::channel();
     let pipe = file.clone();
@@ -407,10 +379,10 @@ fn the_cache_is_read_only_if_the_type_of_a_word_matters() {
         "block_resize node-name=n size:=1024",
         r#"{"execute": "block_resize", "arguments": {"node-name": "n", "size": 1024}}"#,
     ] {
-        run_line(home.path(), text(&qemu.socket), line).assert_asked(false);
+        run_line(home.path(), qemu.address(), line).assert_asked(false);
     }
     assert!(wait.try_recv().is_err(), "the cache was read");
-    run_line(home.path(), text(&qemu.socket), LINE)
+    run_line(home.path(), qemu.address(), LINE)
         .assert_typed()
         .assert_asked(false);
     wait.recv().expect("the cache was read");
@@ -418,7 +390,7 @@ fn the_cache_is_read_only_if_the_type_of_a_word_matters() {
 }
 
 #[test]
-fn a_schema_that_is_given_counts_more_than_the_servers() {
+fn a_given_schema_takes_precedence_over_the_servers() {
     let (qemu, home, _) = warm();
     let schema = home.path().join("schema.json");
     let other = r#"[{"meta-type": "command", "name": "block_resize", "arg-type": "0", "ret-type": "0"},
@@ -427,7 +399,7 @@ fn a_schema_that_is_given_counts_more_than_the_servers() {
     fs::write(&schema, other).expect("written");
     let mut given = command(home.path());
     given.arg("--schema").arg(&schema);
-    let run = run_command(given, home.path(), text(&qemu.socket), LINE);
+    let run = run_command(given, home.path(), qemu.address(), LINE);
     assert_eq!(
         run.arguments,
         json!({"node-name": 5, "size": "1k"}),
@@ -455,8 +427,8 @@ fn one_shot_words_and_dry_runs_are_typed_the_same() {
     )
     .expect("written");
     for schema in [schema, whole] {
-        let schema = schema.to_str().expect("a path of ours");
-        let dry = common::qmpsh(
+        let schema = text(&schema);
+        let dry = qmpsh(
             &[
                 "-n",
                 "--schema",
@@ -473,7 +445,7 @@ fn one_shot_words_and_dry_runs_are_typed_the_same() {
             "{dry}"
         );
     }
-    let looks = common::qmpsh(&["-n", "block_resize", "node-name=5", "size=1k"], "");
+    let looks = qmpsh(&["-n", "block_resize", "node-name=5", "size=1k"], "");
     assert_eq!(
         looks.assert_status(0).json()[0]["arguments"],
         json!({"node-name": 5, "size": "1k"})
@@ -481,10 +453,10 @@ fn one_shot_words_and_dry_runs_are_typed_the_same() {
 }
 
 #[test]
-fn a_schema_that_is_none_is_an_error_that_says_why() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+fn an_invalid_schema_is_an_error_that_says_why() {
+    let home = scratch();
     let path = home.path().join("schema.json");
-    let name = path.to_str().expect("a path of ours");
+    let name = text(&path);
     let whole = r#"[{"meta-type": "enum", "name": "1", "values": ["a"]}]"#;
     for (text, why) in [
         (&b""[..], "EOF"),
@@ -503,18 +475,18 @@ fn a_schema_that_is_none_is_an_error_that_says_why() {
         (b"hello\x1b[2J", "expected value"),
     ] {
         std::fs::write(&path, text).expect("written");
-        let outcome = common::qmpsh(&["-n", "--schema", name, "device_del", "id=1"], "");
+        let outcome = qmpsh(&["-n", "--schema", name, "device_del", "id=1"], "");
         outcome
             .assert_fails(1, "cannot read the schema in ")
             .assert_says(why);
         outcome.assert_stdout("");
     }
-    let directory = home.path().to_str().expect("a path of ours");
+    let directory = text(home.path());
     for (path, why) in [
         ("/nowhere/schema.json", "No such file"),
         (directory, "Is a directory"),
     ] {
-        let outcome = common::qmpsh(&["-n", "--schema", path, "device_del", "id=1"], "");
+        let outcome = qmpsh(&["-n", "--schema", path, "device_del", "id=1"], "");
         outcome.assert_fails(1, why);
     }
 }
@@ -549,7 +521,7 @@ fn a_schema_that_does_not_come_in_time_ends_the_command() {
 }
 
 #[test]
-fn only_words_whose_type_matters_make_it_ask() {
+fn the_schema_is_asked_for_only_if_the_type_of_a_word_matters() {
     let fake = Fake::answering(|command| {
         let name = command["execute"].as_str().expect("a command");
         assert_eq!(name, "echo", "nobody asked for it");

@@ -1,47 +1,27 @@
 //! A session that survives its server: what it says, what it tries, and what it never does twice.
 
-mod common;
-
 use std::fs;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use common::fake::{Fake, GREETING, Peer, success};
-use common::running::Running;
-use common::terminal::{CTRL_C, Terminal};
-use common::{Qemu, command, kill, listens, qmpsh, wait_for};
 use serde_json::json;
 
-/// qmpsh at its first prompt, connected to `socket`.
-fn prompt(home: &Path, socket: &Path) -> Terminal {
-    let terminal = Terminal::start(home, &[text(socket)]);
-    terminal.wait_for_prompt();
-    terminal
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours")
-}
-
-/// A server that answers each command with its name.
-fn echo(peer: &mut Peer) {
-    peer.greet();
-    while let Some(command) = peer.command() {
-        peer.send(success(&command, command["execute"].clone()));
-    }
-}
+use crate::common::fake::{Fake, GREETING, Peer, success};
+use crate::common::process::{descriptors, memory};
+use crate::common::running::Running;
+use crate::common::sockets::{leave_socket, listens, nearly_full};
+use crate::common::terminal::{CTRL_C, Terminal};
+use crate::common::{Qemu, kill, scratch, text, wait_for};
 
 #[test]
 fn the_prompt_finds_the_next_qemu_on_the_same_path_by_itself() {
-    let mut qemu = Qemu::with_args(&["-machine", "none", "-name", "first"]);
-    let mut terminal = prompt(qemu.directory.path(), &qemu.socket);
+    let mut qemu = Qemu::named("first");
+    let mut terminal = qemu.prompt();
     terminal.wait_for_symbol('●');
-    terminal.keys("query-na");
-    terminal.wait_for_line("(QEMU) query-na");
+    terminal.type_line("query-na");
     qemu.kill();
-    // It closed it, or reset it with something unread: that is a matter of luck.
+    // Whether it closed the connection, or reset it with something unread, is a matter of luck.
     terminal.wait_for_text("The connection is gone: the server ");
     terminal.wait_for_symbol('○');
     qemu.restart_with(&["-machine", "none", "-name", "second"]);
@@ -54,9 +34,9 @@ fn the_prompt_finds_the_next_qemu_on_the_same_path_by_itself() {
 }
 
 #[test]
-fn a_qemu_that_shuts_down_is_told_with_its_reason() {
+fn a_shutdown_is_reported_with_its_reason() {
     let qemu = Qemu::start();
-    let terminal = prompt(qemu.directory.path(), &qemu.socket);
+    let terminal = qemu.prompt();
     qemu.control("quit");
     let screen = terminal.wait_for_text("The connection is gone: QEMU shut down (host-qmp-quit)");
     // The event comes first, since it happened first.
@@ -66,29 +46,29 @@ fn a_qemu_that_shuts_down_is_told_with_its_reason() {
 
 #[test]
 fn the_prompt_waits_for_a_path_that_appears_later() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("later.sock");
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("there is no such socket");
-    let _server = Fake::at(&socket, echo);
+    let _server = Fake::at(&socket, Peer::echo);
     let screen = terminal.wait_for_prompt();
     assert_eq!(screen.matches("no such socket").count(), 1, "{screen}");
 }
 
 #[test]
-fn the_prompt_waits_for_a_socket_that_nobody_serves() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+fn the_prompt_waits_for_a_server_on_a_stale_socket() {
+    let directory = scratch();
     let socket = directory.path().join("stale.sock");
-    common::leave_socket(&socket);
+    leave_socket(&socket);
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("nobody serves this socket");
-    let _server = Fake::at(&socket, echo);
+    let _server = Fake::at(&socket, Peer::echo);
     terminal.wait_for_prompt();
 }
 
 #[test]
 fn waiting_for_the_first_connection_ends_with_ctrl_c() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("never.sock");
     let mut terminal = Terminal::start(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("trying again");
@@ -97,8 +77,8 @@ fn waiting_for_the_first_connection_ends_with_ctrl_c() {
 }
 
 #[test]
-fn what_is_no_server_or_told_not_to_be_waited_for_ends_the_run() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+fn a_first_connection_that_fails_for_good_ends_the_run() {
+    let directory = scratch();
     let file = directory.path().join("file");
     fs::write(&file, "").expect("a file of ours");
     let nothing = directory.path().join("nothing");
@@ -117,28 +97,24 @@ fn what_is_no_server_or_told_not_to_be_waited_for_ends_the_run() {
 #[test]
 fn with_no_reconnect_the_prompt_says_so_and_waits_for_connect() {
     let mut qemu = Qemu::start();
-    let home = qemu.directory.path().to_owned();
-    let mut terminal = Terminal::start(&home, &["--no-reconnect", text(&qemu.socket)]);
-    terminal.wait_for_prompt();
+    let mut terminal = qemu.prompt_with(&["--no-reconnect"]);
     qemu.kill();
     terminal.wait_for_text("`:connect` connects again");
     qemu.restart_with(&["-machine", "none", "-name", "second"]);
     wait_for("the second QEMU", || listens(&qemu.socket).then_some(()));
-    let screen = terminal.enter("query-name");
-    assert!(screen.contains("not connected: the server "), "{screen}");
+    terminal.assert_answer("query-name", "not connected: the server ");
     terminal.keys(":connect\r");
     terminal.wait_for_text("\"second\" at ");
 }
 
 #[test]
-fn disconnect_gives_up_what_is_sought() {
+fn disconnect_stops_the_attempts_to_reconnect() {
     let mut qemu = Qemu::start();
-    let mut terminal = prompt(qemu.directory.path(), &qemu.socket);
+    let mut terminal = qemu.prompt();
     qemu.kill();
     terminal.wait_for_text("Trying again");
     terminal.wait_for_prompt();
-    let screen = terminal.enter(":disconnect");
-    assert!(screen.contains("no longer trying to connect"), "{screen}");
+    terminal.assert_answer(":disconnect", "no longer trying to connect");
     let screen = terminal.enter(":status");
     assert!(
         screen.contains("not connected; `:connect ADDRESS`"),
@@ -148,51 +124,44 @@ fn disconnect_gives_up_what_is_sought() {
 
 #[test]
 fn a_full_backlog_is_explained_and_waited_for() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("full.sock");
-    let listener = UnixListener::bind(&socket).expect("a socket of ours");
-    nix::sys::socket::listen(
-        &listener,
-        nix::sys::socket::Backlog::new(0).expect("a small one"),
-    )
-    .expect("a listener of ours");
+    let listener = nearly_full(&socket);
     let first = UnixStream::connect(&socket).expect("room for one");
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("its queue may be full");
     drop(first);
     drop(listener);
-    let _server = Fake::at(&socket, echo);
+    let _server = Fake::at(&socket, Peer::echo);
     terminal.wait_for_prompt();
 }
 
 #[test]
-fn a_stopped_qemu_is_told_from_one_that_is_held() {
+fn a_stopped_qemu_is_distinguished_from_one_that_another_client_holds() {
     let qemu = Qemu::start();
     kill(qemu.pid(), "STOP");
-    let terminal = Terminal::start(qemu.directory.path(), &[text(&qemu.socket)]);
+    let terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
     terminal.wait_for_text(&format!("pid {}, which serves it, is stopped", qemu.pid()));
     kill(qemu.pid(), "CONT");
     terminal.wait_for_prompt();
 }
 
 #[test]
-fn a_greeting_that_comes_late_is_explained_and_taken_on_the_one_connection() {
+fn a_late_greeting_is_explained_and_accepted_on_the_same_connection() {
     let (clients, count) = channel();
     let fake = Fake::start(move |peer| {
         let _ = clients.send(());
         // What is tested is the time itself.
         std::thread::sleep(Duration::from_secs(5));
-        echo(peer);
+        peer.echo();
     });
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let terminal = Terminal::start(home.path(), &[text(&fake.socket)]);
-    let screen = terminal.wait_for_prompt();
+    let screen = fake.prompt().screen();
     assert_eq!(screen.matches("is silent").count(), 1, "{screen}");
     assert_eq!(count.try_iter().count(), 1);
 }
 
 #[test]
-fn a_message_cut_short_is_told_and_the_next_connection_is_a_clean_one() {
+fn a_truncated_message_is_reported_and_the_next_connection_is_clean() {
     let mut cut = true;
     let fake = Fake::start(move |peer| {
         if std::mem::take(&mut cut) {
@@ -205,23 +174,20 @@ fn a_message_cut_short_is_told_and_the_next_connection_is_a_clean_one() {
                 peer.send(success(&command, json!({})));
             }
         }
-        echo(peer);
+        peer.echo();
     });
-    let home = tempfile::tempdir().expect("a temporary directory");
     let script = "query-name\nquery-version\n";
-    let socket = text(&fake.socket);
-    let outcome = qmpsh(&["--reconnect=10", "-c", socket], script);
+    let outcome = fake.script(&["--reconnect=10"], script);
     outcome
         .assert_status(3)
         .assert_stdout("\"query-version\"\n");
     outcome.assert_says("the outcome of `query-name` is unknown: ");
     outcome.assert_says("in the middle of a message: `{\\\"return\\\": {\\\"na`");
-    drop(home);
 }
 
 #[test]
 fn another_qemu_on_the_same_path_is_announced_as_what_it_is() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("qmp.sock");
     let version = |major: &str| {
         let greeting = GREETING.replace("\"major\": 7", &format!("\"major\": {major}"));
@@ -235,7 +201,7 @@ fn another_qemu_on_the_same_path_is_announced_as_what_it_is() {
         }
     };
     let old = Fake::at(&socket, version("4"));
-    let terminal = prompt(directory.path(), &socket);
+    let terminal = Terminal::prompt(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("Connected to QEMU 4.2.0 at ");
     drop(old);
     terminal.wait_for_text("The connection is gone");
@@ -244,7 +210,7 @@ fn another_qemu_on_the_same_path_is_announced_as_what_it_is() {
 }
 
 #[test]
-fn bytes_that_are_no_qmp_end_the_session_for_good() {
+fn bytes_that_are_not_qmp_end_the_session_for_good() {
     let fake = Fake::start(|peer| {
         peer.greet();
         while let Some(command) = peer.command() {
@@ -255,13 +221,8 @@ fn bytes_that_are_no_qmp_end_the_session_for_good() {
             }
         }
     });
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let mut terminal = prompt(home.path(), &fake.socket);
-    let screen = terminal.enter("stop");
-    assert!(
-        screen.contains("the outcome of `stop` is unknown"),
-        "{screen}"
-    );
+    let mut terminal = fake.prompt();
+    terminal.assert_answer("stop", "the outcome of `stop` is unknown");
     terminal.wait_for_text("`:connect` connects again");
 }
 
@@ -289,7 +250,7 @@ fn a_script_stops_when_its_server_goes_unless_it_may_reconnect() {
     outcome.assert_status(3);
     outcome.assert_stdout("\"one\"\n\"two\"\n\"three\"\n");
     outcome.assert_says("line 2: `die`: the outcome of `die` is unknown");
-    // Never twice, and what came behind it once.
+    // Never twice, and what came after it once.
     assert_eq!(
         seen.try_iter().collect::<Vec<_>>(),
         ["one", "die", "two", "three"]
@@ -298,12 +259,10 @@ fn a_script_stops_when_its_server_goes_unless_it_may_reconnect() {
 
 #[test]
 fn a_script_gives_up_when_its_time_to_reconnect_is_over() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("gone.sock");
-    let fake = Fake::at(&socket, echo);
-    let mut command = command(directory.path());
-    command.args(["--reconnect=0.5", "-c", text(&socket)]);
-    let mut script = Running::start(command);
+    let fake = Fake::at(&socket, Peer::echo);
+    let mut script = fake.running(&["--reconnect=0.5"]);
     script.send("one");
     assert_eq!(script.line(), "\"one\"");
     drop(fake);
@@ -315,28 +274,20 @@ fn a_script_gives_up_when_its_time_to_reconnect_is_over() {
 
 #[test]
 fn a_script_waits_for_a_path_that_appears_later() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = scratch();
     let socket = directory.path().join("later.sock");
-    let mut command = command(directory.path());
-    command.args(["--reconnect", "-c", text(&socket), "query-name"]);
-    let mut script = Running::start(command);
+    let args = ["--reconnect", "-c", text(&socket), "query-name"];
+    let mut script = Running::qmpsh(directory.path(), &args);
     script.close();
-    std::thread::sleep(Duration::from_millis(300));
-    let _server = Fake::at(&socket, echo);
+    script.wait_for_complaint("trying again");
+    let _server = Fake::at(&socket, Peer::echo);
     assert_eq!(script.line(), "\"query-name\"");
     assert!(script.wait().0.success());
 }
 
 /// Descriptors that a process has open, and its resident memory in KiB.
-fn resources(pid: u32) -> (usize, usize) {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let resident = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok())
-        .expect("the kernel tells");
-    (descriptors.count(), resident)
+fn resources(pid: u32) -> (usize, u64) {
+    (descriptors(pid), memory(pid, "VmRSS"))
 }
 
 /// How commands ended.

@@ -1,25 +1,20 @@
 //! TAB, hints and colours in a real terminal, on a real QEMU.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::terminal::{CTRL_C, TAB, Terminal};
-use common::{Qemu, kill, wait_for};
+use crate::common::terminal::{CTRL_C, TAB, Terminal};
+use crate::common::{Qemu, kill, wait_for};
 
 /// A prompt that knows the schema by now.
 fn prompt(qemu: &Qemu) -> Terminal {
-    let socket = qemu.socket.to_str().expect("a path");
-    let mut terminal = Terminal::start(qemu.directory.path(), &[socket]);
-    terminal.wait_for_prompt();
+    let mut terminal = qemu.prompt();
     // A hint can only come from the schema, and comes with a key.
     terminal.keys("device_del ");
     wait_for("a hint", || {
         terminal.keys("x\x7f");
         terminal.screen_with_hints().ends_with("id=").then_some(())
     });
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal
 }
 
@@ -32,7 +27,7 @@ fn tab(terminal: &mut Terminal, line: &str, what: &str) -> String {
 }
 
 #[test]
-fn a_devices_own_properties_complete() {
+fn the_properties_of_a_device_type_complete() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     let line = "device_add driver=virtio-net-pci id=123 ma";
@@ -57,7 +52,7 @@ fn a_devices_own_properties_complete() {
 }
 
 #[test]
-fn devices_that_are_plugged_in_complete() {
+fn the_ids_of_plugged_in_devices_complete() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     qemu.control("device_add driver=virtio-rng-pci id=rng7 bus=port0");
@@ -71,7 +66,7 @@ fn devices_that_are_plugged_in_complete() {
 }
 
 #[test]
-fn qom_paths_are_walked() {
+fn qom_paths_complete_level_by_level() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     tab(
@@ -89,7 +84,7 @@ fn qom_paths_are_walked() {
 }
 
 #[test]
-fn values_that_the_schema_lists_complete() {
+fn values_listed_by_the_schema_complete() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     for (line, what) in [
@@ -107,19 +102,17 @@ fn values_that_the_schema_lists_complete() {
         ("blockdev-add {'driver", "blockdev-add {'driver"),
     ] {
         tab(&mut terminal, line, what);
-        terminal.keys(CTRL_C);
-        terminal.wait_for_prompt();
+        terminal.cancel();
     }
 }
 
 #[test]
-fn what_holds_the_typed_letters_is_found_when_nothing_starts_with_them() {
+fn names_that_contain_the_typed_letters_are_found_when_none_starts_with_them() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     let screen = tab(&mut terminal, "status", "query-status");
     assert!(screen.ends_with("(QEMU) status"), "{screen}");
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     tab(&mut terminal, "versio", "(QEMU) query-version");
 }
 
@@ -135,7 +128,7 @@ fn a_value_that_needs_quotes_gets_them() {
 }
 
 #[test]
-fn hints_name_what_is_required_and_what_is_optional() {
+fn hints_name_required_and_optional_arguments() {
     let qemu = Qemu::start();
     let mut terminal = prompt(&qemu);
     terminal.keys("device_add");
@@ -145,14 +138,13 @@ fn hints_name_what_is_required_and_what_is_optional() {
     terminal.keys("id=a bus=b");
     terminal.wait_for_hints("(QEMU) device_add driver=x id=a bus=b");
     // What is hinted is not sent.
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal.keys("query-kvm\r");
     terminal.wait_for_text("present");
 }
 
 #[test]
-fn a_tab_at_a_vm_that_is_stopped_returns_at_once_and_typing_goes_on() {
+fn tab_returns_at_once_while_the_vm_is_stopped_and_typing_goes_on() {
     let qemu = Qemu::q35();
     let mut terminal = prompt(&qemu);
     kill(qemu.pid(), "STOP");
@@ -173,18 +165,15 @@ fn a_tab_at_a_vm_that_is_stopped_returns_at_once_and_typing_goes_on() {
         start.elapsed()
     );
     // What needs no question completes all the same.
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     tab(
         &mut terminal,
         "set-action rebo",
         "(QEMU) set-action reboot=",
     );
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     kill(qemu.pid(), "CONT");
-    let screen = terminal.enter("query-kvm");
-    assert!(screen.contains("present"), "{screen}");
+    let screen = terminal.assert_answer("query-kvm", "present");
     assert!(!screen.contains("late reply"), "{screen}");
     tab(
         &mut terminal,
@@ -199,14 +188,100 @@ fn an_unknown_command_or_key_is_red_and_a_known_one_is_not() {
     let mut terminal = prompt(&qemu);
     terminal.keys("query-stotus x");
     terminal.wait("red", |_| terminal.is_red("query-stotus"));
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal.keys("device_add drivor=x id=y");
     terminal.wait("the line", |screen| screen.ends_with("id=y"));
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     terminal.keys("device_del nope=x id=y");
     terminal.wait("red", |_| terminal.is_red("nope"));
     assert!(!terminal.is_red("device_del nope"));
     assert!(!terminal.is_red("id=y"));
+}
+
+#[test]
+fn tab_completes_a_unique_command_and_adds_a_space() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    // The names are asked for in the background of the first prompt; they are there once this has its reply.
+    let screen = terminal.enter("query-name");
+    terminal.keys("query-statu");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) query-status");
+    let row = u16::try_from(screen.lines().count() - 1).expect("24 rows");
+    let after_the_space = "(QEMU ●) query-status ".chars().count();
+    terminal.wait_for_cursor(row, u16::try_from(after_the_space).expect("80 columns"));
+}
+
+#[test]
+fn tab_lists_the_commands_that_start_with_what_is_typed() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("query-name");
+    terminal.keys("query-migrate");
+    terminal.keys(TAB);
+    let screen = terminal.wait("the list", |screen| {
+        screen.contains("query-migrate-parameters") && screen.ends_with("(QEMU) query-migrate")
+    });
+    let words: Vec<&str> = screen.split_whitespace().collect();
+    for name in [
+        "query-migrate",
+        "query-migrate-capabilities",
+        "query-migrate-parameters",
+    ] {
+        assert!(words.contains(&name), "{name} in\n{screen}");
+    }
+    assert!(!words.contains(&"query-status"), "{screen}");
+}
+
+#[test]
+fn ctrl_c_leaves_the_question_whether_to_list_very_many_commands() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("query-name");
+    terminal.keys(TAB);
+    // That may list them at once, ask first, or stop after a screenful.
+    let listed = terminal.wait("a list or a question", |screen| {
+        let last = screen.lines().last().unwrap_or_default();
+        last.starts_with("Display all")
+            || last.starts_with("--More--")
+            || screen.lines().count() > 20 && last == "(QEMU)"
+    });
+    terminal.keys(CTRL_C);
+    terminal.wait("a new prompt", |screen| {
+        screen != listed && screen.ends_with("(QEMU)")
+    });
+    terminal.assert_answer(":set confirm", "confirm   on");
+}
+
+#[test]
+fn tab_completes_built_ins() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys(":stat");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) :status");
+    terminal.wait_for_cursor(1, 17);
+    terminal.cancel();
+    terminal.keys(":");
+    terminal.keys(TAB);
+    let screen = terminal.wait("the list", |screen| screen.contains(":quit"));
+    for name in [":help", ":status", ":connect", ":disconnect", ":set"] {
+        assert!(screen.contains(name), "{name} in\n{screen}");
+    }
+}
+
+#[test]
+fn tab_completes_the_words_of_set() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys(":set con");
+    terminal.keys(TAB);
+    terminal.wait_for_cursor(1, 22);
+    terminal.wait_for_line("(QEMU) :set confirm");
+    terminal.keys("of");
+    terminal.keys(TAB);
+    terminal.wait_for_line("(QEMU) :set confirm off");
+    terminal.keys("\r");
+    terminal.wait_for_prompt();
+    terminal.assert_answer(":set confirm", "confirm   off");
 }

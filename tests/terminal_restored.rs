@@ -1,66 +1,40 @@
 //! However qmpsh ends, the terminal is as it was before.
 
-mod common;
-
 use std::path::Path;
 
-use common::terminal::{CTRL_C, CTRL_D, Terminal};
-use common::{Qemu, kill, wait_for};
-
-/// Runs qmpsh between two `stty -g`, and leaves its process id, its status and what `stty` said in
-/// files. `sh` is not interactive, so it leaves the terminal as qmpsh left it.
-const SCRIPT: &str = r#"
-    stty -g >before
-    sh -c 'echo $$ >pid.new && mv pid.new pid && exec "$0" "$@"' "$@"
-    echo $? >status
-    stty -g >after
-    echo "the end"
-"#;
+use crate::common::process::wait_for_end_of;
+use crate::common::stty::Between;
+use crate::common::terminal::{CTRL_D, Terminal};
+use crate::common::{Qemu, kill};
 
 struct Run {
-    terminal: Terminal,
+    terminal: Between,
     qemu: Qemu,
 }
 
 impl Run {
     fn start() -> Self {
         let qemu = Qemu::start();
-        let mut shell = Terminal::command("sh", qemu.directory.path());
-        shell.args(["-c", SCRIPT, "sh", env!("CARGO_BIN_EXE_qmpsh")]);
-        shell.arg(&qemu.socket);
-        let terminal = Terminal::run(shell);
+        let terminal = Between::start(qemu.directory.path(), [qemu.address()]);
         terminal.wait_for_prompt();
         Self { terminal, qemu }
     }
 
     fn type_half_a_line(&mut self) {
-        self.terminal.keys("query-sta");
-        self.terminal.wait_for_line("(QEMU) query-sta");
+        self.terminal.type_line("query-sta");
         // What the test is about: now it is another.
         let now = tty(&self.terminal);
-        assert_ne!(now.as_deref(), Some(&*self.file("before")));
+        assert_ne!(now.as_deref(), Some(&*self.terminal.file("before")));
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.file("pid").parse().expect("a process id");
-        kill(pid, name);
-    }
-
-    fn file(&self, name: &str) -> String {
-        let path = self.qemu.directory.path().join(name);
-        let text = std::fs::read_to_string(&path);
-        text.unwrap_or_else(|error| panic!("{name}: {error}"))
-            .trim()
-            .to_owned()
+        kill(self.terminal.qmpsh_pid(), name);
     }
 
     /// Waits for the end, asserts that the terminal is as it was, and returns the exit status.
     #[track_caller]
     fn ends_restored(mut self) -> i32 {
-        self.terminal.wait_for_end();
-        // On a line of its own: the shell behind us does not write into ours.
-        let screen = self.terminal.wait_for_line("the end");
-        assert_eq!(self.file("after"), self.file("before"), "{screen}");
+        self.terminal.assert_restored();
         let output = self.terminal.output();
         assert_eq!(
             output.matches("\x1b[?2004h").count(),
@@ -68,7 +42,7 @@ impl Run {
             "bracketed paste is off again: {output:?}"
         );
         assert!(!self.qemu.has_ended());
-        self.file("status").parse().expect("a status")
+        self.terminal.file("status").parse().expect("a status")
     }
 }
 
@@ -139,8 +113,7 @@ fn the_terminal_is_restored_after_sigterm_while_a_command_is_pending() {
 fn the_terminal_is_restored_after_leaving_a_line_with_ctrl_c_first() {
     let mut run = Run::start();
     run.type_half_a_line();
-    run.terminal.keys(CTRL_C);
-    run.terminal.wait_for_prompt();
+    run.terminal.cancel();
     run.terminal.keys(CTRL_D);
     assert_eq!(run.ends_restored(), 0);
 }
@@ -149,13 +122,8 @@ fn the_terminal_is_restored_after_leaving_a_line_with_ctrl_c_first() {
 fn closing_the_terminal_ends_qmpsh_and_not_qemu() {
     let mut run = Run::start();
     run.type_half_a_line();
-    let pid = run.file("pid");
-    let stat = Path::new("/proc").join(pid).join("stat");
+    let pid = run.terminal.qmpsh_pid();
     drop(run.terminal);
-    wait_for("the end of qmpsh", || {
-        let stat = std::fs::read_to_string(&stat).unwrap_or_default();
-        // Nobody may be there to reap it.
-        (stat.is_empty() || stat.contains(") Z ")).then_some(())
-    });
+    wait_for_end_of(pid);
     assert!(!run.qemu.has_ended());
 }

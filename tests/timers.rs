@@ -1,14 +1,12 @@
 //! `:every`, `:after`, `:timers`, `:timer` and `:cancel`.
 
-mod common;
-
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use common::Qemu;
-use common::fake::{Fake, success};
-use common::terminal::Terminal;
 use serde_json::json;
+
+use crate::common::Qemu;
+use crate::common::fake::{Fake, success};
 
 #[test]
 fn a_timer_runs_at_once_and_then_on_time_for_as_long_as_the_script_lasts() {
@@ -24,13 +22,14 @@ fn a_timer_runs_at_once_and_then_on_time_for_as_long_as_the_script_lasts() {
     let times: Vec<Instant> = times.try_iter().collect();
     assert_eq!(outcome.json().len(), times.len(), "{outcome}");
     // The schedule is kept, however late a single tick was: the machine may be busy.
-    assert!((6..=11).contains(&times.len()), "{}", times.len());
     let took = times[times.len() - 1] - times[0];
-    assert!(took < Duration::from_millis(2300), "{took:?}");
+    let most = took.as_millis() / 200 + 2;
+    assert!(times.len() >= 6, "{}", times.len());
+    assert!(times.len() as u128 <= most, "{} in {took:?}", times.len());
 }
 
 #[test]
-fn a_timer_never_overlaps_itself_and_leaves_out_what_it_missed() {
+fn a_timer_never_overlaps_itself_and_skips_the_runs_it_missed() {
     let (starts, times) = channel();
     let fake = Fake::answering(move |command| {
         let _ = starts.send(());
@@ -59,8 +58,8 @@ fn with_no_interval_a_timer_runs_as_fast_as_replies_come() {
 }
 
 #[test]
-fn a_script_ends_no_sooner_than_what_it_put_off() {
-    let fake = Fake::answering(|command| success(command, command["execute"].clone()));
+fn a_script_waits_for_the_lines_it_has_put_off() {
+    let fake = Fake::echo();
     let start = Instant::now();
     let outcome = fake.script(&[], ":after 400ms late\n:after 0.1 early\nnow\n");
     outcome
@@ -76,7 +75,7 @@ fn a_script_ends_no_sooner_than_what_it_put_off() {
 
 #[test]
 fn timers_are_listed_changed_and_cancelled() {
-    let fake = Fake::answering(|command| success(command, command["execute"].clone()));
+    let fake = Fake::echo();
     let script = ":every 100 tick\n:after 200 once a=1\n:timers\n:timer 2 0.1\n:cancel 1\n:wait NEVER --timeout 1\n:timers\n";
     let outcome = fake.script(&["-k"], script);
     outcome.assert_status(4);
@@ -118,10 +117,8 @@ fn an_error_in_a_timers_line_ends_nothing() {
 
 #[test]
 fn a_timers_line_waits_while_there_is_no_connection() {
-    let mut qemu = Qemu::with_args(&["-machine", "none", "-name", "before"]);
-    let socket = qemu.socket.to_str().expect("a path of ours").to_owned();
-    let mut terminal = Terminal::start(qemu.directory.path(), &[&socket]);
-    terminal.wait_for_prompt();
+    let mut qemu = Qemu::named("before");
+    let mut terminal = qemu.prompt();
     terminal.keys(":every 0.05 query-name\r");
     terminal.wait_for_text("[timer 1: query-name]\n{\n  \"name\": \"before\"");
     qemu.restart_with(&["-machine", "none", "-name", "after"]);

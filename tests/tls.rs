@@ -1,17 +1,16 @@
 //! TLS, against QEMU's own `tls-creds-x509`.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Outcome, Qemu, qmpsh};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use tempfile::TempDir;
+
+use crate::common::{Outcome, Qemu, qmpsh, scratch, text};
 
 /// An authority, with its certificate in PEM.
 struct Ca {
@@ -64,14 +63,10 @@ fn write(directory: &Path, name: &str, text: &str) {
     fs::write(directory.join(name), text).expect("a file of ours");
 }
 
-fn directory() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
 /// A QEMU with a monitor in TLS, and the credentials of both sides.
 struct Tls {
     qemu: Qemu,
-    port: u16,
+    address: String,
     ca: Ca,
     /// What qmpsh is given.
     creds: TempDir,
@@ -90,7 +85,7 @@ impl Tls {
     }
 
     fn start(verify_peer: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let (creds, server) = (directory(), directory());
+        let (creds, server) = (scratch(), scratch());
         let ca = Ca::new("an authority");
         ca.issue(server.path(), "server", change);
         ca.install(creds.path());
@@ -110,7 +105,7 @@ impl Tls {
             "chardev=c,mode=control",
         ]);
         Self {
-            port: port(&qemu),
+            address: qemu.tcp_address(),
             qemu,
             ca,
             creds,
@@ -123,7 +118,8 @@ impl Tls {
     }
 
     fn qmpsh_at(&self, host: &str, args: &[&str]) -> Outcome {
-        connect(&format!("{host}:{}", self.port), self.creds.path(), args)
+        let address = self.address.replace("127.0.0.1", host);
+        connect(&address, self.creds.path(), args)
     }
 
     fn client_cert(&self) -> PathBuf {
@@ -131,16 +127,8 @@ impl Tls {
     }
 }
 
-/// The TCP port at which `qemu` serves QMP.
-fn port(qemu: &Qemu) -> u16 {
-    let chardevs = qemu.control("query-chardev").stdout();
-    let (_, from) = chardevs.split_once("127.0.0.1:").expect("a port");
-    let (port, _) = from.split_once(',').expect("options behind it");
-    port.parse().expect("a port")
-}
-
 fn connect(address: &str, creds: &Path, args: &[&str]) -> Outcome {
-    let creds = creds.to_str().expect("a path of ours");
+    let creds = text(creds);
     qmpsh(&[&["--tls-creds", creds, "-c", address], args].concat(), "")
 }
 
@@ -166,7 +154,7 @@ fn a_server_that_verifies_its_peers_takes_our_certificate() {
 }
 
 #[test]
-fn a_missing_client_certificate_is_said_to_be_missing() {
+fn a_missing_client_certificate_is_reported_as_missing() {
     let tls = Tls::verifying();
     let outcome = tls.qmpsh(&["query-status"]);
     let missing = format!("there is no {}", tls.client_cert().display());
@@ -175,7 +163,7 @@ fn a_missing_client_certificate_is_said_to_be_missing() {
 }
 
 #[test]
-fn a_client_certificate_that_the_server_does_not_know_is_said_to_be_refused() {
+fn a_client_certificate_unknown_to_the_server_is_reported_as_refused() {
     let tls = Tls::verifying();
     Ca::new("another authority").issue(tls.creds.path(), "client", |_| {});
     tls.ca.install(tls.creds.path());
@@ -185,7 +173,7 @@ fn a_client_certificate_that_the_server_does_not_know_is_said_to_be_refused() {
 }
 
 #[test]
-fn an_expired_certificate_is_said_to_have_expired() {
+fn an_expired_certificate_is_reported_as_expired() {
     let tls = Tls::open(|params| {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
@@ -195,7 +183,7 @@ fn an_expired_certificate_is_said_to_have_expired() {
 }
 
 #[test]
-fn a_certificate_of_the_future_is_said_not_to_be_valid_yet() {
+fn a_certificate_of_the_future_is_reported_as_not_valid_yet() {
     let tls = Tls::open(|params| params.not_before = date_time_ymd(3000, 1, 1));
     let outcome = tls.qmpsh(&["query-status"]);
     outcome.assert_fails(3, "the server's certificate is not valid yet");
@@ -255,16 +243,12 @@ fn a_revoked_certificate_is_refused() {
 }
 
 #[test]
-fn a_server_in_plain_text_is_said_to_speak_no_tls() {
+fn a_server_in_plain_text_is_reported_as_not_speaking_tls() {
     let monitor = "tcp:127.0.0.1:0,server=on,wait=off";
     let qemu = Qemu::with_args(&["-machine", "none", "-qmp", monitor]);
-    let creds = directory();
+    let creds = scratch();
     Ca::new("an authority").install(creds.path());
-    let outcome = connect(
-        &format!("127.0.0.1:{}", port(&qemu)),
-        creds.path(),
-        &["stop"],
-    );
+    let outcome = connect(&qemu.tcp_address(), creds.path(), &["stop"]);
     outcome.assert_fails(
         3,
         "the server does not speak TLS: what it sent is plain text",
@@ -274,12 +258,12 @@ fn a_server_in_plain_text_is_said_to_speak_no_tls() {
 }
 
 #[test]
-fn credentials_that_are_no_use_are_named() {
-    let creds = directory();
+fn unusable_credentials_are_named() {
+    let creds = scratch();
     let path = |name: &str| creds.path().join(name).display().to_string();
     // Nothing listens there; credentials are read when something does.
     let tls = Tls::open(|_| {});
-    let run = || connect(&format!("127.0.0.1:{}", tls.port), creds.path(), &["stop"]);
+    let run = || connect(&tls.address, creds.path(), &["stop"]);
     run().assert_fails(2, &path("ca-cert.pem"));
     write(creds.path(), "ca-cert.pem", "no certificate");
     run().assert_fails(2, &path("ca-cert.pem"));
@@ -294,7 +278,7 @@ fn credentials_that_are_no_use_are_named() {
 
 #[test]
 fn a_connection_that_is_not_tcp_is_refused_with_credentials() {
-    let creds = directory();
+    let creds = scratch();
     Ca::new("an authority").install(creds.path());
     let outcome = connect("/run/vm.sock", creds.path(), &["stop"]);
     outcome.assert_fails(2, "--tls-creds");

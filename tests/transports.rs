@@ -1,16 +1,15 @@
 //! The ways to a server other than a socket's path: `exec:` and `fd:`.
 
-mod common;
-
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
 
-use common::fake::Fake;
-use common::terminal::{CTRL_C, Terminal};
-use common::{Outcome, Qemu, command, kill, qmpsh, run, wait_for};
+use crate::common::fake::{Fake, success};
+use crate::common::process::wait_for_end_of;
+use crate::common::run::run_on;
+use crate::common::terminal::{CTRL_C, Terminal};
+use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch};
 
-/// `exec:` with what leads to QEMU's monitor.
+/// An `exec:` address that leads to QEMU's monitor.
 fn through_socat(qemu: &Qemu) -> String {
     format!("exec:socat - UNIX-CONNECT:{}", qemu.socket.display())
 }
@@ -18,17 +17,14 @@ fn through_socat(qemu: &Qemu) -> String {
 /// Runs `qmpsh ARGS` with a connection to the monitor as its descriptor 9.
 fn inheriting(qemu: &Qemu, args: &[&str]) -> Outcome {
     let stream = UnixStream::connect(&qemu.socket).expect("QEMU's monitor");
-    let inherited = nix::unistd::dup(&stream).expect("a descriptor to spare");
-    let mut shell = Command::new("sh");
-    let line = format!("exec \"$0\" \"$@\" 9<&{0} {0}<&-", inherited.as_raw_fd());
-    shell
-        .args(["-c", &line, env!("CARGO_BIN_EXE_qmpsh")])
-        .args(args);
-    run(shell, b"")
+    let mut qmpsh = command(qemu.directory.path());
+    qmpsh.args(args);
+    let shell = in_shell("exec \"$0\" \"$@\" 9<&0 </dev/null", &qmpsh);
+    run_on(shell, OwnedFd::from(stream))
 }
 
 #[test]
-fn a_program_leads_to_qemu() {
+fn qemu_is_reached_through_a_program() {
     let qemu = Qemu::start();
     let outcome = qmpsh(&[&through_socat(&qemu), "query-status"], "");
     assert_eq!(outcome.assert_status(0).json()[0]["status"], "running");
@@ -41,7 +37,7 @@ fn a_program_leads_to_qemu() {
 }
 
 #[test]
-fn what_a_program_says_is_shown_with_its_name_and_its_status_at_the_end() {
+fn the_messages_of_a_program_are_shown_with_its_name_and_its_exit_status() {
     let outcome = qmpsh(&["exec:ls /nonexistent; exit 7", "query-status"], "");
     outcome.assert_fails(3, "qmpsh: ls: ls: cannot access '/nonexistent'");
     outcome.assert_says("`ls` ended with exit status 7");
@@ -52,13 +48,13 @@ fn what_a_program_says_is_shown_with_its_name_and_its_status_at_the_end() {
 }
 
 #[test]
-fn what_a_program_says_reaches_no_terminal_raw() {
+fn the_messages_of_a_program_never_reach_the_terminal_raw() {
     let outcome = qmpsh(&["exec:printf '\\033[31mred\\n' >&2", "query-status"], "");
     outcome.assert_fails(3, "printf: \\u{1b}[31mred");
 }
 
 #[test]
-fn the_status_of_a_program_is_told_when_a_connection_ends() {
+fn the_exit_status_of_a_program_is_reported_when_the_connection_ends() {
     let qemu = Qemu::start();
     let address = format!("{}; exit 5", through_socat(&qemu));
     let outcome = qmpsh(&[&address], "quit\nquery-status\n");
@@ -68,10 +64,10 @@ fn the_status_of_a_program_is_told_when_a_connection_ends() {
 }
 
 #[test]
-fn a_program_ends_with_us() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+fn a_program_ends_with_qmpsh() {
+    let directory = scratch();
     let pid = directory.path().join("pid");
-    // It says nothing, and would go on for long.
+    // It says nothing, and would run for a long time.
     let address = format!(
         "exec:echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600",
         pid.display()
@@ -79,18 +75,13 @@ fn a_program_ends_with_us() {
     let outcome = qmpsh(&[&address, "--connect-timeout", "0.2"], "");
     outcome.assert_fails(3, "no greeting");
     let pid = std::fs::read_to_string(pid).expect("the program ran");
-    let pid: i32 = pid.trim().parse().expect("a process id");
-    wait_for("the end of the program", || {
-        let process = nix::unistd::Pid::from_raw(pid);
-        nix::sys::signal::kill(process, None).is_err().then_some(())
-    });
+    wait_for_end_of(pid.trim().parse().expect("a process id"));
 }
 
 #[test]
 fn ctrl_c_does_not_reach_a_program() {
     let qemu = Qemu::start();
-    let mut terminal = Terminal::start(qemu.directory.path(), &[&through_socat(&qemu)]);
-    terminal.wait_for_prompt();
+    let mut terminal = Terminal::prompt(qemu.directory.path(), &[&through_socat(&qemu)]);
     kill(qemu.pid(), "STOP");
     terminal.keys("query-status\r");
     terminal.wait("the line taken", |_| terminal.cursor().1 == 0);
@@ -113,7 +104,7 @@ fn an_inherited_socket_is_used_and_carries_descriptors() {
 }
 
 #[test]
-fn an_inherited_socket_is_used_once() {
+fn an_inherited_socket_is_used_only_once() {
     let qemu = Qemu::start();
     let outcome = inheriting(
         &qemu,
@@ -126,8 +117,8 @@ fn an_inherited_socket_is_used_once() {
 }
 
 #[test]
-fn what_is_no_connected_socket_is_said_to_be_none() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+fn a_descriptor_that_is_not_a_connected_socket_is_refused() {
+    let home = scratch();
     for (address, why) in [
         ("fd:77", "no such descriptor was inherited"),
         ("fd:0", "it is not a socket"),
@@ -146,15 +137,15 @@ fn what_is_no_connected_socket_is_said_to_be_none() {
 }
 
 #[test]
-fn commands_that_pass_descriptors_are_refused_where_none_can_travel_and_nothing_is_sent() {
+fn commands_that_pass_descriptors_are_refused_unsent_where_none_can_travel() {
     // It would answer anything.
     let server = Fake::answering(|command| {
         let name = command["execute"].as_str().expect("a command");
         assert_eq!(name, "query-version", "nothing else may be sent");
-        common::fake::success(command, serde_json::json!({}))
+        success(command, serde_json::json!({}))
     });
     let address = format!("exec:socat - UNIX-CONNECT:{}", server.socket.display());
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = scratch();
     let fifo = home.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
     let script = format!(

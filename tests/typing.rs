@@ -1,12 +1,12 @@
 //! What bare words become on their way to a real QEMU.
 
-mod common;
-
-use common::fake::{Fake, success};
-use common::{Outcome, Qemu};
 use serde_json::{Value, json};
 
-/// What is asked for the sake of typing alone. No table has a line with one of these.
+use crate::common::fake::{Fake, success};
+use crate::common::log::Log;
+use crate::common::{Outcome, Qemu, scratch};
+
+/// Commands that are sent only to find out types. No table has a line with one of these.
 const QUESTIONS: [&str; 5] = [
     "qmp_capabilities",
     "query-qmp-schema",
@@ -17,21 +17,17 @@ const QUESTIONS: [&str; 5] = [
 
 /// The messages that one run sends for `script`, without those that the program sends of itself.
 fn sent(qemu: &Qemu, script: &str) -> (Vec<Value>, Outcome) {
-    let log = qemu.directory.path().join("log");
-    let _ = std::fs::remove_file(&log);
-    let log = log.to_str().expect("a path of ours");
-    let outcome = qemu.script(&["-k", "-l", log], script);
-    let log = std::fs::read_to_string(log).expect("it was written");
-    let messages = log.lines().filter_map(|line| {
-        let entry: Value = serde_json::from_str(line).expect("the log is JSON");
-        let mut message = entry["msg"].clone();
+    let directory = scratch();
+    let log = Log::at(directory.path().join("log"));
+    let outcome = qemu.script(&["-k", "-l", log.path()], script);
+    let messages = log.sent().into_iter().filter_map(|mut message| {
         let command = message.get("execute").or(message.get("exec-oob"))?;
         let asked = QUESTIONS.iter().any(|question| command == question);
         message
             .as_object_mut()
             .expect("it has members")
             .remove("id");
-        (entry["dir"] == "send" && !asked).then_some(message)
+        (!asked).then_some(message)
     });
     (messages.collect(), outcome)
 }
@@ -47,7 +43,7 @@ fn assert_sent<L: AsRef<str>>(qemu: &Qemu, table: &[(L, Value)]) {
     }
 }
 
-/// Asserts that `line`, with each of the words in the place of `WORD`, is sent with that value and
+/// Asserts that `line`, with each of the words in place of `WORD`, is sent with that value and
 /// no other argument than `key`.
 #[track_caller]
 fn assert_words(qemu: &Qemu, line: &str, key: &str, words: &[(&str, Value)]) {
@@ -172,7 +168,7 @@ fn a_union_goes_by_its_tag_wherever_that_stands() {
                 json!({"backend": {"data": {"server": true, "wait": false, "addr": {
                     "data": {"port": "0", "host": "127.0.0.1"}, "type": "inet"}}, "type": "socket"}, "id": "1"}),
             ),
-            // Only what all variants have is known without the tag, or with one that is none.
+            // Without a valid tag, only what all variants have is known.
             (
                 "blockdev-add node-name=5 size=1k read-only=on",
                 json!({"node-name": "5", "size": "1k", "read-only": true}),
@@ -462,7 +458,7 @@ fn the_value_of_a_qom_property_is_typed_as_the_object_lists_it() {
                 "qom-set path=/machine property=graphics value='on'",
                 path("graphics", json!("on")),
             ),
-            // Nothing tells.
+            // Nothing tells the type.
             (
                 "qom-set path=/machine property=nosuch value=1G",
                 path("nosuch", json!("1G")),
@@ -482,7 +478,7 @@ fn the_value_of_a_qom_property_is_typed_as_the_object_lists_it() {
 }
 
 #[test]
-fn what_no_schema_knows_or_what_does_not_fit_goes_by_its_looks() {
+fn words_without_a_known_or_fitting_type_go_by_their_looks() {
     let node = |size: Value| json!({"node-name": "n", "size": size});
     assert_sent(
         &Qemu::start(),
@@ -516,7 +512,7 @@ fn what_no_schema_knows_or_what_does_not_fit_goes_by_its_looks() {
 }
 
 #[test]
-fn what_is_quoted_or_json_is_sent_as_it_stands() {
+fn quoted_words_and_json_are_sent_as_they_are() {
     let node = |size: Value| json!({"node-name": "n", "size": size});
     assert_sent(
         &Qemu::start(),

@@ -1,16 +1,13 @@
 //! `:wait`, `:on` and `:off`: at the prompt and in scripts.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::fake::{Fake, event, success};
-use common::terminal::{CTRL_C, Terminal};
-use common::{Qemu, qmpsh};
 use serde_json::{Value, json};
 
-/// A server that sends events of these names, numbered, before the reply to each command that is a number: so
-/// many of each.
+use crate::common::fake::{Fake, event, failure, success};
+use crate::common::{Qemu, qmpsh, text};
+
+/// A server whose commands are numbers: before the reply, it sends that many events of each of these names, numbered.
 fn numbering(names: &'static [&'static str]) -> Fake {
     Fake::answering(move |command| {
         let mut text = String::new();
@@ -29,13 +26,6 @@ fn numbering(names: &'static [&'static str]) -> Fake {
     })
 }
 
-fn prompt(qemu: &Qemu) -> Terminal {
-    let socket = qemu.socket.to_str().expect("a path of ours");
-    let terminal = Terminal::start(qemu.directory.path(), &[socket]);
-    terminal.wait_for_prompt();
-    terminal
-}
-
 #[test]
 fn a_wait_finds_an_event_that_came_before_it() {
     let qemu = Qemu::start();
@@ -46,7 +36,7 @@ fn a_wait_finds_an_event_that_came_before_it() {
 }
 
 #[test]
-fn an_event_from_before_the_last_command_ends_no_wait() {
+fn an_event_from_before_the_last_command_does_not_end_a_wait() {
     let qemu = Qemu::start();
     let outcome = qemu.script(&[], "stop\nquery-name\n:wait STOP --timeout 0.2\n");
     outcome.assert_fails(
@@ -56,7 +46,7 @@ fn an_event_from_before_the_last_command_ends_no_wait() {
 }
 
 #[test]
-fn a_command_that_is_not_sent_ends_nothing() {
+fn a_command_that_was_not_sent_leaves_earlier_events_to_a_wait() {
     let qemu = Qemu::start();
     let script = "stop\ngetfd fdname=x </none\n:wait STOP --timeout 5\n";
     let outcome = qemu.script(&["-k"], script);
@@ -65,7 +55,7 @@ fn a_command_that_is_not_sent_ends_nothing() {
 }
 
 #[test]
-fn what_can_never_come_is_not_waited_for_in_a_script_either() {
+fn a_script_refuses_to_wait_for_an_event_that_can_never_come() {
     let qemu = Qemu::start();
     let outcome = qemu.qmpsh(&[":wait", "STOP,SHUTDWON"]);
     outcome.assert_fails(2, "this server has no event `SHUTDWON`");
@@ -74,7 +64,7 @@ fn what_can_never_come_is_not_waited_for_in_a_script_either() {
 }
 
 #[test]
-fn each_event_ends_one_wait() {
+fn each_event_ends_only_one_wait() {
     let fake = numbering(&["A", "B"]);
     let script = "2\n:wait A\n:wait B\n:wait A\n:wait B n=0 --timeout 0.2\n";
     let outcome = fake.script(&[], script);
@@ -87,7 +77,7 @@ fn each_event_ends_one_wait() {
 }
 
 #[test]
-fn a_wait_matches_a_part_of_the_data() {
+fn a_wait_matches_part_of_the_data() {
     let fake = numbering(&["A", "B"]);
     let script = "5\n:wait B,C deep.id=x3 n=3\n:wait * deep={'on': True, 'id': 'x4'}\n";
     let outcome = fake.script(&[], script);
@@ -105,19 +95,14 @@ fn a_wait_matches_a_part_of_the_data() {
 #[test]
 fn a_wait_is_a_command_of_its_own_and_ends_with_the_connection() {
     let qemu = Qemu::start();
-    let running = {
-        let mut running = qemu.running(&[":wait", "SHUTDOWN", "reason=host-qmp-quit"]);
-        running.close();
-        running
-    };
-    let mut other = qemu.running(&[]);
-    drop(std::mem::replace(&mut other, running));
-    // Whether it listens already or not: the event comes, or has come when it does not matter any more.
-    std::thread::sleep(Duration::from_millis(300));
+    let mut running = qemu.running(&["-v", ":wait", "SHUTDOWN", "reason=host-qmp-quit"]);
+    running.close();
+    // The schema tells that there is such an event. After that, it makes no difference whether the wait has begun.
+    running.wait_for_complaint("<- {\"return\": [");
     qemu.control("quit");
-    let event: Value = serde_json::from_str(&other.line()).expect("JSON");
+    let event: Value = serde_json::from_str(&running.line()).expect("JSON");
     assert_eq!(event["event"], "SHUTDOWN");
-    assert!(other.wait().0.success());
+    assert!(running.wait().0.success());
 
     let qemu = Qemu::start();
     let outcome = qemu.script(&[], "quit\n:wait STOP\n");
@@ -125,7 +110,7 @@ fn a_wait_is_a_command_of_its_own_and_ends_with_the_connection() {
 }
 
 #[test]
-fn what_is_wrong_with_a_wait_is_said_before_it_waits() {
+fn a_wrong_wait_is_an_error_before_it_waits() {
     let qemu = Qemu::start();
     for (line, status, says) in [
         (":wait", 2, "usage: :wait NAME"),
@@ -149,25 +134,25 @@ fn what_is_wrong_with_a_wait_is_said_before_it_waits() {
 
 #[test]
 fn a_listener_runs_its_line_for_each_event_while_others_wait() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "heard"]);
+    let qemu = Qemu::named("heard");
     let script =
         ":on STOP do cont\n:on RESUME do query-name\nstop\n:wait RESUME\nstop\n:wait RESUME\n";
     let outcome = qemu.script(&["--events", "stdout"], script);
     let printed = outcome.assert_status(0).json();
     let count = |of: &dyn Fn(&Value) -> bool| printed.iter().filter(|value| of(value)).count();
-    // Each of the two was a stream's, and a wait's.
+    // Each of the two RESUMEs is printed as an event, and by a wait.
     assert_eq!(count(&|value| value["event"] == "STOP"), 2, "{outcome}");
     assert_eq!(count(&|value| value["event"] == "RESUME"), 4, "{outcome}");
     assert!(count(&|value| value["name"] == "heard") >= 1, "{outcome}");
 }
 
 #[test]
-fn listeners_do_not_steal_from_each_other_and_errors_end_nothing() {
+fn listeners_do_not_steal_events_from_each_other_and_survive_errors() {
     let fake = Fake::answering(|command| match command["execute"].as_str() {
         Some("go") => {
             event("A", &json!({})) + &event("A", &json!({})) + &success(command, json!("gone"))
         }
-        Some("bad") => common::fake::failure(command, "no"),
+        Some("bad") => failure(command, "no"),
         name => success(command, json!(name)),
     });
     // The replies to what listeners run come before that to the last command, which is sent after them.
@@ -209,7 +194,7 @@ fn a_listener_may_end_the_run() {
 fn a_fast_job_is_never_missed() {
     let qemu = Qemu::start();
     let image = qemu.directory.path().join("new.img");
-    let image = image.to_str().expect("a path of ours");
+    let image = text(&image);
     let mut script = String::new();
     for n in 0..500 {
         script += &format!(
@@ -229,7 +214,7 @@ fn a_fast_job_is_never_missed() {
 #[test]
 fn the_prompt_shows_a_waited_for_event_once_and_ctrl_c_stops_waiting() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     terminal.keys(":wait STOP\r");
     terminal.wait("the wait", |screen| screen.ends_with(":wait STOP"));
     qemu.control("stop");
@@ -241,20 +226,18 @@ fn the_prompt_shows_a_waited_for_event_once_and_ctrl_c_stops_waiting() {
     assert_eq!(events.count(), 1, "{screen}");
     terminal.keys(":wait RESUME\r");
     terminal.wait("the wait", |screen| screen.ends_with(":wait RESUME"));
-    terminal.keys(CTRL_C);
-    terminal.wait_for_prompt();
+    terminal.cancel();
     qemu.control("cont");
     terminal.wait_for_text(" RESUME\n(QEMU)");
 }
 
 #[test]
 fn a_listeners_line_shows_its_origin_above_the_line_being_edited() {
-    let qemu = Qemu::with_args(&["-machine", "none", "-name", "named"]);
-    let mut terminal = prompt(&qemu);
+    let qemu = Qemu::named("named");
+    let mut terminal = qemu.prompt();
     terminal.enter(":on STOP do query-name");
     terminal.enter(":on STOP do nonsense");
-    terminal.keys("query-st");
-    terminal.wait_for_line("(QEMU) query-st");
+    terminal.type_line("query-st");
     qemu.control("stop");
     let screen = terminal.wait("both", |screen| {
         screen.contains("[listener 1: query-name]\n{\n  \"name\": \"named\"\n}\n")
@@ -265,9 +248,9 @@ fn a_listeners_line_shows_its_origin_above_the_line_being_edited() {
 }
 
 #[test]
-fn listeners_live_on_when_qemu_comes_back() {
+fn listeners_survive_until_qemu_comes_back() {
     let mut qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
+    let mut terminal = qemu.prompt();
     terminal.enter(":on STOP do query-uuid");
     terminal.enter(":events mute RESUME");
     qemu.restart_with(&["-machine", "none", "-name", "again"]);
@@ -282,6 +265,6 @@ fn listeners_live_on_when_qemu_comes_back() {
 }
 
 #[test]
-fn a_dry_run_of_what_needs_no_server_is_no_hang() {
+fn a_dry_run_of_a_wait_does_not_hang() {
     qmpsh(&["-n", "-e", ":wait STOP"], "").assert_fails(3, "not connected");
 }

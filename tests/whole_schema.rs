@@ -1,15 +1,14 @@
 //! Every command of the running QEMU, every member three levels deep, every branch of every union.
 
-mod common;
-
 use std::collections::HashSet;
 use std::panic::catch_unwind;
 
-use common::Qemu;
-use common::told::{self, Told};
 use qmpsh::lang::{self, Parser, Statement, Words};
 use qmpsh::schema::Schema;
 use serde_json::{Value, json};
+
+use crate::common::told::Told;
+use crate::common::{Qemu, told};
 
 /// How many keys deep the walk goes.
 const LEVELS: usize = 3;
@@ -161,7 +160,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Types the line, with the tags before and behind the word, and looks what the word has become.
+    /// Types the line, with the tags before and after the word, and checks what the word has become.
     fn check(&mut self, path: &[&str], word: &str, tags: &[String], expected: &Value) {
         let key = path.join(".");
         let pair = format!("{key}={word}");
@@ -212,7 +211,7 @@ impl Walk<'_> {
 fn a_fitting_word_becomes_what_its_member_wants_for_every_member_of_every_command() {
     let qemu = Qemu::start();
     let told = Told::by(&qemu);
-    let schema = Schema::read(&told.json).expect("it is one");
+    let schema = told.schema();
     let names: HashSet<&str> = schema.commands().map(|(name, _)| name).collect();
     let told_names: HashSet<&str> = told.commands.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, told_names);

@@ -10,13 +10,15 @@ use std::thread::JoinHandle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Outcome, qmpsh};
+use super::running::Running;
+use super::terminal::Terminal;
+use super::{Outcome, qmpsh, scratch, text};
 
 /// What QEMU says first.
 pub const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}"#;
 
-/// A server on a socket of its own. Its thread is ended and joined when this is dropped, and what it
-/// asserted in vain then fails the test.
+/// A server on a socket of its own. Its thread is ended and joined when this is dropped; an assertion that failed in it
+/// then fails the test.
 pub struct Fake {
     pub socket: PathBuf,
     state: Arc<Mutex<State>>,
@@ -34,7 +36,7 @@ struct State {
 impl Fake {
     /// Serves one client after the other with `serve`.
     pub fn start(serve: impl FnMut(&mut Peer) + Send + 'static) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = scratch();
         let socket = directory.path().join("fake.sock");
         let mut fake = Self::at(&socket, serve);
         fake._directory = Some(directory);
@@ -51,7 +53,7 @@ impl Fake {
             for stream in listener.incoming() {
                 let stream = stream.expect("a client");
                 {
-                    let mut state = shared.lock().expect("nobody panics with it");
+                    let mut state = shared.lock().expect("no holder of this lock panics");
                     if state.ended {
                         return;
                     }
@@ -80,6 +82,11 @@ impl Fake {
         })
     }
 
+    /// Negotiates, then answers each command with its name.
+    pub fn echo() -> Self {
+        Self::start(Peer::echo)
+    }
+
     /// Negotiates, takes one command, and sends `bytes` instead of a reply.
     pub fn replying_with(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
         Self::start(move |peer| {
@@ -93,7 +100,7 @@ impl Fake {
     pub fn greeting_with(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
         Self::start(move |peer| {
             peer.send(&bytes);
-            while peer.line().is_some() {}
+            peer.wait_for_end();
         })
     }
 
@@ -104,9 +111,26 @@ impl Fake {
 
     /// Runs `qmpsh ARGS` against this server, with `input` on standard input.
     pub fn script(&self, args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
-        let socket = self.socket.to_str().expect("a path of ours");
-        let all: Vec<&str> = ["--connect", socket].iter().chain(args).copied().collect();
-        qmpsh(&all, input)
+        qmpsh(&[&["--connect", self.address()], args].concat(), input)
+    }
+
+    /// Starts `qmpsh ARGS` against this server, to talk to it while it runs.
+    pub fn running(&self, args: &[&str]) -> Running {
+        let args = [&["--connect", self.address()], args].concat();
+        Running::qmpsh(self.home(), &args)
+    }
+
+    pub fn address(&self) -> &str {
+        text(&self.socket)
+    }
+
+    /// qmpsh at its first prompt.
+    pub fn prompt(&self) -> Terminal {
+        Terminal::prompt(self.home(), &[self.address()])
+    }
+
+    fn home(&self) -> &Path {
+        self.socket.parent().expect("it lies in a directory")
     }
 }
 
@@ -114,7 +138,10 @@ impl Drop for Fake {
     fn drop(&mut self) {
         {
             let _hang_up = HangUp(&self.state);
-            self.state.lock().expect("nobody panics with it").ended = true;
+            self.state
+                .lock()
+                .expect("no holder of this lock panics")
+                .ended = true;
         }
         // Wakes a thread that waits for the next client.
         let _ = UnixStream::connect(&self.socket);
@@ -130,15 +157,20 @@ struct HangUp<'a>(&'a Mutex<State>);
 
 impl Drop for HangUp<'_> {
     fn drop(&mut self) {
-        let client = self.0.lock().expect("nobody panics with it").client.take();
+        let client = self
+            .0
+            .lock()
+            .expect("no holder of this lock panics")
+            .client
+            .take();
         if let Some(client) = client {
             let _ = client.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// The client's end of a connection. Nothing fails because the client is gone: that is for the client's
-/// side to judge.
+/// The server's end of a connection. Nothing fails because the client is gone: whether it should be is for the test to
+/// say.
 pub struct Peer {
     stream: BufReader<UnixStream>,
 }
@@ -156,6 +188,14 @@ impl Peer {
         if let Some(command) = self.command() {
             assert_eq!(command["execute"], "qmp_capabilities");
             self.send("{\"return\": {}}\r\n");
+        }
+    }
+
+    /// Negotiates, then answers each command with its name.
+    pub fn echo(&mut self) {
+        self.greet();
+        while let Some(command) = self.command() {
+            self.send(success(&command, command["execute"].clone()));
         }
     }
 
@@ -204,7 +244,12 @@ fn reply(command: &Value, mut reply: Value) -> String {
 
 /// A failure for `command`.
 pub fn failure(command: &Value, desc: &str) -> String {
-    let error = json!({"class": "GenericError", "desc": desc});
+    failure_of("GenericError", command, desc)
+}
+
+/// A failure for `command` of this class.
+pub fn failure_of(class: &str, command: &Value, desc: &str) -> String {
+    let error = json!({"class": class, "desc": desc});
     reply(command, json!({"error": error}))
 }
 

@@ -1,27 +1,35 @@
 //! A run of qmpsh that a test talks to while it lasts.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use super::{DEADLINE, wait_for};
+use super::process::Killed;
+use super::{DEADLINE, command, wait_for};
 
 /// A qmpsh with pipes for its input and output. It is killed when this is dropped.
 pub struct Running {
-    process: Child,
+    process: Killed,
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
 }
 
 impl Running {
+    /// Starts `qmpsh ARGS` in this home.
+    pub fn qmpsh(home: &Path, args: &[&str]) -> Self {
+        let mut command = command(home);
+        command.args(args);
+        Self::start(command)
+    }
+
     pub fn start(mut command: Command) -> Self {
-        let mut process = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("qmpsh starts");
+            .stderr(Stdio::piped());
+        let mut process = Killed::spawn(command);
         let stdout = lines_of(process.stdout.take().expect("it was piped"));
         let stderr = lines_of(process.stderr.take().expect("it was piped"));
         Self {
@@ -50,6 +58,14 @@ impl Running {
     /// The next line on its standard error, if it is there already.
     pub fn try_complaint(&self) -> Option<String> {
         self.stderr.try_recv().ok()
+    }
+
+    /// Waits for a line on its standard error that says `part`.
+    #[track_caller]
+    pub fn wait_for_complaint(&self, part: &str) -> String {
+        wait_for(part, || {
+            self.try_complaint().filter(|line| line.contains(part))
+        })
     }
 
     /// Closes its input.
@@ -84,11 +100,4 @@ fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     lines
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

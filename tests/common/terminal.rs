@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+use super::process::uninherited;
 use super::{DEADLINE, wait_for};
 
 /// Keys that have no letter.
@@ -35,6 +36,14 @@ impl Terminal {
     /// Starts `qmpsh ARGS` in a terminal of 80 columns and 24 rows. `home` keeps its history.
     pub fn start(home: &Path, args: &[&str]) -> Self {
         Self::start_with(home, args, &[])
+    }
+
+    /// The same, at its first prompt.
+    #[track_caller]
+    pub fn prompt(home: &Path, args: &[&str]) -> Self {
+        let terminal = Self::start(home, args);
+        terminal.wait_for_prompt();
+        terminal
     }
 
     /// The same, with these environment variables besides.
@@ -65,7 +74,8 @@ impl Terminal {
             cols: 80,
             ..PtySize::default()
         };
-        let pty = native_pty_system().openpty(size).expect("a pty");
+        // Whoever else had its descriptors would keep the terminal open after us.
+        let pty = uninherited(|| native_pty_system().openpty(size)).expect("a pty");
         let process = pty
             .slave
             .spawn_command(command)
@@ -79,7 +89,7 @@ impl Terminal {
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
-                let mut shown = reader.lock().expect("nobody panics");
+                let mut shown = reader.lock().expect("no holder of this lock panics");
                 shown.screen.process(&buffer[..length]);
                 shown.output.extend_from_slice(&buffer[..length]);
             }
@@ -111,7 +121,12 @@ impl Terminal {
     }
 
     fn look<T>(&self, at: impl FnOnce(&vt100::Screen) -> T) -> T {
-        at(self.shown.lock().expect("nobody panics").screen.screen())
+        at(self
+            .shown
+            .lock()
+            .expect("no holder of this lock panics")
+            .screen
+            .screen())
     }
 
     /// What a person sees, row by row, without trailing blanks, but for what is dimmed: hints and notes. The prompt
@@ -146,8 +161,8 @@ impl Terminal {
     /// The symbol in the prompt, the lowest one if there are several.
     pub fn symbol(&self) -> Option<char> {
         let screen = self.look(vt100::Screen::contents);
-        let (_, behind) = screen.rsplit_once(BEFORE_SYMBOL)?;
-        behind.chars().next()
+        let (_, rest) = screen.rsplit_once(BEFORE_SYMBOL)?;
+        rest.chars().next()
     }
 
     /// Waits until the prompt shows `symbol`.
@@ -165,7 +180,7 @@ impl Terminal {
 
     /// All that was ever written to the terminal: for what scrolls away faster than one can look.
     pub fn output(&self) -> String {
-        let shown = self.shown.lock().expect("nobody panics");
+        let shown = self.shown.lock().expect("no holder of this lock panics");
         String::from_utf8_lossy(&shown.output).into_owned()
     }
 
@@ -258,7 +273,7 @@ impl Terminal {
         })
     }
 
-    /// Waits for the prompt with nothing behind it.
+    /// Waits for the prompt with nothing after it.
     #[track_caller]
     pub fn wait_for_prompt(&self) -> String {
         self.wait_for_line("(QEMU)")
@@ -281,9 +296,45 @@ impl Terminal {
         })
     }
 
+    /// Types a line, and waits until it is on the screen.
+    #[track_caller]
+    pub fn type_line(&mut self, line: &str) -> String {
+        self.keys(line);
+        self.wait_for_line(&format!("(QEMU) {line}"))
+    }
+
+    /// Enters a line, and asserts that `answer` is on the screen by the time of the next prompt.
+    #[track_caller]
+    pub fn assert_answer(&mut self, line: &str, answer: &str) -> String {
+        let screen = self.enter(line);
+        assert!(screen.contains(answer), "no `{answer}` on\n{screen}");
+        screen
+    }
+
+    /// Presses Ctrl-C, and waits for the prompt.
+    #[track_caller]
+    pub fn cancel(&mut self) -> String {
+        self.keys(CTRL_C);
+        self.wait_for_prompt()
+    }
+
+    /// Clears the screen.
+    #[track_caller]
+    pub fn clear(&mut self) {
+        self.keys("\x0c");
+        self.wait("an empty screen", |screen| screen.trim_start() == "(QEMU)");
+    }
+
+    /// Leaves with Ctrl-D, and asserts that this was no failure.
+    #[track_caller]
+    pub fn leave(&mut self) {
+        self.keys(CTRL_D);
+        assert_eq!(self.wait_for_end(), 0);
+    }
+
     pub fn resize(&self, rows: u16, cols: u16) {
         // The screen first: what the program draws for the new size must find it.
-        let mut shown = self.shown.lock().expect("nobody panics");
+        let mut shown = self.shown.lock().expect("no holder of this lock panics");
         shown.screen.screen_mut().set_size(rows, cols);
         self.master
             .resize(PtySize {
@@ -310,6 +361,15 @@ impl Terminal {
     }
 }
 
+/// Where in the screen's lines one ends in `end`.
+#[track_caller]
+pub fn row(screen: &str, end: &str) -> usize {
+    screen
+        .lines()
+        .position(|line| line.ends_with(end))
+        .unwrap_or_else(|| panic!("no line ends in `{end}`:\n{screen}"))
+}
+
 /// What stands in the prompt before its symbol.
 const BEFORE_SYMBOL: &str = "(QEMU ";
 
@@ -318,10 +378,10 @@ fn without_symbols(screen: &str) -> String {
     let mut parts = screen.split(BEFORE_SYMBOL);
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let mut behind = part.chars();
-        behind.next();
+        let mut rest = part.chars();
+        rest.next();
         text.push_str("(QEMU");
-        text.push_str(behind.as_str());
+        text.push_str(rest.as_str());
     }
     text
 }

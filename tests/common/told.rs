@@ -1,7 +1,8 @@
-//! The schema as QEMU tells it, read by nothing of ours.
+//! The schema as QEMU tells it, read without the code under test.
 
 use std::collections::HashMap;
 
+use qmpsh::schema::Schema;
 use serde_json::Value;
 
 use super::Qemu;
@@ -29,18 +30,23 @@ impl Told {
         Self {
             json,
             types: types
-                .map(|entity| (text(&entity, "name"), entity))
+                .map(|entity| (string(&entity, "name"), entity))
                 .collect(),
             commands: commands
                 .iter()
-                .map(|command| (text(command, "name"), text(command, "arg-type")))
+                .map(|command| (string(command, "name"), string(command, "arg-type")))
                 .collect(),
         }
+    }
+
+    /// The schema as qmpsh reads it.
+    pub fn schema(&self) -> Schema {
+        Schema::read(&self.json).expect("a schema")
     }
 }
 
 /// A member that is a string.
-pub fn text(entity: &Value, key: &str) -> String {
+pub fn string(entity: &Value, key: &str) -> String {
     entity[key].as_str().expect("a text").to_owned()
 }
 

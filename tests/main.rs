@@ -1,0 +1,41 @@
+//! The tests, one module per capability. `cargo test prompt::` runs one of them.
+
+mod common;
+
+mod advice;
+mod bad_input;
+mod client;
+mod completion;
+mod connecting;
+mod console;
+mod descriptors;
+mod devices;
+mod events;
+mod generated;
+mod help;
+mod history;
+mod interrupts;
+mod jobs;
+mod language;
+mod launch;
+mod list;
+mod listen;
+mod messages;
+mod one_shot;
+mod prompt;
+mod prompt_connection;
+mod prompt_quit;
+mod prompt_replies;
+mod prompt_transactions;
+mod qmp_shell_syntax;
+mod schema_cache;
+mod scripts;
+mod session;
+mod tab;
+mod terminal_restored;
+mod timers;
+mod tls;
+mod transports;
+mod typing;
+mod waits;
+mod whole_schema;

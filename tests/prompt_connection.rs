@@ -1,0 +1,79 @@
+//! The prompt while QEMU dies, is held by another client, or is to be connected to again.
+
+use crate::common::sockets::{answers, hold};
+use crate::common::terminal::{CTRL_C, Terminal};
+use crate::common::{Qemu, wait_for};
+
+#[test]
+fn the_death_of_qemu_is_reported_above_the_line_being_edited() {
+    let mut qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.type_line("query-sta");
+    qemu.kill();
+    let screen = terminal.wait("the news", |screen| {
+        screen.contains("The connection is gone") && screen.ends_with("\n(QEMU) query-sta")
+    });
+    assert!(screen.contains(":connect"), "{screen}");
+    terminal.keys("tus\r");
+    terminal.wait("an error", |screen| {
+        screen.contains("\nnot connected") && screen.ends_with("(QEMU)")
+    });
+}
+
+#[test]
+fn connect_finds_the_next_qemu_on_the_same_path() {
+    let mut qemu = Qemu::start();
+    // By itself it would find it too, and would then hold the monitor that the test waits for.
+    let mut terminal = qemu.prompt_with(&["--no-reconnect"]);
+    qemu.kill();
+    terminal.wait_for_text("The connection is gone");
+    terminal.wait_for_prompt();
+    terminal.assert_answer(":connect", "cannot connect to ");
+    qemu.restart_with(&["-machine", "none", "-name", "successor"]);
+    wait_for("the new QEMU", || answers(&qemu.socket).then_some(()));
+    terminal.keys(":connect\r");
+    terminal.wait_for_text(&format!("\"successor\" at {}\n(QEMU)", qemu.address()));
+    terminal.assert_answer("query-name", "  \"name\": \"successor\"");
+}
+
+#[test]
+fn a_silent_server_is_explained_and_ctrl_c_leaves() {
+    let qemu = Qemu::start();
+    let _first = hold(&qemu.socket);
+    let mut terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
+    terminal.wait_for_text("waiting");
+    let screen = terminal.unwrapped();
+    // That is this process.
+    let who = format!(
+        "another client holds this monitor (pid {}, `",
+        std::process::id()
+    );
+    assert!(screen.contains(&who), "{screen}");
+    assert!(!screen.contains("(QEMU)"), "{screen}");
+    terminal.keys(CTRL_C);
+    assert_eq!(terminal.wait_for_end(), 130);
+}
+
+#[test]
+fn the_prompt_comes_once_the_other_client_is_gone() {
+    let qemu = Qemu::start();
+    let first = hold(&qemu.socket);
+    let mut terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
+    terminal.wait_for_text("waiting");
+    drop(first);
+    terminal.wait_for_prompt();
+    terminal.assert_answer("query-status", "\"running\"");
+}
+
+#[test]
+fn ctrl_c_stops_a_connect_to_a_silent_server_and_the_prompt_stays() {
+    let qemu = Qemu::start();
+    let _first = hold(&qemu.control);
+    let mut terminal = qemu.prompt();
+    terminal.keys(&format!(":connect {}\r", qemu.control.display()));
+    terminal.wait_for_text("waiting");
+    terminal.cancel();
+    terminal.keys(":status\r");
+    terminal.wait_for_text("address ");
+    terminal.wait_for_prompt();
+}
