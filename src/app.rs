@@ -51,7 +51,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
         target.endpoint = Some(Endpoint::Listen(Arc::new(socket)));
     }
     if invocation.cli.launch {
-        let vm = Vm::new(launch(&invocation)?).map_err(Failure::Launch)?;
+        let vm = Vm::new(launch(&invocation)?).map_err(Failure::from)?;
         target.vm = Some(Arc::new(vm));
     }
     let vm = target.vm.clone();

@@ -6,6 +6,7 @@ use crate::lang::{SyntaxError, conceal};
 use crate::qmp::{self, QmpError, State};
 use crate::render::clip;
 use crate::transport::{self, AddressError};
+use crate::vm;
 
 /// The exit status. Of several, the highest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -43,9 +44,9 @@ pub enum Failure {
     /// The server has refused a command. `help` says what it would have taken, as far as that is known.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
-    /// The VM that was to be launched is not there.
-    #[error("{}", clip(.0))]
-    Launch(String),
+    /// The VM, or its console, is not to be had.
+    #[error("{}", clip(&.0.to_string()))]
+    Vm(vm::Error),
     #[error("{}", clip(&.0.to_string()))]
     Qmp(qmp::Error),
     #[error("not connected{}", clip(.0))]
@@ -73,6 +74,12 @@ impl From<qmp::Error> for Failure {
 impl From<transport::Error> for Failure {
     fn from(error: transport::Error) -> Self {
         Self::Qmp(error.into())
+    }
+}
+
+impl From<vm::Error> for Failure {
+    fn from(error: vm::Error) -> Self {
+        Self::Vm(error)
     }
 }
 
@@ -107,7 +114,9 @@ impl Failure {
         match self {
             Self::Command { .. } | Self::Local(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
-            Self::NotConnected(_) | Self::Launch(_) => Status::NoConnection,
+            Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
+            Self::Vm(error) if error.is_local() => Status::Failed,
+            Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
             Self::Timeout { .. } | Self::NoEvent { .. } => Status::TimedOut,
             Self::Qmp(error) => match error {
                 qmp::Error::Transport(transport::Error::TlsCreds(_))

@@ -137,7 +137,8 @@ fn a_greeting_that_is_no_qmp_is_quoted_harmlessly() {
 #[test]
 fn a_first_message_other_than_a_greeting_is_refused() {
     let fake = Fake::greeting_with(event("STOP", &json!({})));
-    fake.qmpsh(&["query-status"]).assert_fails(3, "not a greeting");
+    fake.qmpsh(&["query-status"])
+        .assert_fails(3, "not a greeting");
     let fake = Fake::greeting_with("{\"QMP\": {}}\r\n");
     fake.qmpsh(&["query-status"])
         .assert_fails(3, "QMP message: `{");

@@ -88,7 +88,7 @@ impl Target {
             }
             return Ok(());
         };
-        vm.start().map_err(Failure::Launch)?;
+        vm.start()?;
         if let Some(endpoint) = vm.endpoint() {
             let sought = tokio::select! {
                 sought = self.session.seek(endpoint) => sought,
@@ -97,7 +97,7 @@ impl Target {
             if let Err(error) = sought {
                 self.session.disconnect().await;
                 return Err(match vm.failure().await {
-                    Some(why) => Failure::Launch(why),
+                    Some(ended) => ended.into(),
                     None => error.into(),
                 });
             }

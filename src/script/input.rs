@@ -204,7 +204,7 @@ type ReadLine = Result<String, Unreadable>;
 
 #[derive(Debug)]
 struct Unreadable {
-    why: String,
+    failure: Failure,
     /// What can be read of it: brackets that it closes are closed.
     text: String,
 }
@@ -216,7 +216,7 @@ struct Partial {
     first: usize,
     error: SyntaxError,
     /// What is wrong with one of its lines, and where that stands. Then it is no command, up to where it ends.
-    wrong: Option<(String, Origin)>,
+    wrong: Option<(Failure, Origin)>,
 }
 
 impl Partial {
@@ -275,12 +275,12 @@ impl Lines {
                 (Ok(line), _) => line,
                 (Err(unreadable), None) => {
                     return Some(Item {
-                        words: Err(Failure::Usage(unreadable.why)),
+                        words: Err(unreadable.failure),
                         origin: here,
                     });
                 }
                 (Err(unreadable), Some(partial)) => {
-                    partial.wrong.get_or_insert((unreadable.why, here));
+                    partial.wrong.get_or_insert((unreadable.failure, here));
                     unreadable.text
                 }
             };
@@ -314,12 +314,12 @@ impl Lines {
         &self,
         text: String,
         number: usize,
-        wrong: Option<(String, Origin)>,
+        wrong: Option<(Failure, Origin)>,
         words: Result<Words, SyntaxError>,
     ) -> Item {
-        if let Some((why, origin)) = wrong {
+        if let Some((failure, origin)) = wrong {
             return Item {
-                words: Err(Failure::Usage(why)),
+                words: Err(failure),
                 origin,
             };
         }
@@ -355,7 +355,7 @@ fn read_lines(mut stream: BufReader<Box<dyn Read + Send>>, batches: &mpsc::Sende
                 Ok(Some(line)) => batch.push(line),
                 Err(error) => {
                     batch.push(Err(Unreadable {
-                        why: format!("cannot read further: {error}"),
+                        failure: Failure::Local(format!("cannot read further: {error}")),
                         text: String::new(),
                     }));
                     let _ = batches.blocking_send(batch);
@@ -382,7 +382,7 @@ fn read_line(stream: &mut impl BufRead) -> io::Result<Option<ReadLine>> {
     if line.len() > MAX_LINE {
         stream.skip_until(b'\n')?;
         return Ok(Some(Err(Unreadable {
-            why: format!("the line is longer than {} MiB", MAX_LINE >> 20),
+            failure: Failure::Usage(format!("the line is longer than {} MiB", MAX_LINE >> 20)),
             text: String::new(),
         })));
     }
@@ -395,7 +395,7 @@ fn read_line(stream: &mut impl BufRead) -> io::Result<Option<ReadLine>> {
     Ok(Some(String::from_utf8(line).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Unreadable {
-            why: format!("byte {} of the line is not UTF-8", at + 1),
+            failure: Failure::Usage(format!("byte {} of the line is not UTF-8", at + 1)),
             text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
         }
     })))
@@ -420,7 +420,7 @@ mod tests {
     fn bytes_that_are_not_utf_8_are_an_error_of_their_line_alone() {
         let read = lines(b"a\nb\xff\nc\n");
         let wrong = read[1].as_ref().expect_err("not UTF-8");
-        assert_eq!(wrong.why, "byte 2 of the line is not UTF-8");
+        assert_eq!(wrong.failure.to_string(), "byte 2 of the line is not UTF-8");
         assert_eq!(read[2].as_deref().expect("UTF-8"), "c");
     }
 }

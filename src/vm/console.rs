@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
+use super::error::Error;
 use crate::os::private;
 use crate::transport::Address;
 
@@ -58,7 +59,7 @@ struct End {
 
 /// Where a console is, other than with a VM we started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ConsoleAddress {
     Unix(PathBuf),
     Tcp {
         host: String,
@@ -68,20 +69,20 @@ pub enum Place {
     Pty(PathBuf),
 }
 
-impl Place {
+impl ConsoleAddress {
     /// Where an address of a socket leads.
     ///
     /// # Errors
     ///
-    /// One cannot attach to it, in a sentence for the user.
-    pub fn of_address(address: &Address) -> Result<Self, String> {
+    /// It cannot be attached to.
+    pub fn of_address(address: &Address) -> Result<Self, Error> {
         match address {
             Address::Unix(path) => Ok(Self::Unix(path.clone())),
             Address::Tcp { host, port } => Ok(Self::Tcp {
                 host: host.clone(),
                 port: *port,
             }),
-            _ => Err("a console is at a Unix socket or a TCP port".to_owned()),
+            _ => Err(Error::NotAConsole),
         }
     }
 
@@ -90,8 +91,12 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// One cannot attach to it, in a sentence for the user.
-    pub fn of_chardev(name: &str, filename: &str) -> Result<Self, String> {
+    /// It cannot be attached to.
+    pub fn of_chardev(name: &str, filename: &str) -> Result<Self, Error> {
+        let failed = || Error::NotAttachable {
+            name: name.to_owned(),
+            filename: filename.to_owned(),
+        };
         let socket = filename.strip_prefix("disconnected:").unwrap_or(filename);
         if let Some(path) = socket.strip_prefix("pty:") {
             return Ok(Self::Pty(path.into()));
@@ -99,18 +104,14 @@ impl Place {
         if !socket.contains(",server")
             || !(socket.starts_with("unix:") || socket.starts_with("tcp:"))
         {
-            return Err(format!(
-                "the chardev `{name}` is `{filename}`; one can attach to a socket at which QEMU listens, and to a pty"
-            ));
+            return Err(failed());
         }
-        let address: Address = socket.parse().map_err(|_| {
-            format!("the chardev `{name}` is at `{filename}`, which is not an address")
-        })?;
+        let address: Address = socket.parse().map_err(|_| failed())?;
         Self::of_address(&address)
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConsoleAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) | Self::Pty(path) => path.display().fmt(f),
@@ -136,7 +137,7 @@ impl Console {
     /// # Errors
     ///
     /// Nobody serves it.
-    pub async fn at(place: Place) -> io::Result<Self> {
+    pub async fn at(place: ConsoleAddress) -> io::Result<Self> {
         let end = dial(&place).await?;
         let mut console = Self::with_log(tempfile::tempfile()?, None)?;
         console.shared.plug(end)?;
@@ -299,16 +300,16 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
     }
 }
 
-async fn dial(place: &Place) -> io::Result<OwnedFd> {
+async fn dial(place: &ConsoleAddress) -> io::Result<OwnedFd> {
     match place {
-        Place::Unix(path) => Ok(UnixStream::connect(path).await?.into_std()?.into()),
-        Place::Tcp { host, port } => {
+        ConsoleAddress::Unix(path) => Ok(UnixStream::connect(path).await?.into_std()?.into()),
+        ConsoleAddress::Tcp { host, port } => {
             let host = if host.is_empty() { "localhost" } else { host };
             let stream = TcpStream::connect((host, *port)).await?;
             stream.set_nodelay(true)?;
             Ok(stream.into_std()?.into())
         }
-        Place::Pty(path) => {
+        ConsoleAddress::Pty(path) => {
             let mut options = OpenOptions::new();
             let flags = (OFlag::O_NOCTTY | OFlag::O_NONBLOCK).bits();
             let file = options

@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::error::Error;
 use super::plan::{Passed, Plan};
 use crate::os::child::{Child, Ended};
 
@@ -34,7 +35,11 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Starts the process. What it prints goes to `output`.
-    pub fn start(plan: &Plan, passed: Passed, output: File) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be run.
+    pub fn start(plan: &Plan, passed: Passed, output: File) -> Result<Self, Error> {
         let mut command = plan.command(&passed);
         let words = [command.get_program()]
             .into_iter()
@@ -42,11 +47,14 @@ impl Machine {
         let words: Vec<_> = words.map(|word| quoted(&word.to_string_lossy())).collect();
         let line = words.join(" ");
         let program = command.get_program().to_string_lossy().into_owned();
-        let failed = |error: &io::Error| match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no `{program}` to run"),
-            _ => format!("cannot run `{line}`: {error}"),
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NoProgram(program.clone()),
+            _ => Error::Run {
+                command: line.clone(),
+                error,
+            },
         };
-        let errors = output.try_clone().map_err(|error| failed(&error))?;
+        let errors = output.try_clone().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let mut inherited: Vec<OwnedFd> = Vec::new();
         inherited.extend(
@@ -55,7 +63,7 @@ impl Machine {
                 .flatten(),
         );
         let child = Child::start(command, inherited, Signal::SIGKILL);
-        let child = child.map_err(|error| failed(&error))?;
+        let child = child.map_err(failed)?;
         let guard = match plan.wrapper.is_empty() {
             true => None,
             false => guard(child.pid()),

@@ -1,6 +1,7 @@
 //! The QEMUs of this machine: those that run ([`list`]), and the one that we start ourselves ([`Vm`]).
 
 mod console;
+mod error;
 mod follow;
 pub mod list;
 mod machine;
@@ -27,7 +28,8 @@ use crate::os::private;
 use crate::qmp::{Client, Request};
 use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 
-pub use console::{Console, Place};
+pub use console::{Console, ConsoleAddress};
+pub use error::Error;
 pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
@@ -81,15 +83,15 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// There is nowhere to put its files, in a sentence for the user.
-    pub fn new(plan: Plan) -> Result<Self, String> {
+    /// There is nowhere to put its files.
+    pub fn new(plan: Plan) -> Result<Self, Error> {
         let directory = temporary_directory(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
         let log = logs.join(format!("{}.log", plan.file_name()));
         let console = match plan.console {
             true => {
                 let log = logs.join(format!("{}-console.log", plan.file_name()));
-                let console = Console::logging_to(&log).map_err(|error| no_log(&log, &error))?;
+                let console = Console::logging_to(&log).map_err(|error| no_log(&log, error))?;
                 Some(Arc::new(console))
             }
             false => None,
@@ -114,13 +116,12 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// It does not start, in a sentence for the user. That it started does not mean that it goes on: see
+    /// It does not start. That it started does not mean that it goes on: see
     /// [`Vm::failure`].
-    pub fn start(&self) -> Result<(), String> {
-        let descriptors = |error: io::Error| format!("no socket for QEMU's monitor: {error}");
+    pub fn start(&self) -> Result<(), Error> {
         let mut state = self.state.lock();
         if state.machine.as_ref().is_some_and(|machine| machine.runs()) {
-            return Err("the VM runs already".to_owned());
+            return Err(Error::Running);
         }
         // The old one first, if it is to be at the same place.
         state.socket = None;
@@ -129,24 +130,24 @@ impl Vm {
         match &self.plan.monitor {
             Monitor::None => {}
             Monitor::Pair => {
-                let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
+                let (ours, theirs) = UnixStream::pair().map_err(Error::Socket)?;
                 passed.monitor = Some(theirs.into());
                 monitor = Some(ours);
             }
             Monitor::At(address) => {
-                let mut socket = ServerSocket::bind(address).map_err(|error| error.to_string())?;
+                let mut socket = ServerSocket::bind(address)?;
                 passed.server = socket.hand_over();
                 state.socket = Some(socket);
             }
         }
         let mut console = None;
         if self.console.is_some() {
-            let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
+            let (ours, theirs) = UnixStream::pair().map_err(Error::Socket)?;
             passed.console = Some(theirs.into());
             console = Some(ours);
         }
         let output = private::open(OpenOptions::new().append(true).create(true), &self.log);
-        let output = output.map_err(|error| no_log(&self.log, &error))?;
+        let output = output.map_err(|error| no_log(&self.log, error))?;
         state.log_start = output.metadata().map_or(0, |file| file.len());
         let machine = Arc::new(Machine::start(&self.plan, passed, output)?);
         if let Some(ours) = monitor {
@@ -158,9 +159,7 @@ impl Vm {
             self.handover.put(ours, process);
         }
         if let (Some(console), Some(ours)) = (&self.console, console) {
-            console
-                .plug(ours.into())
-                .map_err(|error| format!("no console: {error}"))?;
+            console.plug(ours.into()).map_err(Error::Console)?;
         }
         state.machine = Some(machine);
         Ok(())
@@ -182,13 +181,13 @@ impl Vm {
 
     /// Why QEMU has ended, if it has, or does within a moment: its exit status, the command, and what it
     /// said. For when it did not greet.
-    pub async fn failure(&self) -> Option<String> {
+    pub async fn failure(&self) -> Option<Error> {
         let (machine, log_start) = {
             let state = self.state.lock();
             (state.machine.clone()?, state.log_start)
         };
         let ended = timeout(FAILURE, machine.wait()).await.ok()?;
-        Some(autopsy(&machine, ended, &self.log, log_start))
+        Some(Error::Ended(autopsy(&machine, ended, &self.log, log_start)))
     }
 
     /// Resolves when QEMU has ended.
@@ -328,17 +327,21 @@ impl Drop for KillOnDrop {
 }
 
 /// A directory for the owner alone, in `parent` or where temporary files belong.
-fn temporary_directory(parent: Option<&Path>) -> Result<TempDir, String> {
+fn temporary_directory(parent: Option<&Path>) -> Result<TempDir, Error> {
     let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
     tempfile::Builder::new()
         .prefix("qmpsh-")
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(&parent)
-        .map_err(|error| format!("no temporary directory in {}: {error}", parent.display()))
+        .map_err(|error| Error::Directory {
+            path: parent,
+            error,
+        })
 }
 
-fn no_log(path: &Path, error: &io::Error) -> String {
-    format!("no log at {}: {error}", path.display())
+fn no_log(path: &Path, error: io::Error) -> Error {
+    let path = path.to_owned();
+    Error::Log { path, error }
 }
 
 /// How QEMU ended, the command, and what it said last.

@@ -7,7 +7,7 @@ use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::qmp::Request;
 use crate::render::escape;
-use crate::vm::{Console, Place, Stopped, Vm};
+use crate::vm::{Console, ConsoleAddress, Stopped, Vm};
 
 pub(super) const VM: Builtin = Builtin {
     name: "vm",
@@ -92,7 +92,7 @@ async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
     let target = &call.context.target;
     let words = call.args()?;
     let ours = target.vm.as_ref().and_then(|vm| vm.console());
-    let place = match (&words[..], ours) {
+    let address = match (&words[..], ours) {
         ([], Some(console)) => return Ok(Output::Console(console.clone()).into()),
         ([], None) => {
             return Err(Failure::Usage(
@@ -106,14 +106,14 @@ async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
             (Some(_), Some(console)) if Vm::is_console(name) => {
                 return Ok(Output::Console(console.clone()).into());
             }
-            (Some(filename), _) => Place::of_chardev(name, &filename).map_err(Failure::Usage)?,
-            (None, _) => Place::of_address(&name.parse()?).map_err(Failure::Usage)?,
+            (Some(filename), _) => ConsoleAddress::of_chardev(name, &filename)?,
+            (None, _) => ConsoleAddress::of_address(&name.parse()?)?,
         },
         _ => return Err(call.usage()),
     };
-    let console = Console::at(place.clone()).await;
+    let console = Console::at(address.clone()).await;
     let console =
-        console.map_err(|error| Failure::Local(format!("cannot attach to {place}: {error}")))?;
+        console.map_err(|error| Failure::Local(format!("cannot attach to {address}: {error}")))?;
     Ok(Output::Console(Arc::new(console)).into())
 }
 
