@@ -1,5 +1,5 @@
 //! What the system demands: the one place that trusts a number to be a file descriptor, that runs between `fork`
-//! and `exec`, and that sets up what Rust's own start would have.
+//! and `exec`, that handles signals which end the process, and that sets up what Rust's own start would have.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,9 +9,13 @@ use std::process::Command;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
+use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
+use signal_hook::consts::{SIGABRT, SIGQUIT};
+use signal_hook::low_level::{emulate_default_handler, register};
 
 /// Makes a standard descriptor that is closed lead nowhere, lest a socket take its number, and a pipe that nobody
 /// reads an error, not a signal: where `main` is called by the C library, nobody else has.
@@ -75,4 +79,28 @@ pub fn tie(command: &mut Command, descriptors: Vec<OwnedFd>, death: Signal) {
     unsafe {
         command.pre_exec(prepare);
     }
+}
+
+/// Has the terminal at standard input put back into the mode `found` when SIGQUIT or SIGABRT ends the process.
+///
+/// # Errors
+///
+/// The signals cannot be handled.
+pub fn restore_when_aborted(found: &Termios) -> io::Result<()> {
+    let found = libc::termios::from(found.clone());
+    for number in [SIGQUIT, SIGABRT] {
+        let restore = move || {
+            // SAFETY: standard input stays open, and `found` is a whole `termios`.
+            unsafe {
+                // In the background, the terminal is somebody else's, and to change it would stop us.
+                if libc::tcgetpgrp(0) == libc::getpgrp() {
+                    libc::tcsetattr(0, libc::TCSANOW, &raw const found);
+                }
+            }
+            let _ = emulate_default_handler(number);
+        };
+        // SAFETY: the handler calls only what `signal-safety(7)` lists, and allocates nothing.
+        unsafe { register(number, restore) }?;
+    }
+    Ok(())
 }

@@ -9,12 +9,12 @@ use rustyline::{ColorMode, CompletionType, Config};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
+use super::TRANSACTION_PROMPT;
 use super::complete::Live;
 use super::helper::{Helper, Server};
 use super::history;
-use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
-use super::{TRANSACTION_PROMPT, terminal};
+use super::terminal::Terminal;
 use crate::lang::line_has_secret;
 
 /// How many lines the history file keeps.
@@ -47,7 +47,7 @@ pub(super) enum Input {
 impl Editor {
     /// Starts the thread; lines are for `server`, and the history is kept in `history`.
     pub fn start(
-        printer: Printer,
+        terminal: Terminal,
         server: Arc<RwLock<Server>>,
         state: PromptSymbol,
         history: Option<PathBuf>,
@@ -59,9 +59,9 @@ impl Editor {
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
-                terminal::take_suspending();
-                let helper = Helper::new(printer.clone(), server, live, state, color);
-                if let Err(error) = edit(&asked, &answers, &printer, helper, history) {
+                Terminal::take_suspending();
+                let helper = Helper::new(terminal.clone(), server, live, state, color);
+                if let Err(error) = edit(&asked, &answers, &terminal, helper, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
             })?;
@@ -86,7 +86,7 @@ impl Editor {
 fn edit(
     requests: &mpsc::Receiver<Request>,
     inputs: &async_mpsc::UnboundedSender<Input>,
-    printer: &Printer,
+    terminal: &Terminal,
     helper: Helper,
     history: Option<PathBuf>,
 ) -> rustyline::Result<()> {
@@ -102,11 +102,11 @@ fn edit(
     editor.set_helper(Some(helper));
     // A terminal without abilities (`TERM=dumb`) has no above; there, rustyline edits nothing.
     if let Ok(above) = editor.create_external_printer() {
-        printer.use_above(Box::new(above));
+        terminal.use_above(above)?;
     }
     if let Some(path) = &history {
         if let Err(error) = history::make_private(path) {
-            printer.complain(&format!(
+            terminal.complain(&format!(
                 "no history is kept in {}: {error}\n",
                 path.display()
             ));
@@ -119,7 +119,7 @@ fn edit(
             helper.in_transaction = request.prompt == TRANSACTION_PROMPT;
         }
         let result = editor.readline(&request.prompt);
-        printer.set_editing(false);
+        terminal.set_edited();
         let input = match result {
             Ok(line) => {
                 let remember = request.remember && !line_has_secret(&line);

@@ -11,8 +11,8 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::helper::Server;
-use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
+use super::terminal::Terminal;
 use crate::inspector::Inspector;
 use crate::qmp::{Change, Event, Filter, HISTORY, Late, Listener, State};
 use crate::render::{self, clip, escape, event_line};
@@ -37,7 +37,7 @@ impl Followers {
     pub fn start(
         runner: &Runner,
         changes: UnboundedReceiver<Change>,
-        printer: &Printer,
+        printer: &Terminal,
         server: &Arc<RwLock<Server>>,
         state: &PromptSymbol,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Drop for Followers {
 async fn show(
     mut events: Listener,
     mut changes: UnboundedReceiver<Change>,
-    printer: Printer,
+    printer: Terminal,
     runner: Runner,
 ) {
     loop {
@@ -159,7 +159,7 @@ impl Batch {
 }
 
 /// Says why a job failed: the event that it has concluded does not.
-async fn show_failed_jobs(runner: Runner, printer: Printer) {
+async fn show_failed_jobs(runner: Runner, printer: Terminal) {
     #[derive(Deserialize)]
     struct Change {
         id: String,
@@ -191,14 +191,14 @@ async fn show_failed_jobs(runner: Runner, printer: Printer) {
     }
 }
 
-async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Printer) {
+async fn show_late(mut replies: UnboundedReceiver<Late>, printer: Terminal) {
     while let Some(late) = replies.recv().await {
         printer.complain(&format!("{}\n", render::late(&late)));
     }
 }
 
 /// Has lines be for the server there is.
-async fn follow(runner: Runner, server: Arc<RwLock<Server>>, printer: Printer) {
+async fn follow(runner: Runner, server: Arc<RwLock<Server>>, printer: Terminal) {
     let mut states = runner.session.watch();
     loop {
         let connected = matches!(*states.borrow_and_update(), State::Running(_));
@@ -217,7 +217,7 @@ async fn follow(runner: Runner, server: Arc<RwLock<Server>>, printer: Printer) {
 }
 
 /// Learns what the server accepts. Nobody waits for it.
-async fn learn(inspector: Arc<Inspector>, server: Arc<RwLock<Server>>, printer: Printer) {
+async fn learn(inspector: Arc<Inspector>, server: Arc<RwLock<Server>>, printer: Terminal) {
     if inspector.schema().await.is_some() {
         // The line that is being edited can be understood now.
         printer.repaint();

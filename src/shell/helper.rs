@@ -16,8 +16,8 @@ use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
 use super::hint::{Missing, missing};
 use super::listing;
-use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
+use super::terminal::Terminal;
 use crate::inspector::Inspector;
 use crate::lang::is_unclosed;
 use crate::render::width;
@@ -26,7 +26,7 @@ use crate::render::width;
 const PROMPT_COLUMNS: usize = 12;
 
 pub(super) struct Helper {
-    printer: Printer,
+    terminal: Terminal,
     server: Arc<RwLock<Server>>,
     live: Live,
     state: PromptSymbol,
@@ -45,14 +45,14 @@ pub(super) struct Server {
 
 impl Helper {
     pub fn new(
-        printer: Printer,
+        terminal: Terminal,
         server: Arc<RwLock<Server>>,
         live: Live,
         state: PromptSymbol,
         color: bool,
     ) -> Self {
         Self {
-            printer,
+            terminal,
             server,
             live,
             state,
@@ -135,7 +135,7 @@ impl Helper {
 
     fn list(&self, candidates: &[Candidate]) {
         let list = listing::list(candidates, width(), self.color);
-        self.printer.show(list);
+        self.terminal.show(list);
     }
 }
 
@@ -167,8 +167,7 @@ impl Highlighter for Helper {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, ours: bool) -> Cow<'b, str> {
         // Called with every repaint, so the prompt is about to stand there: from now on only the
         // editor may write.
-        self.printer.set_editing(true);
-        self.printer.set_search((!ours).then_some(prompt));
+        self.terminal.set_editing((!ours).then_some(prompt));
         let now = match self.state.renew(prompt) {
             Some(prompt) => Cow::Owned(prompt),
             None => Cow::Borrowed(prompt),
@@ -185,7 +184,7 @@ impl Highlighter for Helper {
     }
 
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
-        self.printer.set_found(line, at);
+        self.terminal.set_found(line, at);
         if !self.color {
             return Cow::Borrowed(line);
         }

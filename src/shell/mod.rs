@@ -1,8 +1,8 @@
 //! The interactive shell: what a person meets.
 //!
-//! Three threads: the editor waits for keys, the printer for something to show, and the main one, with
-//! the runtime, stands between them and the connection. Whatever appears on the terminal goes through
-//! the printer, in the order in which it happened.
+//! Three threads: the editor waits for keys, the terminal's writer for something to show, and the main one, with
+//! the runtime, stands between them and the connection. Whatever appears on the terminal goes through the writer, in
+//! the order in which it happened.
 
 mod colors;
 pub mod complete;
@@ -13,17 +13,14 @@ mod helper;
 mod hint;
 mod history;
 mod listing;
-mod printer;
 mod prompt_symbol;
 mod stop;
 mod terminal;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
 
 use crate::Start;
 use crate::advice::advise;
@@ -43,12 +40,9 @@ use console::Detached;
 use editor::{Editor, Input};
 use followers::Followers;
 use helper::Server;
-use printer::Printer;
 use prompt_symbol::PromptSymbol;
 use stop::{Signals, Stop};
-
-/// How long what was printed last may take to appear.
-const LAST_OUTPUT: Duration = Duration::from_secs(1);
+use terminal::Terminal;
 
 /// The event that is not shown unless asked for: a guest that keeps its clock sends it all day.
 const MUTED: &str = "RTC_CHANGE";
@@ -64,9 +58,7 @@ const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status> {
     let cli = &invocation.cli;
     let mut options = start.options;
-    let restore = terminal::Restore::new()?;
-    terminal::leave_suspending_to_the_editor();
-    let printer = Printer::start()?;
+    let (printer, _restore) = Terminal::start()?;
     let log = cli.log.as_deref().map(Log::open).transpose()?;
     let echo = cli.verbose.then(|| -> traffic::Echo {
         let printer = printer.clone();
@@ -85,7 +77,7 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
     let mut signals = Signals::new()?;
     let (mut runner, reports) =
         Runner::new(start.settings, options, start.retry, start.schema, start.vm);
-    {
+    let connected = {
         let connecting = runner.open(start.address);
         tokio::pin!(connecting);
         loop {
@@ -94,14 +86,18 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
                 Some(change) = changes.recv() => {
                     printer.complain(&format!("{}\n", render::change(&change)));
                 }
-                connected = &mut connecting => break connected?,
-                _ = signals.stop() => {
-                    printer.show("\n".to_owned());
-                    printer.settle().await;
-                    return Ok(Status::Interrupted);
+                connected = &mut connecting => {
+                    connected?;
+                    break true;
                 }
+                _ = signals.stop() => break false,
             }
         }
+    };
+    if !connected {
+        printer.show("\n".to_owned());
+        leave(&runner, &printer).await?;
+        return Ok(Status::Interrupted);
     }
     let server = Arc::new(RwLock::new(Server::default()));
     let history = if cli.no_history {
@@ -129,27 +125,36 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
         signals,
     };
     let result = shell.read_lines().await;
-    // A terminal that takes nothing more (Ctrl-S) must not keep us.
-    let _ = timeout(LAST_OUTPUT, shell.printer.settle_for_editing()).await;
     told.abort();
-    // What else there is to say stands below, and no line of the editor's below that.
-    shell.printer.set_editing(false);
-    drop(restore);
-    if let Some(vm) = &shell.runner.vm {
-        let client = shell.runner.session.client();
-        let printer = &shell.printer;
-        let complain = |text| printer.complain(&format!("{text}\n"));
-        let stopped = leave::end(vm, client.as_deref(), &complain).await?;
-        if stopped == Stopped::Gracefully {
-            printer.show("the VM has shut down\n".to_owned());
-        }
-        let _ = timeout(LAST_OUTPUT, printer.settle()).await;
-    }
+    leave(&shell.runner, &shell.printer).await?;
     result
 }
 
+/// Ends the VM that we launched, and leaves the terminal: in this order, lest a terminal that takes nothing keeps the
+/// VM alive.
+async fn leave(runner: &Runner, printer: &Terminal) -> anyhow::Result<()> {
+    let end = async {
+        let Some(vm) = &runner.vm else {
+            return Ok(None);
+        };
+        let client = runner.session.client();
+        let complain = |text| printer.complain(&format!("{text}\n"));
+        let ended = leave::end(vm, client.as_deref(), &complain).await;
+        ended.map(Some)
+    };
+    let (ended, ()) = tokio::join! {
+        biased;
+        end,
+        async { printer.leave() },
+    };
+    if ended? == Some(Stopped::Gracefully) {
+        printer.show("the VM has shut down\n".to_owned());
+    }
+    Ok(())
+}
+
 /// Shows what listeners and timers say, each with its origin.
-async fn tell(mut reports: mpsc::Receiver<Report>, printer: Printer, quit: Arc<Notify>) {
+async fn tell(mut reports: mpsc::Receiver<Report>, printer: Terminal, quit: Arc<Notify>) {
     while let Some(Report {
         origin,
         line,
@@ -170,7 +175,7 @@ async fn tell(mut reports: mpsc::Receiver<Report>, printer: Printer, quit: Arc<N
 
 struct Shell {
     runner: Runner,
-    printer: Printer,
+    printer: Terminal,
     state: PromptSymbol,
     editor: Editor,
     parser: Parser,
@@ -225,9 +230,16 @@ impl Shell {
 
     /// Lets the user edit a line, or leaves because a signal says so.
     async fn ask(&mut self, prompt: &str, remember: bool) -> anyhow::Result<Result<Input, Status>> {
-        tokio::select! {
-            () = self.printer.settle_for_editing() => {}
-            status = self.signals.leave() => return Ok(Err(status)),
+        let settled = self.printer.settle();
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                stop = self.signals.stop() => match stop {
+                    Stop::Waiting => self.printer.drop_output(),
+                    Stop::Shell(status) => return Ok(Err(status)),
+                },
+            }
         }
         // One that came before there was anything to interrupt.
         self.signals.interrupt.forget();
@@ -320,8 +332,8 @@ impl Shell {
         let following = async {
             while let Some(text) = file.next().await {
                 self.printer.show(escape(&text).into_owned());
-                // The terminal sets the pace, unless the printer waits for the next line.
-                self.printer.settle_for_editing().await;
+                // The terminal sets the pace.
+                self.printer.settle().await;
             }
         };
         tokio::select! {

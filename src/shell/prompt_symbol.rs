@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::printer::Printer;
+use super::terminal::Terminal;
 use crate::inspector::Inspector;
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
 use crate::runner::Runner;
@@ -54,7 +54,7 @@ impl PromptSymbol {
         }
     }
 
-    fn set(&self, symbol: char, printer: &Printer) {
+    fn set(&self, symbol: char, printer: &Terminal) {
         if self.symbol.swap(symbol.into(), Ordering::Relaxed) != u32::from(symbol) {
             printer.repaint();
         }
@@ -72,7 +72,7 @@ impl PromptSymbol {
     }
 
     /// Keeps the symbol true, for as long as the session lasts.
-    pub async fn follow(self, runner: Runner, printer: Printer) {
+    pub async fn follow(self, runner: Runner, printer: Terminal) {
         let mut states = runner.session.watch();
         let filter = Filter {
             names: TELLING.iter().map(|name| (*name).to_owned()).collect(),
@@ -108,7 +108,7 @@ impl PromptSymbol {
     }
 
     /// Takes over what an event tells, and resolves when there is more to ask.
-    async fn told(&self, events: &mut Listener, printer: &Printer) {
+    async fn told(&self, events: &mut Listener, printer: &Terminal) {
         match events.next().await {
             Some(event) => {
                 let mut last = symbol_of(&event);
