@@ -27,6 +27,7 @@
 //! while it does. rustyline may block, too, but in the editor's thread.
 
 mod mode;
+mod shared;
 mod state;
 mod writer;
 
@@ -41,7 +42,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use mode::Mode;
-use state::{Job, Shared};
+use shared::{Job, Shared};
 
 /// How long the terminal may take for what is written last.
 const LAST_OUTPUT: Duration = Duration::from_millis(700);

@@ -1,13 +1,8 @@
-//! The states of the terminal, what waits to be written, and who may write.
-//!
-//! Everything is kept under one lock, which nobody holds while writing.
+//! The states of the terminal, and the transitions between them, which the module `terminal` draws.
 
 use std::collections::VecDeque;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use unicode_width::UnicodeWidthStr;
 
 use crate::render::width;
@@ -15,12 +10,8 @@ use crate::render::width;
 /// How many bytes wait at most while the terminal is attached to a console.
 const MOST_HELD: usize = 4 << 20;
 
-/// What is printed above a line only so that the line is drawn again: a row up, a row down. In the topmost row there
-/// is no row up, so that a line which Ctrl-L has put there moves down by one.
-const NOTHING: &str = "\x1b[A\n";
-
-/// Who has the terminal. The module `terminal` draws the transitions.
-enum State {
+/// Who has the terminal.
+pub(super) enum State {
     /// We do.
     Showing,
     /// rustyline does: a prompt is shown and a line is being edited.
@@ -34,7 +25,7 @@ enum State {
 }
 
 /// A search of the history, as it is shown.
-struct Search {
+pub(super) struct Search {
     prompt: String,
     line: String,
     /// Where the cursor is in the line, in bytes.
@@ -44,7 +35,7 @@ struct Search {
 impl Search {
     /// What shows `text` above the search and leaves the search as it was. Nothing if the search takes more than a
     /// row: then only rustyline knows where the cursor is.
-    fn show_above(&self, text: &str) -> Option<String> {
+    pub fn show_above(&self, text: &str) -> Option<String> {
         let Self { prompt, line, at } = self;
         let column = prompt.width() + line[..*at].width();
         let fits = prompt.width() + line.width() < width() && !line.contains('\n');
@@ -53,362 +44,88 @@ impl Search {
     }
 }
 
+/// What waits while the terminal is a guest's.
 #[derive(Default)]
-struct Attached {
+pub(super) struct Attached {
     /// What the guest printed, and what we remark on it.
-    pieces: VecDeque<(Vec<u8>, oneshot::Sender<()>)>,
+    pub pieces: VecDeque<(Vec<u8>, oneshot::Sender<()>)>,
     /// How many bytes wait for the guest to give the terminal back.
     held: usize,
     /// How many outputs found no room among those.
-    lost: u64,
+    pub lost: u64,
 }
 
-/// What is to be done, in order.
-pub(super) enum Job {
-    Show(String),
-    /// Goes to standard error, unless a line is being edited.
-    Complain(String),
-    /// Shows how far something is, until anything else is shown.
-    Progress(String),
-    /// Draws the line being edited again.
-    Repaint,
-    /// Tells that everything before it is on the terminal.
-    Settle(oneshot::Sender<()>),
+impl Attached {
+    /// Whether an output of `length` bytes can be held; if not, it is counted.
+    pub fn hold(&mut self, length: usize) -> bool {
+        let room = self.held + length <= MOST_HELD;
+        match room {
+            true => self.held += length,
+            false => self.lost += 1,
+        }
+        room
+    }
 }
 
-/// What the writer does next.
-pub(super) struct Task {
-    pub text: Vec<u8>,
-    pub to: To,
-    /// A progress bar is shown, and has to go first.
-    pub clear: bool,
-    /// Told when it is done.
-    pub done: Option<oneshot::Sender<()>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum To {
-    Output,
-    Error,
-    /// The terminal, from a guest.
-    Console,
-}
-
-/// What the writer thread is doing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Writer {
-    Waiting,
-    Writing,
-    /// It is to write no more of what it is writing. So many bytes that were to come after that are dropped, too.
-    Told(usize),
-}
-
-/// What the threads share.
-pub(super) struct Shared {
-    inner: Mutex<Inner>,
-    /// Anything in there has changed.
-    changed: Condvar,
-    /// A line that is edited has been drawn.
-    pub drawn: Notify,
-}
-
-struct Inner {
-    state: State,
-    queue: VecDeque<Job>,
-    writer: Writer,
-    /// Hands over to rustyline what is to be shown above the line.
-    above: Option<mpsc::Sender<String>>,
-    /// rustyline has not taken yet what it was handed last.
-    handing_over: bool,
-    /// A progress bar is shown.
-    progress: bool,
-}
-
+/// The transitions. One that the drawing does not have changes nothing.
 impl State {
-    fn is_edited(&self) -> bool {
-        matches!(self, Self::Editing | Self::Searching(_))
-    }
-}
-
-/// The transitions.
-impl Shared {
-    pub fn new() -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                state: State::Showing,
-                queue: VecDeque::new(),
-                writer: Writer::Waiting,
-                above: None,
-                handing_over: false,
-                progress: false,
-            }),
-            changed: Condvar::new(),
-            drawn: Notify::new(),
+    /// To editing, or to searching if the prompt of a search is given.
+    pub fn edit(&mut self, search: Option<&str>) {
+        if !matches!(self, Self::Showing | Self::Editing | Self::Searching(_)) {
+            return;
         }
-    }
-
-    /// To editing, or to searching if the prompt of a search is given: rustyline is about to draw. Returns when
-    /// nobody else is writing. For the editor's thread.
-    pub fn edit(&self, search: Option<&str>) {
-        let mut inner = self.inner.lock();
-        if !matches!(inner.state, State::Leaving) {
-            inner.state = search.map_or(State::Editing, |prompt| {
-                State::Searching(Search {
-                    prompt: prompt.to_owned(),
-                    line: String::new(),
-                    at: 0,
-                })
-            });
-            self.changed.notify_all();
-        }
-        self.changed.wait_while(&mut inner, |inner| {
-            inner.writer != Writer::Waiting && inner.state.is_edited()
+        *self = search.map_or(Self::Editing, |prompt| {
+            Self::Searching(Search {
+                prompt: prompt.to_owned(),
+                line: String::new(),
+                at: 0,
+            })
         });
-        drop(inner);
-        self.drawn.notify_one();
     }
 
-    /// Sets what stands after the prompt of a search, if one is shown.
-    pub fn found(&self, line: &str, at: usize) {
-        if let State::Searching(search) = &mut self.inner.lock().state {
+    /// Searching on, with another line found.
+    pub fn found(&mut self, line: &str, at: usize) {
+        if let Self::Searching(search) = self {
             (search.line, search.at) = (line.to_owned(), at);
         }
     }
 
-    /// From editing or searching to showing: the line has ended.
-    pub fn edited(&self) {
-        self.change(|inner| {
-            if inner.state.is_edited() {
-                inner.state = State::Showing;
-            }
-        });
+    /// From editing or searching to showing.
+    pub fn edited(&mut self) {
+        if self.is_edited() {
+            *self = Self::Showing;
+        }
     }
 
+    /// From showing to attached; whether it was showing.
+    pub fn attach(&mut self) -> bool {
+        let showing = matches!(self, Self::Showing);
+        if showing {
+            *self = Self::Attached(Attached::default());
+        }
+        showing
+    }
+
+    /// From attached to showing; what waited.
+    pub fn detach(&mut self) -> Option<Attached> {
+        match std::mem::replace(self, Self::Showing) {
+            Self::Attached(attached) => Some(attached),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// From any to leaving; whether it was attached.
+    pub fn leave(&mut self) -> bool {
+        let attached = matches!(self, Self::Attached(_));
+        *self = Self::Leaving;
+        attached
+    }
+
+    /// Whether rustyline has the terminal.
     pub fn is_edited(&self) -> bool {
-        self.inner.lock().state.is_edited()
-    }
-
-    /// From showing to attached, unless something is still to be shown; whether it was done.
-    pub fn attach(&self) -> bool {
-        self.change(|inner| {
-            let free = matches!(inner.state, State::Showing)
-                && inner.queue.is_empty()
-                && inner.writer == Writer::Waiting;
-            if free {
-                inner.state = State::Attached(Attached::default());
-            }
-            free
-        })
-    }
-
-    /// From attached to showing: what was held is shown.
-    pub fn detach(&self) {
-        self.change(|inner| {
-            if let State::Attached(attached) = &inner.state {
-                if attached.lost > 0 {
-                    let text = format!("{} more outputs came than could be kept\n", attached.lost);
-                    inner.queue.push_back(Job::Complain(text));
-                }
-                inner.state = State::Showing;
-            }
-        });
-    }
-
-    /// From any state to leaving. What `last` returns, which is told whether a guest had the terminal, is shown before
-    /// anything else.
-    pub fn leave(&self, last: impl FnOnce(bool) -> &'static str) {
-        self.change(|inner| {
-            let attached = matches!(inner.state, State::Attached(_));
-            if attached && inner.writer == Writer::Writing {
-                inner.writer = Writer::Told(0);
-            }
-            inner.state = State::Leaving;
-            inner.queue.push_front(Job::Show(last(attached).to_owned()));
-        });
-    }
-
-    pub fn is_leaving(&self) -> bool {
-        matches!(self.inner.lock().state, State::Leaving)
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let result = change(&mut self.inner.lock());
-        self.changed.notify_all();
-        result
-    }
-}
-
-/// What those who have something to show do.
-impl Shared {
-    pub fn push(&self, job: Job) {
-        self.change(|inner| {
-            if let State::Attached(attached) = &mut inner.state {
-                match &job {
-                    Job::Show(text) | Job::Complain(text) => {
-                        if attached.held + text.len() > MOST_HELD {
-                            attached.lost += 1;
-                            return;
-                        }
-                        attached.held += text.len();
-                    }
-                    Job::Progress(_) | Job::Repaint => return,
-                    Job::Settle(_) => {}
-                }
-            }
-            match (inner.queue.back_mut(), job) {
-                (Some(Job::Progress(old)), Job::Progress(new)) => *old = new,
-                (Some(Job::Repaint), Job::Repaint) => {}
-                (_, job) => inner.queue.push_back(job),
-            }
-        });
-    }
-
-    /// Writes a guest's `bytes`, if it has the terminal. What is returned resolves when that is done or will never be.
-    pub fn push_console(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
-        let (done, wait) = oneshot::channel();
-        self.change(|inner| {
-            if let State::Attached(attached) = &mut inner.state {
-                attached.pieces.push_back((bytes, done));
-            }
-        });
-        wait
-    }
-
-    /// Drops what a guest printed and is not written yet.
-    pub fn drop_console(&self) {
-        self.change(|inner| {
-            if let State::Attached(attached) = &mut inner.state {
-                attached.pieces.clear();
-                if inner.writer == Writer::Writing {
-                    inner.writer = Writer::Told(0);
-                }
-            }
-        });
-    }
-
-    /// Drops what is being shown and what was to be shown after that, and says so.
-    pub fn drop_output(&self) {
-        self.change(|inner| {
-            if inner.writer == Writer::Writing {
-                let mut dropped = 0;
-                inner.queue.retain(|job| match job {
-                    Job::Show(text) => {
-                        dropped += text.len();
-                        false
-                    }
-                    _ => true,
-                });
-                inner.writer = Writer::Told(dropped);
-            }
-        });
-    }
-
-    /// Waits until everything is written, but no longer than `limit`.
-    pub fn wait_until_written(&self, limit: Duration) {
-        let due = Instant::now() + limit;
-        let mut inner = self.inner.lock();
-        let busy = |inner: &mut Inner| !inner.queue.is_empty() || inner.writer != Writer::Waiting;
-        self.changed.wait_while_until(&mut inner, busy, due);
-    }
-}
-
-/// What the writer's threads do.
-impl Shared {
-    /// Waits for something to do; until it is [`Shared::finish`]ed, the terminal is the writer's.
-    pub fn next(&self) -> Task {
-        let mut inner = self.inner.lock();
-        loop {
-            if let Some(task) = inner.next() {
-                inner.writer = Writer::Writing;
-                return task;
-            }
-            self.changed.wait(&mut inner);
-        }
-    }
-
-    /// Whether the writer is to go on with what it is writing.
-    pub fn goes_on(&self) -> bool {
-        self.inner.lock().writer == Writer::Writing
-    }
-
-    /// Ends a task of which `rest` was not written.
-    pub fn finish(&self, to: To, rest: usize) {
-        self.change(|inner| {
-            if let Writer::Told(dropped) = inner.writer
-                && to != To::Console
-                && rest + dropped > 0
-            {
-                let count = rest + dropped;
-                // Colours end here, and a sequence that was cut off.
-                let text = format!("\x1b[0m\n… {count} bytes are not shown\n");
-                inner.queue.push_front(Job::Show(text));
-            }
-            inner.writer = Writer::Waiting;
-        });
-    }
-
-    /// Takes what hands over to rustyline what is to be shown above the line.
-    pub fn use_above(&self, above: mpsc::Sender<String>) {
-        self.change(|inner| inner.above = Some(above));
-    }
-
-    /// rustyline has taken what it was handed.
-    pub fn handed_over(&self) {
-        self.change(|inner| inner.handing_over = false);
-    }
-}
-
-impl Inner {
-    fn next(&mut self) -> Option<Task> {
-        if let State::Attached(attached) = &mut self.state {
-            let (text, done) = attached.pieces.pop_front()?;
-            return Some(Task {
-                text,
-                to: To::Console,
-                clear: false,
-                done: Some(done),
-            });
-        }
-        let edited = self.state.is_edited();
-        loop {
-            // rustyline takes one text at a time. When the line ends before that, it takes it once the next line is
-            // edited, and nothing else waits for that.
-            if edited && self.handing_over {
-                return None;
-            }
-            let job = self.queue.pop_front()?;
-            let clear = std::mem::take(&mut self.progress) && !edited;
-            let (text, to, done) = match job {
-                Job::Show(text) => (text, To::Output, None),
-                Job::Complain(text) => (text, To::Error, None),
-                Job::Progress(text) if !edited => {
-                    self.progress = !text.is_empty();
-                    (text, To::Output, None)
-                }
-                Job::Repaint if edited => (NOTHING.to_owned(), To::Output, None),
-                Job::Progress(_) | Job::Repaint => (String::new(), To::Output, None),
-                Job::Settle(done) => (String::new(), To::Output, Some(done)),
-            };
-            if text.is_empty() && done.is_none() && !clear {
-                continue;
-            }
-            let (text, to) = match (&self.state, &self.above) {
-                _ if text.is_empty() => (text, to),
-                (State::Searching(search), _) if let Some(text) = search.show_above(&text) => {
-                    (text, To::Output)
-                }
-                (State::Editing | State::Searching(_), Some(above)) => {
-                    self.handing_over = above.send(text).is_ok();
-                    continue;
-                }
-                _ => (text, to),
-            };
-            return Some(Task {
-                text: text.into_bytes(),
-                to,
-                clear,
-                done,
-            });
-        }
+        matches!(self, Self::Editing | Self::Searching(_))
     }
 }
