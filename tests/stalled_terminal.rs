@@ -33,9 +33,13 @@ impl Run {
     }
 
     fn launched() -> Self {
+        Self::launched_with(&[])
+    }
+
+    fn launched_with(options: &[&str]) -> Self {
         let qemu = qemu();
-        let words = ["--launch", "--", &qemu, "-display", "none", "-nodefaults"];
-        let words = [&words[..], &["-machine", "none"]].concat();
+        let words = ["--", &qemu, "-display", "none", "-nodefaults"];
+        let words = [&["--launch"], options, &words].concat();
         Self::start(&words, |terminal| {
             let screen = terminal.enter(":vm");
             let (_, from) = screen.rsplit_once("running, pid ").expect("a pid");
@@ -152,6 +156,17 @@ fn signals_end_qmpsh_while_a_timer_has_much_to_say() {
         run.terminal.stall();
         run.terminal.wait_until_full();
     });
+}
+
+#[test]
+fn signals_end_qmpsh_while_a_guest_has_the_terminal() {
+    for signal in ["TERM", "HUP"] {
+        let mut run = Run::launched_with(&["--console"]);
+        run.terminal.keys(":console\r");
+        run.terminal.wait_for_text("attached to the console");
+        run.terminal.fill();
+        run.ends_by(signal);
+    }
 }
 
 #[test]
