@@ -119,7 +119,7 @@ fn edit(
             helper.in_transaction = request.prompt == TRANSACTION_PROMPT;
         }
         let result = editor.readline(&request.prompt);
-        terminal.set_edited();
+        terminal.end_editing();
         let input = match result {
             Ok(line) => {
                 let remember = request.remember && !line_has_secret(&line);

@@ -165,9 +165,8 @@ impl Hinter for Helper {
 
 impl Highlighter for Helper {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, ours: bool) -> Cow<'b, str> {
-        // Called with every repaint, so the prompt is about to stand there: from now on only the
-        // editor may write.
-        self.terminal.set_editing((!ours).then_some(prompt));
+        // rustyline calls this whenever it is about to draw.
+        self.terminal.begin_editing((!ours).then_some(prompt));
         let now = match self.state.renew(prompt) {
             Some(prompt) => Cow::Owned(prompt),
             None => Cow::Borrowed(prompt),

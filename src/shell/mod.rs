@@ -86,17 +86,17 @@ pub async fn run(invocation: &Invocation, start: Start) -> anyhow::Result<Status
                 Some(change) = changes.recv() => {
                     printer.complain(&format!("{}\n", render::change(&change)));
                 }
-                connected = &mut connecting => {
-                    connected?;
-                    break true;
+                connected = &mut connecting => break connected.map(|()| true),
+                _ = signals.stop() => {
+                    printer.show("\n".to_owned());
+                    break Ok(false);
                 }
-                _ = signals.stop() => break false,
             }
         }
     };
-    if !connected {
-        printer.show("\n".to_owned());
+    if !matches!(connected, Ok(true)) {
         leave(&runner, &printer).await?;
+        connected?;
         return Ok(Status::Interrupted);
     }
     let server = Arc::new(RwLock::new(Server::default()));

@@ -19,12 +19,12 @@
 //!   printer, which shows it above the line.
 //! - searching: the history is searched, during which rustyline shows nothing above. The writer does so itself.
 //! - attached: the terminal is raw, and the writer writes what a guest prints. Everything else is held back.
-//! - suspended: rustyline has made the terminal cooked and stopped the process; see
-//!   [`Terminal::take_suspending`]. As nothing of us runs, there is no such state to keep.
+//! - suspended: rustyline has made the terminal cooked and stopped the process, see [`Terminal::take_suspending`]. None
+//!   of our threads runs, so no variant of the enum stands for this.
 //! - leaving: the terminal is as it was found, rustyline's output leads nowhere, and the writer writes the last words.
 //!
 //! A terminal may take nothing, for ever (Ctrl-S, a dead ssh). So only the writer's thread writes, and it holds no lock
-//! while it does. rustyline may block, too, but in the editor's thread.
+//! while it does. rustyline may block, too, but it blocks the editor's thread alone.
 
 mod mode;
 mod shared;
@@ -47,8 +47,8 @@ use shared::{Job, Shared};
 /// How long the terminal may take for what is written last.
 const LAST_OUTPUT: Duration = Duration::from_millis(700);
 
-/// Tells the terminal to wait for the end of a picture no longer, and to mark pasted text no longer, as rustyline
-/// had asked it to; and goes to a line of its own.
+/// Ends what rustyline asked the terminal for, to hold back output (2026) and to mark pasted text (2004), and goes to a
+/// new line.
 const LEAVE_LINE: &str = "\x1b[?2026l\x1b[?2004l\n";
 
 /// Undoes what a guest may have done to the terminal: the alternate screen, mouse reports, bracketed paste,
@@ -70,7 +70,7 @@ impl Drop for Restore {
     fn drop(&mut self) {
         self.0.leave();
         self.0.shared.wait_until_written(LAST_OUTPUT);
-        // The editor may have made it raw just before it could know.
+        // The editor may have been about to make it raw when we left it.
         self.0.mode.restore();
     }
 }
@@ -91,7 +91,8 @@ impl Terminal {
         Ok((terminal.clone(), Restore(terminal)))
     }
 
-    /// Puts the terminal back as it was found. Does not block: what is shown may appear until [`Restore`] is dropped.
+    /// Puts the terminal back as it was found. Does not block: what is shown last has time to appear until [`Restore`] is
+    /// dropped.
     pub fn leave(&self) {
         if self.shared.is_leaving() {
             return;
@@ -105,7 +106,7 @@ impl Terminal {
             true => LEAVE_LINE,
             false => "",
         });
-        // The editor may still be about to draw. Nor does the process, when it exits, wait for such output.
+        // The editor may be about to draw. Nor may standard output block when the process flushes it at its exit.
         if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
             let _ = dup2_stdout(nowhere);
         }
@@ -168,14 +169,14 @@ impl Terminal {
         writer::start_above(self.shared.clone(), above)
     }
 
-    /// Says that a line is about to be drawn, or a search of the history with its prompt. When this returns, nothing
-    /// is half written. It blocks until then.
-    pub fn set_editing(&self, search: Option<&str>) {
+    /// Says that rustyline is about to draw a line, or a search of the history with this prompt. Blocks until what is
+    /// being written is written.
+    pub fn begin_editing(&self, search: Option<&str>) {
         self.shared.edit(search);
     }
 
     /// Says that the editing of a line has ended.
-    pub fn set_edited(&self) {
+    pub fn end_editing(&self) {
         self.shared.edited();
     }
 
