@@ -26,6 +26,7 @@
 //! A terminal may take nothing, for ever (Ctrl-S, a dead ssh). So only the writer's thread writes, and it holds no lock
 //! while it does. rustyline may block, too, but it blocks the editor's thread alone.
 
+mod job;
 mod mode;
 mod shared;
 mod state;
@@ -41,8 +42,9 @@ use rustyline::ExternalPrinter;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use job::Job;
 use mode::Mode;
-use shared::{Job, Shared};
+use shared::Shared;
 
 /// How long the terminal may take for what is written last.
 const LAST_OUTPUT: Duration = Duration::from_millis(700);

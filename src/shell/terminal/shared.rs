@@ -9,42 +9,12 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
+use super::job::{Job, Task, To};
 use super::state::{Attached, State};
 
 /// What is printed above a line only so that the line is drawn again: a row up, a row down. In the topmost row there
 /// is no row up, so that a line which Ctrl-L has put there moves down by one.
 const NOTHING: &str = "\x1b[A\n";
-
-/// What is to be done, in order.
-pub(super) enum Job {
-    Show(String),
-    /// Goes to standard error, unless a line is being edited.
-    Complain(String),
-    /// Shows how far something is, until anything else is shown.
-    Progress(String),
-    /// Draws the line being edited again.
-    Repaint,
-    /// Tells that everything before it is on the terminal.
-    Settle(oneshot::Sender<()>),
-}
-
-/// What the writer does next.
-pub(super) struct Task {
-    pub text: Vec<u8>,
-    pub to: To,
-    /// A progress bar is shown, and has to go first.
-    pub clear: bool,
-    /// Told when it is done.
-    pub done: Option<oneshot::Sender<()>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum To {
-    Output,
-    Error,
-    /// The terminal, from a guest.
-    Console,
-}
 
 /// What the writer thread is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -347,5 +317,86 @@ impl Inner {
                 done,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(shared: &Shared, text: &str) {
+        shared.push(Job::Show(text.to_owned()));
+    }
+
+    /// What is written next.
+    fn written(shared: &Shared) -> String {
+        let task = shared.next();
+        shared.finish(task.to, 0);
+        String::from_utf8(task.text).expect("text")
+    }
+
+    #[test]
+    fn what_the_editor_has_not_taken_when_the_line_ends_keeps_nothing_else_waiting() {
+        let shared = Shared::new();
+        let (sender, above) = mpsc::channel();
+        shared.use_above(sender);
+        shared.edit(None);
+        show(&shared, "first");
+        show(&shared, "second");
+        assert!(shared.inner.lock().next().is_none());
+        assert_eq!(above.try_iter().collect::<Vec<_>>(), ["first"]);
+        shared.edited();
+        assert_eq!(written(&shared), "second");
+        shared.edit(None);
+        show(&shared, "third");
+        assert!(shared.inner.lock().next().is_none());
+        assert_eq!(above.try_iter().count(), 0);
+        shared.handed_over();
+        assert!(shared.inner.lock().next().is_none());
+        assert_eq!(above.try_iter().collect::<Vec<_>>(), ["third"]);
+    }
+
+    #[test]
+    fn what_is_dropped_is_counted_and_complaints_are_not() {
+        let shared = Shared::new();
+        show(&shared, "a long reply");
+        let task = shared.next();
+        show(&shared, "another");
+        shared.push(Job::Complain("wrong".to_owned()));
+        shared.drop_output();
+        assert!(!shared.goes_on());
+        shared.finish(task.to, 5);
+        assert!(written(&shared).contains("… 12 bytes are not shown"));
+        assert_eq!(written(&shared), "wrong");
+    }
+
+    #[test]
+    fn while_a_guest_has_the_terminal_a_bounded_number_of_bytes_is_held() {
+        let shared = Shared::new();
+        assert!(shared.attach());
+        for _ in 0..5 {
+            show(&shared, &"x".repeat(1 << 20));
+        }
+        drop(shared.push_console(b"guest".to_vec()));
+        assert_eq!(written(&shared), "guest");
+        assert!(shared.inner.lock().next().is_none());
+        shared.detach();
+        for _ in 0..4 {
+            assert_eq!(written(&shared).len(), 1 << 20);
+        }
+        assert!(written(&shared).starts_with("1 more output"));
+        assert!(shared.inner.lock().is_idle());
+    }
+
+    #[test]
+    fn nothing_leads_out_of_leaving() {
+        let shared = Shared::new();
+        shared.edit(None);
+        shared.leave(|attached| if attached { "attached" } else { "a line" });
+        shared.edit(None);
+        shared.edited();
+        assert!(!shared.attach());
+        assert!(shared.is_leaving() && !shared.is_edited());
+        assert_eq!(written(&shared), "a line");
     }
 }

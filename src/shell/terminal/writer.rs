@@ -14,7 +14,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::ttyname;
 use rustyline::ExternalPrinter;
 
-use super::shared::{Shared, Task, To};
+use super::job::{Task, To};
+use super::shared::Shared;
 
 /// How much is written at once before the writer looks whether it is to go on.
 const PIECE: usize = 4 << 10;
