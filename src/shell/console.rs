@@ -24,7 +24,8 @@ const CONTEXT: u64 = 8 << 10;
 /// How much is shown at once. A terminal may be slow, and nobody wants to wait for it.
 const PIECE: usize = 16 << 10;
 
-/// A terminal that is so far behind skips the rest, but for [`CONTEXT`]: who looks wants to see the present.
+/// When so many bytes wait for the terminal, all but the last [`CONTEXT`] are skipped: the user wants to see what
+/// happens now.
 const BEHIND: u64 = 1 << 20;
 
 /// How many keys wait at most for a guest that does not take them.

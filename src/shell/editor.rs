@@ -111,7 +111,7 @@ fn edit(
                 path.display()
             ));
         }
-        // A history that cannot be read starts anew.
+        // If the history cannot be read, it starts empty.
         let _ = editor.load_history(path);
     }
     for request in requests {

@@ -1,7 +1,7 @@
 //! The interactive shell: what a person meets.
 //!
-//! Three threads: the editor waits for keys, the terminal's writer for something to show, and the main one, with
-//! the runtime, stands between them and the connection. Whatever appears on the terminal goes through the writer, in
+//! Three threads: the editor waits for keys, the terminal's writer for something to show, and the main one, with the
+//! runtime, stands between them and the connection. Whatever appears on the terminal goes through the writer, in
 //! the order in which it happened.
 
 mod colors;
