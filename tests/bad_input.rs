@@ -356,5 +356,5 @@ fn a_script_file_and_lines_to_execute_exclude_each_other() {
 fn a_directory_given_as_a_script_is_an_error() {
     let directory = scratch();
     let outcome = qmpsh(&["-n", "-f", text(directory.path())], "");
-    outcome.assert_fails(2, "directory");
+    outcome.assert_fails(1, "directory");
 }

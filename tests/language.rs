@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use qmpsh::lang::{
-    Object, Parser, Statement, SyntaxError, Value, Words, argument, is_unclosed, line_has_secret,
+    Object, Parser, SplitLine, Statement, SyntaxError, Value, Words, argument, line_has_secret,
     lines, literal, mask_secrets, quote,
 };
 use qmpsh::schema::Schema;
@@ -248,9 +248,10 @@ proptest! {
     #[test]
     fn lines_lose_nothing_and_only_the_last_may_be_open(text in line()) {
         let lines = lines(&text);
-        prop_assert_eq!(lines.join("\n"), text);
+        let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+        prop_assert_eq!(texts.join("\n"), text);
         if let Some((_, complete)) = lines.split_last() {
-            prop_assert!(!complete.iter().any(|line| is_unclosed(line)));
+            prop_assert!(!complete.iter().any(SplitLine::is_unclosed));
         }
     }
 

@@ -88,6 +88,17 @@ fn the_terminal_is_restored_after_sighup_while_a_line_is_typed() {
 }
 
 #[test]
+fn the_terminal_is_restored_after_signals_that_abort() {
+    for (signal, number) in [("QUIT", 3), ("ABRT", 6)] {
+        let mut run = Run::start();
+        run.type_half_a_line();
+        run.signal(signal);
+        run.terminal.assert_restored();
+        assert_eq!(run.terminal.file("status"), (128 + number).to_string());
+    }
+}
+
+#[test]
 fn the_terminal_is_restored_after_sigterm_while_a_question_is_asked() {
     let mut run = Run::start();
     run.terminal.keys("quit\r");

@@ -33,4 +33,4 @@ pub use parser::Parser;
 pub use secret::{conceal, line_has_secret, mask_secrets};
 pub use spans::{Span, SpanKind, spans};
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
-pub use words::{Words, is_unclosed, lines};
+pub use words::{SplitLine, Words, lines};

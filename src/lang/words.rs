@@ -106,22 +106,36 @@ impl Words {
     }
 }
 
-/// Whether a quote or bracket is open at the end of `text`.
-pub fn is_unclosed(text: &str) -> bool {
-    tokens::split(text).is_err_and(|error| error.unclosed.is_some())
+/// A line as it was typed, and its words.
+#[derive(Debug, Clone)]
+pub struct SplitLine {
+    pub text: String,
+    pub words: Result<Words, SyntaxError>,
 }
 
-/// The lines of `text`, each with those that an unclosed quote or bracket goes on in.
-pub fn lines(text: &str) -> Vec<String> {
+impl SplitLine {
+    fn new(text: String) -> Self {
+        let words = Words::split(&text);
+        Self { text, words }
+    }
+
+    /// Whether a quote or bracket is open at its end.
+    pub fn is_unclosed(&self) -> bool {
+        let error = self.words.as_ref().err();
+        error.is_some_and(|error| error.unclosed.is_some())
+    }
+}
+
+/// The lines of `text`, each with those in which an unclosed quote or bracket goes on.
+pub fn lines(text: &str) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
-        let mut line = line.to_owned();
-        while is_unclosed(&line)
+        let mut line = SplitLine::new(line.to_owned());
+        while line.is_unclosed()
             && let Some(more) = rest.next()
         {
-            line.push('\n');
-            line.push_str(more);
+            line = SplitLine::new(line.text + "\n" + more);
         }
         lines.push(line);
     }
@@ -150,7 +164,11 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_into_lines_where_nothing_is_open() {
-        assert_eq!(lines("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
-        assert_eq!(lines("a 'b\nc"), ["a 'b\nc"]);
+        let texts = |text| {
+            let lines = lines(text).into_iter();
+            lines.map(|line| line.text).collect::<Vec<_>>()
+        };
+        assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
+        assert_eq!(texts("a 'b\nc"), ["a 'b\nc"]);
     }
 }

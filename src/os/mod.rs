@@ -5,4 +5,5 @@ pub mod holder;
 pub mod private;
 pub mod signals;
 pub mod stderr;
+pub mod stop;
 pub mod sys;

@@ -1,5 +1,5 @@
 //! The calls that need `unsafe`: those that trust a number to be a file descriptor, that run between `fork` and
-//! `exec`, and that do what Rust's own start does.
+//! `exec`, that handle signals which end the process, and that do what Rust's own start does.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,9 +9,13 @@ use std::process::Command;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
+use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
+use signal_hook::consts::{SIGABRT, SIGQUIT};
+use signal_hook::low_level::{emulate_default_handler, register};
 
 /// Does what Rust's own start does, for a `main` that the C library calls. It opens `/dev/null` for each standard
 /// descriptor that is closed, or a socket could get its number. And it ignores SIGPIPE, so that writing to a pipe
@@ -76,4 +80,28 @@ pub fn tie(command: &mut Command, descriptors: Vec<OwnedFd>, death: Signal) {
     unsafe {
         command.pre_exec(prepare);
     }
+}
+
+/// Has the terminal at standard input put back into the mode `found` when SIGQUIT or SIGABRT ends the process.
+///
+/// # Errors
+///
+/// The signals cannot be handled.
+pub fn restore_when_aborted(found: &Termios) -> io::Result<()> {
+    let found = libc::termios::from(found.clone());
+    for number in [SIGQUIT, SIGABRT] {
+        let restore = move || {
+            // SAFETY: standard input stays open, and `found` is a whole `termios`.
+            unsafe {
+                // In the background, the terminal is somebody else's, and to change it would stop us.
+                if libc::tcgetpgrp(0) == libc::getpgrp() {
+                    libc::tcsetattr(0, libc::TCSANOW, &raw const found);
+                }
+            }
+            let _ = emulate_default_handler(number);
+        };
+        // SAFETY: the handler calls only what `signal-safety(7)` lists, and allocates nothing.
+        unsafe { register(number, restore) }?;
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Plan, Source};
 use crate::failure::Failure;
-use crate::lang::{SyntaxError, Words, line_has_secret, lines};
+use crate::lang::{SplitLine, SyntaxError, Words, line_has_secret, lines};
 use crate::render::escape;
 
 /// A line longer than this is an error; QEMU's own limit for one message is the same.
@@ -138,7 +138,7 @@ pub(super) struct Rounds {
     /// When the next round may start.
     due: Instant,
     /// What is left of a text of several lines.
-    lines: VecDeque<String>,
+    lines: VecDeque<SplitLine>,
 }
 
 impl Rounds {
@@ -171,16 +171,16 @@ impl Rounds {
             },
             Given::Text(text) => {
                 self.lines = lines(text).into();
-                let first = self.lines.pop_front().unwrap_or_default();
-                given_item(first)
+                // Even an empty text has a line.
+                given_item(self.lines.pop_front()?)
             }
         })
     }
 }
 
-fn given_item(text: String) -> Item {
+fn given_item(SplitLine { text, words }: SplitLine) -> Item {
     Item {
-        words: Words::split(&text).map_err(|error| Failure::syntax(error, &text)),
+        words: words.map_err(|error| Failure::syntax(error, &text)),
         origin: Origin {
             text,
             ..Origin::default()

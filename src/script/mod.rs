@@ -5,7 +5,6 @@ mod input;
 mod plan;
 mod run;
 mod stdout;
-mod stop;
 
 pub use plan::{EventsTo, Plan, Source};
 pub use run::run;

@@ -16,6 +16,7 @@ use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement, conceal};
 use crate::os::stderr::{end_by_interrupt_while_blocked, say};
+use crate::os::stop::StopSignals;
 use crate::qmp::{Filter, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
 use crate::transport::Endpoint;
@@ -25,7 +26,6 @@ use super::display::{Display, next_event, progress, tell, tell_all, telling};
 use super::input::{Input, Item, Origin};
 use super::plan::{EventsTo, Plan, Source};
 use super::stdout::Stdout;
-use super::stop::Stop;
 
 /// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
 /// a command out of band could no longer overtake.
@@ -57,7 +57,10 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     if !orderly {
         end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
     }
-    let mut stop = Stop::new(orderly)?;
+    let mut stop = match orderly {
+        true => StopSignals::all()?,
+        false => StopSignals::interrupt_alone()?,
+    };
     let dry_run = settings.dry_run;
     let endpoint = target.endpoint;
     let (target, mut notices) = Target::new(options, target.retry, target.schema, target.vm);
@@ -72,7 +75,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     if !dry_run {
         tokio::select! {
             connected = telling(&mut notices, context.target.open(endpoint)) => connected?,
-            () = stop.wait() => return Ok(Status::Interrupted),
+            _ = stop.recv() => return Ok(Status::Interrupted),
         }
     }
     let mut script = Script {
@@ -98,7 +101,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     tokio::select! {
         biased;
         () = script.all() => {}
-        () = stop.wait() => script.display.status = Status::Interrupted,
+        _ = stop.recv() => script.display.status = Status::Interrupted,
     }
     // Those that came before the end.
     script.display.print_events();

@@ -1,18 +1,17 @@
 //! The terminal, attached to a guest's console.
 
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{FlushArg, SetArg, Termios, cfmakeraw, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use super::printer::Printer;
+use super::terminal::Terminal;
 use crate::failure::Status;
 use crate::vm::Console;
 
@@ -25,7 +24,8 @@ const CONTEXT: u64 = 8 << 10;
 /// How much is shown at once. A terminal may be slow, and nobody wants to wait for it.
 const PIECE: usize = 16 << 10;
 
-/// A terminal that is so far behind skips the rest, but for [`CONTEXT`]: who looks wants to see the present.
+/// When so many bytes wait for the terminal, all but the last [`CONTEXT`] are skipped: the user wants to see what
+/// happens now.
 const BEHIND: u64 = 1 << 20;
 
 /// How many keys wait at most for a guest that does not take them.
@@ -34,14 +34,6 @@ const MOST_KEYS: usize = 64 << 10;
 /// How long to wait before keys that were not taken are offered again.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// How long a terminal may take for what is written last.
-const LAST: Duration = Duration::from_secs(1);
-
-/// Undoes what a guest may have done to the terminal: the alternate screen, mouse reports, bracketed paste,
-/// colours, margins, a hidden cursor (xterm's control sequences; a soft reset is DECSTR).
-const RESET: &[u8] = b"\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\
-                       \x1b[!p\x1b[?7h\x1b[?25h\x1b[0m";
-
 /// How it came that the terminal is no longer attached.
 pub(super) enum Detached {
     ByKey,
@@ -49,25 +41,27 @@ pub(super) enum Detached {
     ToLeave(Status),
 }
 
-/// Attaches the terminal to `console` until Ctrl-], or until `leave` resolves. What else is to be shown
-/// waits.
+/// Attaches the terminal to `console` until Ctrl-], or until `leave` resolves: then it stays attached, for the shell
+/// to leave it. What else is to be shown waits.
+///
+/// # Errors
+///
+/// The terminal cannot be made raw, or keys cannot be read.
 pub(super) async fn attach(
     console: &Console,
-    printer: &Printer,
+    terminal: &Terminal,
     leave: impl Future<Output = Status>,
 ) -> io::Result<Detached> {
     tokio::pin!(leave);
     // A terminal that takes nothing (Ctrl-S) must not keep us.
     tokio::select! {
-        () = printer.settle_for_editing() => {}
+        attached = terminal.attach() => attached?,
         status = &mut leave => return Ok(Detached::ToLeave(status)),
     }
-    let screen = Screen::start()?;
-    let raw = Raw::new(printer, &screen)?;
-    drop(screen.write(b"attached to the console; Ctrl-] detaches\r\n".to_vec()));
+    drop(terminal.write_console(b"attached to the console; Ctrl-] detaches\r\n".to_vec()));
     let attached = Attached {
         console,
-        screen: &screen,
+        terminal,
         offset: console.shown(),
         keys: Vec::new(),
     };
@@ -75,94 +69,15 @@ pub(super) async fn attach(
         detached = attached.run() => detached,
         status = leave => Ok(Detached::ToLeave(status)),
     };
-    drop(raw);
+    if !matches!(detached, Ok(Detached::ToLeave(_))) {
+        terminal.detach().await;
+    }
     detached
-}
-
-/// The terminal, raw. Dropping this makes it what it was.
-struct Raw<'a> {
-    printer: &'a Printer,
-    screen: &'a Screen,
-    found: Termios,
-}
-
-impl<'a> Raw<'a> {
-    fn new(printer: &'a Printer, screen: &'a Screen) -> io::Result<Self> {
-        let found = tcgetattr(io::stdin())?;
-        let mut raw = found.clone();
-        cfmakeraw(&mut raw);
-        printer.hold();
-        let this = Self {
-            printer,
-            screen,
-            found,
-        };
-        tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw)?;
-        Ok(this)
-    }
-}
-
-impl Drop for Raw<'_> {
-    fn drop(&mut self) {
-        self.screen.write_last([RESET, b"\r\n"].concat());
-        // What the terminal answered to the guest is none of ours.
-        let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
-        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.found);
-        self.printer.release();
-    }
-}
-
-/// Writes to the terminal, in a thread of its own: a terminal can be slow, and the printer may be about to
-/// hand something over to the editor, which takes it only when the next line is edited.
-struct Screen {
-    queue: std::sync::mpsc::Sender<(Vec<u8>, Done)>,
-}
-
-/// Told when something is on the terminal.
-type Done = Box<dyn FnOnce() + Send>;
-
-impl Screen {
-    fn start() -> io::Result<Self> {
-        let (queue, pieces) = std::sync::mpsc::channel::<(Vec<u8>, Done)>();
-        thread::Builder::new()
-            .name("screen".to_owned())
-            .spawn(move || {
-                for (bytes, done) in pieces {
-                    let mut stdout = io::stdout().lock();
-                    // A terminal that is gone is no reason to stop: the shell is told by a signal.
-                    let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
-                    drop(stdout);
-                    done();
-                }
-            })?;
-        Ok(Self { queue })
-    }
-
-    /// Writes `bytes`; resolves when they are on the terminal.
-    fn write(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
-        let (done, wait) = oneshot::channel();
-        let done = move || {
-            let _ = done.send(());
-        };
-        let _ = self.queue.send((bytes, Box::new(done)));
-        wait
-    }
-
-    /// Writes `bytes`, and waits until they are on the terminal, unless that takes nothing more.
-    fn write_last(&self, bytes: Vec<u8>) {
-        let (done, wait) = std::sync::mpsc::channel();
-        let done = move || {
-            let _ = done.send(());
-        };
-        if self.queue.send((bytes, Box::new(done))).is_ok() {
-            let _ = wait.recv_timeout(LAST);
-        }
-    }
 }
 
 struct Attached<'a> {
     console: &'a Console,
-    screen: &'a Screen,
+    terminal: &'a Terminal,
     /// Up to where the log is shown.
     offset: u64,
     /// Keys that the guest has not taken yet.
@@ -216,7 +131,7 @@ impl Attached<'_> {
         let keys = &keys[..detach.unwrap_or(keys.len())];
         let room = MOST_KEYS.saturating_sub(self.keys.len());
         if keys.len() > room {
-            drop(self.screen.write(b"\x07".to_vec()));
+            drop(self.terminal.write_console(b"\x07".to_vec()));
         }
         self.keys.extend(keys.iter().take(room));
         self.offer();
@@ -242,12 +157,13 @@ impl Attached<'_> {
             return None;
         }
         self.offset += piece.len() as u64;
-        Some(self.screen.write(piece))
+        Some(self.terminal.write_console(piece))
     }
 
     /// Says something that the guest has not said.
     fn remark(&self, text: &str) -> oneshot::Receiver<()> {
-        self.screen.write(format!("\r\n[{text}]\r\n").into_bytes())
+        self.terminal
+            .write_console(format!("\r\n[{text}]\r\n").into_bytes())
     }
 }
 

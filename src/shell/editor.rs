@@ -12,14 +12,16 @@ use tokio::sync::mpsc as async_mpsc;
 use super::complete::Live;
 use super::helper::Helper;
 use super::history;
-use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
-use super::{TRANSACTION_PROMPT, terminal};
+use super::terminal::Terminal;
 use crate::context::Context;
-use crate::lang::line_has_secret;
+use crate::lang::{SplitLine, line_has_secret, lines as lines_of};
 
 /// How many lines the history file keeps.
 const HISTORY: usize = 10_000;
+
+/// The prompt while a transaction is open.
+pub(super) const TRANSACTION_PROMPT: &str = "TRANS> ";
 
 /// The line editor. rustyline blocks while it waits for a key, so it has a thread of its own.
 pub(super) struct Editor {
@@ -37,7 +39,8 @@ struct Request {
 /// How the editing of a line ended.
 #[derive(Debug)]
 pub(super) enum Input {
-    Line(String),
+    /// What was entered. What was pasted may be several lines.
+    Lines(Vec<SplitLine>),
     /// Ctrl-C.
     Interrupted,
     /// Ctrl-D on an empty line.
@@ -49,7 +52,7 @@ impl Editor {
     /// Starts the thread; lines are for the target of `context`, and the history is kept in `history`.
     pub fn start(
         context: &Context,
-        printer: Printer,
+        terminal: Terminal,
         state: PromptSymbol,
         history: Option<PathBuf>,
     ) -> io::Result<Self> {
@@ -61,9 +64,9 @@ impl Editor {
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
-                terminal::take_suspending();
-                let helper = Helper::new(printer.clone(), target, live, state, color);
-                if let Err(error) = edit(&asked, &answers, &printer, helper, history) {
+                Terminal::take_suspending();
+                let helper = Helper::new(terminal.clone(), target, live, state, color);
+                if let Err(error) = edit(&asked, &answers, &terminal, helper, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
             })?;
@@ -88,7 +91,7 @@ impl Editor {
 fn edit(
     requests: &mpsc::Receiver<Request>,
     inputs: &async_mpsc::UnboundedSender<Input>,
-    printer: &Printer,
+    terminal: &Terminal,
     helper: Helper,
     history: Option<PathBuf>,
 ) -> rustyline::Result<()> {
@@ -104,16 +107,16 @@ fn edit(
     editor.set_helper(Some(helper));
     // A terminal without abilities (`TERM=dumb`) has no above; there, rustyline edits nothing.
     if let Ok(above) = editor.create_external_printer() {
-        printer.use_above(Box::new(above));
+        terminal.use_above(above)?;
     }
     if let Some(path) = &history {
         if let Err(error) = history::make_private(path) {
-            printer.complain(&format!(
+            terminal.complain(&format!(
                 "no history is kept in {}: {error}\n",
                 path.display()
             ));
         }
-        // A history that cannot be read starts anew.
+        // If the history cannot be read, it starts empty.
         let _ = editor.load_history(path);
     }
     for request in requests {
@@ -121,7 +124,7 @@ fn edit(
             helper.in_transaction = request.prompt == TRANSACTION_PROMPT;
         }
         let result = editor.readline(&request.prompt);
-        printer.set_editing(false);
+        terminal.end_editing();
         let input = match result {
             Ok(line) => {
                 let remember = request.remember && !line_has_secret(&line);
@@ -132,7 +135,8 @@ fn edit(
                     // A disk that is full must not take the prompt away.
                     let _ = editor.append_history(path);
                 }
-                Input::Line(line)
+                let lines = editor.helper().and_then(|helper| helper.take_lines(&line));
+                Input::Lines(lines.unwrap_or_else(|| lines_of(&line)))
             }
             Err(ReadlineError::Interrupted) => Input::Interrupted,
             Err(ReadlineError::Eof) => Input::End,

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
+use super::terminal::Terminal;
 use crate::context::{Context, Target};
 use crate::qmp::{Event, Filter, HISTORY, Listener, Notice, Notices, State};
 use crate::render::{self, clip, escape, event_line};
@@ -34,20 +34,20 @@ impl Followers {
     pub fn start(
         context: &Context,
         notices: Notices,
-        printer: &Printer,
+        terminal: &Terminal,
         state: &PromptSymbol,
     ) -> Self {
         let session = &context.target.session;
         let events = session.hub().listen(Filter::default(), HISTORY);
-        let show = show(events, notices, printer.clone(), context.clone());
+        let show = show(events, notices, terminal.clone(), context.clone());
         let target = &context.target;
-        let learn = learn_each(target.clone(), printer.clone());
-        let state = state.clone().follow(target.clone(), printer.clone());
+        let learn = learn_each(target.clone(), terminal.clone());
+        let state = state.clone().follow(target.clone(), terminal.clone());
         let tasks = vec![
             tokio::spawn(show).abort_handle(),
             tokio::spawn(learn).abort_handle(),
             tokio::spawn(state).abort_handle(),
-            tokio::spawn(show_failed_jobs(target.clone(), printer.clone())).abort_handle(),
+            tokio::spawn(show_failed_jobs(target.clone(), terminal.clone())).abort_handle(),
         ];
         Self { tasks }
     }
@@ -62,37 +62,37 @@ impl Drop for Followers {
 }
 
 /// Shows events and notices, in the order in which they happen.
-async fn show(mut events: Listener, mut notices: Notices, printer: Printer, context: Context) {
+async fn show(mut events: Listener, mut notices: Notices, terminal: Terminal, context: Context) {
     loop {
         tokio::select! {
             biased;
             Some(event) = events.next() => {
                 let batch = Batch::of(event, &mut events, &context);
-                printer.show(batch.text(&context));
+                terminal.show(batch.text(&context));
                 // The terminal sets the pace; what comes meanwhile waits in the listener's queue.
-                printer.settle().await;
+                terminal.settle().await;
                 if batch.is_flood() {
                     sleep(FLOOD_PAUSE).await;
                     // A flood may go on for ever.
                     while let Ok(notice) = notices.try_recv() {
-                        show_notice(notice, &printer, &context.target).await;
+                        show_notice(notice, &terminal, &context.target).await;
                     }
                 }
             }
-            Some(notice) = notices.recv() => show_notice(notice, &printer, &context.target).await,
+            Some(notice) = notices.recv() => show_notice(notice, &terminal, &context.target).await,
             else => return,
         }
     }
 }
 
-async fn show_notice(notice: Notice, printer: &Printer, target: &Target) {
+async fn show_notice(notice: Notice, terminal: &Terminal, target: &Target) {
     let banner = match notice {
         Notice::Back(_) => target.banner().await,
         _ => None,
     };
     match banner {
-        Some(banner) => printer.show(banner + "\n"),
-        None => printer.complain(&format!("{}\n", render::notice(&notice))),
+        Some(banner) => terminal.show(banner + "\n"),
+        None => terminal.complain(&format!("{}\n", render::notice(&notice))),
     }
 }
 
@@ -160,7 +160,7 @@ impl Batch {
 }
 
 /// Says why a job failed: the event that it has concluded does not.
-async fn show_failed_jobs(target: Target, printer: Printer) {
+async fn show_failed_jobs(target: Target, terminal: Terminal) {
     #[derive(Deserialize)]
     struct Change {
         id: String,
@@ -184,7 +184,7 @@ async fn show_failed_jobs(target: Target, printer: Printer) {
         let jobs: Option<Vec<Job>> = target.inspector().ask("query-jobs", json!({})).await;
         let mut failed = jobs.into_iter().flatten().filter(|job| job.id == change.id);
         if let Some(error) = failed.find_map(|job| job.error) {
-            printer.complain(&format!(
+            terminal.complain(&format!(
                 "{}\n",
                 clip(&format!("job `{}` failed: {error}", change.id))
             ));
@@ -193,12 +193,12 @@ async fn show_failed_jobs(target: Target, printer: Printer) {
 }
 
 /// Learns what each server accepts that there is a connection to.
-async fn learn_each(target: Target, printer: Printer) {
+async fn learn_each(target: Target, terminal: Terminal) {
     let mut states = target.session.watch();
     loop {
         let connected = matches!(*states.borrow_and_update(), State::Running(_));
         if connected {
-            tokio::spawn(learn(target.clone(), printer.clone()));
+            tokio::spawn(learn(target.clone(), terminal.clone()));
         }
         if states.changed().await.is_err() {
             return;
@@ -207,11 +207,11 @@ async fn learn_each(target: Target, printer: Printer) {
 }
 
 /// Learns what the server accepts. Nobody waits for it.
-async fn learn(target: Target, printer: Printer) {
+async fn learn(target: Target, terminal: Terminal) {
     let inspector = target.inspector();
     if inspector.schema().await.is_some() {
         // The line that is being edited can be understood now.
-        printer.repaint();
+        terminal.repaint();
     } else {
         inspector.commands().await;
     }

@@ -1,7 +1,7 @@
 //! What rustyline asks while a line is edited.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use nu_ansi_term::{Color, Style};
 use rustyline::Context;
@@ -15,41 +15,50 @@ use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
 use super::hint::{Missing, missing};
 use super::listing;
-use super::printer::Printer;
 use super::prompt_symbol::PromptSymbol;
+use super::terminal::Terminal;
 use crate::context::Target;
-use crate::lang::is_unclosed;
+use crate::lang::{SplitLine, lines};
 use crate::render::width;
 
 /// How many columns the prompt takes, and what is left free at the other end.
 const PROMPT_COLUMNS: usize = 12;
 
 pub(super) struct Helper {
-    printer: Printer,
+    terminal: Terminal,
     target: Target,
     live: Live,
     state: PromptSymbol,
     color: bool,
     /// The line is an action of a transaction.
     pub in_transaction: bool,
+    /// What was entered last, and its lines: they are split once.
+    entered: RefCell<Option<(String, Vec<SplitLine>)>>,
 }
 
 impl Helper {
     pub fn new(
-        printer: Printer,
+        terminal: Terminal,
         target: Target,
         live: Live,
         state: PromptSymbol,
         color: bool,
     ) -> Self {
         Self {
-            printer,
+            terminal,
             target,
             live,
             state,
             color,
             in_transaction: false,
+            entered: RefCell::default(),
         }
+    }
+
+    /// The lines of `text`, if that is what was entered last.
+    pub fn take_lines(&self, text: &str) -> Option<Vec<SplitLine>> {
+        let (entered, lines) = self.entered.take()?;
+        (entered == text).then_some(lines)
     }
 }
 
@@ -110,7 +119,7 @@ impl Helper {
 
     fn list(&self, candidates: &[Candidate]) {
         let list = listing::list(candidates, width(), self.color);
-        self.printer.show(list);
+        self.terminal.show(list);
     }
 }
 
@@ -140,10 +149,8 @@ impl Hinter for Helper {
 
 impl Highlighter for Helper {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, ours: bool) -> Cow<'b, str> {
-        // Called with every repaint, so the prompt is about to stand there: from now on only the
-        // editor may write.
-        self.printer.set_editing(true);
-        self.printer.set_search((!ours).then_some(prompt));
+        // rustyline calls this whenever it is about to draw.
+        self.terminal.begin_editing((!ours).then_some(prompt));
         let now = match self.state.renew(prompt) {
             Some(prompt) => Cow::Owned(prompt),
             None => Cow::Borrowed(prompt),
@@ -160,7 +167,7 @@ impl Highlighter for Helper {
     }
 
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
-        self.printer.set_found(line, at);
+        self.terminal.set_found(line, at);
         if !self.color {
             return Cow::Borrowed(line);
         }
@@ -185,12 +192,14 @@ impl Highlighter for Helper {
 
 impl Validator for Helper {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        let text = context.input();
+        let lines = lines(text);
         // An unclosed quote or bracket goes on in the next line.
-        Ok(if is_unclosed(context.input()) {
-            ValidationResult::Incomplete
-        } else {
-            ValidationResult::Valid(None)
-        })
+        if lines.last().is_some_and(SplitLine::is_unclosed) {
+            return Ok(ValidationResult::Incomplete);
+        }
+        self.entered.replace(Some((text.to_owned(), lines)));
+        Ok(ValidationResult::Valid(None))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::printer::Printer;
+use super::terminal::Terminal;
 use crate::context::{Inspector, Target};
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
 
@@ -53,9 +53,9 @@ impl PromptSymbol {
         }
     }
 
-    fn set(&self, symbol: char, printer: &Printer) {
+    fn set(&self, symbol: char, terminal: &Terminal) {
         if self.symbol.swap(symbol.into(), Ordering::Relaxed) != u32::from(symbol) {
-            printer.repaint();
+            terminal.repaint();
         }
     }
 
@@ -71,7 +71,7 @@ impl PromptSymbol {
     }
 
     /// Keeps the symbol true, for as long as the session lasts.
-    pub async fn follow(self, target: Target, printer: Printer) {
+    pub async fn follow(self, target: Target, terminal: Terminal) {
         let mut states = target.session.watch();
         let filter = Filter {
             names: TELLING.iter().map(|name| (*name).to_owned()).collect(),
@@ -87,17 +87,17 @@ impl PromptSymbol {
                 let symbol = ask(&target.inspector()).await;
                 // A server that does not tell leaves it at what its events said.
                 if let Some(symbol) = symbol {
-                    self.set(symbol, &printer);
+                    self.set(symbol, &terminal);
                 }
                 again = (symbol == Some(MIGRATING)).then_some(MIGRATION_POLL);
             } else {
-                self.set(UNCONNECTED, &printer);
+                self.set(UNCONNECTED, &terminal);
             }
             tokio::select! {
                 changed = states.changed() => if changed.is_err() {
                     return;
                 },
-                () = self.told(&mut events, &printer), if connected => {
+                () = self.told(&mut events, &terminal), if connected => {
                     sleep(BETWEEN_QUESTIONS).await;
                 }
                 () = self.doubt.notified() => {}
@@ -107,7 +107,7 @@ impl PromptSymbol {
     }
 
     /// Takes over what an event tells, and resolves when there is more to ask.
-    async fn told(&self, events: &mut Listener, printer: &Printer) {
+    async fn told(&self, events: &mut Listener, terminal: &Terminal) {
         match events.next().await {
             Some(event) => {
                 let mut last = symbol_of(&event);
@@ -115,7 +115,7 @@ impl PromptSymbol {
                     last = symbol_of(&event).or(last);
                 }
                 if let Some(symbol) = last {
-                    self.set(symbol, printer);
+                    self.set(symbol, terminal);
                 }
             }
             None => std::future::pending().await,

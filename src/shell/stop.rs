@@ -6,49 +6,48 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::failure::Status;
-use crate::os::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
+use crate::os::stop::{StopSignal, StopSignals};
 
-/// The signals that concern the shell.
-pub(super) struct Signals {
-    pub interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-    /// A line that nobody waits for says so.
+/// What can stop the shell, or what it waits for.
+pub(super) struct Stops {
+    pub signals: StopSignals,
+    /// Told when a line of a listener or a timer ends the shell.
     pub quit: Arc<Notify>,
 }
 
-/// What a signal stops.
+/// What is stopped.
 pub(super) enum Stop {
     /// Ctrl-C, while no line is edited: the waiting for whatever it is.
     Waiting,
     Shell(Status),
 }
 
-impl Signals {
+impl Stops {
+    /// # Errors
+    ///
+    /// A signal cannot be handled.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            interrupt: Signal::new(SIGINT)?,
-            terminate: Signal::new(SIGTERM)?,
-            hang_up: Signal::new(SIGHUP)?,
+            signals: StopSignals::all()?,
             quit: Arc::default(),
         })
     }
 
-    /// Told to stop something, and what.
+    /// Resolves when something is to be stopped.
     pub async fn stop(&mut self) -> Stop {
         tokio::select! {
-            () = self.interrupt.recv() => Stop::Waiting,
-            () = self.terminate.recv() => Stop::Shell(Status::Interrupted),
-            () = self.hang_up.recv() => Stop::Shell(Status::Interrupted),
+            signal = self.signals.recv() => match signal {
+                StopSignal::Interrupt => Stop::Waiting,
+                StopSignal::End => Stop::Shell(Status::Interrupted),
+            },
             () = self.quit.notified() => Stop::Shell(Status::Success),
         }
     }
 
-    /// Told to end, and with which status.
+    /// Resolves when the shell is to end, with its status.
     pub async fn leave(&mut self) -> Status {
         tokio::select! {
-            () = self.terminate.recv() => Status::Interrupted,
-            () = self.hang_up.recv() => Status::Interrupted,
+            () = self.signals.ended() => Status::Interrupted,
             () = self.quit.notified() => Status::Success,
         }
     }

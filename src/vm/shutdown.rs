@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Stopped, Vm};
-use crate::os::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
+use crate::os::stop::StopSignals;
 use crate::qmp::Client;
 
 /// How long the user waits before he is told what for.
@@ -23,15 +23,11 @@ pub async fn end(
     client: Option<&Client>,
     say: &(dyn Fn(String) + Sync),
 ) -> io::Result<Stopped> {
-    let mut interrupt = Signal::new(SIGINT)?;
-    let mut terminate = Signal::new(SIGTERM)?;
-    let mut hang_up = Signal::new(SIGHUP)?;
+    let mut signals = StopSignals::all()?;
     let stopping = async {
         tokio::select! {
             stopped = vm.stop(client) => stopped,
-            () = interrupt.recv() => vm.kill().await,
-            () = terminate.recv() => vm.kill().await,
-            () = hang_up.recv() => vm.kill().await,
+            _ = signals.recv() => vm.kill().await,
         }
     };
     tokio::pin!(stopping);

@@ -1,11 +1,17 @@
 //! qmpsh in a real terminal: keys in, screen out.
 
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::Location;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use super::process::uninherited;
@@ -23,6 +29,8 @@ pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     shown: Arc<Mutex<Shown>>,
+    /// Nobody reads what is written to the terminal.
+    stalled: Arc<AtomicBool>,
     process: Box<dyn Child + Send + Sync>,
 }
 
@@ -86,18 +94,25 @@ impl Terminal {
         }));
         let mut output = pty.master.try_clone_reader().expect("the pty's output");
         let reader = shown.clone();
+        let stalled = Arc::<AtomicBool>::default();
+        let stops = stalled.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
                 let mut shown = reader.lock().expect("no holder of this lock panics");
                 shown.screen.process(&buffer[..length]);
                 shown.output.extend_from_slice(&buffer[..length]);
+                drop(shown);
+                while stops.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
             }
         });
         Self {
             keys: pty.master.take_writer().expect("the pty's input"),
             master: pty.master,
             shown,
+            stalled,
             process,
         }
     }
@@ -332,6 +347,51 @@ impl Terminal {
         assert_eq!(self.wait_for_end(), 0);
     }
 
+    /// From now on the terminal takes little more: nobody reads what is written to it, until [`Terminal::go_on`].
+    pub fn stall(&self) {
+        self.stalled.store(true, Ordering::Relaxed);
+    }
+
+    pub fn go_on(&self) {
+        self.stalled.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until the stalled terminal has been written to until it took nothing more.
+    #[track_caller]
+    pub fn wait_until_full(&self) {
+        let terminal = self.slave();
+        // The reader may be about to read once more.
+        for _ in 0..2 {
+            wait_for("a terminal that takes nothing", || {
+                (!is_ready(&terminal)).then_some(())
+            });
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stalls the terminal and fills it, so that it takes nothing at all.
+    pub fn fill(&self) {
+        self.stall();
+        let mut terminal = self.slave();
+        wait_for("a terminal that takes nothing", || {
+            while is_ready(&terminal) {
+                let _ = terminal.write(&[b'\n'; 128]);
+            }
+            // The reader may be about to read once more.
+            std::thread::sleep(Duration::from_millis(20));
+            (!is_ready(&terminal)).then_some(())
+        });
+    }
+
+    /// The terminal as qmpsh has it, without blocking.
+    fn slave(&self) -> File {
+        OpenOptions::new()
+            .write(true)
+            .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+            .open(format!("/proc/{}/fd/0", self.pid()))
+            .expect("a terminal of ours")
+    }
+
     pub fn resize(&self, rows: u16, cols: u16) {
         // The screen first: what the program draws for the new size must find it.
         let mut shown = self.shown.lock().expect("no holder of this lock panics");
@@ -368,6 +428,12 @@ pub fn row(screen: &str, end: &str) -> usize {
         .lines()
         .position(|line| line.ends_with(end))
         .unwrap_or_else(|| panic!("no line ends in `{end}`:\n{screen}"))
+}
+
+/// Whether a terminal takes anything.
+fn is_ready(terminal: &File) -> bool {
+    let mut ready = [PollFd::new(terminal.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
 /// What stands in the prompt before its symbol.

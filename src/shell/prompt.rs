@@ -1,0 +1,308 @@
+use super::console::{self, Detached};
+use super::editor::{Editor, Input, TRANSACTION_PROMPT};
+use super::prompt_symbol::PromptSymbol;
+use super::stop::{Stop, Stops};
+use super::terminal::Terminal;
+use crate::context::{Context, Outcome, Output, Settings};
+use crate::exec::{self, PendingCommand, Run, advise};
+use crate::failure::{Failure, Status};
+use crate::lang::{Line, Parser, SplitLine, Statement};
+use crate::render::{self, escape};
+use crate::vm::{Console, Follow};
+
+const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
+
+/// Reads lines from the prompt, runs them, and shows what comes of them.
+pub(super) struct Prompt {
+    context: Context,
+    terminal: Terminal,
+    symbol: PromptSymbol,
+    editor: Editor,
+    parser: Parser,
+    stops: Stops,
+}
+
+/// What comes after a line.
+enum Next {
+    Line,
+    /// Ctrl-C: what was pasted after it is not run.
+    Stop,
+    Leave(Status),
+}
+
+impl Prompt {
+    pub fn new(
+        context: Context,
+        terminal: Terminal,
+        symbol: PromptSymbol,
+        editor: Editor,
+        stops: Stops,
+    ) -> Self {
+        Self {
+            context,
+            terminal,
+            symbol,
+            editor,
+            parser: Parser::default(),
+            stops,
+        }
+    }
+
+    /// Goes on until the user leaves; returns the exit status.
+    ///
+    /// # Errors
+    ///
+    /// The terminal fails.
+    pub async fn read_lines(&mut self) -> Result<Status, Failure> {
+        loop {
+            let prompt = if self.parser.in_transaction() {
+                TRANSACTION_PROMPT.to_owned()
+            } else {
+                self.symbol.prompt()
+            };
+            match self.ask(&prompt, true).await {
+                Ok(Input::Lines(lines)) => {
+                    for line in lines {
+                        match self.line(line).await {
+                            Next::Line => {}
+                            Next::Stop => break,
+                            Next::Leave(status) => return Ok(status),
+                        }
+                    }
+                }
+                Ok(Input::Interrupted) => self.abandon_transaction(),
+                Ok(Input::End) => {
+                    self.abandon_transaction();
+                    return Ok(Status::Success);
+                }
+                Ok(Input::Failed(error)) => {
+                    let why = format!("cannot read from the terminal: {error}");
+                    return Err(Failure::Local(why));
+                }
+                Err(status) => return Ok(status),
+            }
+        }
+    }
+
+    fn abandon_transaction(&mut self) {
+        if self.parser.in_transaction() {
+            self.parser.abandon_transaction();
+            self.terminal
+                .complain("the transaction is abandoned; nothing was sent\n");
+        }
+    }
+
+    /// Lets the user edit a line, or leaves with this status because a signal says so.
+    async fn ask(&mut self, prompt: &str, remember: bool) -> Result<Input, Status> {
+        let settled = self.terminal.settle();
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                stop = self.stops.stop() => match stop {
+                    Stop::Waiting => self.terminal.drop_output(),
+                    Stop::Shell(status) => return Err(status),
+                },
+            }
+        }
+        // One that came before there was anything to interrupt.
+        self.stops.signals.forget_interrupt();
+        self.editor.read(prompt, remember);
+        loop {
+            tokio::select! {
+                biased;
+                input = self.editor.input() => return Ok(input),
+                status = self.stops.leave() => return Err(status),
+                // A Ctrl-C from before the line was there is about nothing. One that comes after the line is
+                // about that, even if it comes before we do.
+                () = self.terminal.drawn() => if self.terminal.is_editing() {
+                    self.stops.signals.forget_interrupt();
+                }
+            }
+        }
+    }
+
+    async fn line(&mut self, line: SplitLine) -> Next {
+        let parsed = match line.words {
+            Ok(words) => self.parser.parse(&words),
+            Err(error) => {
+                self.parser.wrong_line();
+                Err(error)
+            }
+        };
+        let line = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.fail(&Failure::syntax(error, &line.text));
+                return Next::Line;
+            }
+        };
+        if self.must_confirm(&line)
+            && let Some(next) = self.confirm_quit().await
+        {
+            return next;
+        }
+        let is_builtin = matches!(line.statement, Statement::Builtin(_));
+        let run = tokio::select! {
+            biased;
+            run = exec::start(&self.context, line) => run,
+            stop = self.stops.stop() => return match stop {
+                Stop::Waiting => {
+                    if !is_builtin {
+                        self.terminal.complain(
+                            "\nthe server did not say what it accepts; nothing was sent\n",
+                        );
+                    }
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        };
+        match run {
+            Run::Done(outcome) => self.show(outcome).await,
+            Run::Sent(command) if command.is_background() => {
+                self.in_background(command);
+                Next::Line
+            }
+            Run::Sent(command) => self.reply(command).await,
+        }
+    }
+
+    /// Shows what came of a line, or does what it leads to.
+    async fn show(&mut self, outcome: Outcome) -> Next {
+        let Outcome { output, failure } = outcome;
+        if let Some(text) = text(&self.context.settings(), &output) {
+            self.terminal.show(text);
+        }
+        if let Some(failure) = failure {
+            self.fail(&failure);
+        }
+        match output {
+            Output::Connected => {
+                if let Some(banner) = self.context.target.banner().await {
+                    self.terminal.show(banner + "\n");
+                }
+                Next::Line
+            }
+            Output::Follow(file) => self.follow(file).await,
+            Output::Console(console) => self.console(&console).await,
+            Output::Quit => Next::Leave(Status::Success),
+            Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
+        }
+    }
+
+    /// Shows a file as it grows, until Ctrl-C.
+    async fn follow(&mut self, mut file: Follow) -> Next {
+        let following = async {
+            while let Some(text) = file.next().await {
+                self.terminal.show(escape(&text).into_owned());
+                // The terminal sets the pace.
+                self.terminal.settle().await;
+            }
+        };
+        tokio::select! {
+            () = following => Next::Line,
+            stop = self.stops.stop() => match stop {
+                Stop::Waiting => {
+                    self.terminal.show("\n".to_owned());
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        }
+    }
+
+    async fn console(&mut self, console: &Console) -> Next {
+        match console::attach(console, &self.terminal, self.stops.leave()).await {
+            Ok(Detached::ByKey) => Next::Line,
+            Ok(Detached::ToLeave(status)) => Next::Leave(status),
+            Err(error) => {
+                let why = format!("cannot use the terminal for a console: {error}");
+                self.fail(&Failure::Local(why));
+                Next::Line
+            }
+        }
+    }
+
+    /// Waits for a reply and shows it. Ctrl-C ends the waiting, not the command.
+    async fn reply(&mut self, mut command: PendingCommand) -> Next {
+        let reply = tokio::select! {
+            biased;
+            reply = command.reply() => reply,
+            stop = self.stops.stop() => return match stop {
+                Stop::Waiting => {
+                    self.terminal.complain(&format!(
+                        "\nno longer waiting for `{}`; its reply is shown when it comes\n",
+                        command.name()
+                    ));
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        };
+        if reply.is_ok() {
+            self.symbol.after(command.name());
+        }
+        let mut outcome = command.outcome(reply);
+        tokio::select! {
+            () = advise(&self.context, command.line(), &mut outcome) => {}
+            () = self.stops.signals.interrupted() => {}
+        }
+        self.show(outcome).await
+    }
+
+    fn in_background(&self, mut command: PendingCommand) {
+        let (terminal, context) = (self.terminal.clone(), self.context.clone());
+        tokio::spawn(async move {
+            let reply = command.reply().await;
+            let mut outcome = command.outcome(reply);
+            advise(&context, command.line(), &mut outcome).await;
+            let name = command.name();
+            if let Some(text) = text(&context.settings(), &outcome.output) {
+                terminal.show(format!("`{name}`: {text}"));
+            }
+            if let Some(failure) = outcome.failure {
+                terminal.complain(&format!("`{name}`: {failure}\n"));
+            }
+        });
+    }
+
+    /// Whether a line is QMP's `quit`, which ends the VM, and the user wants to be asked.
+    fn must_confirm(&self, line: &Line) -> bool {
+        let client = self.context.target.session.client();
+        line.command_name() == Some("quit")
+            && self.context.settings().confirm
+            && client.is_some_and(|client| !client.has_ended())
+    }
+
+    /// Asks whether `quit` is meant; if it is not, what comes next.
+    async fn confirm_quit(&mut self) -> Option<Next> {
+        match self.ask(QUIT_PROMPT, false).await {
+            Ok(Input::Lines(answer))
+                if matches!(
+                    answer.first().map(|line| line.text.trim()),
+                    Some("y" | "Y" | "yes")
+                ) =>
+            {
+                None
+            }
+            Ok(_) => Some(Next::Line),
+            Err(status) => Some(Next::Leave(status)),
+        }
+    }
+
+    fn fail(&self, failure: &Failure) {
+        self.terminal.complain(&format!("{failure}\n"));
+    }
+}
+
+/// What is shown of an output, with its line breaks.
+pub(super) fn text(settings: &Settings, output: &Output) -> Option<String> {
+    let text = settings.text(output).map(render::line);
+    match output {
+        Output::Text { notice, .. } if !notice.is_empty() => {
+            Some(format!("{}{notice}\n", text.unwrap_or_default()))
+        }
+        _ => text,
+    }
+}

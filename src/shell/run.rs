@@ -1,0 +1,139 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::editor::Editor;
+use super::followers::Followers;
+use super::history;
+use super::prompt::{Prompt, text};
+use super::prompt_symbol::PromptSymbol;
+use super::stop::Stops;
+use super::terminal::Terminal;
+use crate::context::traffic::{self, Log};
+use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::exec;
+use crate::failure::Status;
+use crate::lang::conceal;
+use crate::render::{self, clip};
+use crate::vm::{Stopped, shutdown};
+
+/// The event that is not shown unless asked for: a guest that keeps its clock sends it all day.
+const MUTED: &str = "RTC_CHANGE";
+
+/// What the prompt is to do besides what the user enters.
+pub struct Plan {
+    /// Keep the history in a file.
+    pub history: bool,
+}
+
+/// Runs the shell until the user leaves.
+///
+/// # Errors
+///
+/// What kept it from starting, or the terminal failing.
+pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+    let (terminal, _restore) = Terminal::start()?;
+    let log = target.log.as_deref().map(Log::open).transpose()?;
+    let echo = target.verbose.then(|| -> traffic::Echo {
+        let terminal = terminal.clone();
+        Box::new(move |line| terminal.show(format!("{}\n", clip(&line))))
+    });
+    let mut options = target.options;
+    options.tap = traffic::tap(echo, log.as_ref());
+    let mut stops = Stops::new()?;
+    let endpoint = target.endpoint;
+    let (target, mut notices) = Target::new(options, target.retry, target.schema, target.vm);
+    let (mut context, reports) = exec::begin(settings, target);
+    let connected = {
+        let connecting = context.target.open(endpoint);
+        tokio::pin!(connecting);
+        loop {
+            tokio::select! {
+                biased;
+                Some(notice) = notices.recv() => {
+                    terminal.complain(&format!("{}\n", render::notice(&notice)));
+                }
+                connected = &mut connecting => break connected.map(|()| true),
+                _ = stops.stop() => {
+                    terminal.show("\n".to_owned());
+                    break Ok(false);
+                }
+            }
+        }
+    };
+    if !matches!(connected, Ok(true)) {
+        leave(&context, &terminal).await?;
+        connected?;
+        return Ok(Status::Interrupted);
+    }
+    let history = if plan.history { history::path() } else { None };
+    if let Some(banner) = context.target.banner().await {
+        terminal.show(banner + "\n");
+    }
+    let symbol = PromptSymbol::new();
+    let bar = terminal.clone();
+    context.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
+    context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
+    let _followers = Followers::start(&context, notices, &terminal, &symbol);
+    let show = show_reports(
+        context.clone(),
+        reports,
+        terminal.clone(),
+        stops.quit.clone(),
+    );
+    let showing = tokio::spawn(show);
+    let editor = Editor::start(&context, terminal.clone(), symbol.clone(), history)?;
+    let mut prompt = Prompt::new(context.clone(), terminal.clone(), symbol, editor, stops);
+    let result = prompt.read_lines().await;
+    showing.abort();
+    leave(&context, &terminal).await?;
+    Ok(result?)
+}
+
+/// Ends the VM that we launched, and leaves the terminal: in this order, lest a terminal that takes nothing keeps the
+/// VM alive.
+async fn leave(context: &Context, terminal: &Terminal) -> anyhow::Result<()> {
+    let end = async {
+        let Some(vm) = &context.target.vm else {
+            return Ok(None);
+        };
+        let client = context.target.session.client();
+        let complain = |text| terminal.complain(&format!("{text}\n"));
+        let ended = shutdown::end(vm, client.as_deref(), &complain).await;
+        ended.map(Some)
+    };
+    let (ended, ()) = tokio::join! {
+        biased;
+        end,
+        async { terminal.leave() },
+    };
+    if ended? == Some(Stopped::Gracefully) {
+        terminal.show("the VM has shut down\n".to_owned());
+    }
+    Ok(())
+}
+
+/// Shows what came of the lines of listeners and timers, each with its origin.
+async fn show_reports(
+    context: Context,
+    mut reports: mpsc::Receiver<Report>,
+    terminal: Terminal,
+    quit: Arc<Notify>,
+) {
+    while let Some(report) = reports.recv().await {
+        let head = clip(&format!("[{}: {}]", report.origin, conceal(&report.line))).into_owned();
+        let Outcome { output, failure } = report.outcome;
+        if let Some(text) = text(&context.settings(), &output) {
+            terminal.show(format!("{head}\n{text}"));
+        }
+        if let Some(failure) = failure {
+            terminal.complain(&format!("{head} {failure}\n"));
+        }
+        if matches!(output, Output::Quit) {
+            quit.notify_one();
+        }
+        // The terminal sets the pace.
+        terminal.settle().await;
+    }
+}

@@ -1,0 +1,131 @@
+//! The states of the terminal, and the transitions between them, which the module `terminal` draws.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+use unicode_width::UnicodeWidthStr;
+
+use crate::render::width;
+
+/// How many bytes wait at most while the terminal is attached to a console.
+const MOST_HELD: usize = 4 << 20;
+
+/// Who has the terminal.
+pub(super) enum State {
+    /// We do.
+    Showing,
+    /// rustyline does: a prompt is shown and a line is being edited.
+    Editing,
+    /// rustyline does, and searches the history.
+    Searching(Search),
+    /// A guest does.
+    Attached(Attached),
+    /// We do, for the last words.
+    Leaving,
+}
+
+/// A search of the history, as it is shown.
+pub(super) struct Search {
+    prompt: String,
+    line: String,
+    /// Where the cursor is in the line, in bytes.
+    at: usize,
+}
+
+impl Search {
+    /// What shows `text` above the search and leaves the search as it was. Nothing if the search takes more than a
+    /// row: then only rustyline knows where the cursor is.
+    pub fn show_above(&self, text: &str) -> Option<String> {
+        let Self { prompt, line, at } = self;
+        let column = prompt.width() + line[..*at].width();
+        let fits = prompt.width() + line.width() < width() && !line.contains('\n');
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        fits.then(|| format!("\r\x1b[J{text}{end}{prompt}{line}\r\x1b[{column}C"))
+    }
+}
+
+/// What waits while the terminal is a guest's.
+#[derive(Default)]
+pub(super) struct Attached {
+    /// What the guest printed, and what we remark on it.
+    pub pieces: VecDeque<(Vec<u8>, oneshot::Sender<()>)>,
+    /// How many bytes wait for the guest to give the terminal back.
+    held: usize,
+    /// How many outputs found no room among those.
+    pub lost: u64,
+}
+
+impl Attached {
+    /// Whether an output of `length` bytes can be held; if not, it is counted.
+    pub fn hold(&mut self, length: usize) -> bool {
+        let room = self.held + length <= MOST_HELD;
+        match room {
+            true => self.held += length,
+            false => self.lost += 1,
+        }
+        room
+    }
+}
+
+/// The transitions. One that the drawing does not have changes nothing.
+impl State {
+    /// To editing, or to searching if the prompt of a search is given.
+    pub fn edit(&mut self, search: Option<&str>) {
+        if !matches!(self, Self::Showing | Self::Editing | Self::Searching(_)) {
+            return;
+        }
+        *self = search.map_or(Self::Editing, |prompt| {
+            Self::Searching(Search {
+                prompt: prompt.to_owned(),
+                line: String::new(),
+                at: 0,
+            })
+        });
+    }
+
+    /// Searching on, with another line found.
+    pub fn found(&mut self, line: &str, at: usize) {
+        if let Self::Searching(search) = self {
+            (search.line, search.at) = (line.to_owned(), at);
+        }
+    }
+
+    /// From editing or searching to showing.
+    pub fn edited(&mut self) {
+        if self.is_edited() {
+            *self = Self::Showing;
+        }
+    }
+
+    /// From showing to attached; whether it was showing.
+    pub fn attach(&mut self) -> bool {
+        let showing = matches!(self, Self::Showing);
+        if showing {
+            *self = Self::Attached(Attached::default());
+        }
+        showing
+    }
+
+    /// From attached to showing; what waited.
+    pub fn detach(&mut self) -> Option<Attached> {
+        match std::mem::replace(self, Self::Showing) {
+            Self::Attached(attached) => Some(attached),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// From any to leaving; whether it was attached.
+    pub fn leave(&mut self) -> bool {
+        let attached = matches!(self, Self::Attached(_));
+        *self = Self::Leaving;
+        attached
+    }
+
+    /// Whether rustyline has the terminal.
+    pub fn is_edited(&self) -> bool {
+        matches!(self, Self::Editing | Self::Searching(_))
+    }
+}
