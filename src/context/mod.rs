@@ -2,6 +2,7 @@
 
 mod agenda;
 mod inspector;
+mod job;
 mod outcome;
 mod settings;
 mod target;
@@ -17,6 +18,7 @@ use crate::schema::Schema;
 
 pub use agenda::{Agenda, Kind, Report, Row, Scheduled, Trigger};
 pub use inspector::Inspector;
+pub use job::{Job, JobStatusChange};
 pub use outcome::{Outcome, Output};
 pub use settings::Settings;
 pub use target::{Target, TargetPlan};

@@ -62,7 +62,7 @@ impl Target {
         let (session, notices) = Session::start(options, retry);
         if let Some(vm) = &vm {
             let sender = session.notice_sender();
-            vm.tell(Arc::new(move |text| {
+            vm.report_to(Arc::new(move |text| {
                 let _ = sender.send(Notice::Said(text));
             }));
         }

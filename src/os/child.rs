@@ -42,7 +42,7 @@ impl Child {
         let mut any_ended = Signal::new(SIGCHLD)?;
         let mut process = command.spawn()?;
         let pid = i32::try_from(process.id()).expect("the system counts in i32");
-        let (tell, ended) = watch::channel(None);
+        let (sender, ended) = watch::channel(None);
         tokio::spawn(async move {
             let status = loop {
                 match process.try_wait() {
@@ -50,7 +50,7 @@ impl Child {
                     status => break status.ok().flatten(),
                 }
             };
-            tell.send_replace(Some(Ended(status)));
+            sender.send_replace(Some(Ended(status)));
         });
         Ok(Self {
             pid: Pid::from_raw(pid),

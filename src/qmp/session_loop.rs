@@ -181,7 +181,7 @@ impl Loop {
     /// Tries to connect until that succeeds, cannot succeed, or somebody wants something else.
     async fn seek(&mut self, goal: &mut Goal) -> Sought {
         let mut pause = FIRST_PAUSE;
-        let mut told = None;
+        let mut announced = None;
         // A server that has just ended needs a moment to come back.
         if goal.after.is_some()
             && let Some(sought) = self.rest(jittered(pause), goal).await
@@ -215,12 +215,12 @@ impl Loop {
             if self.retry == Retry::Never || !error.is_transient(before) {
                 return Sought::Failed(error);
             }
-            // That a server takes a moment to come back is no news. Any other reason is told once.
+            // That a server takes a moment to come back is no news. Any other reason is announced once.
             let text = error.to_string();
             let expected = before && error.is_transient(false);
-            if !expected && told.as_ref() != Some(&text) {
+            if !expected && announced.as_ref() != Some(&text) {
                 self.unsolicited.notify(Notice::Waiting(error.clone()));
-                told = Some(text);
+                announced = Some(text);
             }
             if goal.due.is_some_and(|(_, due)| Instant::now() >= due) {
                 return Sought::Failed(error);

@@ -165,7 +165,7 @@ impl Check<'_> {
             .filter(|key| !self.is_suggested(key))
             .collect();
         if !missing.is_empty() {
-            self.tell(ProblemKind::Missing { keys: missing });
+            self.report(ProblemKind::Missing { keys: missing });
         }
     }
 
@@ -181,7 +181,7 @@ impl Check<'_> {
             Some((tag, cases)) => {
                 // A tag that has a wrong value is told as such.
                 if !given.contains_key(tag) || self.schema.has_case(object, given) {
-                    self.tell(ProblemKind::Misplaced {
+                    self.report(ProblemKind::Misplaced {
                         key: self.key(key),
                         tag: self.key(tag),
                         cases: owned(cases),
@@ -189,7 +189,7 @@ impl Check<'_> {
                 }
             }
             None => {
-                self.tell(ProblemKind::Key {
+                self.report(ProblemKind::Key {
                     key: self.key(key),
                     near: near.into_iter().map(|name| self.key(name)).collect(),
                 });
@@ -228,7 +228,7 @@ impl Check<'_> {
                     return;
                 }
                 let names = values.iter().map(|value| &*value.name);
-                self.tell(ProblemKind::Value {
+                self.report(ProblemKind::Value {
                     key: self.key(key),
                     value: word.clone(),
                     near: owned(nearest(word, names)),
@@ -238,7 +238,7 @@ impl Check<'_> {
         }
     }
 
-    fn tell(&mut self, kind: ProblemKind) {
+    fn report(&mut self, kind: ProblemKind) {
         let action = self.action().map(|index| index + 1);
         self.problems.push(Problem { kind, action });
     }

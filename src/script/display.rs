@@ -99,7 +99,7 @@ pub(super) async fn next_event(events: &mut Option<Listener>) -> Option<Arc<Even
 }
 
 /// Shows a notice on standard error. Not the end of the connection: that is an error of the line it concerns.
-pub(super) fn tell(notice: &Notice) {
+pub(super) fn show_notice(notice: &Notice) {
     if !matches!(
         notice,
         Notice::Lost { again: false, .. } | Notice::GivenUp(_)
@@ -109,21 +109,21 @@ pub(super) fn tell(notice: &Notice) {
 }
 
 /// Shows the notices that are there.
-pub(super) fn tell_all(notices: &mut Notices) {
+pub(super) fn show_notices(notices: &mut Notices) {
     while let Ok(notice) = notices.try_recv() {
-        tell(&notice);
+        show_notice(&notice);
     }
 }
 
 /// Waits for `future`, and shows the notices that come before it is done.
-pub(super) async fn telling<T>(notices: &mut Notices, future: impl Future<Output = T>) -> T {
+pub(super) async fn with_notices<T>(notices: &mut Notices, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         tokio::select! {
             biased;
-            Some(notice) = notices.recv() => tell(&notice),
+            Some(notice) = notices.recv() => show_notice(&notice),
             result = &mut future => {
-                tell_all(notices);
+                show_notices(notices);
                 return result;
             }
         }

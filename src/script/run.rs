@@ -22,7 +22,7 @@ use crate::render::{clip, escape};
 use crate::transport::Endpoint;
 use crate::vm::{Follow, shutdown};
 
-use super::display::{Display, next_event, progress, tell, tell_all, telling};
+use super::display::{Display, next_event, progress, show_notice, show_notices, with_notices};
 use super::input::{Input, Item, Origin};
 use super::plan::{EventsTo, Plan, Source};
 use super::stdout::Stdout;
@@ -74,7 +74,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
     if !dry_run {
         tokio::select! {
-            connected = telling(&mut notices, context.target.open(endpoint)) => connected?,
+            connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
             _ = stop.recv() => return Ok(Status::Interrupted),
         }
     }
@@ -105,13 +105,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     // Those that came before the end.
     script.display.print_events();
-    tell_all(&mut script.notices);
+    show_notices(&mut script.notices);
     let target = &script.context.target;
     if let Some(vm) = &target.vm {
         let client = target.session.client();
         shutdown::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
     }
-    tell_all(&mut script.notices);
+    show_notices(&mut script.notices);
     let Display { stdout, status, .. } = script.display;
     match stdout.finish() {
         Ok(()) => Ok(status),
@@ -182,7 +182,7 @@ impl Script {
             }
             tokio::select! {
                 biased;
-                Some(notice) = self.notices.recv() => tell(&notice),
+                Some(notice) = self.notices.recv() => show_notice(&notice),
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 Some(done) = self.background.join_next() => {
                     let (command, origin, reply) = done.expect("waiting for a reply does not panic");
@@ -284,7 +284,7 @@ impl Script {
             }
             _ => {}
         }
-        let run = telling(&mut self.notices, exec::start(&self.context, line)).await;
+        let run = with_notices(&mut self.notices, exec::start(&self.context, line)).await;
         self.started(run, origin).await;
     }
 
@@ -319,7 +319,7 @@ impl Script {
         while !self.in_flight.is_empty() {
             tokio::select! {
                 biased;
-                Some(notice) = self.notices.recv() => tell(&notice),
+                Some(notice) = self.notices.recv() => show_notice(&notice),
                 result = first_reply(&mut self.in_flight) => self.replied(result).await,
                 event = next_event(&mut self.display.events) => self.display.event(event),
                 () = self.display.stdout.due(false) => self.display.stdout.flush(),
@@ -382,7 +382,7 @@ impl Script {
     async fn follow(&mut self, mut file: Follow) {
         let stdout = &mut self.display.stdout;
         while !stdout.has_failed()
-            && let Some(text) = telling(&mut self.notices, file.next()).await
+            && let Some(text) = with_notices(&mut self.notices, file.next()).await
         {
             stdout.write(&escape(&text));
             stdout.flush();

@@ -25,12 +25,12 @@ pub(super) const TRANSACTION_PROMPT: &str = "TRANS> ";
 
 /// The line editor. rustyline blocks while it waits for a key, so it has a thread of its own.
 pub(super) struct Editor {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<LineRequest>,
     inputs: async_mpsc::UnboundedReceiver<Input>,
 }
 
 /// A line to be asked for.
-struct Request {
+struct LineRequest {
     prompt: String,
     /// Whether the line belongs into the history.
     remember: bool,
@@ -76,7 +76,7 @@ impl Editor {
     /// Asks for a line. The answer is the next [`Editor::input`].
     pub fn read(&self, prompt: &str, remember: bool) {
         // A thread that is gone has said why, as its last input.
-        let _ = self.requests.send(Request {
+        let _ = self.requests.send(LineRequest {
             prompt: prompt.to_owned(),
             remember,
         });
@@ -89,7 +89,7 @@ impl Editor {
 }
 
 fn edit(
-    requests: &mpsc::Receiver<Request>,
+    requests: &mpsc::Receiver<LineRequest>,
     inputs: &async_mpsc::UnboundedSender<Input>,
     terminal: &Terminal,
     helper: Helper,

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::json;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
-use crate::context::{Context, Target};
+use crate::context::{Context, Job, JobStatusChange, Target};
 use crate::qmp::{Event, Filter, HISTORY, Listener, Notice, Notices, State};
 use crate::render::{self, clip, escape, event_line};
 
@@ -161,23 +160,13 @@ impl Batch {
 
 /// Says why a job failed: the event that it has concluded does not.
 async fn show_failed_jobs(target: Target, terminal: Terminal) {
-    #[derive(Deserialize)]
-    struct Change {
-        id: String,
-        status: String,
-    }
-    #[derive(Deserialize)]
-    struct Job {
-        id: String,
-        error: Option<String>,
-    }
     let filter = Filter {
         names: vec!["JOB_STATUS_CHANGE".to_owned()],
         matches: None,
     };
     let mut events = target.session.hub().listen(filter, HISTORY);
     while let Some(event) = events.next().await {
-        let change: Option<Change> = serde_json::from_str(event.data()).ok();
+        let change = JobStatusChange::read(event.data());
         let Some(change) = change.filter(|change| change.status == "concluded") else {
             continue;
         };

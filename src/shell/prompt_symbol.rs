@@ -97,7 +97,7 @@ impl PromptSymbol {
                 changed = states.changed() => if changed.is_err() {
                     return;
                 },
-                () = self.told(&mut events, &terminal), if connected => {
+                () = self.take_over(&mut events, &terminal), if connected => {
                     sleep(BETWEEN_QUESTIONS).await;
                 }
                 () = self.doubt.notified() => {}
@@ -107,7 +107,7 @@ impl PromptSymbol {
     }
 
     /// Takes over what an event tells, and resolves when there is more to ask.
-    async fn told(&self, events: &mut Listener, terminal: &Terminal) {
+    async fn take_over(&self, events: &mut Listener, terminal: &Terminal) {
         match events.next().await {
             Some(event) => {
                 let mut last = symbol_of(&event);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::options::{Monitor, Options};
-use super::sockets::{Sockets, State};
+use super::options::{Options, QmpSocket};
+use super::sockets::{SocketState, Sockets};
 use crate::render::escape;
 
 /// A QEMU that runs here.
@@ -18,7 +18,7 @@ pub struct Machine {
     pub name: Option<String>,
     pub program: String,
     /// Its QMP sockets, and how they are.
-    pub monitors: Vec<(String, State)>,
+    pub monitors: Vec<(String, SocketState)>,
 }
 
 /// Every QEMU that we may see, by pid.
@@ -38,11 +38,11 @@ fn machine(pid: i32) -> Option<Machine> {
     let options = Options::read(&words[1..]);
     let sockets = Sockets::of(&process);
     let monitors = options.monitors.into_iter().map(|monitor| match monitor {
-        Monitor::Unix(path) => {
+        QmpSocket::Unix(path) => {
             let state = sockets.unix(&path);
             (absolute(&process, &path), state)
         }
-        Monitor::Tcp { host, port } => {
+        QmpSocket::Tcp { host, port } => {
             let address = if host.contains(':') {
                 format!("[{host}]:{port}")
             } else {
@@ -50,7 +50,7 @@ fn machine(pid: i32) -> Option<Machine> {
             };
             (address, sockets.tcp(port))
         }
-        Monitor::Inherited(number) => sockets.inherited(number),
+        QmpSocket::Inherited(number) => sockets.inherited(number),
     });
     Some(Machine {
         pid,
@@ -134,8 +134,7 @@ pub fn table(machines: &[Machine]) -> String {
 
 /// The machines as JSON, for programs.
 pub fn json(machines: &[Machine]) -> Value {
-    let monitor =
-        |(address, state): &(String, State)| json!({"address": address, "state": state.name()});
+    let monitor = |(address, state): &(String, SocketState)| json!({"address": address, "state": state.name()});
     let machines = machines.iter().map(|machine| {
         json!({
             "pid": machine.pid,

@@ -46,18 +46,18 @@ const LAST_WORDS: u64 = 1 << 10;
 /// that started it ends.
 pub struct Vm {
     plan: Plan,
-    state: Mutex<State>,
+    launch: Mutex<Launch>,
     /// Where its monitor's other end is left.
     handover: Handover,
     log: PathBuf,
     console: Option<Arc<Console>>,
-    tell: OnceLock<Say>,
+    say: OnceLock<Say>,
     /// Removed in the end, with all that is in it.
     directory: Mutex<Option<TempDir>>,
 }
 
 #[derive(Default)]
-struct State {
+struct Launch {
     machine: Option<Arc<Machine>>,
     /// The monitor's socket, if it has an address.
     socket: Option<ServerSocket>,
@@ -98,18 +98,18 @@ impl Vm {
         };
         Ok(Self {
             plan,
-            state: Mutex::default(),
+            launch: Mutex::default(),
             handover: Handover::default(),
             log,
             console,
-            tell: OnceLock::new(),
+            say: OnceLock::new(),
             directory: Mutex::new(Some(directory)),
         })
     }
 
     /// Sets who is told when QEMU ends unexpectedly. Only the first call has an effect.
-    pub fn tell(&self, tell: Say) {
-        let _ = self.tell.set(tell);
+    pub fn report_to(&self, say: Say) {
+        let _ = self.say.set(say);
     }
 
     /// Starts QEMU, which does not run.
@@ -119,12 +119,16 @@ impl Vm {
     /// It does not start. That it started does not mean that it goes on: see
     /// [`Vm::failure`].
     pub fn start(&self) -> Result<(), Error> {
-        let mut state = self.state.lock();
-        if state.machine.as_ref().is_some_and(|machine| machine.runs()) {
+        let mut launch = self.launch.lock();
+        if launch
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.runs())
+        {
             return Err(Error::Running);
         }
         // The old one first, if it is to be at the same place.
-        state.socket = None;
+        launch.socket = None;
         let mut passed = Passed::default();
         let mut monitor = None;
         match &self.plan.monitor {
@@ -137,7 +141,7 @@ impl Vm {
             Monitor::At(address) => {
                 let mut socket = ServerSocket::bind(address)?;
                 passed.server = socket.hand_over();
-                state.socket = Some(socket);
+                launch.socket = Some(socket);
             }
         }
         let mut console = None;
@@ -148,7 +152,7 @@ impl Vm {
         }
         let output = private::open(OpenOptions::new().append(true).create(true), &self.log);
         let output = output.map_err(|error| no_log(&self.log, error))?;
-        state.log_start = output.metadata().map_or(0, |file| file.len());
+        launch.log_start = output.metadata().map_or(0, |file| file.len());
         let machine = Arc::new(Machine::start(&self.plan, passed, output)?);
         if let Some(ours) = monitor {
             let process = Process {
@@ -161,7 +165,7 @@ impl Vm {
         if let (Some(console), Some(ours)) = (&self.console, console) {
             console.plug(ours.into()).map_err(Error::Console)?;
         }
-        state.machine = Some(machine);
+        launch.machine = Some(machine);
         Ok(())
     }
 
@@ -171,8 +175,8 @@ impl Vm {
             Monitor::None => None,
             Monitor::Pair => Some(Endpoint::Launched(self.handover.clone())),
             Monitor::At(address) => {
-                let state = self.state.lock();
-                let socket = state.socket.as_ref();
+                let launch = self.launch.lock();
+                let socket = launch.socket.as_ref();
                 let address = socket.map_or(address, ServerSocket::address);
                 Some(address.clone().into())
             }
@@ -183,8 +187,8 @@ impl Vm {
     /// said. For when it did not greet.
     pub async fn failure(&self) -> Option<Error> {
         let (machine, log_start) = {
-            let state = self.state.lock();
-            (state.machine.clone()?, state.log_start)
+            let launch = self.launch.lock();
+            (launch.machine.clone()?, launch.log_start)
         };
         let ended = timeout(FAILURE, machine.wait()).await.ok()?;
         Some(Error::Ended(autopsy(&machine, ended, &self.log, log_start)))
@@ -192,7 +196,7 @@ impl Vm {
 
     /// Resolves when QEMU has ended.
     pub async fn ended(&self) {
-        let machine = self.state.lock().machine.clone();
+        let machine = self.launch.lock().machine.clone();
         if let Some(machine) = machine {
             machine.wait().await;
         }
@@ -200,17 +204,17 @@ impl Vm {
 
     /// From now on, tells when QEMU ends unexpectedly.
     pub fn watch(&self) {
-        let state = self.state.lock();
-        if let (Some(machine), Some(tell)) = (state.machine.clone(), self.tell.get().cloned()) {
-            let (log, start) = (self.log.clone(), state.log_start);
+        let launch = self.launch.lock();
+        if let (Some(machine), Some(say)) = (launch.machine.clone(), self.say.get().cloned()) {
+            let (log, start) = (self.log.clone(), launch.log_start);
             // Where there is a connection, its end tells.
             let silent = matches!(self.plan.monitor, Monitor::None);
             tokio::spawn(async move {
                 let ended = machine.wait().await;
                 if machine.is_unexpected(ended) {
-                    tell(autopsy(&machine, ended, &log, start));
+                    say(autopsy(&machine, ended, &log, start));
                 } else if silent && !machine.is_expected() {
-                    tell(format!("{} {ended}", machine.name()));
+                    say(format!("{} {ended}", machine.name()));
                 }
             });
         }
@@ -269,7 +273,7 @@ impl Vm {
     ///
     /// The log cannot be read.
     pub fn follow_log(&self) -> io::Result<Follow> {
-        let machine = self.state.lock().machine.clone();
+        let machine = self.launch.lock().machine.clone();
         Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
     }
 
@@ -285,13 +289,13 @@ impl Vm {
 
     /// Status, command line and files, a line each.
     pub fn describe(&self) -> String {
-        let state = self.state.lock();
+        let launch = self.launch.lock();
         let mut text = String::new();
-        if let Some(machine) = &state.machine {
+        if let Some(machine) = &launch.machine {
             let _ = writeln!(text, "state     {}", machine.describe());
             let _ = writeln!(text, "command   {}", machine.command());
         }
-        let monitor = match (&self.plan.monitor, &state.socket) {
+        let monitor = match (&self.plan.monitor, &launch.socket) {
             (Monitor::None, _) => "none".to_owned(),
             (Monitor::Pair, _) => "ours alone".to_owned(),
             (Monitor::At(address), None) => address.to_string(),
@@ -307,7 +311,7 @@ impl Vm {
     }
 
     fn running(&self) -> Option<Arc<Machine>> {
-        let machine = self.state.lock().machine.clone();
+        let machine = self.launch.lock().machine.clone();
         machine.filter(|machine| machine.runs())
     }
 }
@@ -321,7 +325,7 @@ impl Drop for KillOnDrop {
         if let Some(machine) = self.0.running() {
             machine.end_now(self.0.plan.shutdown_timeout);
         }
-        self.0.state.lock().socket = None;
+        self.0.launch.lock().socket = None;
         *self.0.directory.lock() = None;
     }
 }

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Options {
     pub name: Option<String>,
-    pub monitors: Vec<Monitor>,
+    pub monitors: Vec<QmpSocket>,
 }
 
 /// A socket that speaks QMP.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Monitor {
+pub(super) enum QmpSocket {
     Unix(String),
     Tcp {
         host: String,
@@ -92,7 +92,7 @@ impl Options {
 }
 
 /// The socket that a `-chardev socket` is.
-fn socket(keys: &Keys) -> Option<Monitor> {
+fn socket(keys: &Keys) -> Option<QmpSocket> {
     if let Some(path) = keys.get("path") {
         // An abstract socket is spelled as the kernel shows it.
         let abstract_mark = if keys.get("abstract") == Some("on") {
@@ -100,26 +100,26 @@ fn socket(keys: &Keys) -> Option<Monitor> {
         } else {
             ""
         };
-        return Some(Monitor::Unix(format!("{abstract_mark}{path}")));
+        return Some(QmpSocket::Unix(format!("{abstract_mark}{path}")));
     }
     if let Some(number) = keys.get("fd") {
-        return number.parse().ok().map(Monitor::Inherited);
+        return number.parse().ok().map(QmpSocket::Inherited);
     }
-    Some(Monitor::Tcp {
+    Some(QmpSocket::Tcp {
         host: keys.get("host").unwrap_or_default().to_owned(),
         port: keys.get("port")?.parse().ok()?,
     })
 }
 
 /// The socket of `unix:PATH,…` and `tcp:HOST:PORT,…`.
-fn legacy(text: &str) -> Option<Monitor> {
+fn legacy(text: &str) -> Option<QmpSocket> {
     let first = Keys::read(text).first?;
     if let Some(path) = first.strip_prefix("unix:") {
-        return Some(Monitor::Unix(path.to_owned()));
+        return Some(QmpSocket::Unix(path.to_owned()));
     }
     let (host, port) = first.strip_prefix("tcp:")?.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    Some(Monitor::Tcp {
+    Some(QmpSocket::Tcp {
         host: host.to_owned(),
         port: port.parse().ok()?,
     })
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn every_way_to_open_a_monitor_is_known() {
-        let unix = |path: &str| vec![Monitor::Unix(path.into())];
+        let unix = |path: &str| vec![QmpSocket::Unix(path.into())];
         for (line, monitors) in [
             ("-qmp unix:/run/a,server=on,wait=off", unix("/run/a")),
             ("--qmp-pretty unix:a,,b,server,nowait", unix("a,b")),
@@ -159,11 +159,11 @@ mod tests {
             ),
             (
                 "-chardev socket,id=c,fd=27 -mon chardev=c,mode=control",
-                vec![Monitor::Inherited(27)],
+                vec![QmpSocket::Inherited(27)],
             ),
             (
                 "-qmp tcp:[::1]:44,server=on",
-                vec![Monitor::Tcp {
+                vec![QmpSocket::Tcp {
                     host: "::1".into(),
                     port: 44,
                 }],

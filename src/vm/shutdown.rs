@@ -13,7 +13,7 @@ use crate::qmp::Client;
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Ends `vm`, asking it through `client` if there is one. A signal while that takes its time kills it. What
-/// the user should know is given to `say`; how it ended is returned.
+/// the user should know is given to `report`; how it ended is returned.
 ///
 /// # Errors
 ///
@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub async fn end(
     vm: &Vm,
     client: Option<&Client>,
-    say: &(dyn Fn(String) + Sync),
+    report: &(dyn Fn(String) + Sync),
 ) -> io::Result<Stopped> {
     let mut signals = StopSignals::all()?;
     let stopping = async {
@@ -34,16 +34,16 @@ pub async fn end(
     let stopped = tokio::select! {
         stopped = &mut stopping => stopped,
         () = sleep(SILENCE) => {
-            say("waiting for the VM to end; Ctrl-C kills it".to_owned());
+            report("waiting for the VM to end; Ctrl-C kills it".to_owned());
             stopping.await
         }
     };
     match stopped {
-        Stopped::TimedOut => say(format!(
+        Stopped::TimedOut => report(format!(
             "the VM did not end within {} s and was killed (SIGKILL)",
             vm.shutdown_timeout().as_secs_f64()
         )),
-        Stopped::Killed => say("the VM was killed (SIGKILL)".to_owned()),
+        Stopped::Killed => report("the VM was killed (SIGKILL)".to_owned()),
         Stopped::Already | Stopped::Gracefully => {}
     }
     Ok(stopped)

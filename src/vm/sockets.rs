@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// How a server's socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum SocketState {
     /// It waits for a client.
     Free,
     /// A client is connected.
@@ -15,7 +15,7 @@ pub enum State {
     Closed,
 }
 
-impl State {
+impl SocketState {
     pub fn name(self) -> &'static str {
         match self {
             Self::Free => "free",
@@ -83,9 +83,9 @@ impl Sockets {
     }
 
     /// The state of the server at `path`, given as it was when it was bound.
-    pub fn unix(&self, path: &str) -> State {
+    pub fn unix(&self, path: &str) -> SocketState {
         let at_path = || self.unix.iter().filter(|socket| socket.path == path);
-        State::of(
+        SocketState::of(
             at_path().any(|socket| socket.listening),
             // A server's end of a connection has the path of the server.
             at_path().any(|socket| socket.connected),
@@ -93,20 +93,20 @@ impl Sockets {
     }
 
     /// The state of the process's server at a TCP port.
-    pub fn tcp(&self, port: u16) -> State {
+    pub fn tcp(&self, port: u16) -> SocketState {
         let is_own = |inode| self.own.is_empty() || self.own.values().any(|own| *own == inode);
         let at_port = || {
             let sockets = self.tcp.iter();
             sockets.filter(|socket| socket.port == port && is_own(socket.inode))
         };
-        State::of(
+        SocketState::of(
             at_port().any(|socket| socket.listening),
             at_port().any(|socket| socket.connected),
         )
     }
 
     /// The address and the state of the socket behind a descriptor of the process.
-    pub fn inherited(&self, number: i32) -> (String, State) {
+    pub fn inherited(&self, number: i32) -> (String, SocketState) {
         let inode = self.own.get(&number);
         let unix = self.unix.iter().find(|socket| Some(&socket.inode) == inode);
         if let Some(socket) = unix.filter(|socket| !socket.path.is_empty()) {
@@ -118,7 +118,10 @@ impl Sockets {
         }
         // A socketpair's end: it belongs to who started this QEMU.
         let connected = unix.is_some_and(|socket| socket.connected);
-        (format!("descriptor {number}"), State::of(false, connected))
+        (
+            format!("descriptor {number}"),
+            SocketState::of(false, connected),
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::entry::{Builtin, Call, Effect, Part, span};
 use super::events::no_connection;
-use crate::context::{Context, Output, Progress};
+use crate::context::{Context, Job, JobStatusChange, Output, Progress};
 use crate::failure::Failure;
 use crate::lang::{Command, Object, Statement, Value};
 use crate::qmp::{Filter, HISTORY, QmpError, Request};
@@ -50,41 +50,6 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How wide a progress bar is, and how much of the id stands before it: they share a row with the rest.
 const WIDTH: u64 = 30;
 const ID: usize = 20;
-
-/// A job as `query-jobs` tells it (`qapi/job.json`).
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Job {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    current_progress: u64,
-    total_progress: u64,
-    error: Option<String>,
-}
-
-impl Job {
-    /// How much is done, in percent.
-    fn percent(&self) -> u64 {
-        match self.total_progress {
-            0 => 0,
-            total => self.current_progress.min(total).saturating_mul(100) / total,
-        }
-    }
-
-    /// How long the rest takes, if it goes on as in the time since its start.
-    fn left(&self, since_start: f64) -> Option<f64> {
-        let done = self.current_progress as f64;
-        let rest = self.total_progress.saturating_sub(self.current_progress) as f64;
-        let runs = matches!(&*self.status, "running" | "paused" | "created");
-        (runs && done > 0.0 && rest > 0.0).then(|| since_start * rest / done)
-    }
-
-    fn has_ended(&self) -> bool {
-        matches!(&*self.status, "concluded" | "null")
-    }
-}
 
 /// The jobs, and the reply they are read from.
 async fn query(context: &Context) -> Result<(Vec<Job>, String), Failure> {
@@ -177,7 +142,7 @@ fn since_start(context: &Context, id: &str) -> Option<f64> {
     let history = context.target.session.hub().history();
     let start = history.iter().rev().find(|event| {
         event.name() == "JOB_STATUS_CHANGE"
-            && change_of(event.data())
+            && JobStatusChange::read(event.data())
                 .is_some_and(|change| change.id == id && change.status == "running")
     })?;
     let (seconds, microseconds) = start.timestamp;
@@ -186,17 +151,6 @@ fn since_start(context: &Context, id: &str) -> Option<f64> {
         .ok()?
         .as_secs_f64();
     Some((now - seconds as f64 - microseconds as f64 / 1e6).max(0.0))
-}
-
-#[derive(Deserialize)]
-struct StatusChange {
-    id: String,
-    status: String,
-}
-
-/// What a `JOB_STATUS_CHANGE` tells.
-fn change_of(data: &str) -> Option<StatusChange> {
-    serde_json::from_str(data).ok()
 }
 
 async fn job(call: &Call<'_>) -> Result<Effect, Failure> {
@@ -305,7 +259,7 @@ fn end<'a>(events: impl Iterator<Item = (&'a str, &'a str)>, id: &str) -> Option
     let mut end = None;
     for (name, data) in events {
         if name == "JOB_STATUS_CHANGE" {
-            match change_of(data) {
+            match JobStatusChange::read(data) {
                 // Another of the same id may have ended before.
                 Some(change) if change.id == id && change.status == "created" => end = None,
                 Some(change) if change.id == id && change.status == "concluded" => {

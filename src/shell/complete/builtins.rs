@@ -1,8 +1,8 @@
 //! The words of a built-in.
 
 use super::candidates::{Candidate, Completion, matching};
+use super::given::GivenCommand;
 use super::question::Question;
-use super::request::Request;
 use super::sources::{Sources, builtin_names, plain};
 use crate::exec::builtin::{self, Part};
 use crate::lang::{self, Value};
@@ -118,7 +118,7 @@ impl Sources<'_> {
         let names = words.before.first().map_or("", String::as_str);
         for event in names.split(',') {
             let schema = self.schema;
-            let request = Request {
+            let given = GivenCommand {
                 command: String::new(),
                 root: schema
                     .and_then(|schema| schema.event(event))
@@ -128,8 +128,8 @@ impl Sources<'_> {
                 sources: self,
             };
             let found = match value {
-                Some(value) => request.values(&path, value, |answer| plain(answer, None)),
-                None => request.keys(&path),
+                Some(value) => given.values(&path, value, |answer| plain(answer, None)),
+                None => given.keys(&path),
             };
             let new = |new: &Candidate| !candidates.iter().any(|old| old.label == new.label);
             let found: Vec<Candidate> = found.into_iter().filter(new).collect();

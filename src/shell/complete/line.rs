@@ -1,7 +1,7 @@
 use super::builtins;
 use super::candidates::{Candidate, Completion, matching};
+use super::given::GivenCommand;
 use super::question::Question;
-use super::request::Request;
 use super::sources::{Sources, plain};
 use crate::lang::{CursorContext, CursorPlace};
 
@@ -52,18 +52,18 @@ fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'
     // Inside JSON, one kind of quotes goes on.
     let quote = if line[..at].contains('\'') { '\'' } else { '"' };
     let action = context.action;
-    let request = Request::new(context, quote, sources);
+    let given = GivenCommand::new(context, quote, sources);
     let (start, candidates) = match &place {
         CursorPlace::Command { start } => (*start, sources.first_word(&line[*start..at], action)),
-        CursorPlace::Key { path, start } => (*start, request.keys(path)),
+        CursorPlace::Key { path, start } => (*start, given.keys(path)),
         CursorPlace::Value { path, start } => {
             let typed = &line[*start..at];
             let quote = typed.chars().next().filter(|c| matches!(c, '"' | '\''));
             let typed = typed.trim_start_matches(['"', '\'']);
             let values = if line[..*start].ends_with(":=") {
-                request.json_values(path, typed)
+                given.json_values(path, typed)
             } else {
-                request.values(path, typed, |value| plain(value, quote))
+                given.values(path, typed, |value| plain(value, quote))
             };
             return Completion {
                 start: *start,
@@ -74,21 +74,21 @@ fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             return Completion {
                 start: *start,
-                candidates: matching(request.json_keys(path), typed),
+                candidates: matching(given.json_keys(path), typed),
             };
         }
         CursorPlace::JsonValue { path, start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             return Completion {
                 start: *start,
-                candidates: matching(request.json_values(path, typed), typed),
+                candidates: matching(given.json_values(path, typed), typed),
             };
         }
         CursorPlace::JsonCommand { start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             let mut commands = sources.commands();
             for command in &mut commands {
-                command.text = request.quoted(&command.label);
+                command.text = given.quoted(&command.label);
             }
             return Completion {
                 start: *start,
@@ -98,7 +98,7 @@ fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'
         CursorPlace::MessageKey { start } => {
             let typed = line[*start..at].trim_start_matches(['"', '\'']);
             let keys = ["execute", "exec-oob", "arguments", "id"].map(|key| {
-                let text = format!("{}: ", request.quoted(key));
+                let text = format!("{}: ", given.quoted(key));
                 Candidate::new(key, text, "")
             });
             return Completion {
@@ -132,12 +132,12 @@ pub fn expected(
     else {
         return None;
     };
-    let request = Request::new(context, '"', sources);
+    let given = GivenCommand::new(context, '"', sources);
     let name = path.last()?;
-    let note = match request.resolve(&path) {
+    let note = match given.resolve(&path) {
         Some(of) => sources.schema?.describe(of),
         None => {
-            let properties = (sources.ask)(&Question::DeviceProperties(request.driver()?));
+            let properties = (sources.ask)(&Question::DeviceProperties(given.driver()?));
             properties.into_iter().find(|p| p.value == *name)?.note
         }
     };

@@ -5,16 +5,16 @@
 
 mod builtins;
 mod candidates;
+mod given;
 mod line;
 mod live;
 mod question;
-mod request;
 mod sources;
 mod values;
 
 pub use candidates::{Candidate, Completion};
+pub(super) use given::root;
 pub use line::{complete, expected};
 pub use live::{Live, PATIENCE};
 pub use question::{Answer, Question};
-pub(super) use request::root;
 pub use sources::Sources;

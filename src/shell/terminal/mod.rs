@@ -26,7 +26,7 @@
 //! A terminal may take nothing, for ever (Ctrl-S, a dead ssh). So only the writer's thread writes, and it holds no lock
 //! while it does. rustyline may block, too, but it blocks the editor's thread alone.
 
-mod job;
+mod instruction;
 mod mode;
 mod shared;
 mod state;
@@ -42,7 +42,7 @@ use rustyline::ExternalPrinter;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use job::Job;
+use instruction::Instruction;
 use mode::Mode;
 use shared::Shared;
 
@@ -120,28 +120,28 @@ impl Terminal {
 impl Terminal {
     /// Shows `text`, which ends in a line break.
     pub fn show(&self, text: String) {
-        self.shared.push(Job::Show(text));
+        self.shared.push(Instruction::Show(text));
     }
 
     /// Shows `text`, which ends in a line break, as what went wrong.
     pub fn complain(&self, text: &str) {
-        self.shared.push(Job::Complain(text.to_owned()));
+        self.shared.push(Instruction::Complain(text.to_owned()));
     }
 
     /// Shows a line that stands until anything else is shown; an empty one takes it away.
     pub fn progress(&self, text: &str) {
-        self.shared.push(Job::Progress(text.to_owned()));
+        self.shared.push(Instruction::Progress(text.to_owned()));
     }
 
     /// Draws the line being edited again, if one is, with the prompt as it looks by now.
     pub fn repaint(&self) {
-        self.shared.push(Job::Repaint);
+        self.shared.push(Instruction::Repaint);
     }
 
     /// Resolves when everything so far is on the terminal, or handed over to the editor.
     pub async fn settle(&self) {
         let (done, wait) = oneshot::channel();
-        self.shared.push(Job::Settle(done));
+        self.shared.push(Instruction::Settle(done));
         let _ = wait.await;
     }
 

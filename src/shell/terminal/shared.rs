@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
-use super::job::{Job, Task, To};
-use super::state::{Attached, State};
+use super::instruction::{Instruction, Task, To};
+use super::state::{Attached, TerminalState};
 
 /// What is printed above a line only so that the line is drawn again: a row up, a row down. In the topmost row there
 /// is no row up, so that a line which Ctrl-L has put there moves down by one.
@@ -35,8 +35,8 @@ pub(super) struct Shared {
 }
 
 struct Inner {
-    state: State,
-    queue: VecDeque<Job>,
+    state: TerminalState,
+    queue: VecDeque<Instruction>,
     writer: Writer,
     /// Hands over to rustyline what is to be shown above the line.
     above: Option<mpsc::Sender<String>>,
@@ -51,7 +51,7 @@ impl Shared {
     pub fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
-                state: State::Showing,
+                state: TerminalState::Showing,
                 queue: VecDeque::new(),
                 writer: Writer::Waiting,
                 above: None,
@@ -103,7 +103,7 @@ impl Shared {
             }) = inner.state.detach()
             {
                 let text = format!("{lost} more outputs came than could be kept\n");
-                inner.queue.push_back(Job::Complain(text));
+                inner.queue.push_back(Instruction::Complain(text));
             }
         });
     }
@@ -116,12 +116,14 @@ impl Shared {
             if attached {
                 inner.stop_writing(0);
             }
-            inner.queue.push_front(Job::Show(last(attached).to_owned()));
+            inner
+                .queue
+                .push_front(Instruction::Show(last(attached).to_owned()));
         });
     }
 
     pub fn is_leaving(&self) -> bool {
-        matches!(self.inner.lock().state, State::Leaving)
+        matches!(self.inner.lock().state, TerminalState::Leaving)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
@@ -133,22 +135,24 @@ impl Shared {
 
 /// What those who have something to show do.
 impl Shared {
-    pub fn push(&self, job: Job) {
+    pub fn push(&self, instruction: Instruction) {
         self.change(|inner| {
-            if let State::Attached(attached) = &mut inner.state {
-                let keep = match &job {
-                    Job::Show(text) | Job::Complain(text) => attached.hold(text.len()),
-                    Job::Progress(_) | Job::Repaint => false,
-                    Job::Settle(_) => true,
+            if let TerminalState::Attached(attached) = &mut inner.state {
+                let keep = match &instruction {
+                    Instruction::Show(text) | Instruction::Complain(text) => {
+                        attached.hold(text.len())
+                    }
+                    Instruction::Progress(_) | Instruction::Repaint => false,
+                    Instruction::Settle(_) => true,
                 };
                 if !keep {
                     return;
                 }
             }
-            match (inner.queue.back_mut(), job) {
-                (Some(Job::Progress(old)), Job::Progress(new)) => *old = new,
-                (Some(Job::Repaint), Job::Repaint) => {}
-                (_, job) => inner.queue.push_back(job),
+            match (inner.queue.back_mut(), instruction) {
+                (Some(Instruction::Progress(old)), Instruction::Progress(new)) => *old = new,
+                (Some(Instruction::Repaint), Instruction::Repaint) => {}
+                (_, instruction) => inner.queue.push_back(instruction),
             }
         });
     }
@@ -157,7 +161,7 @@ impl Shared {
     pub fn push_console(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
         let (done, wait) = oneshot::channel();
         self.change(|inner| {
-            if let State::Attached(attached) = &mut inner.state {
+            if let TerminalState::Attached(attached) = &mut inner.state {
                 attached.pieces.push_back((bytes, done));
             }
         });
@@ -167,7 +171,7 @@ impl Shared {
     /// Drops what a guest printed and is not written yet.
     pub fn drop_console(&self) {
         self.change(|inner| {
-            if let State::Attached(attached) = &mut inner.state {
+            if let TerminalState::Attached(attached) = &mut inner.state {
                 attached.pieces.clear();
                 inner.stop_writing(0);
             }
@@ -178,8 +182,8 @@ impl Shared {
     pub fn drop_output(&self) {
         self.change(|inner| {
             let mut dropped = 0;
-            inner.queue.retain(|job| match job {
-                Job::Show(text) => {
+            inner.queue.retain(|instruction| match instruction {
+                Instruction::Show(text) => {
                     dropped += text.len();
                     false
                 }
@@ -262,12 +266,12 @@ impl Inner {
         if count > 0 {
             // Colours end here, and a sequence that was cut off.
             let text = format!("\x1b[0m\n… {count} bytes are not shown\n");
-            self.queue.push_front(Job::Complain(text));
+            self.queue.push_front(Instruction::Complain(text));
         }
     }
 
     fn next(&mut self) -> Option<Task> {
-        if let State::Attached(attached) = &mut self.state {
+        if let TerminalState::Attached(attached) = &mut self.state {
             let (text, done) = attached.pieces.pop_front()?;
             return Some(Task {
                 text,
@@ -283,28 +287,32 @@ impl Inner {
             if edited && self.handing_over {
                 return None;
             }
-            let job = self.queue.pop_front()?;
+            let instruction = self.queue.pop_front()?;
             let clear = std::mem::take(&mut self.progress) && !edited;
-            let (text, to, done) = match job {
-                Job::Show(text) => (text, To::Output, None),
-                Job::Complain(text) => (text, To::Error, None),
-                Job::Progress(text) if !edited => {
+            let (text, to, done) = match instruction {
+                Instruction::Show(text) => (text, To::Output, None),
+                Instruction::Complain(text) => (text, To::Error, None),
+                Instruction::Progress(text) if !edited => {
                     self.progress = !text.is_empty();
                     (text, To::Output, None)
                 }
-                Job::Repaint if edited => (NOTHING.to_owned(), To::Output, None),
-                Job::Progress(_) | Job::Repaint => (String::new(), To::Output, None),
-                Job::Settle(done) => (String::new(), To::Output, Some(done)),
+                Instruction::Repaint if edited => (NOTHING.to_owned(), To::Output, None),
+                Instruction::Progress(_) | Instruction::Repaint => {
+                    (String::new(), To::Output, None)
+                }
+                Instruction::Settle(done) => (String::new(), To::Output, Some(done)),
             };
             if text.is_empty() && done.is_none() && !clear {
                 continue;
             }
             let (text, to) = match (&self.state, &self.above) {
                 _ if text.is_empty() => (text, to),
-                (State::Searching(search), _) if let Some(text) = search.show_above(&text) => {
+                (TerminalState::Searching(search), _)
+                    if let Some(text) = search.show_above(&text) =>
+                {
                     (text, To::Output)
                 }
-                (State::Editing | State::Searching(_), Some(above)) => {
+                (TerminalState::Editing | TerminalState::Searching(_), Some(above)) => {
                     self.handing_over = above.send(text).is_ok();
                     continue;
                 }
@@ -325,7 +333,7 @@ mod tests {
     use super::*;
 
     fn show(shared: &Shared, text: &str) {
-        shared.push(Job::Show(text.to_owned()));
+        shared.push(Instruction::Show(text.to_owned()));
     }
 
     /// What is written next.
@@ -362,7 +370,7 @@ mod tests {
         show(&shared, "a long reply");
         let task = shared.next();
         show(&shared, "another");
-        shared.push(Job::Complain("wrong".to_owned()));
+        shared.push(Instruction::Complain("wrong".to_owned()));
         shared.drop_output();
         assert!(!shared.goes_on());
         shared.finish(task.to, 5);

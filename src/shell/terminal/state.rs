@@ -11,7 +11,7 @@ use crate::render::width;
 const MOST_HELD: usize = 4 << 20;
 
 /// Who has the terminal.
-pub(super) enum State {
+pub(super) enum TerminalState {
     /// We do.
     Showing,
     /// rustyline does: a prompt is shown and a line is being edited.
@@ -68,7 +68,7 @@ impl Attached {
 }
 
 /// The transitions. One that the drawing does not have changes nothing.
-impl State {
+impl TerminalState {
     /// To editing, or to searching if the prompt of a search is given.
     pub fn edit(&mut self, search: Option<&str>) {
         if !matches!(self, Self::Showing | Self::Editing | Self::Searching(_)) {

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::ttyname;
 use rustyline::ExternalPrinter;
 
-use super::job::{Task, To};
+use super::instruction::{Task, To};
 use super::shared::Shared;
 
 /// How much is written at once before the writer looks whether it is to go on.

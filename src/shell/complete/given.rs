@@ -18,7 +18,7 @@ pub(in crate::shell) fn root(schema: &Schema, context: &CursorContext) -> Option
 }
 
 /// One line to be completed.
-pub(super) struct Request<'a> {
+pub(super) struct GivenCommand<'a> {
     pub command: String,
     pub root: Option<TypeId>,
     pub given: Value,
@@ -27,7 +27,7 @@ pub(super) struct Request<'a> {
     pub sources: &'a Sources<'a>,
 }
 
-impl<'a> Request<'a> {
+impl<'a> GivenCommand<'a> {
     pub fn new(context: CursorContext, quote: char, sources: &'a Sources<'a>) -> Self {
         Self {
             root: sources.schema.and_then(|schema| root(schema, &context)),

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 /// What is to be done, in order.
-pub(super) enum Job {
+pub(super) enum Instruction {
     Show(String),
     /// Goes to standard error, unless a line is being edited.
     Complain(String),
