@@ -219,7 +219,7 @@ fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
 fn list(format: Format) -> Status {
     let machines = vm::list::machines();
     let text = match format {
-        Format::Json => vm::list::json(&machines).to_string() + "\n",
+        Format::Json => render::compact(&vm::list::json(&machines).to_string()).into_owned() + "\n",
         Format::Pretty => render::pretty(&vm::list::json(&machines).to_string(), false) + "\n",
         _ => vm::list::table(&machines),
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lang::{SyntaxError, conceal};
 use crate::qmp::{self, QmpError, State};
-use crate::render::clip;
+use crate::render::{clip, clip_text};
 use crate::transport::{self, AddressError};
 use crate::vm;
 
@@ -45,7 +45,7 @@ pub enum Failure {
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
     /// The VM, or its console, is not to be had.
-    #[error("{}", clip(&.0.to_string()))]
+    #[error("{}", clip_text(&.0.to_string()))]
     Vm(vm::Error),
     #[error("{}", clip(&.0.to_string()))]
     Qmp(qmp::Error),

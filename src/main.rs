@@ -9,6 +9,7 @@ use std::panic::{catch_unwind, resume_unwind};
 use qmpsh::cli::Invocation;
 use qmpsh::failure::{Failure, Status};
 use qmpsh::os::stderr::say;
+use qmpsh::render::escape;
 
 /// The status of a panic, as Rust has it.
 const PANICKED: i32 = 101;
@@ -35,7 +36,8 @@ fn start() -> ! {
 
 fn run() -> Status {
     try_run().unwrap_or_else(|error| {
-        say(format!("qmpsh: {error:#}"));
+        // Not every error is ours: what it quotes may be anything.
+        say(escape(&format!("qmpsh: {error:#}")));
         error.downcast_ref().map_or(Status::Failed, Failure::status)
     })
 }

@@ -9,7 +9,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::options::Cli;
 use crate::failure::Failure;
-use crate::render::Format;
+use crate::os::stderr::say;
+use crate::render::{Format, escape};
 
 /// The command line, understood.
 #[derive(Debug)]
@@ -120,13 +121,23 @@ const UNBUILT: &[(&str, &str)] = &[
 fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
     let mut matches = match Cli::command().try_get_matches_from(words) {
         Ok(matches) => matches,
-        Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| error.exit())),
+        Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| exit(&error))),
     };
     let option_behind = matches
         .index_of("first")
         .and_then(|at| option_behind(&matches, at));
-    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| exit(&error));
     Ok((cli, option_behind))
+}
+
+/// Ends the process as clap has it: with help or the version, or with an error, which may quote anything.
+fn exit(error: &clap::Error) -> ! {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    say(escape(text.trim_end()));
+    std::process::exit(error.exit_code())
 }
 
 /// The same for a command line without options but `--connect`, or nothing for any other: clap takes a tenth of

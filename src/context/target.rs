@@ -154,6 +154,6 @@ impl Target {
         let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
         let version = &client.greeting().version.qemu;
         let banner = format!("Connected to QEMU {version}{name} at {}", client.endpoint());
-        Some(render::escape(&banner).into_owned())
+        Some(render::escape_line(&banner).into_owned())
     }
 }

@@ -13,7 +13,7 @@ use crate::lang::{mask_secrets, quote};
 use crate::os::private;
 use crate::os::stderr::say;
 use crate::qmp::{Direction, Tap};
-use crate::render::{compact, escape};
+use crate::render::{compact, escape_line};
 
 /// Where `--verbose` shows a line.
 pub type Echo = Box<dyn Fn(String) + Send + Sync>;
@@ -90,7 +90,7 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Direction::Send => "->",
                 Direction::Receive => "<-",
             };
-            echo(format!("{arrow} {}", escape(&message)));
+            echo(format!("{arrow} {}", escape_line(&message)));
         }
         if let Some(log) = &log {
             let dir = match direction {

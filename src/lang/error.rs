@@ -3,6 +3,8 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar;
 
+use super::harmless::is_harmful;
+
 /// How many columns of the offending line an error shows.
 const EXCERPT_COLUMNS: usize = 76;
 
@@ -103,7 +105,7 @@ impl SyntaxError {
             } else if at < self.span.end {
                 carets += width(c);
             }
-            excerpt.push(if c.is_control() { '·' } else { c });
+            excerpt.push(if is_harmful(c) { '·' } else { c });
         }
 
         let mut report = format!(
@@ -123,13 +125,13 @@ impl SyntaxError {
 /// A message may quote what was typed: it is cut where it gets long, and harmless to a terminal.
 fn tame(message: String) -> String {
     let end = message.char_indices().nth(MESSAGE_CHARS);
-    if end.is_none() && !message.contains(char::is_control) {
+    if end.is_none() && !message.contains(is_harmful) {
         return message;
     }
     let shown = end.map_or(message.as_str(), |(end, _)| &message[..end]);
     let mut tame: String = shown
         .chars()
-        .map(|c| if c.is_control() { '·' } else { c })
+        .map(|c| if is_harmful(c) { '·' } else { c })
         .collect();
     if end.is_some() {
         tame.push('…');
@@ -139,7 +141,7 @@ fn tame(message: String) -> String {
 
 /// Terminal columns of a character as [`SyntaxError::report`] shows it.
 fn width(c: char) -> usize {
-    if c.is_control() {
+    if is_harmful(c) {
         1
     } else {
         c.width().unwrap_or(0)

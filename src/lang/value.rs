@@ -1,6 +1,9 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+
+use super::harmless::{escape_json, is_harmful};
 
 /// An object's members in the order they were written.
 pub type Object = IndexMap<String, Value>;
@@ -73,9 +76,13 @@ pub(super) fn members_to_json(members: &Object, out: &mut String) {
     out.push('}');
 }
 
-/// `text` as a JSON string, quotes included.
+/// `text` as a JSON string, quotes included, and without characters that harm a terminal.
 pub fn quote(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is always JSON")
+    let json = serde_json::to_string(text).expect("a string is always JSON");
+    match escape_json(&json) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(safe) => safe,
+    }
 }
 
 /// `key` and `value` as an argument that parses back into them.
@@ -135,7 +142,7 @@ fn is_plain(text: &str) -> bool {
 /// Whether a bare word would be split, or taken for something else than a word.
 fn needs_quotes(text: &str) -> bool {
     text.starts_with(['{', '['])
-        || text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\''))
+        || text.contains(|c: char| c.is_whitespace() || is_harmful(c) || matches!(c, '"' | '\''))
 }
 
 /// Types a bare word as qmp-shell does: integer, `true`/`false` in any case, else string.

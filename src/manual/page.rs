@@ -3,7 +3,7 @@
 use nu_ansi_term::{Color, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::render::{columns, escape};
+use crate::render::{columns, escape_line};
 
 /// How far everything below a heading is indented, and everything that belongs to something else below that.
 const INDENT: usize = 2;
@@ -46,9 +46,9 @@ impl Page {
 
     /// The first line: a name, and what goes with it.
     pub fn title(&mut self, name: &str, what: &str) {
-        let name = escape(name);
+        let name = escape_line(name);
         // A name is one word, so that the first line begins with it.
-        let all = format!("{name} {}", escape(what));
+        let all = format!("{name} {}", escape_line(what));
         for (number, line) in wrap(&all, self.prose() - 2 * INDENT).iter().enumerate() {
             match line.strip_prefix(&*name) {
                 Some(rest) if number == 0 => {
@@ -72,14 +72,14 @@ impl Page {
 
     /// Prose.
     pub fn paragraph(&mut self, text: &str) {
-        for line in wrap(&escape(text), self.prose() - INDENT) {
+        for line in wrap(&escape_line(text), self.prose() - INDENT) {
             self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
         }
     }
 
     /// Names with nothing to say of them.
     pub fn columns(&mut self, names: &[&str]) {
-        let names: Vec<_> = names.iter().map(|name| escape(name)).collect();
+        let names: Vec<_> = names.iter().map(|name| escape_line(name)).collect();
         for line in columns(&names, self.sheet.width.saturating_sub(INDENT)).lines() {
             self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
         }
@@ -98,10 +98,10 @@ impl Page {
         let width = self.prose().saturating_sub(column).max(20);
         for entry in entries {
             let indent = indent(entry);
-            let name = escape(&entry.name);
+            let name = escape_line(&entry.name);
             let mut line = format!("{:indent$}{}", "", self.paint(Color::Blue.bold(), &name));
             let mut used = indent + name.width();
-            for text in wrap(&escape(&entry.text), width) {
+            for text in wrap(&escape_line(&entry.text), width) {
                 if used + 2 > column && used > 0 {
                     self.text.push_str(&format!("{line}\n"));
                     (line, used) = (String::new(), 0);
@@ -122,8 +122,8 @@ impl Page {
 
     fn paint(&self, style: Style, text: &str) -> String {
         match self.sheet.color {
-            true => style.paint(escape(text)).to_string(),
-            false => escape(text).into_owned(),
+            true => style.paint(escape_line(text)).to_string(),
+            false => escape_line(text).into_owned(),
         }
     }
 }

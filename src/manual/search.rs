@@ -8,6 +8,9 @@ use crate::schema::{Object, Schema, Type, TypeId};
 use super::members::inside;
 use super::page::Entry;
 
+/// How deep arguments are looked into. No path that is typed by hand is longer.
+const DEEPEST: usize = 30;
+
 /// How many places of one kind are shown.
 const MOST: usize = 40;
 
@@ -76,6 +79,10 @@ impl<'a> Search<'a> {
             return;
         };
         let is_new = self.seen.insert(object);
+        let depth = path.matches('.').count();
+        if depth >= DEEPEST {
+            return;
+        }
         if path.is_empty() {
             self.object(object, line, "");
         } else if is_new {

@@ -10,8 +10,12 @@ const GAP: usize = 2;
 
 /// Names in columns on lines of at most `width`, read downwards. As in `ls`, a column is as wide as it must be.
 pub fn columns<S: AsRef<str>>(names: &[S], width: usize) -> String {
-    let rows = (1..names.len())
-        .find(|rows| line_width(names, *rows) <= width)
+    // Narrower than one letter and the gap is no column.
+    let most = (width / (1 + GAP)).clamp(1, names.len().max(1));
+    let rows = (1..=most)
+        .rev()
+        .map(|columns| names.len().div_ceil(columns))
+        .find(|rows| *rows > 0 && line_width(names, *rows) <= width)
         .unwrap_or(names.len());
     let widths: Vec<usize> = names.chunks(rows.max(1)).map(widest).collect();
     let mut list = String::new();

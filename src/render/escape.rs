@@ -1,57 +1,49 @@
-//! What a guest or a server wrote, made harmless to a terminal.
+//! The gate before the terminal: what a guest, a server, a file or another process wrote, made harmless.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
-/// How much of a text from the server an error message shows.
+use crate::lang::is_harmful;
+
+/// How much of a text that is not ours an error message shows.
 const CLIP: usize = 2000;
 
-/// Shows control characters escaped, but for line breaks and tabs.
+/// A text of one line, with harmful characters shown escaped. That goes for line breaks, too: a name that has one
+/// would forge a line of ours.
+pub fn escape_line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_harmful)
+}
+
+/// The same for a text of several lines: its line breaks and tabs stay.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_dangerous) {
+    escaped(text, |c| is_harmful(c) && !matches!(c, '\n' | '\t'))
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if is_dangerous(c) {
-            safe.extend(c.escape_unicode());
-        } else {
-            safe.push(c);
+        match c {
+            c if !is_escaped(c) => safe.push(c),
+            '\n' | '\r' | '\t' => safe.extend(c.escape_default()),
+            c => safe.extend(c.escape_unicode()),
         }
     }
     Cow::Owned(safe)
 }
 
-/// The same for JSON text, which stays the same JSON. There, control characters below U+0020 are
-/// escaped already; DEL and U+0080 to U+009F need not be.
-pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
-    if !has_any(json, |byte| matches!(byte, 0x7f | 0xc2)) || !json.chars().any(is_dangerous) {
-        return Cow::Borrowed(json);
-    }
-    let mut safe = String::with_capacity(json.len() + 8);
-    for c in json.chars() {
-        if is_dangerous(c) {
-            let _ = write!(safe, "\\u{:04x}", u32::from(c));
-        } else {
-            safe.push(c);
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// Whether any byte of `text` is such a one. The processor looks at many at once: a reply may have millions.
-pub(super) fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
-    let (chunks, rest) = text.as_bytes().as_chunks::<64>();
-    let found = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | u8::from(is(*byte)));
-    chunks.iter().any(|chunk| found(chunk) != 0) || found(rest) != 0
-}
-
-fn is_dangerous(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\t')
-}
-
-/// The beginning of a text that may be very long, made harmless.
+/// The beginning of a text of one line that may be very long, made harmless.
 pub fn clip(text: &str) -> Cow<'_, str> {
+    clipped(text, escape_line)
+}
+
+/// The same for a text of several lines.
+pub fn clip_text(text: &str) -> Cow<'_, str> {
+    clipped(text, escape)
+}
+
+fn clipped(text: &str, escape: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
     match text.char_indices().nth(CLIP) {
         None => escape(text),
         Some((end, _)) => format!("{}… ({} bytes)", escape(&text[..end]), text.len()).into(),
@@ -63,20 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_escaped() {
+    fn harmful_characters_are_shown_escaped() {
         assert_eq!(escape("a\u{1b}[31m\n\tb\u{9b}"), "a\\u{1b}[31m\n\tb\\u{9b}");
-        assert!(matches!(escape("plain é"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn escaped_json_is_the_same_json() {
-        let json = "\"a\u{9b}é\u{7f}\"";
-        let safe = escape_json(json);
-        assert_eq!(safe, "\"a\\u009bé\\u007f\"");
-        assert_eq!(
-            serde_json::from_str::<String>(&safe).expect("valid JSON"),
-            serde_json::from_str::<String>(json).expect("valid JSON"),
-        );
+        assert_eq!(escape_line("a\n(QEMU) \u{202e}"), "a\\n(QEMU) \\u{202e}");
+        assert!(matches!(escape_line("plain é 漢"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use nu_ansi_term::{Color, Style};
 use crate::lang::{Value, argument, literal};
 use crate::qmp::Event;
 
-use super::escape;
+use super::escape_line;
 
 /// An event on one line: local time, name, and its data as `key=value` that could be pasted back.
 pub fn event_line(event: &Event, color: bool) -> String {
@@ -19,18 +19,18 @@ pub fn event_line(event: &Event, color: bool) -> String {
     let mut line = format!(
         "{} {}",
         style(Style::new().dimmed()).paint(time),
-        style(Color::Yellow.bold()).paint(escape(event.name())),
+        style(Color::Yellow.bold()).paint(escape_line(event.name())),
     );
     match literal::parse(event.data()) {
         Ok(Value::Object(members)) => {
             for (key, value) in &members {
                 line.push(' ');
-                line.push_str(&escape(&argument(key, value)));
+                line.push_str(&escape_line(&argument(key, value)));
             }
         }
         _ => {
             line.push(' ');
-            line.push_str(&escape(event.data()));
+            line.push_str(&escape_line(event.data()));
         }
     }
     line

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use nu_ansi_term::{Color, Style};
 
-use super::escape::{escape_json, has_any};
+use crate::lang::{escape_json, has_any};
 
 const INDENT: &str = "  ";
 

@@ -12,7 +12,7 @@ use crate::qmp::{Event, Late, Notice};
 use crate::transport::Endpoint;
 
 pub use columns::{columns, width};
-pub use escape::{clip, escape};
+pub use escape::{clip, clip_text, escape, escape_line};
 pub use event::event_line;
 pub use json::{compact, pretty};
 pub use table::table;
@@ -112,7 +112,7 @@ pub fn notice(notice: &Notice) -> String {
     let text = match notice {
         Notice::Late(late) => return self::late(late),
         Notice::Silent(text) | Notice::Said(text) => text.clone(),
-        Notice::Waiting(error) => format!("{error}; trying again"),
+        Notice::Waiting(error) => clip(&format!("{error}; trying again")).into_owned(),
         Notice::Lost {
             endpoint,
             ending,
@@ -125,12 +125,15 @@ pub fn notice(notice: &Notice) -> String {
                 (_, false) => "`:connect` connects again.",
             };
             let space = if *again { '\n' } else { ' ' };
+            let ending = escape_line(&ending.to_string()).into_owned();
             format!("The connection is gone: {ending}.{space}{next}")
         }
         Notice::Back(endpoint) => format!("connected again to {endpoint}"),
-        Notice::GivenUp(error) => format!("{error}. No longer trying; `:connect` does."),
+        Notice::GivenUp(error) => {
+            clip(&format!("{error}. No longer trying; `:connect` does.")).into_owned()
+        }
     };
-    clip(&text).into_owned()
+    clip_text(&text).into_owned()
 }
 
 /// A whole reply: `{"return": …}` or `{"error": …}`, with the id if the user gave one.

@@ -1,10 +1,10 @@
 use unicode_width::UnicodeWidthStr;
 
-use super::escape;
+use super::escape_line;
 
 /// Rows of cells, a row a line, each column as wide as its widest cell. Made harmless to a terminal.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let cell = |text: &String| escape(&text.replace(['\n', '\t'], " ")).into_owned();
+    let cell = |text: &String| escape_line(text).into_owned();
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(cell).collect())

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::plan::{Plan, Source};
 use crate::failure::Failure;
 use crate::lang::{SplitLine, SyntaxError, Words, line_has_secret, lines};
-use crate::render::escape;
+use crate::render::escape_line;
 
 /// A line longer than this is an error; QEMU's own limit for one message is the same.
 const MAX_LINE: usize = 64 << 20;
@@ -65,8 +65,8 @@ impl fmt::Display for Origin {
         }
         match text.char_indices().nth(QUOTE) {
             _ if text.is_empty() => Ok(()),
-            None => write!(f, "`{}`: ", escape(text)),
-            Some((end, _)) => write!(f, "`{}…`: ", escape(&text[..end])),
+            None => write!(f, "`{}`: ", escape_line(text)),
+            Some((end, _)) => write!(f, "`{}…`: ", escape_line(&text[..end])),
         }
     }
 }

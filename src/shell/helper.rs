@@ -18,7 +18,7 @@ use super::listing;
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
 use crate::context::Target;
-use crate::lang::{SplitLine, lines};
+use crate::lang::{SplitLine, is_harmful, lines};
 use crate::render::width;
 
 /// How many columns the prompt takes, and what is left free at the other end.
@@ -80,7 +80,10 @@ impl Completer for Helper {
             commands: &commands,
             ask: &|question| self.live.ask(&inspector, question, &patience),
         };
-        let found = complete(line, at, self.in_transaction, &sources);
+        let mut found = complete(line, at, self.in_transaction, &sources);
+        // What is inserted is drawn as it is. Values spell such characters as `\u`; a name cannot.
+        let is_harmless = |candidate: &Candidate| !candidate.text.contains(is_harmful);
+        found.candidates.retain(is_harmless);
         if found.candidates.is_empty()
             && let Some(expected) = expected(line, at, self.in_transaction, &sources)
         {

@@ -4,6 +4,7 @@ use rustyline::hint::Hint;
 use unicode_width::UnicodeWidthStr;
 
 use crate::lang::{CursorContext, CursorPlace};
+use crate::render::escape_line;
 use crate::schema::{Member, Schema};
 
 use super::complete::root;
@@ -44,7 +45,8 @@ pub(super) fn missing(
         lacking.partition(|member| member.required);
     let name = |member: &&Member| {
         let takes_keys = schema.object(member.of).is_some() || schema.items(member.of).is_some();
-        format!("{}{}", member.name, if takes_keys { "." } else { "=" })
+        let end = if takes_keys { "." } else { "=" };
+        format!("{}{end}", escape_line(&member.name))
     };
     let mut words: Vec<String> = required.iter().map(name).collect();
     let count = words.len();

@@ -4,7 +4,7 @@ use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::complete::Candidate;
-use crate::render::{columns, escape};
+use crate::render::{columns, escape_line};
 
 /// Space between two columns.
 const GAP: usize = 2;
@@ -20,7 +20,7 @@ const NOTE: usize = 12;
 pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> String {
     let labels: Vec<String> = candidates
         .iter()
-        .map(|c| escape(&c.label).into_owned())
+        .map(|c| escape_line(&c.label).into_owned())
         .collect();
     let widest = labels.iter().map(|label| label.width()).max().unwrap_or(0) + GAP;
     let has_notes = candidates
@@ -32,7 +32,7 @@ pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> Strin
     }
     let mut list = String::new();
     for (label, candidate) in labels.iter().zip(candidates) {
-        let note = cut(&escape(&candidate.note).replace('\n', " "), room);
+        let note = cut(&escape_line(&candidate.note.replace('\n', " ")), room);
         let note = if color {
             Style::new().dimmed().paint(note).to_string()
         } else {

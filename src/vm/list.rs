@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::options::{Options, QmpSocket};
 use super::sockets::{SocketState, Sockets};
-use crate::render::escape;
+use crate::render::escape_line;
 
 /// A QEMU that runs here.
 pub struct Machine {
@@ -107,7 +107,7 @@ pub fn table(machines: &[Machine]) -> String {
         let name = machine.name.as_deref().unwrap_or("-");
         let row = |state: &str, monitor: &str| {
             let row = [&machine.pid.to_string(), name, state, monitor];
-            row.map(|cell| escape(cell).replace('\n', " "))
+            row.map(|cell| escape_line(cell).into_owned())
         };
         if machine.monitors.is_empty() {
             rows.push(row("-", "no QMP socket"));

@@ -9,7 +9,7 @@ use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Parser, Statement};
 use crate::qmp::{Request, State};
-use crate::render::escape;
+use crate::render::escape_line;
 use crate::transport::{Address, Endpoint};
 
 /// How long `:status` waits for an answer. When QEMU is stuck, one asks all the more.
@@ -120,9 +120,9 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
         let text = format!(
             "{}\naddress      {}\n",
             Failure::not_connected(&session.state()),
-            address.as_deref().unwrap_or("none")
+            address.as_deref().map_or("none".into(), escape_line)
         );
-        return Ok(Output::text(escape(&text)).into());
+        return Ok(Output::text(text).into());
     };
     let started = Instant::now();
     // Any reply will do, a refusal too.
@@ -131,7 +131,10 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
     let version = &client.greeting().version;
-    let mut text = format!("address      {}\n", client.endpoint());
+    let mut text = format!(
+        "address      {}\n",
+        escape_line(&client.endpoint().to_string())
+    );
     text.push_str(&format!(
         "server       QEMU {}{}\n",
         version.qemu,
@@ -151,13 +154,13 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
         Some(trip) => format!("round trip   {:.2} ms\n", trip.as_secs_f64() * 1e3),
         None => "round trip   no answer in time\n".to_owned(),
     });
-    Ok(Output::text(escape(&text)).into())
+    Ok(Output::text(text).into())
 }
 
 /// A distribution's version behind QEMU's own.
 fn package(package: &str) -> String {
     match package.trim() {
         "" => String::new(),
-        package => format!(" ({package})"),
+        package => format!(" ({})", escape_line(package)),
     }
 }
