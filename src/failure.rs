@@ -45,7 +45,7 @@ pub enum Failure {
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
     /// The VM, or its console, is not to be had.
-    #[error("{}", clip_text(&.0.to_string()))]
+    #[error("{}", of_vm(.0))]
     Vm(vm::Error),
     #[error("{}", clip(&.0.to_string()))]
     Qmp(qmp::Error),
@@ -134,6 +134,16 @@ fn help_lines(help: &[String]) -> String {
     help.iter()
         .map(|help| format!("\nhelp: {}", clip(help)))
         .collect()
+}
+
+fn of_vm(error: &vm::Error) -> String {
+    let text = error.to_string();
+    let shown = match error {
+        // It has lines of its own.
+        vm::Error::Ended(_) => clip_text(&text),
+        _ => clip(&text),
+    };
+    shown.into_owned()
 }
 
 fn seconds(limit: Duration) -> String {

@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches};
 use super::options::Cli;
 use crate::failure::Failure;
 use crate::os::stderr::say;
-use crate::render::{Format, escape};
+use crate::render::{Format, escape, escape_line};
 
 /// The command line, understood.
 #[derive(Debug)]
@@ -121,19 +121,29 @@ const UNBUILT: &[(&str, &str)] = &[
 fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
     let mut matches = match Cli::command().try_get_matches_from(words) {
         Ok(matches) => matches,
-        Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| exit(&error))),
+        Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| exit(error))),
     };
     let option_behind = matches
         .index_of("first")
         .and_then(|at| option_behind(&matches, at));
-    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| exit(&error));
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| exit(error));
     Ok((cli, option_behind))
 }
 
 /// Ends the process as clap has it: with help or the version, or with an error, which may quote anything.
-fn exit(error: &clap::Error) -> ! {
+fn exit(mut error: clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
+    }
+    let quoted: Vec<_> = error
+        .context()
+        .map(|(kind, value)| (kind, value.clone()))
+        .collect();
+    for (kind, value) in quoted {
+        if let ContextValue::String(text) = value {
+            let text = escape_line(&text).into_owned();
+            error.insert(kind, ContextValue::String(text));
+        }
     }
     let text = error.render().to_string();
     say(escape(text.trim_end()));

@@ -1,14 +1,14 @@
 //! `--verbose` and `--log`: every message as it passes.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use anyhow::Context;
 use chrono::{SecondsFormat, Utc};
 
+use crate::failure::Failure;
 use crate::lang::{mask_secrets, quote};
 use crate::os::private;
 use crate::os::stderr::say;
@@ -37,7 +37,7 @@ impl Log {
     /// The file cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut file = private::open(OpenOptions::new().append(true).create(true), path)
-            .with_context(|| format!("cannot log to {}", path.display()))?;
+            .map_err(|error| cannot_log(path, &error))?;
         let path = path.to_owned();
         let (queue, entries) = mpsc::channel();
         thread::Builder::new()
@@ -51,7 +51,7 @@ impl Log {
                                 && !failed
                             {
                                 failed = true;
-                                say(format!("qmpsh: cannot log to {}: {error}", path.display()));
+                                say(format!("qmpsh: {}", cannot_log(&path, &error)));
                             }
                         }
                         Entry::Flush(done) => {
@@ -62,6 +62,10 @@ impl Log {
             })?;
         Ok(Self { queue })
     }
+}
+
+fn cannot_log(path: &Path, error: &io::Error) -> Failure {
+    Failure::Local(format!("cannot log to {}: {error}", path.display()))
 }
 
 impl Drop for Log {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc as async_mpsc;
 use super::complete::Live;
 use super::helper::Helper;
 use super::history;
+use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
 use crate::context::Context;
@@ -59,13 +60,14 @@ impl Editor {
         let (requests, asked) = mpsc::channel();
         let (answers, inputs) = async_mpsc::unbounded_channel();
         let live = Live::on(Handle::current());
+        let paste = Paste::new(terminal.clone(), Handle::current());
         let target = context.target.clone();
         let color = context.settings().style.color;
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
-                let helper = Helper::new(terminal.clone(), target, live, state, color);
+                let helper = Helper::new(terminal.clone(), target, live, paste, state, color);
                 if let Err(error) = edit(&asked, &answers, &terminal, helper, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }

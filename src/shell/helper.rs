@@ -15,6 +15,7 @@ use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
 use super::hint::{Missing, missing};
 use super::listing;
+use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
 use crate::context::Target;
@@ -28,6 +29,7 @@ pub(super) struct Helper {
     terminal: Terminal,
     target: Target,
     live: Live,
+    paste: Paste,
     state: PromptSymbol,
     color: bool,
     /// The line is an action of a transaction.
@@ -41,6 +43,7 @@ impl Helper {
         terminal: Terminal,
         target: Target,
         live: Live,
+        paste: Paste,
         state: PromptSymbol,
         color: bool,
     ) -> Self {
@@ -48,6 +51,7 @@ impl Helper {
             terminal,
             target,
             live,
+            paste,
             state,
             color,
             in_transaction: false,
@@ -141,7 +145,7 @@ impl Hinter for Helper {
     type Hint = Missing;
 
     fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Missing> {
-        if at < line.len() || line.contains('\n') || !self.color {
+        if self.paste.character() || at < line.len() || line.contains('\n') || !self.color {
             return None;
         }
         let schema = self.target.inspector().known_schema()?;
@@ -171,7 +175,7 @@ impl Highlighter for Helper {
 
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
         self.terminal.set_found(line, at);
-        if !self.color {
+        if !self.color || self.paste.goes_on() {
             return Cow::Borrowed(line);
         }
         let inspector = self.target.inspector();
@@ -185,7 +189,7 @@ impl Highlighter for Helper {
     }
 
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        self.color
+        self.color && !self.paste.goes_on()
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {

@@ -13,6 +13,7 @@ mod helper;
 mod hint;
 mod history;
 mod listing;
+mod paste;
 mod prompt;
 mod prompt_symbol;
 mod run;

@@ -353,7 +353,8 @@ fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> Strin
     let mut text = format!("{} {ended}\ncommand: {}", machine.name(), machine.command());
     let said = last_words(log, log_start);
     if !said.is_empty() {
-        let _ = write!(text, "\noutput: {said}");
+        // Indented: none of its lines is to pass for one of ours.
+        let _ = write!(text, "\noutput: {}", said.replace('\n', "\n        "));
     }
     text
 }
