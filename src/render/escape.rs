@@ -1,12 +1,12 @@
-//! What a guest or a server wrote, made harmless to a terminal.
+//! Makes text from a guest or a server harmless to a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How much of a text from the server an error message shows.
+/// The most characters of a server's text in an error message.
 const CLIP: usize = 2000;
 
-/// Shows control characters escaped, but for line breaks and tabs.
+/// Escapes control characters, except line breaks and tabs.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_dangerous) {
         return Cow::Borrowed(text);
@@ -22,8 +22,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The same for JSON text, which stays the same JSON. There, control characters below U+0020 are
-/// escaped already; DEL and U+0080 to U+009F need not be.
+/// Like [`escape`], for JSON, which keeps its meaning. In JSON, control characters below U+0020 are
+/// already escaped, but DEL and U+0080 to U+009F may not be.
 pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
     if !has_any(json, |byte| matches!(byte, 0x7f | 0xc2)) || !json.chars().any(is_dangerous) {
         return Cow::Borrowed(json);
@@ -39,7 +39,8 @@ pub(super) fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether any byte of `text` is such a one. The processor looks at many at once: a reply may have millions.
+/// Whether `is` holds for any byte of `text`. It looks at many bytes at once, because a reply may
+/// have millions.
 pub(super) fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
     let (chunks, rest) = text.as_bytes().as_chunks::<64>();
     let found = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | u8::from(is(*byte)));
@@ -50,7 +51,7 @@ fn is_dangerous(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
 }
 
-/// The beginning of a text that may be very long, made harmless.
+/// Returns the beginning of a text that may be very long, escaped.
 pub fn clip(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(CLIP) {
         None => escape(text),
@@ -63,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_escaped() {
+    fn control_characters_are_escaped() {
         assert_eq!(escape("a\u{1b}[31m\n\tb\u{9b}"), "a\\u{1b}[31m\n\tb\\u{9b}");
         assert!(matches!(escape("plain é"), Cow::Borrowed(_)));
     }
 
     #[test]
-    fn escaped_json_is_the_same_json() {
+    fn escaped_json_keeps_its_meaning() {
         let json = "\"a\u{9b}é\u{7f}\"";
         let safe = escape_json(json);
         assert_eq!(safe, "\"a\\u009bé\\u007f\"");
