@@ -84,7 +84,7 @@ fn a_key_that_goes_with_another_value_of_the_tag_says_which() {
     let line = "object-add qom-type=memory-backend-ram id=m size=1M mem-path=/x";
     assert_helps(
         &qemu.qmpsh(&["-e", line]),
-        "`mem-path` goes with qom-type=memory-backend-file",
+        "`mem-path` is only accepted with qom-type=memory-backend-file",
     );
 }
 

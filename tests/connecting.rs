@@ -27,14 +27,14 @@ fn connect(address: &str) -> Outcome {
 #[test]
 fn connecting_to_a_missing_socket_fails() {
     let (_directory, socket) = path("none.sock");
-    connect(text(&socket)).assert_fails(3, "there is no such socket");
+    connect(text(&socket)).assert_fails(3, "the socket does not exist");
 }
 
 #[test]
 fn connecting_to_a_socket_without_a_server_fails() {
     let (_directory, socket) = path("left.sock");
     leave_socket(&socket);
-    connect(text(&socket)).assert_fails(3, "nobody serves this socket");
+    connect(text(&socket)).assert_fails(3, "nothing serves this socket");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn connecting_to_a_path_too_long_for_a_socket_fails() {
 
 #[test]
 fn connecting_to_a_closed_tcp_port_fails() {
-    connect(&Port::reserve().address()).assert_fails(3, "nobody listens there");
+    connect(&Port::reserve().address()).assert_fails(3, "nothing listens there");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn connecting_to_a_server_with_a_full_backlog_waits_as_long_as_allowed() {
     let (_directory, socket) = path("full.sock");
     let _listener = nearly_full(&socket);
     let _first = UnixStream::connect(&socket).expect("room for one");
-    connect(text(&socket)).assert_fails(3, "did not take the connection within 1 second");
+    connect(text(&socket)).assert_fails(3, "did not accept the connection within 1 second");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_monitor_that_another_client_holds_is_explained() {
     let outcome = connect(qemu.address());
     // That is this process.
     let who = format!(
-        "another client holds this monitor (pid {}, `",
+        "another client uses this monitor (pid {}, `",
         std::process::id()
     );
     outcome.assert_fails(3, &format!("within 1 second: {who}"));
@@ -124,7 +124,7 @@ fn a_monitor_that_another_client_holds_is_explained() {
 
 #[test]
 fn a_path_with_control_characters_is_shown_harmlessly() {
-    connect("/no/\x1b[31m.sock").assert_fails(3, "there is no such socket");
+    connect("/no/\x1b[31m.sock").assert_fails(3, "the socket does not exist");
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn a_transaction_with_a_wrong_line_is_not_sent() {
         .assert_fails(2, "`name` is set twice")
         .assert_stdout("");
     let went_on = qemu.script(&["-k"], script);
-    went_on.assert_fails(2, "its action 2 was wrong");
+    went_on.assert_fails(2, "its action 2 is invalid");
     assert_eq!(went_on.json()[0]["running"], true, "{went_on}");
     assert!(bitmaps(&qemu).is_empty());
 }
@@ -141,7 +141,7 @@ fn a_transaction_with_an_unreadable_line_is_not_sent() {
             b"\n)\n",
         ];
         let outcome = qemu.script(&["-k"], script.concat());
-        outcome.assert_fails(2, "its action 2 was wrong");
+        outcome.assert_fails(2, "its action 2 is invalid");
         assert!(bitmaps(&qemu).is_empty());
     }
 }

@@ -246,7 +246,7 @@ fn a_command_has_arguments_results_events_and_marks() {
     );
     assert_says(
         &qemu.qmpsh(&["help", "x-query-numa"]),
-        &["Unstable: it may change or go"],
+        &["Unstable: any version of QEMU may change or remove it"],
     );
     assert_says(
         &qemu.qmpsh(&["help", "quit"]),
@@ -300,7 +300,7 @@ fn a_wrong_argument_to_help_gets_the_nearest_right_one() {
         (["blockdev-add", "drivr=qcow2"], "did you mean `driver`?"),
         (
             ["blockdev-add", "lazy-refcounts=on"],
-            "goes with driver=qcow2",
+            "is only accepted with driver=qcow2",
         ),
         (
             ["device_add", "driver=virtio-rng-pc"],
@@ -361,7 +361,7 @@ fn an_object_of_a_qemu_before_6_has_its_properties_in_props() {
     });
     assert_says(
         &fake.qmpsh(&["help", "object-add"]),
-        &["props any JSON value `help object-add qom-type=…` tells what `props` takes."],
+        &["props any JSON value For what `props` takes, see `help object-add qom-type=…`."],
     );
     assert_says(
         &fake.qmpsh(&["help", "object-add", "qom-type=memory-backend-ram"]),

@@ -490,7 +490,7 @@ fn a_monitor_path_that_is_in_use_is_refused() {
     let path = home.path("monitor");
     let _listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket of ours");
     let outcome = home.launch(&["--monitor", text(&path), "stop"]);
-    outcome.assert_fails(3, "somebody listens there already");
+    outcome.assert_fails(3, "another process already listens there");
     assert!(path.exists());
     home.assert_empty();
 }

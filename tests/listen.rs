@@ -46,7 +46,7 @@ fn one_qemu_is_served_after_another() {
     let second = dialler_at(&path, "second");
     terminal.assert_answer("query-name", "  \"name\": \"first\"");
     drop(first);
-    terminal.wait_for_text("Waiting for the next one");
+    terminal.wait_for_text("Waiting for the next connection");
     terminal.wait_for_text("\"second\" at");
     terminal.assert_answer("query-name", "  \"name\": \"second\"");
     drop(second);
@@ -116,17 +116,17 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_left_alone() {
     let args = ["--listen", text(&path), "--connect-timeout", "0.1", "stop"];
     qmpsh(&args, "").assert_fails(3, "no QEMU connected to");
     let live = UnixListener::bind(&path).expect("a socket of ours");
-    qmpsh(&args, "").assert_fails(3, "somebody listens there already");
+    qmpsh(&args, "").assert_fails(3, "another process already listens there");
     assert!(path.exists());
     // Also if it can take no further connection now: the one that has just looked is still in its queue.
     leave_no_room(&live);
-    qmpsh(&args, "").assert_fails(3, "somebody listens there already");
+    qmpsh(&args, "").assert_fails(3, "another process already listens there");
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "precious").expect("a file of ours");
     qmpsh(&args, "").assert_fails(3, "a file that is not a socket");
     assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious");
     let nowhere = ["--listen", "/no/such/directory/sock", "stop"];
-    qmpsh(&nowhere, "").assert_fails(3, "there is no such directory");
+    qmpsh(&nowhere, "").assert_fails(3, "the directory does not exist");
 }
 
 #[test]

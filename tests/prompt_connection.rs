@@ -11,7 +11,7 @@ fn the_death_of_qemu_is_reported_above_the_line_being_edited() {
     terminal.type_line("query-sta");
     qemu.kill();
     let screen = terminal.wait("the news", |screen| {
-        screen.contains("The connection is gone") && screen.ends_with("\n(QEMU) query-sta")
+        screen.contains("Connection lost") && screen.ends_with("\n(QEMU) query-sta")
     });
     assert!(screen.contains(":connect"), "{screen}");
     terminal.keys("tus\r");
@@ -26,7 +26,7 @@ fn connect_finds_the_next_qemu_on_the_same_path() {
     // By itself it would find it too, and would then hold the monitor that the test waits for.
     let mut terminal = qemu.prompt_with(&["--no-reconnect"]);
     qemu.kill();
-    terminal.wait_for_text("The connection is gone");
+    terminal.wait_for_text("Connection lost");
     terminal.wait_for_prompt();
     terminal.assert_answer(":connect", "cannot connect to ");
     qemu.restart_with(&["-machine", "none", "-name", "successor"]);
@@ -45,7 +45,7 @@ fn a_silent_server_is_explained_and_ctrl_c_leaves() {
     let screen = terminal.unwrapped();
     // That is this process.
     let who = format!(
-        "another client holds this monitor (pid {}, `",
+        "another client uses this monitor (pid {}, `",
         std::process::id()
     );
     assert!(screen.contains(&who), "{screen}");

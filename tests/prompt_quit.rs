@@ -34,7 +34,7 @@ fn a_quit_that_is_confirmed_ends_the_vm() {
     terminal.wait("the question", |screen| screen.ends_with("[y/N]"));
     terminal.keys("y\r");
     wait_for("the end of QEMU", || qemu.has_ended().then_some(()));
-    let screen = terminal.wait_for_text("The connection is gone");
+    let screen = terminal.wait_for_text("Connection lost");
     assert!(screen.contains(" SHUTDOWN "), "{screen}");
     // The shell goes on.
     terminal.wait_for_prompt();
@@ -48,7 +48,7 @@ fn with_confirm_off_quit_asks_nothing() {
     terminal.enter(":set confirm off");
     terminal.keys("quit\r");
     wait_for("the end of QEMU", || qemu.has_ended().then_some(()));
-    let screen = terminal.wait_for_text("The connection is gone");
+    let screen = terminal.wait_for_text("Connection lost");
     assert!(!screen.contains("[y/N]"), "{screen}");
 }
 
@@ -57,7 +57,7 @@ fn quit_does_not_ask_when_there_is_no_vm() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     qemu.kill();
-    terminal.wait_for_text("The connection is gone");
+    terminal.wait_for_text("Connection lost");
     terminal.keys("quit\r");
     let screen = terminal.wait("an answer", |screen| {
         screen.contains("[y/N]") || screen.contains("not connected")

@@ -33,7 +33,7 @@ fn a_transaction_with_a_wrong_line_is_not_sent() {
     terminal.enter("block-dirty-bitmap-add node=disk name=one");
     let screen = terminal.enter("block-dirty-bitmap-add node=disk node=disk");
     assert!(screen.ends_with("TRANS>"), "{screen}");
-    let screen = terminal.assert_answer(")", "the transaction is not sent");
+    let screen = terminal.assert_answer(")", "the transaction was not sent");
     assert!(screen.ends_with("(QEMU)"), "{screen}");
     // The next line is one like any other.
     terminal.assert_answer("query-status", "\"running\"");

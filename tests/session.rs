@@ -22,7 +22,7 @@ fn the_prompt_finds_the_next_qemu_on_the_same_path_by_itself() {
     terminal.type_line("query-na");
     qemu.kill();
     // Whether it closed the connection, or reset it with something unread, is a matter of luck.
-    terminal.wait_for_text("The connection is gone: the server ");
+    terminal.wait_for_text("Connection lost: the server ");
     terminal.wait_for_symbol('○');
     qemu.restart_with(&["-machine", "none", "-name", "second"]);
     terminal.wait("the news", |screen| {
@@ -38,10 +38,10 @@ fn a_shutdown_is_reported_with_its_reason() {
     let qemu = Qemu::start();
     let terminal = qemu.prompt();
     qemu.control("quit");
-    let screen = terminal.wait_for_text("The connection is gone: QEMU shut down (host-qmp-quit)");
+    let screen = terminal.wait_for_text("Connection lost: QEMU shut down (host-qmp-quit)");
     // The event comes first, since it happened first.
     let event = screen.find(" SHUTDOWN ").expect("the event is shown");
-    assert!(event < screen.find("The connection").expect("just seen"));
+    assert!(event < screen.find("Connection lost").expect("just seen"));
 }
 
 #[test]
@@ -49,10 +49,14 @@ fn the_prompt_waits_for_a_path_that_appears_later() {
     let directory = scratch();
     let socket = directory.path().join("later.sock");
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
-    terminal.wait_for_text("there is no such socket");
+    terminal.wait_for_text("the socket does not exist");
     let _server = Fake::at(&socket, Peer::echo);
     let screen = terminal.wait_for_prompt();
-    assert_eq!(screen.matches("no such socket").count(), 1, "{screen}");
+    assert_eq!(
+        screen.matches("socket does not exist").count(),
+        1,
+        "{screen}"
+    );
 }
 
 #[test]
@@ -61,7 +65,7 @@ fn the_prompt_waits_for_a_server_on_a_stale_socket() {
     let socket = directory.path().join("stale.sock");
     leave_socket(&socket);
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
-    terminal.wait_for_text("nobody serves this socket");
+    terminal.wait_for_text("nothing serves this socket");
     let _server = Fake::at(&socket, Peer::echo);
     terminal.wait_for_prompt();
 }
@@ -71,7 +75,7 @@ fn waiting_for_the_first_connection_ends_with_ctrl_c() {
     let directory = scratch();
     let socket = directory.path().join("never.sock");
     let mut terminal = Terminal::start(directory.path(), &[text(&socket)]);
-    terminal.wait_for_text("trying again");
+    terminal.wait_for_text("retrying");
     terminal.keys(CTRL_C);
     assert_eq!(terminal.wait_for_end(), 130);
 }
@@ -99,7 +103,7 @@ fn with_no_reconnect_the_prompt_says_so_and_waits_for_connect() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt_with(&["--no-reconnect"]);
     qemu.kill();
-    terminal.wait_for_text("`:connect` connects again");
+    terminal.wait_for_text("`:connect` to reconnect");
     qemu.restart_with(&["-machine", "none", "-name", "second"]);
     wait_for("the second QEMU", || listens(&qemu.socket).then_some(()));
     terminal.assert_answer("query-name", "not connected: the server ");
@@ -112,7 +116,7 @@ fn disconnect_stops_the_attempts_to_reconnect() {
     let mut qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     qemu.kill();
-    terminal.wait_for_text("Trying again");
+    terminal.wait_for_text("Reconnecting");
     terminal.wait_for_prompt();
     terminal.assert_answer(":disconnect", "no longer trying to connect");
     let screen = terminal.enter(":status");
@@ -141,7 +145,7 @@ fn a_stopped_qemu_is_distinguished_from_one_that_another_client_holds() {
     let qemu = Qemu::start();
     kill(qemu.pid(), "STOP");
     let terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
-    terminal.wait_for_text(&format!("pid {}, which serves it, is stopped", qemu.pid()));
+    terminal.wait_for_text(&format!("its process (pid {}) is stopped", qemu.pid()));
     kill(qemu.pid(), "CONT");
     terminal.wait_for_prompt();
 }
@@ -204,7 +208,7 @@ fn another_qemu_on_the_same_path_is_announced_as_what_it_is() {
     let terminal = Terminal::prompt(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("Connected to QEMU 4.2.0 at ");
     drop(old);
-    terminal.wait_for_text("The connection is gone");
+    terminal.wait_for_text("Connection lost");
     let _new = Fake::at(&socket, version("10"));
     terminal.wait_for_text("Connected to QEMU 10.2.0 at ");
 }
@@ -223,7 +227,7 @@ fn bytes_that_are_not_qmp_end_the_session_for_good() {
     });
     let mut terminal = fake.prompt();
     terminal.assert_answer("stop", "the outcome of `stop` is unknown");
-    terminal.wait_for_text("`:connect` connects again");
+    terminal.wait_for_text("`:connect` to reconnect");
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn a_script_waits_for_a_path_that_appears_later() {
     let args = ["--reconnect", "-c", text(&socket), "query-name"];
     let mut script = Running::qmpsh(directory.path(), &args);
     script.close();
-    script.wait_for_complaint("trying again");
+    script.wait_for_complaint("retrying");
     let _server = Fake::at(&socket, Peer::echo);
     assert_eq!(script.line(), "\"query-name\"");
     assert!(script.wait().0.success());

@@ -157,7 +157,7 @@ fn a_server_that_verifies_its_peers_takes_our_certificate() {
 fn a_missing_client_certificate_is_reported_as_missing() {
     let tls = Tls::verifying();
     let outcome = tls.qmpsh(&["query-status"]);
-    let missing = format!("there is no {}", tls.client_cert().display());
+    let missing = format!("{} does not exist", tls.client_cert().display());
     outcome.assert_fails(3, "the server wants a client certificate");
     outcome.assert_says(&missing);
 }
@@ -197,7 +197,7 @@ fn a_certificate_for_another_name_is_refused_unless_that_name_is_expected() {
             .subject_alt_names;
     });
     let outcome = tls.qmpsh(&["query-status"]);
-    let why = "is not for `127.0.0.1` but for `vm.example`; --tls-hostname says";
+    let why = "is not for `127.0.0.1` but for `vm.example`; use --tls-hostname";
     outcome.assert_fails(3, why);
     let outcome = tls.qmpsh(&["--tls-hostname", "vm.example", "query-status"]);
     outcome.assert_status(0);
@@ -273,7 +273,7 @@ fn unusable_credentials_are_named() {
     run().assert_fails(2, &path("client-key.pem"));
     let other = KeyPair::generate().expect("a key").serialize_pem();
     write(creds.path(), "client-key.pem", &other);
-    run().assert_fails(2, "it is not the key of client-cert.pem");
+    run().assert_fails(2, "it is not the private key of client-cert.pem");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use indexmap::IndexMap;
 use super::literal::MAX_NESTING;
 use super::{Object, SyntaxError, Value};
 
-/// Arguments under construction. A key is free, a value, or an object or array of further keys.
+/// Arguments under construction: a tree in which each key is free, has a value, or holds further
+/// keys.
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
     members: IndexMap<String, Node>,
@@ -18,17 +19,18 @@ pub(super) struct Arguments {
 enum Node {
     Value(Value),
     Object(IndexMap<String, Node>),
-    /// A numeric segment indexes an array; the indices may come in any order. The place of the
-    /// array's first key on the line is kept for the error about holes.
+    /// A numeric segment indexes an array; the indices may come in any order. The range is where
+    /// the array's first key is on the line, for the error about a missing item.
     Array(BTreeMap<usize, Node>, Range<usize>),
 }
 
 impl Arguments {
-    /// Sets the value at the dotted path `key`, which stands at `span` of the line.
+    /// Sets the value at the dotted path `key`. `span` is where the key is on the line.
     ///
     /// # Errors
     ///
-    /// An empty segment, more segments than QEMU reads, a key set twice, or one used both as a value and as an object.
+    /// The key has an empty segment or more segments than QEMU reads, is set twice, or is used both
+    /// as a value and as an object.
     pub fn set(&mut self, key: &str, value: Value, span: Range<usize>) -> Result<(), SyntaxError> {
         let segments: Vec<&str> = key.split('.').collect();
         if segments.contains(&"") {
@@ -63,7 +65,7 @@ impl Arguments {
                     None => Node::Object(IndexMap::new()),
                 }),
             };
-            // An object that was written as JSON takes further keys, as in qmp-shell.
+            // Keys may be added to an object written as JSON, as in qmp-shell.
             if let Node::Value(Value::Object(members)) = parent {
                 let members = std::mem::take(members).into_iter();
                 *parent = Node::Object(members.map(|(key, v)| (key, Node::Value(v))).collect());
@@ -101,24 +103,24 @@ impl Arguments {
         }
     }
 
-    /// The finished object.
+    /// Returns the finished object.
     ///
     /// # Errors
     ///
-    /// An array with a hole.
+    /// An array lacks an item.
     pub fn finish(self) -> Result<Object, SyntaxError> {
         finish_members(self.members, "")
     }
 }
 
 impl Arguments {
-    /// The object so far: where an array has a hole, there is null.
+    /// Returns the object so far, with null for each item that an array lacks.
     pub fn finish_with_holes(self) -> Object {
         fill_members(self.members)
     }
 }
 
-/// How many items an array has at most that is still being typed.
+/// The most items that an array still being typed may have.
 const MOST_ITEMS: usize = 1000;
 
 fn fill_members(members: IndexMap<String, Node>) -> Object {
@@ -144,7 +146,7 @@ fn fill(node: Node) -> Value {
     }
 }
 
-/// A place in an object or array: already used, or free to be filled.
+/// A position in an object or array: used already, or free.
 enum Slot<'a> {
     Taken(&'a mut Node),
     Free(Free<'a>),
@@ -199,10 +201,10 @@ fn finish(node: Node, path: &str) -> Result<Value, SyntaxError> {
             .map(|(expected, (index, node))| {
                 if index != expected {
                     return Err(SyntaxError::new(
-                        format!("`{path}` has no item {expected}, but an item {index}"),
+                        format!("`{path}` has an item {index} but no item {expected}"),
                         span.clone(),
                     )
-                    .help("an array has no holes: count from 0"));
+                    .help("number the items from 0 without gaps"));
                 }
                 finish(node, &format!("{path}.{index}"))
             })
@@ -246,15 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn an_array_has_no_holes() {
+    fn an_array_may_not_skip_an_item() {
         assert_eq!(
             build(&[("c.0", "1"), ("c.99999999999", "2")]),
-            Err("`c` has no item 1, but an item 99999999999".into())
+            Err("`c` has an item 99999999999 but no item 1".into())
         );
     }
 
     #[test]
-    fn further_keys_go_into_an_object_written_as_json() {
+    fn keys_may_be_added_to_an_object_written_as_json() {
         assert_eq!(
             build(&[("a", "{'b': 1}"), ("a.c", "2")]).as_deref(),
             Ok(r#"{"a":{"b":1,"c":2}}"#)
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_one_thing_and_set_once() {
+    fn a_key_is_set_once_and_is_either_a_value_or_an_object() {
         let deep = "a.".repeat(100_000) + "a";
         for (pairs, message) in [
             (vec![("a", "1"), ("a", "2")], "`a` is set twice"),

@@ -5,20 +5,20 @@ use super::tokens::plain;
 use super::value::members_to_json;
 use super::{Object, SyntaxError, Value, Words, literal, quote};
 
-/// One line, read.
+/// A parsed line.
 #[derive(Debug, Clone)]
 pub struct Line {
     pub statement: Statement,
-    /// Descriptors that travel with the message, in the order written.
+    /// The descriptors to pass with the message, in the order written.
     pub descriptors: Vec<Descriptor>,
-    /// Ends in `&`: nobody waits for the reply.
+    /// The line ends in `&`: do not wait for the reply.
     pub background: bool,
 }
 
 /// What a line asks for.
 #[derive(Debug, Clone)]
 pub enum Statement {
-    /// Nothing: a blank line, a comment, or an action kept for its transaction.
+    /// A blank line, a comment, or an action kept for its transaction.
     Nothing,
     Command(Command),
     Message(Message),
@@ -26,7 +26,7 @@ pub enum Statement {
 }
 
 impl Line {
-    /// The name of the command that the line sends, if it is known that it sends one.
+    /// The name of the command that the line sends, if known.
     pub fn command_name(&self) -> Option<&str> {
         match &self.statement {
             Statement::Command(command) => Some(&command.name),
@@ -35,7 +35,7 @@ impl Line {
         }
     }
 
-    /// The command that the line gives, as `cmd key=value` or as a whole message.
+    /// The command that the line sends, whether written as `cmd key=value` or as a whole message.
     pub fn command(&self) -> Option<Cow<'_, Command>> {
         match &self.statement {
             Statement::Command(command) => Some(Cow::Borrowed(command)),
@@ -55,17 +55,17 @@ impl From<Statement> for Line {
     }
 }
 
-/// A QMP command, as `cmd key=value` says it.
+/// A QMP command, as written in `cmd key=value`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
     pub name: String,
     pub arguments: Object,
-    /// Sent out of band (`exec-oob`).
+    /// Send it out of band (`exec-oob`).
     pub oob: bool,
 }
 
 impl Command {
-    /// The QMP message, without an id. Bare words are typed by their looks.
+    /// Returns the QMP message, without an id. Bare words are typed by their looks.
     pub fn to_message(&self) -> String {
         let mut message = self.head();
         message.push_str(",\"arguments\":");
@@ -74,8 +74,8 @@ impl Command {
         message
     }
 
-    /// The same message as short as the protocol allows: an empty `arguments` is left out. QEMU's
-    /// monitor reads one byte at a time, so every byte costs it a few microseconds.
+    /// Like [`Command::to_message`], but leaves out an empty `arguments`. QEMU's monitor reads one
+    /// byte at a time, so every byte costs it a few microseconds.
     pub fn to_wire(&self) -> String {
         if self.arguments.is_empty() {
             self.head() + "}"
@@ -95,14 +95,14 @@ impl Command {
 pub struct Message {
     /// A JSON object.
     pub text: String,
-    /// The `id` it carries, as JSON.
+    /// Its `id`, as JSON.
     pub id: Option<String>,
-    /// What `execute` or `exec-oob` says, for messages about it.
+    /// The value of `execute` or `exec-oob`, to name the command in messages to the user.
     pub name: Option<String>,
 }
 
 impl Message {
-    /// The command that the message gives, if it is one.
+    /// The command in the message, if it holds one.
     fn command(&self) -> Option<Command> {
         let Ok(Value::Object(mut members)) = literal::parse(&self.text) else {
             return None;
@@ -120,21 +120,21 @@ impl Message {
     }
 }
 
-/// A line that starts with `:`.
+/// A line that calls a built-in.
 #[derive(Debug, Clone)]
 pub struct BuiltinLine {
-    /// The name without its colon.
+    /// The built-in's name, without the colon.
     pub name: String,
-    /// The line's words behind the name.
+    /// The words after the name.
     pub words: Words,
 }
 
 impl BuiltinLine {
-    /// The arguments as plain text: a word in quotes without them.
+    /// Returns the arguments as plain text, with quotes removed.
     ///
     /// # Errors
     ///
-    /// Text behind a closing quote.
+    /// A closing quote is followed by more text.
     pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
         let words = self.words.list();
         words

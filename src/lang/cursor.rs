@@ -1,6 +1,6 @@
-//! A line that is still being typed: what can be understood of it, and what stands at the cursor.
+//! What can be understood of a line while it is being typed, and what is at the cursor.
 //!
-//! Nothing here is an error. What cannot be read yet is left out.
+//! Nothing here is an error: what cannot be read yet is left out.
 
 use super::arguments::Arguments;
 use super::key_value;
@@ -9,72 +9,53 @@ use super::partial_json;
 use super::tokens::{self, Word};
 use super::{Object, Value};
 
-/// What a line, or an action of a transaction, says so far.
+/// What the line, or the action of a transaction, says so far.
 #[derive(Debug)]
 pub struct CursorContext {
-    /// The command's name, or the action's.
+    /// The name of the command or action.
     pub command: Option<String>,
-    /// It is an action of a transaction.
+    /// Whether the line is an action of a transaction.
     pub action: bool,
-    /// The arguments that can be read, on both sides of the cursor.
+    /// The arguments that can be read, before and after the cursor.
     pub arguments: Object,
     pub place: CursorPlace,
 }
 
-/// What stands at the cursor. What is typed of it goes from `start` to the cursor.
+/// What is at the cursor. The part typed so far runs from `start` to the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CursorPlace {
     /// The name of a command or a built-in.
-    Command {
-        start: usize,
-    },
-    /// A word of a built-in's, and its words before that.
+    Command { start: usize },
+    /// An argument of the built-in `name`; `before` are the arguments before it.
     Builtin {
         name: String,
         before: Vec<String>,
         start: usize,
     },
-    /// The last segment of a dotted key, and the segments before.
-    Key {
-        path: Vec<String>,
-        start: usize,
-    },
+    /// The last segment of a dotted key; `path` are the segments before it.
+    Key { path: Vec<String>, start: usize },
     /// The value of a key.
-    Value {
-        path: Vec<String>,
-        start: usize,
-    },
-    /// The same inside JSON: `start` is where the quote stands, if there is one.
-    JsonKey {
-        path: Vec<String>,
-        start: usize,
-    },
-    JsonValue {
-        path: Vec<String>,
-        start: usize,
-    },
-    /// The name of a command, as the value of `execute` in a whole message.
-    JsonCommand {
-        start: usize,
-    },
-    /// The name of a member of a whole message.
-    MessageKey {
-        start: usize,
-    },
-    /// The path of a file to pass.
-    File {
-        start: usize,
-    },
-    /// Something that only the user knows.
+    Value { path: Vec<String>, start: usize },
+    /// A key inside JSON. `start` is at the opening quote, if there is one.
+    JsonKey { path: Vec<String>, start: usize },
+    /// A value inside JSON. `start` is as in [`CursorPlace::JsonKey`].
+    JsonValue { path: Vec<String>, start: usize },
+    /// The value of `execute` in a whole message: a command's name.
+    JsonCommand { start: usize },
+    /// A top-level key of a whole message.
+    MessageKey { start: usize },
+    /// The path of a file.
+    File { start: usize },
+    /// Something that cannot be completed.
     Nowhere,
 }
 
 impl CursorContext {
-    /// Looks at `line` with the cursor at the offset `at`; `in_transaction` if the line is an action of a
-    /// transaction that was opened before.
+    /// Reads `line` with the cursor at byte `at`. `in_transaction` says whether an earlier line
+    /// opened a transaction, so that this line is one of its actions.
     pub fn of(line: &str, at: usize, in_transaction: bool) -> Self {
         let (mut context, words) = Self::start(line, in_transaction, at);
-        // The word at the cursor, if it stands in or right behind one.
+        // The word that the cursor is in or directly after.
         let current = words
             .iter()
             .position(|word| word.start <= at && at <= word.end());
@@ -102,7 +83,8 @@ impl CursorContext {
         context
     }
 
-    /// Nothing yet, and the words of the line; a `transaction(` before the cursor is not one of them.
+    /// Returns an empty context and the words of the line, without a `transaction(` before the
+    /// cursor.
     fn start(line: &str, in_transaction: bool, at: usize) -> (Self, Vec<Word<'_>>) {
         let mut words = tokens::split_open(line);
         let opens = |first: &Word<'_>| first.text == "transaction(" && first.end() < at;
@@ -119,7 +101,7 @@ impl CursorContext {
         (context, words)
     }
 
-    /// Takes the line as it stands, with no word of it unfinished.
+    /// Reads `line` as complete: its last word is not being typed.
     pub fn whole(line: &str, in_transaction: bool) -> Self {
         let (mut context, words) = Self::start(line, in_transaction, line.len());
         match words.split_first() {
@@ -144,7 +126,7 @@ impl CursorContext {
         let Some(word) = current.map(|current| words[current]) else {
             self.read(&others);
             self.place = match words.last() {
-                // A filter, or the file that a redirection names.
+                // The text of a filter, or the file of a redirection.
                 Some(last) if tokens::opens_tail(last.text) && last.start < at => match last.text {
                     "|" => CursorPlace::Nowhere,
                     _ => {
@@ -223,7 +205,7 @@ impl CursorContext {
         self.arguments = arguments.finish_with_holes();
     }
 
-    /// A whole message.
+    /// Reads a whole message.
     fn message(&mut self, line: &str, word: &Word<'_>, at: usize) {
         let partial = partial_json::read(&line[word.start..at.min(word.end())]);
         let Value::Object(mut members) = partial.value else {
@@ -284,7 +266,7 @@ fn segments(path: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Looks at a line whose cursor is where the `|` stands.
+    /// Reads a line in which `|` marks the cursor.
     fn context(line: &str) -> CursorContext {
         let at = line.find('|').expect("a cursor");
         CursorContext::of(&line.replacen('|', "", 1), at, false)
@@ -295,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_the_cursor_is_known() {
+    fn the_context_says_what_is_at_the_cursor() {
         for (line, place) in [
             ("|", CursorPlace::Command { start: 0 }),
             ("que|", CursorPlace::Command { start: 0 }),
@@ -395,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_count_on_both_sides_of_the_cursor() {
+    fn arguments_before_and_after_the_cursor_are_read() {
         for (line, command, arguments) in [
             ("c a=1 b| d=2", "c", r#"{"a":1,"d":2}"#),
             ("c a.0=1 a.2=3 |", "c", r#"{"a":[1,null,3]}"#),
@@ -417,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_of_a_transaction_is_a_command_of_its_own() {
+    fn an_action_of_a_transaction_is_read_as_a_command() {
         let context = context("transaction( a x|");
         assert!(context.action);
         assert_eq!(context.command.as_deref(), Some("a"));
@@ -431,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_built_in_has_its_words_to_itself() {
+    fn the_words_of_a_built_in_are_not_read_as_arguments() {
         let CursorPlace::Builtin {
             name,
             before,

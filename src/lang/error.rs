@@ -5,26 +5,26 @@ use unicode_width::UnicodeWidthChar;
 
 use super::harmless::is_harmful;
 
-/// How many columns of the offending line an error shows.
+/// The most columns of the offending line that an error shows.
 const EXCERPT_COLUMNS: usize = 76;
 
-/// How many characters it may have in them, since some take no column.
+/// The most characters of the line that it shows. Some characters take no column.
 const MOST_CHARS: usize = 2 * EXCERPT_COLUMNS;
 
-/// How many characters its message may have.
+/// The most characters that an error's message or help may have.
 const MESSAGE_CHARS: usize = 200;
 
-/// A line that does not parse: what is wrong, where, and what would be right.
+/// Why a line does not parse, where, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
     /// What is wrong, as a sentence without its full stop.
     pub message: String,
     /// Where, as byte offsets into the line.
     pub span: Range<usize>,
-    /// What would be right.
+    /// How to correct it.
     pub help: Option<String>,
-    /// The character the line still waits for: a quote or bracket is open, and the next line may
-    /// close it.
+    /// The character that would close an open quote or bracket. The next line may still contain
+    /// it.
     pub unclosed: Option<char>,
 }
 
@@ -51,15 +51,15 @@ impl SyntaxError {
         .help(format!("close it with `{closer}`"))
     }
 
-    /// The same error, seen from a text in which the faulty part starts `by` bytes later.
+    /// Moves the span `by` bytes to the right, for an error found in a part of the line.
     pub(super) fn shifted(mut self, by: usize) -> Self {
         self.span = self.span.start + by..self.span.end + by;
         self
     }
 
-    /// The error with the line it is about and a caret under the place, ready for a terminal.
+    /// Formats the error for a terminal, with the line and carets under the offending part.
     ///
-    /// Control characters of `source` are replaced, long lines are cut around the place.
+    /// Control characters of `source` are replaced, and long lines are cut.
     pub fn report(&self, source: &str) -> String {
         let mut start = self.span.start.min(source.len());
         while !source.is_char_boundary(start) {
@@ -70,7 +70,7 @@ impl SyntaxError {
             .find('\n')
             .map_or(source.len(), |at| start + at);
 
-        // Columns before the place are shown as far as they fit in half of the excerpt.
+        // The text before the offending part gets at most half of the excerpt.
         let mut shown_from = start;
         let mut before = 0;
         for (at, c) in source[line_start..start]
@@ -122,7 +122,7 @@ impl SyntaxError {
     }
 }
 
-/// A message may quote what was typed: it is cut where it gets long, and harmless to a terminal.
+/// Cuts a long message and replaces control characters: the message may quote what was typed.
 fn tame(message: String) -> String {
     let end = message.char_indices().nth(MESSAGE_CHARS);
     if end.is_none() && !message.contains(is_harmful) {
@@ -139,7 +139,7 @@ fn tame(message: String) -> String {
     tame
 }
 
-/// Terminal columns of a character as [`SyntaxError::report`] shows it.
+/// The columns that a character takes in [`SyntaxError::report`].
 fn width(c: char) -> usize {
     if is_harmful(c) {
         1
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caret_stands_under_the_place() {
+    fn the_caret_is_under_the_offending_part() {
         let error = SyntaxError::new("bad", 4..5).help("better");
         assert_eq!(
             error.report("abc déf ghi"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_around_the_place() {
+    fn a_long_line_is_cut_around_the_offending_part() {
         let line = format!("{}!{}", "a".repeat(1000), "b".repeat(1000));
         let report = SyntaxError::new("bad", 1000..1001).report(&line);
         let lines: Vec<&str> = report.lines().collect();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_at_the_end_of_the_line_points_behind_it() {
+    fn an_error_at_the_end_of_the_line_points_after_it() {
         assert_eq!(
             SyntaxError::new("bad", 3..3).report("abc"),
             "bad\n  abc\n     ^"

@@ -4,11 +4,11 @@ use super::literal;
 use super::tokens::{Word, plain};
 use super::{SyntaxError, Value};
 
-/// Reads the key and the value.
+/// Returns the key and the value.
 ///
 /// # Errors
 ///
-/// The word is not of this form, or its value cannot be read.
+/// The word does not have this form, or its value cannot be read.
 pub(super) fn read<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError> {
     let Some((key, text)) = word.text.split_once('=') else {
         return Err(not_one(word));
@@ -16,10 +16,11 @@ pub(super) fn read<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError>
     let text_at = word.start + key.len() + 1;
     if let Some(key) = key.strip_suffix(':') {
         if text.is_empty() {
-            return Err(
-                SyntaxError::new(format!("`{key}:=` needs JSON behind it"), word.span())
-                    .help(format!("for an empty string write {key}=")),
-            );
+            return Err(SyntaxError::new(
+                format!("`{key}:=` must be followed by JSON"),
+                word.span(),
+            )
+            .help(format!("for an empty string write {key}=")));
         }
         let value = literal::parse(text).map_err(|error| error.shifted(text_at))?;
         return Ok((key, value));
@@ -29,7 +30,7 @@ pub(super) fn read<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError>
         Some(b'{' | b'[') => literal::parse_with_words(text).map_err(|error| {
             let error = error.shifted(text_at);
             match error.help {
-                None => error.help("a string that opens with a bracket goes in quotes"),
+                None => error.help("put a string that starts with a bracket in quotes"),
                 Some(_) => error,
             }
         })?,
@@ -38,15 +39,15 @@ pub(super) fn read<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError>
     Ok((key, value))
 }
 
-/// The error for a word that is no argument.
+/// The error for a word that is not an argument.
 pub(super) fn not_one(word: &Word<'_>) -> SyntaxError {
     let error = |message: &str| SyntaxError::new(message, word.span());
     match word.text {
-        "&" => error("`&` stands at the end of a line"),
+        "&" => error("`&` is only allowed at the end of a line"),
         "|" => error("filters (`| …`) are not built yet"),
         ">" | ">>" => error("redirections (`> FILE`) are not built yet"),
         text if text.starts_with('-') => error(&format!("expected KEY=VALUE, found `{text}`"))
-            .help("an option of qmpsh goes before the command"),
+            .help("put qmpsh's options before the command"),
         text => error(&format!("expected KEY=VALUE, found `{text}`"))
             .help("arguments are written key=value, without spaces around the `=`"),
     }

@@ -1,26 +1,26 @@
-//! JSON, and the relaxed form of it that qmp-shell's users type.
+//! Reads JSON, and the relaxed form of it that qmp-shell accepts.
 //!
-//! On top of JSON (RFC 8259): single-quoted strings with the escape `\'`, a comma after the last
-//! item, `True`, `False` and `None`, numbers with a leading `+`, and `0x` integers; where the schema
-//! may type them, also bare words.
+//! Beyond JSON (RFC 8259) it accepts single-quoted strings with the escape `\'`, a trailing comma,
+//! `True`, `False` and `None`, and Python's spellings of numbers. Where the schema may type them,
+//! bare words are accepted too.
 
 use super::value::integer;
 use super::{Object, SyntaxError, Value};
 
-/// QEMU's own parser gives up at this depth (`MAX_NESTING`), so nothing deeper can be of use.
+/// The depth at which QEMU's own parser gives up (its `MAX_NESTING`).
 pub(super) const MAX_NESTING: usize = 1024;
 
-/// Reads `text`, all of it, as one value.
+/// Reads all of `text` as one value.
 ///
 /// # Errors
 ///
-/// What was found instead, with its place in `text`. A bracket or quote that is still open at the
-/// end is reported as unclosed.
+/// What was expected and what was found instead, with its place in `text`. A bracket or quote that
+/// is still open at the end is reported as unclosed.
 pub fn parse(text: &str) -> Result<Value, SyntaxError> {
     read(text, false)
 }
 
-/// The same, but a bare word among the values, like the `1G` in `{'size': 1G}`, stays a word.
+/// Like [`parse`], but accepts bare words as values, like the `1G` in `{'size': 1G}`.
 pub(super) fn parse_with_words(text: &str) -> Result<Value, SyntaxError> {
     read(text, true)
 }
@@ -35,8 +35,8 @@ fn read(text: &str, words: bool) -> Result<Value, SyntaxError> {
     Ok(value)
 }
 
-/// Finds where the quoted string that opens at `start` ends: the offset behind its closing quote.
-/// A backslash takes the next character along.
+/// Returns the offset after the closing quote of the string that opens at `start`. A backslash
+/// escapes the next character.
 pub fn string_end(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let quote = bytes[start];
@@ -54,7 +54,7 @@ pub fn string_end(text: &str, start: usize) -> Option<usize> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// Whether bare words are values.
+    /// Whether bare words are accepted as values.
     words: bool,
 }
 
@@ -168,7 +168,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes a comma, or leaves the closing bracket to the caller.
+    /// Takes a comma. A closing bracket is left to the caller.
     fn separator(&mut self, closer: char, open: usize) -> Result<(), SyntaxError> {
         self.space();
         match self.peek() {
@@ -210,7 +210,7 @@ impl Reader<'_> {
                 format!("`{word}` is not a number"),
                 start..start + length,
             )
-            .help("a string goes in quotes"));
+            .help("put a string in quotes"));
         };
         self.at += length;
         Ok(Value::Number(number))
@@ -233,7 +233,7 @@ impl Reader<'_> {
                     format!("`{word}` is not JSON"),
                     start..start + length,
                 )
-                .help("a string goes in quotes"));
+                .help("put a string in quotes"));
             }
         };
         self.at += length;
@@ -242,7 +242,7 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// A bare word, up to what separates it from the next.
+    /// Takes a bare word, up to the next separator.
     fn word(&mut self) -> Value {
         let ends = |c: char| c.is_whitespace() || ",:]}[{\"'".contains(c);
         let rest = self.rest();
@@ -252,8 +252,9 @@ impl Reader<'_> {
     }
 }
 
-/// A number as JSON or Python spells it, in JSON's spelling. Beyond JSON, Python has a leading `+`,
-/// single underscores between digits, `0x`, `0o` and `0b`, and floats without digits on one side.
+/// Converts a number in JSON's or Python's spelling to JSON's. Beyond JSON, Python has a leading
+/// `+`, single underscores between digits, `0x`, `0o` and `0b`, and floats without digits on one
+/// side.
 fn python_number(word: &str) -> Option<String> {
     if let Some(integer) = integer(word) {
         return Some(integer);
@@ -293,10 +294,10 @@ fn python_number(word: &str) -> Option<String> {
     Some(number)
 }
 
-/// Resolves JSON's escapes in the inside of a string that was delimited by `quote`.
+/// Resolves JSON's escapes in the content of a string delimited by `quote`.
 pub(super) fn unescape(inner: &str, quote: char) -> Result<String, SyntaxError> {
-    // JSON knows no `\'` and wants a bare `"` escaped; the rest of a string is the same in both
-    // forms, so it is brought into JSON's and read by the JSON library.
+    // Unlike JSON, we accept `\'`, and a bare `"` between single quotes. Both are converted to
+    // JSON's form, and the JSON library reads the result.
     let mut json = String::with_capacity(inner.len() + 2);
     json.push('"');
     let mut chars = inner.chars();
@@ -316,7 +317,7 @@ pub(super) fn unescape(inner: &str, quote: char) -> Result<String, SyntaxError> 
     json.push('"');
     serde_json::from_str(&json).map_err(|_| {
         SyntaxError::new(
-            "this string has an escape that JSON does not know",
+            "this string has an escape that JSON does not have",
             0..inner.len(),
         )
         .help(
@@ -330,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_read_as_json() {
+    fn valid_json_is_read_as_a_json_library_reads_it() {
         for json in [
             "{}",
             "[]",
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_relaxed_form_is_what_qmp_shell_users_type() {
+    fn python_literals_are_read_as_in_qmp_shell() {
         for (relaxed, json) in [
             ("{'a':1}", r#"{"a":1}"#),
             (r#"{'a':"b",'c':'d"e'}"#, r#"{"a":"b","c":"d\"e"}"#),
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_says_what_was_expected_and_where() {
+    fn an_error_says_what_was_expected_and_where() {
         for (text, span, message) in [
             ("[1 2]", 3..4, "expected `,` or `]`, found `2`"),
             ("{a: 1}", 1..2, "expected a key in quotes, found `a`"),
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_bracket_or_quote_is_unclosed_and_says_what_closes_it() {
+    fn an_open_bracket_or_quote_is_reported_with_what_closes_it() {
         for (text, closer) in [
             ("[1", ']'),
             ("[1,", ']'),

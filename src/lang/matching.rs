@@ -1,9 +1,10 @@
-//! Whether an event's data is what somebody asked for.
+//! Matching an event's data against conditions.
 
 use super::{Object, Value, literal};
 
-/// Whether `json`, an object, has all that `wanted` has: a subset match, recursive. Elements of arrays are
-/// compared one by one. A bare word matches a string of that spelling, and the value it looks like.
+/// Whether the object `json` has every member of `wanted`, recursively; it may have more. Arrays must have the
+/// same length and are compared item by item. A bare word matches a string of that spelling, and the value it
+/// looks like.
 pub fn matches(wanted: &Object, json: &str) -> bool {
     wanted.is_empty()
         || match literal::parse(json) {
@@ -37,7 +38,7 @@ fn is(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// What a word means where there is a `bool`.
+/// The `bool` that a word means.
 fn truth(word: &str) -> Option<bool> {
     match word.to_ascii_lowercase().as_str() {
         "true" | "on" | "yes" => Some(true),
@@ -46,7 +47,7 @@ fn truth(word: &str) -> Option<bool> {
     }
 }
 
-/// Digit by digit, or as numbers of another spelling.
+/// Whether two numbers are equal, either as text or in value.
 fn is_same_number(a: &str, b: &str) -> bool {
     a == b
         || match (a.parse::<f64>(), b.parse::<f64>()) {

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! [`tokens`] splits a line into words, [`parser`] reads words as a command, [`literal`] reads JSON
-//! and the relaxed form of it that qmp-shell's users type, [`arguments`] builds objects from dotted
-//! keys. A bare word stays a [`Value::Word`] until somebody who knows types looks at it.
+//! and the relaxed form of it that qmp-shell accepts, [`arguments`] builds objects from dotted keys.
+//! A bare word stays a [`Value::Word`] until the schema gives it a type.
 
 mod arguments;
 mod command;

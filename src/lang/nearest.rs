@@ -1,18 +1,18 @@
-//! What somebody may have meant.
+//! Suggestions for misspelt names.
 
 use strsim::osa_distance;
 
-/// How many names are worth suggesting. Where more are as near, none is.
+/// The most names to suggest. If more are equally near, none is suggested.
 const MOST: usize = 3;
 
-/// A word longer than this is no misspelt name.
+/// A longer word is not taken for a misspelt name.
 const LONGEST: usize = 64;
 
-/// A part of a name that is shorter than this says nothing.
+/// A shorter part of a name says too little to suggest the whole.
 const SHORTEST_PART: usize = 4;
 
-/// The names that `word` is most likely meant to be, or none if nothing is near: those that differ by a few
-/// letters, else those that `word` is most of, or that are most of it. `-` and `_` are the same letter here, as are `a` and `A`.
+/// Returns the names that `word` may have been meant to be: those that differ from it by a few letters; failing
+/// that, those that contain most of it or of which it contains most. Case does not matter, nor does `-` or `_`.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     if word.is_empty() || word.len() > LONGEST {
         return Vec::new();
@@ -42,12 +42,12 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
     found
 }
 
-/// Whether `part` stands in `whole` and is half of it at least.
+/// Whether `whole` contains `part`, which is at least half as long.
 fn is_most_of(part: &str, whole: &str) -> bool {
     part.len() >= SHORTEST_PART && 2 * part.len() >= whole.len() && whole.contains(part)
 }
 
-/// How many letters of a name of that length may be wrong.
+/// How many letters may be wrong in a name of this length.
 fn allowed(length: usize) -> usize {
     (length / 3).min(3)
 }
@@ -56,12 +56,12 @@ fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
 }
 
-/// `names` as an enumeration in which each is quoted: `` `a`, `b` or `c` ``.
+/// Joins `names`, each in backticks: `` `a`, `b` or `c` ``.
 pub fn any_of<S: AsRef<str>>(names: &[S]) -> String {
     enumerate(names, "or")
 }
 
-/// The same, but all of them are meant: `` `a`, `b` and `c` ``.
+/// Like [`any_of`], but with "and": `` `a`, `b` and `c` ``.
 pub fn all_of<S: AsRef<str>>(names: &[S]) -> String {
     enumerate(names, "and")
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_names_are_found_and_nothing_that_is_far() {
+    fn only_names_near_the_word_are_suggested() {
         let names = [
             "query-status",
             "system_reset",
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn where_too_many_are_as_near_none_is_suggested() {
+    fn nothing_is_suggested_when_too_many_names_are_equally_near() {
         let names = ["query-a", "query-b", "query-c", "query-d"];
         assert!(nearest("query-x", names).is_empty());
         assert!(nearest("query", names).is_empty());
     }
 
     #[test]
-    fn names_are_enumerated_in_words() {
+    fn names_are_joined_with_commas_and_a_conjunction() {
         assert_eq!(any_of(&["a"]), "`a`");
         assert_eq!(any_of(&["a", "b", "c"]), "`a`, `b` or `c`");
         assert_eq!(all_of(&["a", "b"]), "`a` and `b`");

@@ -7,10 +7,10 @@ use super::{
 };
 use super::{key_value, literal};
 
-/// Built-ins that need no colon. No QMP command has these names.
+/// Built-ins that may be called without a colon. No QMP command has these names.
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
-/// Reads lines. It remembers one thing between them: a transaction that is being written.
+/// Parses lines. The only state that it keeps between lines is an open transaction.
 #[derive(Debug, Default)]
 pub struct Parser {
     block: Option<Block>,
@@ -20,10 +20,10 @@ pub struct Parser {
 #[derive(Debug, Default)]
 struct Block {
     actions: Vec<Value>,
-    /// Actions so far, wrong ones included.
+    /// The number of actions so far, including invalid ones.
     count: usize,
-    /// Which action was wrong first, counted from 1. Then nothing is sent: what follows in the block
-    /// was written to happen together with it.
+    /// The number of the first invalid action, counted from 1. If there is one, nothing is sent,
+    /// because the actions were meant to happen together.
     wrong: Option<usize>,
 }
 
@@ -33,13 +33,13 @@ impl Parser {
         self.block.is_some()
     }
 
-    /// Gives up the transaction that is open.
+    /// Drops the open transaction.
     pub fn abandon_transaction(&mut self) {
         self.block = None;
     }
 
-    /// Takes note of a line that is none: it could not be read, or not be split into words. Inside a transaction
-    /// it keeps the whole from being sent.
+    /// Records a line that could not be read or split into words. An open transaction is then not
+    /// sent.
     pub fn wrong_line(&mut self) {
         if let Some(block) = &mut self.block {
             block.count += 1;
@@ -47,11 +47,11 @@ impl Parser {
         }
     }
 
-    /// Reads one line.
+    /// Parses one line.
     ///
     /// # Errors
     ///
-    /// What is wrong with the line. Inside a transaction it also keeps the whole from being sent.
+    /// What is wrong with the line. An open transaction is then not sent.
     pub fn parse(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let list = words.list();
         let Some(first) = list.first() else {
@@ -70,10 +70,10 @@ impl Parser {
         match first.text {
             "transaction(" => self.transaction_line(Block::default(), &list[1..], background),
             text if text.starts_with("transaction(") => Err(SyntaxError::new(
-                "`transaction(` is a word of its own",
+                "`transaction(` must be followed by a space",
                 first.span(),
             )
-            .help("write `transaction( ACTION KEY=VALUE … )`, or an action a line and `)` on the last")),
+            .help("write `transaction( ACTION KEY=VALUE … )`, or one action per line and `)` at the end")),
             _ => {
                 let (statement, descriptors) = match first.text.starts_with('{') {
                     true => message(list)?,
@@ -106,7 +106,7 @@ impl Parser {
         result?;
         if let Some(number) = block.wrong {
             return Err(SyntaxError::new(
-                format!("the transaction is not sent: its action {number} was wrong"),
+                format!("the transaction was not sent, because its action {number} is invalid"),
                 0..0,
             ));
         }
@@ -123,7 +123,7 @@ impl Parser {
 }
 
 impl Block {
-    /// Keeps the action that `list` spells, if it spells one.
+    /// Keeps the action in `list`, unless `list` is empty.
     fn line(&mut self, list: &[Word<'_>]) -> Result<(), SyntaxError> {
         if list.is_empty() {
             return Ok(());
@@ -144,14 +144,14 @@ fn action(list: &[Word<'_>]) -> Result<Value, SyntaxError> {
     if list[0].text == ")" {
         return Err(SyntaxError::new(
             "nothing may follow the `)` that closes a transaction",
-            // What follows may be another one, which has been taken off.
+            // The closing `)` was taken off the list, so what follows may be the `)` that is left.
             list.get(1).unwrap_or(&list[0]).span(),
         ));
     }
     let (command, descriptors) = command(list)?;
     if !descriptors.is_empty() {
         return Err(SyntaxError::new(
-            "an action of a transaction takes no file descriptor",
+            "an action of a transaction cannot pass a file descriptor",
             list[0].span(),
         ));
     }
@@ -176,7 +176,7 @@ fn command(list: &[Word<'_>]) -> Result<(Command, Vec<Descriptor>), SyntaxError>
     };
     if name.text.contains('=') || name.text.starts_with(['"', '\'', '<', '&', '|', '>']) {
         return Err(SyntaxError::new("expected a command first", name.span())
-            .help("a line is COMMAND KEY=VALUE …"));
+            .help("write COMMAND KEY=VALUE …"));
     }
     let mut arguments = Arguments::default();
     let mut descriptors = Vec::new();
@@ -223,7 +223,7 @@ fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> 
     })
 }
 
-/// A line that opens with `{`.
+/// Parses a line that starts with `{`.
 fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxError> {
     let object = &list[0];
     let mut descriptors = Vec::new();
@@ -232,8 +232,10 @@ fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxErro
             Some(target) => descriptors.push(descriptor(target, word)?),
             None if tokens::opens_tail(word.text) => return Err(key_value::not_one(word)),
             None => {
-                return Err(SyntaxError::new("text behind the message", word.span())
-                    .help("a line that opens with `{` is one QMP message"));
+                return Err(
+                    SyntaxError::new("unexpected text after the message", word.span())
+                        .help("a line that starts with `{` is one whole QMP message"),
+                );
             }
         }
     }
@@ -247,7 +249,7 @@ fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxErro
         Some(Value::Text(name)) => Some(name.clone()),
         _ => None,
     };
-    // What QEMU can read is sent byte for byte; the relaxed form is not JSON and is written anew.
+    // JSON is sent byte for byte as typed. The relaxed form is not JSON and is converted.
     let strict = serde_json::from_str::<serde::de::IgnoredAny>(object.text).is_ok();
     let text = match strict {
         true => object.text.to_owned(),
@@ -302,12 +304,12 @@ mod tests {
         let error = error("c a='x'y");
         assert_eq!(
             (error.message.as_str(), error.span),
-            ("text behind the closing quote", 7..8)
+            ("unexpected text after the closing quote", 7..8)
         );
     }
 
     #[test]
-    fn quotes_further_inside_belong_to_the_word() {
+    fn quotes_inside_a_word_are_part_of_it() {
         assert_eq!(
             sent(r#"c filename=json:{"driver": "null-co"}"#),
             r#"{"execute":"c","arguments":{"filename":"json:{\"driver\": \"null-co\"}"}}"#
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn on_the_command_line_every_argument_is_a_word_already() {
+    fn arguments_of_the_command_line_are_not_split_again() {
         let words = Words::from_args(&["c", "filename=my disk.img", "j={'a': 1}"]);
         let line = Parser::default().parse(&words).expect("a command");
         assert_eq!(
@@ -340,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_and_the_ampersand_are_taken_from_the_line() {
+    fn descriptors_and_the_ampersand_are_parsed() {
         let line = "getfd fdname=t <>/dev/net/tun <a.img <'b c' <&7 &";
         let line = parse(line).expect("a command");
         assert!(line.background);
@@ -356,21 +358,21 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_where_and_what_would_be_right() {
+    fn an_error_says_what_is_wrong_and_where() {
         for (line, span, message) in [
             ("c foo", 2..5, "expected KEY=VALUE, found `foo`"),
             ("c a=1 a=2", 6..7, "`a` is set twice"),
             ("c a:=nope", 5..9, "`nope` is not JSON"),
             ("c a=[1 2]", 7..8, "expected `,` or `]`, found `2`"),
             ("a=1", 0..3, "expected a command first"),
-            ("c & a=1", 2..3, "`&` stands at the end of a line"),
+            ("c & a=1", 2..3, "`&` is only allowed at the end of a line"),
             ("c | .x", 2..3, "filters (`| …`) are not built yet"),
             ("c <&x", 2..5, "`x` is not the number of a file descriptor"),
             ("c <", 2..3, "a path is missing"),
             (
                 "transaction(a)",
                 0..14,
-                "`transaction(` is a word of its own",
+                "`transaction(` must be followed by a space",
             ),
         ] {
             let error = error(line);
@@ -391,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_takes_a_line_an_action_or_one_line() {
+    fn a_transaction_spans_several_lines_or_one() {
         let mut parser = Parser::default();
         let mut line = |text: &str| parser.parse(&Words::split(text).expect(text));
         for text in ["transaction(", "a x=1", "", "b # comment"] {
@@ -407,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_of_a_transaction_with_a_wrong_line() {
+    fn a_transaction_with_an_invalid_line_is_not_sent() {
         let mut parser = Parser::default();
         let mut line = |text: &str| parser.parse(&Words::split(text).expect(text));
         assert!(line("transaction(").is_ok());
@@ -415,7 +417,7 @@ mod tests {
         assert!(line("b x=1").is_ok());
         assert_eq!(
             line(")").expect_err("refused").message,
-            "the transaction is not sent: its action 1 was wrong"
+            "the transaction was not sent, because its action 1 is invalid"
         );
         assert!(!parser.in_transaction());
 
@@ -430,12 +432,12 @@ mod tests {
                 .parse(&Words::split(")").expect("words"))
                 .expect_err("refused")
                 .message,
-            "the transaction is not sent: its action 2 was wrong"
+            "the transaction was not sent, because its action 2 is invalid"
         );
     }
 
     #[test]
-    fn built_ins_keep_their_words_for_themselves() {
+    fn the_words_of_a_built_in_are_not_parsed() {
         match parse(":set output 'a b'").map(|line| line.statement) {
             Ok(Statement::Builtin(builtin)) => {
                 assert_eq!(builtin.name, "set");

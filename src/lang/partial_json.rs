@@ -1,24 +1,24 @@
-//! JSON that stops somewhere: at the cursor.
+//! Reads JSON that ends at the cursor.
 
 use super::literal::{MAX_NESTING, string_end, unescape};
 use super::{Object, Value};
 
-/// What there is of a value up to the cursor, and where in it the cursor stands.
+/// The part of a value before the cursor, and what is at the cursor.
 #[derive(Debug)]
 pub(super) struct Partial {
     pub value: Value,
-    /// The keys and indices that lead to where the cursor is.
+    /// The keys and indices that lead to the cursor.
     pub path: Vec<String>,
     pub place: JsonPlace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JsonPlace {
-    /// In a key, or where one could be. It starts there, with its quote if it has one.
+    /// A key, or where one may start. The offset is that of its quote, if it has one.
     Key(usize),
-    /// In a value, or where one could be. It starts there, with its quote if it has one.
+    /// A value, or where one may start. The offset is that of its quote, if it has one.
     Value(usize),
-    /// Where only punctuation could be, or where nothing makes sense any more.
+    /// A place where only punctuation may follow, or after an error.
     Nowhere,
 }
 
@@ -41,13 +41,13 @@ pub(super) fn read(text: &str) -> Partial {
     }
 }
 
-/// The value as far as it goes: the text ends in it.
+/// The text ended within this value, which holds what was read of it.
 struct Cut(Value);
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// From the inside outwards.
+    /// Innermost first.
     path: Vec<String>,
     place: JsonPlace,
 }
@@ -82,7 +82,7 @@ impl Reader<'_> {
                         self.place = JsonPlace::Value(start);
                         Err(Cut(Value::Null))
                     }
-                    // A bracket that closes nothing.
+                    // This bracket closes nothing.
                     Some(0) => Err(Cut(Value::Null)),
                     Some(length) => {
                         self.at += length;
@@ -157,7 +157,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The string that opens here, unless the text ends in it.
+    /// Takes the string that opens here. Returns `None` if the text ends in it.
     fn string(&mut self) -> Option<String> {
         let end = string_end(self.text, self.at)?;
         let inner = &self.text[self.at + 1..end - 1];
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_is_found_with_what_stands_before_it() {
+    fn the_cursor_is_located_and_the_value_before_it_is_read() {
         for (text, json, path, place) in [
             ("{", "{}", "", JsonPlace::Key(1)),
             ("{'a': 1, ", r#"{"a":1}"#, "", JsonPlace::Key(9)),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deep_is_cut() {
+    fn reading_stops_where_nesting_is_too_deep() {
         let (_, path, place) = partial(&"[".repeat(1_000_000));
         assert_eq!(
             (path.split('.').count(), place),

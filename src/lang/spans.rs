@@ -1,11 +1,11 @@
-//! A line in parts, for colouring it while it is typed.
+//! Splits a line into parts that the prompt colours while it is typed.
 
 use std::ops::Range;
 
 use super::cursor::is_builtin;
 use super::tokens;
 
-/// A part of a line, for colouring it.
+/// A part of a line, to be coloured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     pub range: Range<usize>,
@@ -14,7 +14,7 @@ pub struct Span {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanKind {
-    /// A command's name, or an action's.
+    /// The name of a command or an action.
     Command,
     /// A built-in's name, with its colon if it has one.
     Builtin,
@@ -25,7 +25,7 @@ pub enum SpanKind {
     Comment,
 }
 
-/// The parts of a line that have a colour.
+/// Returns the parts of `line` that have a colour.
 pub fn spans(line: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut first = true;
@@ -78,7 +78,7 @@ pub fn spans(line: &str) -> Vec<Span> {
     spans
 }
 
-/// Between two words there is white space, and possibly a comment.
+/// Adds the comment between two words, if there is one. The rest between them is white space.
 fn comment(line: &str, between: Range<usize>, spans: &mut Vec<Span>) {
     if let Some(at) = line[between.clone()].find('#') {
         spans.push(Span {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_of_a_line_are_told_apart() {
+    fn a_line_is_split_into_coloured_parts() {
         let line = "cmd a.b='x y' c:=[1] # why";
         let parts = spans(line).into_iter();
         let parts: Vec<_> = parts.map(|span| (&line[span.range], span.kind)).collect();

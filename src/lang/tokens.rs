@@ -1,12 +1,12 @@
-//! A line, split into words.
+//! Splits a line into words.
 //!
-//! White space separates words, except inside quotes and inside the brackets of a JSON value. Where a
-//! line has neither, it is split exactly as qmp-shell splits it.
+//! White space separates words, except inside quotes and inside the brackets of a JSON value. A
+//! line without quotes and brackets is split exactly as qmp-shell splits it.
 
 use super::SyntaxError;
 use super::literal::{string_end, unescape};
 
-/// A word as it was typed, quotes and all, and where it starts.
+/// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word<'a> {
     pub text: &'a str,
@@ -18,26 +18,26 @@ impl Word<'_> {
         self.start..self.end()
     }
 
-    /// The offset behind it.
+    /// The offset after the word.
     pub fn end(&self) -> usize {
         self.start + self.text.len()
     }
 }
 
-/// Splits `line`. Splitting stops behind a word that opens a filter or a redirection, whose text is not
-/// this language.
+/// Splits `line`. Splitting stops after a word that opens a filter or a redirection, because the
+/// rest is not in this language.
 ///
 /// # Errors
 ///
-/// An unclosed quote or bracket, which a further line may close.
+/// A quote or bracket is not closed; a further line may close it.
 pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
     let mut words = Vec::new();
     split_into(line, &mut words)?;
     Ok(words)
 }
 
-/// The same for a line that is still being typed: the word in which a quote or bracket is open goes up
-/// to the end.
+/// Like [`split`], for a line that is still being typed: a word with an open quote or bracket
+/// extends to the end of the line.
 pub(super) fn split_open(line: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     if split_into(line, &mut words).is_err() {
@@ -79,10 +79,10 @@ pub(super) fn opens_tail(word: &str) -> bool {
     matches!(word, "|" | ">" | ">>")
 }
 
-/// The offset behind the word that starts at `start`.
+/// Returns the offset after the word that starts at `start`.
 fn word_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
     let mut at = start;
-    // A value may open at the start of the word and behind its first `=`.
+    // A value may open at the start of the word and after its first `=`.
     let mut value_at = start;
     let mut key_ended = false;
     while let Some(c) = line[at..].chars().next() {
@@ -109,7 +109,8 @@ fn quoted_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
     string_end(line, start).ok_or_else(|| SyntaxError::unclosed(quote, quote, start..start + 1))
 }
 
-/// The end of a `'…'` that takes its text literally, backslashes included.
+/// Returns the offset after the closing quote of a `'…'`, in which a backslash is an ordinary
+/// character.
 fn literal_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
     match line[start + 1..].find('\'') {
         Some(length) => Ok(start + length + 2),
@@ -122,7 +123,8 @@ fn opens_json_text(rest: &str) -> bool {
     rest[1..].trim_start().starts_with(['"', '\''])
 }
 
-/// The offset behind the bracket that closes the one at `start`. Brackets inside strings do not count.
+/// Returns the offset after the bracket that closes the one at `start`. Brackets inside strings are
+/// skipped.
 fn brackets_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
     let bytes = line.as_bytes();
     let mut open = Vec::new();
@@ -140,7 +142,7 @@ fn brackets_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
                 if char::from(bytes[at]) != closer {
                     return Err(SyntaxError::new(
                         format!(
-                            "`{}` closes nothing; `{}` is open",
+                            "`{}` does not close the open `{}`",
                             char::from(bytes[at]),
                             char::from(bytes[opened])
                         ),
@@ -168,7 +170,7 @@ fn closer_of(opener: u8) -> char {
     if opener == b'{' { '}' } else { ']' }
 }
 
-/// The text of a word: what its quotes delimit, or the word itself.
+/// Returns the text of a word, without its quotes if it has any.
 pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
     let quote = match text.chars().next() {
         Some(quote @ ('"' | '\'')) => quote,
@@ -182,10 +184,11 @@ pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
         return Err(SyntaxError::unclosed(quote, quote, at..at + 1));
     };
     if end < text.len() {
-        return Err(
-            SyntaxError::new("text behind the closing quote", at + end..at + text.len())
-                .help(r#"a quote delimits the whole value; inside "…" write \" for one"#),
-        );
+        return Err(SyntaxError::new(
+            "unexpected text after the closing quote",
+            at + end..at + text.len(),
+        )
+        .help(r#"quotes go around the whole value; inside "…" write \" for a quote"#));
     }
     let inner = &text[1..end - 1];
     match quote {
@@ -240,13 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_or_arrow_ends_the_command_only_as_a_word_of_its_own() {
+    fn a_bar_or_arrow_ends_the_command_only_as_a_separate_word() {
         assert_eq!(words("a b=c|d | .x['y"), ["a", "b=c|d", "|"]);
         assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
     }
 
     #[test]
-    fn what_is_open_at_the_end_is_named_with_what_closes_it() {
+    fn an_unclosed_quote_or_bracket_is_reported_with_what_closes_it() {
         for (line, closer, at) in [
             ("a b='c", '\'', 4),
             ("a b=\"c\\\"", '"', 4),
@@ -265,9 +268,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_bracket_is_no_reason_to_wait_for_more() {
+    fn a_mismatched_bracket_is_not_reported_as_unclosed() {
         let error = split("a b=[1}").expect_err("a wrong bracket");
         assert_eq!(error.unclosed, None);
-        assert_eq!(error.message, "`}` closes nothing; `[` is open");
+        assert_eq!(error.message, "`}` does not close the open `[`");
     }
 }

@@ -8,10 +8,10 @@ use super::harmless::{escape_json, is_harmful};
 /// An object's members in the order they were written.
 pub type Object = IndexMap<String, Value>;
 
-/// A value as it was written, before anybody has said which type QEMU wants.
+/// A value as it was written, before the schema gives it a type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A bare word: the schema, or failing that its looks, decides what it is.
+    /// A bare word. The schema gives it a type, or else its looks do.
     Word(String),
     /// A quoted string: always a string.
     Text(String),
@@ -32,7 +32,7 @@ impl Value {
         }
     }
 
-    /// The value as JSON without white space; bare words are typed by their looks.
+    /// Returns the value as JSON without white space. Bare words are typed by their looks.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out);
@@ -76,7 +76,7 @@ pub(super) fn members_to_json(members: &Object, out: &mut String) {
     out.push('}');
 }
 
-/// `text` as a JSON string, quotes included, and without characters that harm a terminal.
+/// Returns `text` as a JSON string, with its quotes, and without characters that harm a terminal.
 pub fn quote(text: &str) -> String {
     let json = serde_json::to_string(text).expect("a string is always JSON");
     match escape_json(&json) {
@@ -85,7 +85,7 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// `key` and `value` as an argument that parses back into them.
+/// Formats an argument that parses back into `key` and `value`.
 pub fn argument(key: &str, value: &Value) -> String {
     match value {
         Value::Text(text) if is_plain(text) => format!("{key}={text}"),
@@ -101,7 +101,7 @@ pub fn argument(key: &str, value: &Value) -> String {
     }
 }
 
-/// `text` as a value on the line: bare where it can be, in quotes where it must.
+/// Returns `text` as it is written in a line, in quotes if necessary.
 pub fn word(text: &str) -> String {
     if text.is_empty() || needs_quotes(text) {
         quote(text)
@@ -110,7 +110,7 @@ pub fn word(text: &str) -> String {
     }
 }
 
-/// The values in `object` that hold no further keys, by their dotted keys.
+/// Flattens `object` into dotted keys and values that are neither objects nor arrays.
 pub fn dotted(object: &Object) -> Vec<(String, &Value)> {
     fn collect<'a>(path: &str, value: &'a Value, all: &mut Vec<(String, &'a Value)>) {
         match value {
@@ -134,18 +134,18 @@ pub fn dotted(object: &Object) -> Vec<(String, &Value)> {
     all
 }
 
-/// Whether a string reads as the same string when it stands there bare.
+/// Whether a string without quotes would be read as the same string.
 fn is_plain(text: &str) -> bool {
     !needs_quotes(text) && Value::Word(text.to_owned()).to_json().starts_with('"')
 }
 
-/// Whether a bare word would be split, or taken for something else than a word.
+/// Whether the text needs quotes to be read as one word.
 fn needs_quotes(text: &str) -> bool {
     text.starts_with(['{', '['])
         || text.contains(|c: char| c.is_whitespace() || is_harmful(c) || matches!(c, '"' | '\''))
 }
 
-/// Types a bare word as qmp-shell does: integer, `true`/`false` in any case, else string.
+/// Types a bare word as qmp-shell does: an integer, `true` or `false` in any case, or a string.
 fn write_by_looks(word: &str, out: &mut String) {
     if let Some(digits) = integer(word) {
         out.push_str(&digits);
@@ -158,15 +158,15 @@ fn write_by_looks(word: &str, out: &mut String) {
     }
 }
 
-/// So many seconds, if that is a length of time; one of more than a hundred years is none.
+/// Converts a number of seconds. Returns `None` if it is negative or more than a hundred years.
 pub fn seconds(number: f64) -> Option<Duration> {
     const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     let time = Duration::try_from_secs_f64(number).ok()?;
     (time <= LONGEST).then_some(time)
 }
 
-/// The digits of `word` if Python's `int()` takes it: a sign, leading zeros and single underscores
-/// between digits are allowed, any length is. JSON allows none of the three, so they are taken out.
+/// Returns an integer in JSON's spelling if Python's `int()` accepts `word`. Python allows a leading
+/// `+`, leading zeros and single underscores between digits; JSON does not, so they are removed.
 pub fn integer(word: &str) -> Option<String> {
     let word = word.trim();
     let (negative, digits) = match word.as_bytes().first()? {

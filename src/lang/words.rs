@@ -5,7 +5,7 @@ use super::key_value;
 use super::tokens::{self, Word, plain};
 use super::{Object, SyntaxError};
 
-/// A line split into words, with the text it came from, so that an error can point at it.
+/// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
 pub struct Words {
     source: String,
@@ -13,11 +13,11 @@ pub struct Words {
 }
 
 impl Words {
-    /// Splits a line as it was typed.
+    /// Splits a line.
     ///
     /// # Errors
     ///
-    /// An unclosed quote or bracket; see [`SyntaxError::unclosed`].
+    /// A quote or bracket is not closed; see [`SyntaxError::unclosed`].
     pub fn split(line: &str) -> Result<Self, SyntaxError> {
         let spans = tokens::split(line)?.iter().map(Word::span).collect();
         Ok(Self {
@@ -26,7 +26,7 @@ impl Words {
         })
     }
 
-    /// Takes the words of a command line, which a shell has split already.
+    /// Takes words that a shell has already split.
     pub fn from_args<S: AsRef<str>>(args: &[S]) -> Self {
         let mut source = String::new();
         let mut spans = Vec::new();
@@ -41,17 +41,17 @@ impl Words {
         Self { source, spans }
     }
 
-    /// The text that the words' places refer to.
+    /// The text that spans refer to.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The words without the first one, of the same text.
+    /// The words after the first.
     pub fn tail(&self) -> Self {
         self.part(1..self.spans.len())
     }
 
-    /// Those at these positions, as far as there are any, of the same text.
+    /// The words in this range, or none if there are fewer.
     fn part(&self, range: Range<usize>) -> Self {
         Self {
             source: self.source.clone(),
@@ -59,7 +59,7 @@ impl Words {
         }
     }
 
-    /// The words before the first one that is `word`, and those behind it.
+    /// The words before and after the first occurrence of `word`.
     pub fn split_at(&self, word: &str) -> Option<(Self, Self)> {
         let at = self.list().iter().position(|other| other.text == word)?;
         Some((self.part(0..at), self.part(at + 1..self.spans.len())))
@@ -77,8 +77,8 @@ impl Words {
         }
     }
 
-    /// What an event is to be like: plain words, and `key=value` for what its data must have. A word that starts
-    /// with `--` is a plain one.
+    /// Reads conditions on events: plain words, and `key=value` for the data. A word that starts with
+    /// `--` is a plain word.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Words {
     }
 }
 
-/// A line as it was typed, and its words.
+/// The text of a line, and its words.
 #[derive(Debug, Clone)]
 pub struct SplitLine {
     pub text: String,
@@ -119,14 +119,14 @@ impl SplitLine {
         Self { text, words }
     }
 
-    /// Whether a quote or bracket is open at its end.
+    /// Whether a quote or bracket is still open at the end.
     pub fn is_unclosed(&self) -> bool {
         let error = self.words.as_ref().err();
         error.is_some_and(|error| error.unclosed.is_some())
     }
 }
 
-/// The lines of `text`, each with those in which an unclosed quote or bracket goes on.
+/// Splits `text` into lines. A line with an unclosed quote or bracket continues on the next.
 pub fn lines(text: &str) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_has_names_and_members() {
+    fn conditions_are_plain_words_and_members() {
         let words =
             Words::split("STOP,RESUME id=j deep.a=1 --timeout 5 do stop a=b").expect("words");
         let (condition, line) = words.split_at("do").expect("it is there");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_into_lines_where_nothing_is_open() {
+    fn a_line_ends_only_where_no_quote_or_bracket_is_open() {
         let texts = |text| {
             let lines = lines(text).into_iter();
             lines.map(|line| line.text).collect::<Vec<_>>()

@@ -1,7 +1,6 @@
-//! Which events a command leads to. The schema does not say it; where the name does not tell it either, nothing is
-//! said.
+//! Which events a command leads to. The schema does not say, so this goes by a table and by names.
 
-/// Commands, and the events that tell of their effect. What ends in `-` or `_` is how their names begin.
+/// Commands, and the events that report their effect. An entry that ends in `-` or `_` is a prefix.
 const EFFECTS: &[(&str, &[&str])] = &[
     ("balloon", &["BALLOON_CHANGE"]),
     ("block-commit", &["BLOCK_JOB_", "JOB_"]),
@@ -37,7 +36,7 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("xen-colo-do-checkpoint", &["COLO_EXIT"]),
 ];
 
-/// Whether the event tells of what the command does.
+/// Whether the event reports the effect of the command.
 pub(super) fn tells_of(event: &str, command: &str) -> bool {
     EFFECTS.iter().any(|(commands, events)| {
         is_meant(command, commands) && events.iter().any(|events| is_meant(event, events))
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_has_the_events_that_its_name_tells_of() {
+    fn a_command_has_the_events_that_report_its_effect() {
         for (command, event) in [
             ("device_del", "DEVICE_DELETED"),
             ("block-commit", "BLOCK_JOB_READY"),

@@ -1,9 +1,9 @@
-//! The commands by what they are about. The schema does not say it, their names do.
+//! Groups commands by subject. The schema has no groups, so this goes by the commands' names.
 
 use std::collections::BTreeMap;
 
-/// Groups in the order in which they are listed, and how the names of their commands begin once `x-` and
-/// `query-` are taken off. The first that fits counts; the last takes what is left.
+/// The groups in the order in which they are listed, with prefixes of their commands' names after
+/// removing `x-` and `query-`. The first match counts; the last group takes the rest.
 const GROUPS: &[(&str, &[&str])] = &[
     (
         "Running",
@@ -146,7 +146,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Others", &[""]),
 ];
 
-/// The commands by group, each in one; groups that have none are left out.
+/// Sorts the commands into groups. Each is in exactly one; empty groups are left out.
 pub(super) fn by_group<'a>(
     commands: impl Iterator<Item = &'a str>,
 ) -> impl Iterator<Item = (&'static str, Vec<&'a str>)> {
@@ -165,7 +165,7 @@ fn group(command: &str) -> usize {
     GROUPS
         .iter()
         .position(|(_, beginnings)| beginnings.iter().any(|start| topic.starts_with(start)))
-        .expect("the last one takes every name")
+        .expect("the last group takes every name")
 }
 
 #[cfg(test)]
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_grouped_by_their_subject_and_none_is_lost() {
+    fn every_command_is_in_the_group_of_its_subject() {
         let commands = [
             "block-job-cancel",
             "blockdev-add",

@@ -1,20 +1,20 @@
-//! The members of an object type, and what each of them is, in words.
+//! Describes the members of an object type.
 
 use crate::lang::{self, Value, argument, dotted};
 use crate::schema::{Member, Object, Scalar, Schema, Type, TypeId, Variant};
 
 use super::page::Entry;
 
-/// How deep members are shown that nobody asked for.
+/// How deep to show members, unless the user asked for deeper ones.
 const DEPTH: usize = 5;
 
-/// A union's variants are shown along if they have no more members than this, at all depths.
+/// Variants of a union are shown in full if they have no more members than this, at all depths.
 const FEW: usize = 32;
 
-/// How deep they are counted.
+/// How deep to count those members.
 const COUNTED: usize = 3;
 
-/// No page of a real server is as long; one of a server that is up to no good may be.
+/// The most entries of a page. Pages of a real server are shorter; a malicious one's may not be.
 const MOST: usize = 5000;
 
 /// How members are named.
@@ -22,7 +22,7 @@ const MOST: usize = 5000;
 pub(super) enum Named {
     /// By the whole dotted path, as it is typed.
     ByPath,
-    /// By their name alone, since nobody types them.
+    /// By their name alone, because nobody types them.
     Alone,
 }
 
@@ -30,11 +30,11 @@ pub(super) enum Named {
 pub(super) struct Members<'a> {
     schema: &'a Schema,
     named: Named,
-    /// The command and what was said of its arguments, as `help` takes it.
+    /// The command and the given arguments, as typed after `help`.
     line: String,
-    /// The objects that the one in hand lies in, and the unions that it is a variant of.
+    /// The objects that contain the current one, and the unions that it is a variant of.
     within: Vec<&'a Object>,
-    /// How many of those are values of a member.
+    /// How many of those are values of members.
     nesting: usize,
     pub entries: Vec<Entry>,
 }
@@ -51,7 +51,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The members of `object` when it holds `given`, which stand at `path`.
+    /// Adds the members that `object` has when it holds `given`. `path` is the dotted path to it.
     pub fn object(&mut self, object: &'a Object, given: &lang::Object, path: &str) {
         if self.entries.len() > MOST {
             return;
@@ -59,7 +59,7 @@ impl<'a> Members<'a> {
         let depth = self.within.len();
         self.within.push(object);
         let mut members = self.schema.members(object, given);
-        // What comes with a tag's value is what somebody who gave it looks for.
+        // Members of the selected variant come first: a user who gave the tag looks for them.
         members.rotate_left(object.members.len());
         let is_tag = |member: &Member| object.tag.as_ref() == Some(&member.name);
         members.sort_by_key(|member| (!is_tag(member), !member.required));
@@ -82,7 +82,8 @@ impl<'a> Members<'a> {
         let nothing = lang::Object::new();
         let below = given.and_then(given_inside);
         let is_known = self.within.iter().any(|outer| std::ptr::eq(*outer, object));
-        // Who has narrowed something is after that, and not after other large things beside it.
+        // If the user gave some values, they want to read about those, and not about other large
+        // things.
         let is_too_much = !siblings.is_empty() && self.is_large(object);
         if below.is_none() && (is_known || is_too_much || self.nesting + 1 >= DEPTH) {
             if let Some(more) = self.more(object, &path, is_known) {
@@ -104,23 +105,23 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Where to read what is left out here.
+    /// Where to read about the members left out here.
     fn more(&self, object: &Object, path: &str, is_known: bool) -> Option<String> {
         let tag = object.tag.as_deref();
         match (self.named, tag) {
-            (Named::ByPath, Some(tag)) => Some(format!("; `{path}{tag}=…` here tells more")),
-            _ if is_known => Some(", with members as above".to_owned()),
+            (Named::ByPath, Some(tag)) => Some(format!("; `{path}{tag}=…` here shows more")),
+            _ if is_known => Some(", with the members listed above".to_owned()),
             _ => None,
         }
     }
 
-    /// What else there is in a union whose tag has no value yet.
+    /// Adds the variants of a union whose tag has no value yet.
     fn open_union(&mut self, object: &'a Object, given: &lang::Object, path: &str, depth: usize) {
         let Some(tag) = &object.tag else {
             return;
         };
         if let Some(variant) = self.schema.variant(object, given) {
-            // Its members are among ours, but it may be a union itself.
+            // The variant's own members are listed already, but it may be a union itself.
             return self.open_union(variant, given, path, depth);
         }
         let cases = cases(self.schema, object);
@@ -144,7 +145,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Whether the variants of a union are too many to be shown along.
+    /// Whether the variants of a union have too many members to show them all.
     fn is_large(&self, object: &Object) -> bool {
         let mut members = 0;
         for (_, variant) in cases(self.schema, object) {
@@ -153,7 +154,7 @@ impl<'a> Members<'a> {
         self.named == Named::ByPath && members > FEW
     }
 
-    /// Counts members at all depths, as far as it matters.
+    /// Counts members at all depths, until there are too many.
     fn count(&self, object: &Object, depth: usize, members: &mut usize) {
         let of_members = object.members.iter().map(|member| (1, member.of));
         let of_variants = object.variants.iter().map(|variant| (0, variant.of));
@@ -170,7 +171,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Whether there is more to say of a variant than one thing.
+    /// Whether there is more to say about a variant than one member.
     fn is_telling(&self, variant: &Object) -> bool {
         let mut members = 0;
         self.count(variant, COUNTED, &mut members);
@@ -181,12 +182,12 @@ impl<'a> Members<'a> {
         self.entries.push(Entry { depth, name, text });
     }
 
-    /// What a member is, in words. Of a tag that has a value, the others are of no interest.
+    /// Describes a member. If a tag has a value, its other values are left out.
     fn described(&self, member: &Member, given: Option<&Value>) -> String {
         let mut first = Vec::new();
         match (self.named, member.required) {
             (Named::ByPath, true) => first.push("required"),
-            // Everything that is returned is there, unless it is said to be optional.
+            // What a command returns is always there, unless it is marked as optional.
             (Named::Alone, false) => first.push("optional"),
             _ => {}
         }
@@ -210,7 +211,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A type in words.
+/// Describes a type.
 pub(super) fn words(schema: &Schema, id: TypeId) -> String {
     match schema.get(id) {
         Type::Scalar(Scalar::Any) => "any JSON value".to_owned(),
@@ -244,7 +245,7 @@ pub(super) fn words(schema: &Schema, id: TypeId) -> String {
         Type::Object(_) => "object".to_owned(),
         Type::Alternate(choices) => {
             let mut choices: Vec<String> = choices.iter().map(|id| words(schema, *id)).collect();
-            // An enumeration of values goes last, where its commas cannot mislead.
+            // A list of values goes last, where its commas cannot be misread.
             choices.sort_by_key(|words| words.starts_with("one of"));
             either(&choices)
         }
@@ -261,8 +262,8 @@ fn either<S: AsRef<str>>(words: &[S]) -> String {
     }
 }
 
-/// The object type at the heart of a type, if it has members, and the steps of a dotted path that lead to it
-/// through arrays.
+/// The object type in a type, if it has members, and the dotted steps through arrays that lead to
+/// it.
 pub(super) fn inside(schema: &Schema, id: TypeId) -> Option<(&Object, String)> {
     if let Some(object) = schema.object(id) {
         return (size(object) > 0).then(|| (object, String::new()));
@@ -271,7 +272,7 @@ pub(super) fn inside(schema: &Schema, id: TypeId) -> Option<(&Object, String)> {
     Some((object, format!(".0{steps}")))
 }
 
-/// What was given inside of a value: its members, or those of its first item.
+/// The members given in a value, or in its first item.
 fn given_inside(value: &Value) -> Option<&lang::Object> {
     match value {
         Value::Object(members) => Some(members),
@@ -284,7 +285,7 @@ fn size(object: &Object) -> usize {
     object.members.len() + object.variants.len()
 }
 
-/// The variants of a union, each with all the values of the tag that it comes with.
+/// The variants of a union, each with all the tag values that select it.
 fn cases<'a>(schema: &'a Schema, object: &'a Object) -> Vec<(Vec<&'a str>, &'a Object)> {
     let mut cases: Vec<(Vec<&str>, &Object)> = Vec::new();
     for Variant { case, of } in &object.variants {
@@ -302,7 +303,7 @@ fn cases<'a>(schema: &'a Schema, object: &'a Object) -> Vec<(Vec<&'a str>, &'a O
     cases
 }
 
-/// A command and what was given for its arguments, as it is typed.
+/// A command and the given arguments, as they are typed.
 pub(super) fn line(command: &str, given: &lang::Object) -> String {
     let mut line = command.to_owned();
     for (key, value) in dotted(given) {

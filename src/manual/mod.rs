@@ -1,6 +1,6 @@
-//! What the schema says, as text to read: the pages of `help`.
+//! The pages of `help`: what the schema says, as text to read.
 //!
-//! Pure: the schema, and what QOM says of a type, go in; text of a given width comes out.
+//! Pure: a schema and QOM's properties go in, and text of a given width comes out.
 
 mod events;
 mod groups;
@@ -16,7 +16,7 @@ use page::{Entry, Page};
 
 pub use page::Sheet;
 
-/// A schema, and what its pages are written on.
+/// A schema, and the format of its pages.
 #[derive(Clone, Copy)]
 pub struct Manual<'a> {
     pub schema: &'a Schema,
@@ -37,8 +37,9 @@ impl Manual<'_> {
         page.finish()
     }
 
-    /// The page of a command, if there is one of that name. Its unions are narrowed to what `given` says of their
-    /// tags. `properties` are those of the device or object type that `given` names.
+    /// The page of a command, or `None` if there is no such command. Unions are narrowed to the
+    /// variants selected in `given`. `properties` are those of the device or object type named in
+    /// `given`.
     pub fn command(
         &self,
         name: &str,
@@ -77,7 +78,7 @@ impl Manual<'_> {
         Some(page.finish())
     }
 
-    /// What goes behind the name: the required arguments, and whether there are others.
+    /// What follows the name: the required arguments, and whether there are others.
     fn synopsis(&self, command: &Command, given: &lang::Object) -> String {
         let Some(object) = self.schema.object(command.arguments) else {
             return String::new();
@@ -106,7 +107,7 @@ impl Manual<'_> {
         }
     }
 
-    /// The arguments of a command that takes more than the schema lists.
+    /// Adds the arguments that the schema does not list.
     fn properties(&self, page: &mut Page, name: &str, given: &lang::Object, rest: Vec<Entry>) {
         let text = |key| match given.get(key) {
             Some(lang::Value::Word(text) | lang::Value::Text(text)) => Some(text),
@@ -118,9 +119,9 @@ impl Manual<'_> {
                     page.heading(&format!("Properties of {driver}"));
                     page.entries(&rest);
                 }
-                Some(_) => page.paragraph("and more, which the server does not tell"),
+                Some(_) => page.paragraph("and more, which the server does not list"),
                 None => page.paragraph(
-                    "and the properties of its type, which `help device_add driver=…` tells. \
+                    "and the properties of its type: see `help device_add driver=…`. \
                      `qom-list-types implements=device abstract=false` lists the types.",
                 ),
             },
@@ -133,16 +134,17 @@ impl Manual<'_> {
                     };
                     page.entries(&rest.into_iter().map(in_props).collect::<Vec<_>>());
                 }
-                None => page.paragraph("`help object-add qom-type=…` tells what `props` takes."),
+                None => page.paragraph("For what `props` takes, see `help object-add qom-type=…`."),
             },
             _ if self.schema.is_open(name) => {
-                page.paragraph("and more, which the server does not tell");
+                page.paragraph("and more, which the server does not list");
             }
             _ => {}
         }
     }
 
-    /// Whether the arguments of a command depend on one of them. Before QEMU 6.0 those of `object-add` did not.
+    /// Whether the arguments of a command depend on one of them. For `object-add` they have since
+    /// QEMU 6.0.
     fn is_union(&self, command: &str) -> bool {
         let command = self.schema.command(command);
         let arguments = command.and_then(|command| self.schema.object(command.arguments));
@@ -177,7 +179,7 @@ impl Manual<'_> {
         members.entries
     }
 
-    /// The page of an event, if there is one of that name.
+    /// The page of an event, or `None` if there is no such event.
     pub fn event(&self, name: &str) -> Option<String> {
         let event = self.schema.event(name)?;
         let mut page = Page::new(self.sheet);
@@ -201,7 +203,7 @@ impl Manual<'_> {
         Some(page.finish())
     }
 
-    /// Everything that has `word` in its name, if anything has.
+    /// Everything with `word` in its name, or `None` if there is nothing.
     pub fn search(&self, word: &str) -> Option<String> {
         let found = search::search(self.schema, word);
         let mut page = Page::new(self.sheet);
@@ -213,7 +215,7 @@ impl Manual<'_> {
     }
 }
 
-/// Names on the left, what is to be said of them on the right.
+/// Names on the left, descriptions on the right.
 pub fn list<'a>(sheet: Sheet, entries: impl Iterator<Item = (String, &'a str)>) -> String {
     let mut page = Page::new(sheet);
     let entry = |(name, text): (String, &str)| Entry {
@@ -227,14 +229,15 @@ pub fn list<'a>(sheet: Sheet, entries: impl Iterator<Item = (String, &'a str)>) 
 
 fn remark(page: &mut Page, features: Features) {
     if features.deprecated {
-        page.paragraph("Deprecated: a later QEMU may not have it.");
+        page.paragraph("Deprecated: a later version of QEMU may remove it.");
     }
     if features.unstable {
-        page.paragraph("Unstable: it may change or go with any QEMU.");
+        page.paragraph("Unstable: any version of QEMU may change or remove it.");
     }
 }
 
-/// Adds to the entries what QOM says of the properties of these names, and returns entries for the others.
+/// Adds QOM's descriptions to the entries of the same names, and returns entries for the other
+/// properties.
 fn explain(entries: &mut [Entry], properties: &[Property]) -> Vec<Entry> {
     let mut rest = Vec::new();
     for property in properties {
@@ -246,7 +249,7 @@ fn explain(entries: &mut [Entry], properties: &[Property]) -> Vec<Entry> {
             None => {}
         }
     }
-    // What begins with x- is experimental, and of interest to few.
+    // Experimental properties, whose names start with `x-`, come last.
     rest.sort_by_key(|property| (property.name.starts_with("x-"), &property.name));
     let entry = |property: &Property| Entry {
         depth: 0,

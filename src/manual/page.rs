@@ -1,34 +1,34 @@
-//! Text for a terminal of a certain width.
+//! Lays out text for a terminal of a given width.
 
 use nu_ansi_term::{Color, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::render::{columns, escape_line};
 
-/// How far everything below a heading is indented, and everything that belongs to something else below that.
+/// How far to indent text below a heading, and each level below that.
 const INDENT: usize = 2;
 
-/// How many columns prose may have: longer lines are hard to read.
+/// The most columns of prose: longer lines are hard to read.
 const PROSE: usize = 100;
 
-/// What a text is written on.
+/// The format of a text.
 #[derive(Debug, Clone, Copy)]
 pub struct Sheet {
-    /// Columns.
+    /// In columns.
     pub width: usize,
     pub color: bool,
 }
 
-/// A name, and what is to be said of it.
+/// A name and its description.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// How deep it stands below the first.
+    /// The level of indentation, from 0.
     pub depth: usize,
     pub name: String,
     pub text: String,
 }
 
-/// A text being written. All that goes in is made harmless to a terminal.
+/// A text under construction. Everything added is made harmless to a terminal.
 pub(super) struct Page {
     sheet: Sheet,
     text: String,
@@ -44,10 +44,10 @@ impl Page {
         self.text
     }
 
-    /// The first line: a name, and what goes with it.
+    /// Adds the first line: a name, and what it is.
     pub fn title(&mut self, name: &str, what: &str) {
         let name = escape_line(name);
-        // A name is one word, so that the first line begins with it.
+        // The name is one word, so it is never split.
         let all = format!("{name} {}", escape_line(what));
         for (number, line) in wrap(&all, self.prose() - 2 * INDENT).iter().enumerate() {
             match line.strip_prefix(&*name) {
@@ -70,14 +70,14 @@ impl Page {
         self.text.push_str(&format!("{heading}\n"));
     }
 
-    /// Prose.
+    /// Adds a paragraph of prose.
     pub fn paragraph(&mut self, text: &str) {
         for line in wrap(&escape_line(text), self.prose() - INDENT) {
             self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
         }
     }
 
-    /// Names with nothing to say of them.
+    /// Adds names without descriptions, in columns.
     pub fn columns(&mut self, names: &[&str]) {
         let names: Vec<_> = names.iter().map(|name| escape_line(name)).collect();
         for line in columns(&names, self.sheet.width.saturating_sub(INDENT)).lines() {
@@ -85,10 +85,10 @@ impl Page {
         }
     }
 
-    /// Names on the left, what is to be said of them on the right.
+    /// Adds names on the left and their descriptions on the right.
     pub fn entries(&mut self, entries: &[Entry]) {
         let indent = |entry: &Entry| INDENT * (entry.depth + 1);
-        // Names that take more of the line have one of their own.
+        // A longer name gets a line of its own.
         let most = self.prose() * 3 / 5;
         let widths = entries
             .iter()
@@ -128,8 +128,8 @@ impl Page {
     }
 }
 
-/// The lines of `text` when none may be wider than `width`, unless a single word is. What stands in backticks
-/// is one word.
+/// Splits `text` into lines of at most `width` columns; a longer word gets a line of its own. Text
+/// in backticks counts as one word.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_stand_in_two_columns_and_their_text_is_wrapped() {
+    fn entries_are_in_two_columns_and_their_text_is_wrapped() {
         let mut page = Page::new(NARROW);
         page.entries(&[
             entry(0, "a", "one two `three four` five six seven eight"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_wrote_is_made_harmless_with_colour_and_without() {
+    fn control_characters_of_a_server_are_escaped() {
         for color in [false, true] {
             let mut page = Page::new(Sheet { color, ..NARROW });
             page.title("a\u{9b}", "b\u{9b}");

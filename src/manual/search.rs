@@ -1,4 +1,4 @@
-//! Looking for a word in everything that the schema names.
+//! Searches everything that the schema names for a word.
 
 use std::collections::HashSet;
 
@@ -8,14 +8,15 @@ use crate::schema::{Object, Schema, Type, TypeId};
 use super::members::inside;
 use super::page::Entry;
 
-/// How deep arguments are looked into. No path that is typed by hand is longer.
+/// How deep to look into arguments. Nobody types a longer path.
 const DEEPEST: usize = 30;
 
-/// How many places of one kind are shown.
+/// The most matches to show of one kind.
 const MOST: usize = 40;
 
-/// The names that hold `word`, by kind; kinds of which there is none are left out. If it stands in the names of
-/// arguments and values alone, it may also be a misspelt command.
+/// Returns the names that contain `word`, by kind, without empty kinds. If no command or event
+/// contains it, but an argument or a value does, similar names of commands and events are listed
+/// too.
 pub(super) fn search(schema: &Schema, word: &str) -> Vec<(&'static str, Vec<Entry>)> {
     let mut search = Search {
         schema,
@@ -53,7 +54,7 @@ pub(super) fn search(schema: &Schema, word: &str) -> Vec<(&'static str, Vec<Entr
 struct Search<'a> {
     schema: &'a Schema,
     word: String,
-    /// The objects that were looked at, but for the commands' own: many lie in many others.
+    /// The objects already searched, because many objects contain the same ones.
     seen: HashSet<*const Object>,
     arguments: Places,
     values: Places,
@@ -73,7 +74,8 @@ impl<'a> Search<'a> {
         fitting.map(|name| entry(name, String::new())).collect()
     }
 
-    /// Looks at what stands at `path` of the arguments of `line`: a command, and what it takes to get there.
+    /// Searches below `path` of the arguments of `line`, which is a command with the tags that lead
+    /// there.
     fn inside(&mut self, id: TypeId, line: &str, path: &str) {
         let Some((object, steps)) = inside(self.schema, id) else {
             return;
@@ -127,7 +129,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Where something was found: lines that `help` takes, and what there is in each.
+/// Matches: lines for `help`, and the names found in each.
 #[derive(Default)]
 struct Places(Vec<(String, Vec<String>)>);
 
@@ -140,7 +142,7 @@ impl Places {
     }
 
     fn entries(mut self) -> Vec<Entry> {
-        // What was found before and behind the members of a variant.
+        // Members of a variant are found between others of the same line.
         self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.0.dedup_by(|(line, found), (before, all)| {
             let is_same = line == before;

@@ -15,14 +15,15 @@ use tokio::time::timeout;
 use crate::os::signals::{SIGCHLD, Signal};
 use crate::os::sys;
 
-/// A process that we started in a session of its own. A clone is the same process.
+/// A process that we started in a session of its own. Clones refer to the same process.
 #[derive(Debug, Clone)]
 pub struct Child {
     pid: Pid,
     ended: watch::Receiver<Option<Ended>>,
 }
 
-/// How a process has ended, if the system told. Displayed, it follows the process's name: "ended with exit status 1".
+/// How a process ended, if known. Displayed, it follows the process's name: "ended with exit status
+/// 1".
 #[derive(Debug, Clone, Copy)]
 pub struct Ended(Option<ExitStatus>);
 
@@ -31,14 +32,14 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// It cannot be run.
+    /// The command cannot be run.
     pub fn start(
         mut command: Command,
         descriptors: Vec<OwnedFd>,
         death: signal::Signal,
     ) -> io::Result<Self> {
         sys::tie(&mut command, descriptors, death);
-        // Before it runs, or we could miss its end.
+        // Handle the signal before the process starts, or we could miss its end.
         let mut any_ended = Signal::new(SIGCHLD)?;
         let mut process = command.spawn()?;
         let pid = i32::try_from(process.id()).expect("the system counts in i32");
@@ -58,12 +59,12 @@ impl Child {
         })
     }
 
-    /// Its pid, which is also the number of its process group and its session.
+    /// Its pid, which is also its process group and its session.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// How it has ended, if it has.
+    /// How it ended, if it has.
     pub fn ended(&self) -> Option<Ended> {
         *self.ended.borrow()
     }
@@ -75,14 +76,15 @@ impl Child {
         ended.ok().and_then(|ended| *ended).unwrap_or(Ended(None))
     }
 
-    /// How it has ended, if it ends within `limit`.
+    /// Waits for its end for at most `limit`.
     pub async fn wait_within(&self, limit: Duration) -> Option<Ended> {
         timeout(limit, self.wait()).await.ok()
     }
 
     /// Sends a signal to its process group.
     pub fn signal(&self, signal: signal::Signal) {
-        // Only our task waits for it, so no other process gets the pid before we know that this one has ended.
+        // Only our task reaps the process, so its pid cannot be reused before we know that it has
+        // ended.
         if self.ended().is_none() {
             let _ = killpg(self.pid, signal);
         }
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn children_that_end_together_are_all_seen() {
+    async fn children_that_end_together_are_all_noticed() {
         let children: Vec<_> = (0..20).map(|code| shell(&format!("exit {code}"))).collect();
         for (code, child) in children.iter().enumerate() {
             let ended = child.wait().await;

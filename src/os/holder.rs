@@ -1,4 +1,4 @@
-//! Who else is connected to a Unix socket, as far as Linux tells: QEMU serves one client at a time.
+//! Finds who else is connected to a Unix socket (on Linux): QEMU serves one client at a time.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub struct Holder {
     pub command: String,
 }
 
-/// How many characters of a command line are shown.
+/// The most characters of a command line to show.
 const CLIP: usize = 60;
 
 impl fmt::Display for Holder {
@@ -23,7 +23,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process whose connection the server at `path` has accepted, if there is one and we may look at it.
+/// The process whose connection the server at `path` has accepted, if there is one that we may
+/// inspect.
 pub fn of(path: &Path) -> Option<Holder> {
     #[cfg(target_os = "linux")]
     return linux::holder(path);
@@ -31,9 +32,10 @@ pub fn of(path: &Path) -> Option<Holder> {
     return None;
 }
 
-/// Whether a process is stopped (SIGSTOP, or a debugger), as far as the system tells.
+/// Whether a process is stopped, by SIGSTOP or a debugger. False if that cannot be found out.
 pub fn is_stopped(pid: i32) -> bool {
-    // `proc_pid_stat(5)`: the state follows the name, which may contain anything and ends at the last `)`.
+    // See `proc_pid_stat(5)`: the state follows the name, which may contain anything and ends at
+    // the last `)`.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
         .rsplit_once(") ")
@@ -58,7 +60,7 @@ mod linux {
     /// A Unix socket as the kernel lists it.
     struct Socket {
         inode: u32,
-        /// The other end of its connection.
+        /// The inode of the other end.
         peer: u32,
     }
 
@@ -118,7 +120,7 @@ mod linux {
     const UNIX_DIAG_NAME: u16 = 0;
     const UNIX_DIAG_PEER: u16 = 2;
 
-    /// The connected sockets at the server's end of `path`.
+    /// The connected sockets on the server's side of `path`.
     fn accepted(path: &Path) -> io::Result<Vec<Socket>> {
         let netlink = socket(
             AddressFamily::Netlink,
@@ -147,7 +149,7 @@ mod linux {
         Ok((length > 0).then_some(length))
     }
 
-    /// An `nlmsghdr` with a `unix_diag_req` that asks for every socket, its name and its peer.
+    /// An `nlmsghdr` with a `unix_diag_req` for the names and peers of all Unix sockets.
     fn request() -> Vec<u8> {
         let mut request = Vec::new();
         let length = u32::try_from(NLMSG_HEADER + 24).expect("it is small");
@@ -165,7 +167,7 @@ mod linux {
         request
     }
 
-    /// Splits off a netlink message: its type, its content, and what follows.
+    /// Splits off a netlink message: its type, its content, and the rest.
     fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
         let length = u32_at(bytes, 0)? as usize;
         let kind = u16_at(bytes, 4)?;
@@ -174,7 +176,7 @@ mod linux {
         Some((kind, message, after))
     }
 
-    /// Reads a `unix_diag_msg` if it is a connected socket of the name `path`.
+    /// Reads a `unix_diag_msg` if it describes a connected socket with the name `path`.
     fn read_socket(message: &[u8], path: &Path) -> Option<Socket> {
         let inode = u32_at(message, 4)?;
         let (mut named, mut peer) = (false, None);
@@ -196,7 +198,7 @@ mod linux {
         named.then_some(Socket { inode, peer })
     }
 
-    /// Whether a server that was bound to `name`, perhaps in another directory, is the one at `path`.
+    /// Whether a socket bound to `name`, perhaps in another directory, is the one at `path`.
     fn is_same(name: &[u8], path: &Path) -> bool {
         let ours = path.as_os_str().as_bytes();
         if name == ours {
@@ -227,10 +229,10 @@ mod tests {
         let path = directory.path().join("a.sock");
         let listener = UnixListener::bind(&path).expect("a socket of ours");
         assert_eq!(super::of(&path), None);
-        let _client = UnixStream::connect(&path).expect("somebody listens");
-        // It is not accepted yet.
+        let _client = UnixStream::connect(&path).expect("there is a listener");
+        // The connection is not accepted yet.
         assert_eq!(super::of(&path), None);
-        let _server = listener.accept().expect("somebody waits");
+        let _server = listener.accept().expect("there is a client");
         let holder = super::of(&path).expect("it is this process");
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.command.is_empty());

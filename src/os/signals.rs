@@ -1,4 +1,4 @@
-//! Signals that a task waits for.
+//! Signals that a task can wait for.
 
 use std::io;
 
@@ -13,17 +13,17 @@ pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 /// A signal that we handle.
 #[derive(Debug)]
 pub struct Signal {
-    /// Receives a byte each time the signal comes.
+    /// Receives a byte for each signal.
     came: UnixStream,
     handler: SigId,
 }
 
 impl Signal {
-    /// Handles the signal `number` from now on, even if whoever started us had blocked it.
+    /// Handles the signal `number` from now on, even if our parent had blocked it.
     ///
     /// # Errors
     ///
-    /// It cannot be handled.
+    /// The signal cannot be handled.
     pub fn new(number: i32) -> io::Result<Self> {
         let (came, comes) = std::os::unix::net::UnixStream::pair()?;
         came.set_nonblocking(true)?;
@@ -36,13 +36,13 @@ impl Signal {
         })
     }
 
-    /// Resolves when it comes, or has come since the last call.
+    /// Resolves when the signal comes, or if it has come since the last call.
     pub async fn recv(&mut self) {
-        // Both ends are ours: it cannot fail.
+        // Both ends are ours, so this cannot fail.
         let _ = self.came.read(&mut [0; 64]).await;
     }
 
-    /// Forgets that it has come.
+    /// Forgets a signal that has come.
     pub fn forget(&mut self) {
         while let Ok(1..) = self.came.try_read(&mut [0; 64]) {}
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_signal_is_followed_forgotten_and_never_blocked() {
+    async fn a_signal_is_received_or_forgotten_even_if_it_was_blocked() {
         let set = SigSet::from(SIGUSR1);
         set.thread_block().expect("a mask");
         let mut signal = Signal::new(SIGUSR1 as i32).expect("a handler");

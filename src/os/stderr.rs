@@ -7,17 +7,18 @@ use std::sync::{Arc, LazyLock};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag::register_conditional_shutdown;
 
-/// Writes a line to standard error. If nobody can read it, it is lost.
+/// Writes a line to standard error. Errors are ignored.
 pub fn say(text: impl std::fmt::Display) {
-    // With one write: others may write there, too.
+    // Use a single write, because others may write there too.
     let line = format!("{text}\n");
     let _ = while_blocked(|| std::io::stderr().write_all(line.as_bytes()));
 }
 
-/// Whether a write is under way that may block.
+/// Whether a write that may block is in progress.
 static BLOCKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Lets Ctrl-C end the process at once, with this exit status, while a write blocks. Nothing else could react then.
+/// Lets Ctrl-C end the process at once with this exit status while a write blocks, since nothing
+/// else could react then.
 ///
 /// # Errors
 ///
@@ -27,7 +28,7 @@ pub fn end_by_interrupt_while_blocked(status: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `write`, which may block as long as nobody reads.
+/// Runs `write`, which may block while nobody reads.
 pub fn while_blocked<T>(write: impl FnOnce() -> T) -> T {
     BLOCKED.store(true, Ordering::Relaxed);
     let result = write();

@@ -8,21 +8,21 @@ use super::signals::{SIGHUP, SIGINT, SIGTERM, Signal};
 /// SIGINT, SIGTERM and SIGHUP, which no longer end the process by themselves.
 pub struct StopSignals {
     interrupt: Signal,
-    /// SIGTERM and SIGHUP, unless those go on ending the process at once.
+    /// SIGTERM and SIGHUP, unless they still end the process at once.
     end: Option<[Signal; 2]>,
 }
 
-/// What a signal stops.
+/// What to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopSignal {
-    /// SIGINT, as Ctrl-C sends it: what is going on.
+    /// What is running now (SIGINT, as sent by Ctrl-C).
     Interrupt,
-    /// SIGTERM or SIGHUP: the program.
+    /// The program (SIGTERM or SIGHUP).
     End,
 }
 
 impl StopSignals {
-    /// Takes all of them.
+    /// Handles all three.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl StopSignals {
         })
     }
 
-    /// Takes SIGINT alone.
+    /// Handles SIGINT only.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl StopSignals {
         })
     }
 
-    /// Resolves when one has come since the last time.
+    /// Resolves when one of them comes, or if it has come since the last call.
     pub async fn recv(&mut self) -> StopSignal {
         tokio::select! {
             () = self.interrupt.recv() => StopSignal::Interrupt,
@@ -54,12 +54,12 @@ impl StopSignals {
         }
     }
 
-    /// Resolves when SIGINT has come since the last time.
+    /// Resolves when SIGINT comes, or if it has come since the last call.
     pub async fn interrupted(&mut self) {
         self.interrupt.recv().await;
     }
 
-    /// Resolves when SIGTERM or SIGHUP has come since the last time.
+    /// Resolves when SIGTERM or SIGHUP comes, or if it has come since the last call.
     pub async fn ended(&mut self) {
         end(&mut self.end).await;
     }

@@ -1,5 +1,5 @@
-//! The calls that need `unsafe`: those that trust a number to be a file descriptor, that run between `fork` and
-//! `exec`, that handle signals which end the process, and that do what Rust's own start does.
+//! The calls that need `unsafe`: they trust a number to be a file descriptor, run between `fork`
+//! and `exec`, handle signals that end the process, or do what Rust's own start does.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -17,9 +17,9 @@ use nix::unistd::{Pid, setsid};
 use signal_hook::consts::{SIGABRT, SIGQUIT};
 use signal_hook::low_level::{emulate_default_handler, register};
 
-/// Does what Rust's own start does, for a `main` that the C library calls. It opens `/dev/null` for each standard
-/// descriptor that is closed, or a socket could get its number. And it ignores SIGPIPE, so that writing to a pipe
-/// that nobody reads is an error.
+/// Does what Rust's own start does, for a `main` that the C library calls. It opens `/dev/null` for
+/// each standard descriptor that is closed, because otherwise a socket could get its number. It
+/// also ignores SIGPIPE, so that writing to a pipe without a reader is an error.
 pub fn start() {
     for number in 0..3 {
         // SAFETY: `F_GETFD` fails with EBADF if the number names nothing, and the borrow ends in this iteration.
@@ -27,7 +27,7 @@ pub fn start() {
         if fcntl(borrowed, FcntlArg::F_GETFD).is_err()
             && let Ok(nowhere) = open("/dev/null", OFlag::O_RDWR, Mode::empty())
         {
-            // It got the lowest free number, which is this one.
+            // The file got the lowest free number, which is this one.
             let _ = nowhere.into_raw_fd();
         }
     }
@@ -35,12 +35,12 @@ pub fn start() {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }
 
-/// A duplicate of the descriptor `number` that this process inherited.
+/// Duplicates the descriptor `number` that this process inherited.
 ///
 /// # Errors
 ///
-/// `EBADF` if no such descriptor is open, or if this program opened it. Its own descriptors are marked to be closed by
-/// `exec`; an inherited one cannot be.
+/// `EBADF` if the descriptor is not open, or if this program opened it: our own descriptors are
+/// close-on-exec, and an inherited one cannot be.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(Errno::EBADF.into());
@@ -55,9 +55,9 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     borrowed.try_clone_to_owned()
 }
 
-/// Prepares `command` to run as a process of ours. It gets a session of its own, so Ctrl-C does not reach it. It
-/// inherits `descriptors` under the numbers they have. And when the thread that started it ends, for whatever reason,
-/// the kernel sends it `death` (`PR_SET_PDEATHSIG`, on Linux only).
+/// Prepares `command` to run as a process of ours. It gets its own session, so Ctrl-C does not
+/// reach it. It inherits `descriptors` under their present numbers. When the thread that started it
+/// ends, for whatever reason, the kernel sends it `death` (`PR_SET_PDEATHSIG`, on Linux only).
 pub fn tie(command: &mut Command, descriptors: Vec<OwnedFd>, death: Signal) {
     let parent = Pid::this();
     let prepare = move || {
@@ -93,7 +93,8 @@ pub fn restore_when_aborted(found: &Termios) -> io::Result<()> {
         let restore = move || {
             // SAFETY: standard input stays open, and `found` is a whole `termios`.
             unsafe {
-                // In the background, the terminal is somebody else's, and to change it would stop us.
+                // In the background, the terminal belongs to another process group, and changing it
+                // would stop us.
                 if libc::tcgetpgrp(0) == libc::getpgrp() {
                     libc::tcsetattr(0, libc::TCSANOW, &raw const found);
                 }

@@ -19,7 +19,7 @@ use super::request::{Request, with_id};
 use super::tasks::{Outgoing, Shared, receive_all, send_all};
 use crate::transport::Endpoint;
 
-/// How many descriptors one message may have; QEMU drops any more (`TCP_MAX_FDS`).
+/// The most descriptors that one message may pass; QEMU drops any more (`TCP_MAX_FDS`).
 const MAX_DESCRIPTORS: usize = 16;
 
 /// The commands that take a descriptor from the message.
@@ -42,30 +42,30 @@ pub struct Client {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     ended: watch::Receiver<Option<Lost>>,
     tasks: [AbortHandle; 2],
-    /// Resolves when the tasks are gone, and the socket with them.
+    /// Resolves when both tasks have ended and the socket is closed.
     gone: watch::Receiver<()>,
     endpoint: Endpoint,
     greeting: Greeting,
     oob: bool,
-    /// What the connection goes over, if that cannot carry descriptors.
+    /// The kind of stream, if it cannot pass descriptors.
     no_descriptors: Option<&'static str>,
     peer_pid: Option<i32>,
     since: Instant,
 }
 
 impl Client {
-    /// Connects and negotiates. What comes without being waited for goes to `unsolicited`, which may outlive the
-    /// connection.
+    /// Connects and negotiates. Events, notices and late replies go to `unsolicited`, which may
+    /// outlive the connection.
     ///
     /// # Errors
     ///
-    /// There is no connection to be had, or what answers is not a QMP server.
+    /// The connection failed, or the other side is not a QMP server.
     pub(super) async fn connect(
         endpoint: &Endpoint,
         options: &Options,
         unsolicited: Unsolicited,
     ) -> Result<Self, Error> {
-        // In a box: it is soon over, and would make the caller's future large for good.
+        // Boxed, because it ends soon but would make the caller's future large for good.
         let connection = Box::pin(connect(endpoint, options, &unsolicited.notices)).await?;
         let (outgoing, queue) = mpsc::unbounded_channel();
         let (ended_sender, ended) = watch::channel(None);
@@ -81,7 +81,7 @@ impl Client {
             shared.publish(event);
         }
         let no_descriptors = connection.sender.no_descriptors();
-        // Each task holds one until it is gone.
+        // Each task holds a clone until it ends.
         let alive = Arc::new(alive);
         let (reading, writing) = (alive.clone(), alive);
         let (receiver, sender) = (connection.receiver, connection.sender);
@@ -109,15 +109,16 @@ impl Client {
         })
     }
 
-    /// Sends a command. The [`Pending`] resolves to the reply. If it is dropped, the command still runs, and its reply
-    /// is late.
+    /// Sends a command. The [`Pending`] resolves to the reply. If it is dropped, the command still
+    /// runs and its reply is late.
     ///
     /// # Errors
     ///
-    /// Nothing was sent: the connection has ended, the id is in use, or descriptors cannot travel.
+    /// Nothing was sent, because the connection has ended, the id is in use, or descriptors cannot
+    /// be passed.
     pub fn send(&self, request: Request) -> Result<Pending, Error> {
         self.can_carry(&request.name, request.descriptors.len())?;
-        // The lock is held until the message is queued: both queues must have the same order.
+        // Hold the lock until the message is queued, so that both queues have the same order.
         let mut commands = self.shared.commands.lock();
         if let Some(lost) = &*self.ended.borrow() {
             return Err(Error::NotConnected(lost.clone()));
@@ -144,7 +145,7 @@ impl Client {
             waiter,
         });
         self.shared.sent.fetch_add(1, Ordering::Relaxed);
-        // If the writer is gone, the connection has ended, and the command with it.
+        // If the writer has ended, so has the connection, and the command gets its error.
         let _ = self.outgoing.send(Outgoing {
             text,
             descriptors: request.descriptors,
@@ -153,12 +154,12 @@ impl Client {
         Ok(Pending { receiver })
     }
 
-    /// Whether a command may be sent with this many descriptors. `add-fd` and `getfd` need one, so they are refused
-    /// even without where none can travel.
+    /// Checks whether a command may pass this many descriptors. `add-fd` and `getfd` need one, so
+    /// they are refused even without one if the connection cannot pass any.
     ///
     /// # Errors
     ///
-    /// They are too many, or the connection cannot carry any.
+    /// There are too many, or the connection cannot pass any.
     pub fn can_carry(&self, command: &str, descriptors: usize) -> Result<(), Error> {
         if descriptors > MAX_DESCRIPTORS {
             return Err(Error::TooManyDescriptors(MAX_DESCRIPTORS));
@@ -174,7 +175,7 @@ impl Client {
         }
     }
 
-    /// Resolves when the connection has ended, with the reason.
+    /// Resolves to the reason when the connection has ended.
     pub fn ended(&self) -> impl Future<Output = Lost> + Send + use<> {
         let mut ended = self.ended.clone();
         async move {
@@ -219,11 +220,12 @@ impl Client {
 }
 
 impl Client {
-    /// Closes the connection, even if others still hold the client. Resolves when the socket is closed.
+    /// Closes the connection, even if others still hold the client. Resolves when the socket is
+    /// closed.
     pub(super) async fn close(&self) {
         self.end();
         let mut gone = self.gone.clone();
-        // Nothing is ever sent here: it ends when both tasks have dropped their sender.
+        // Nothing is ever sent: this ends when both tasks have dropped their sender.
         while gone.changed().await.is_ok() {}
     }
 
@@ -241,7 +243,7 @@ impl Drop for Client {
     }
 }
 
-/// A command in flight: a future of its reply.
+/// A command in flight: a future that resolves to the reply.
 #[derive(Debug)]
 pub struct Pending {
     receiver: oneshot::Receiver<Result<Reply, Error>>,

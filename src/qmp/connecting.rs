@@ -1,4 +1,4 @@
-//! From an endpoint to a connection that is ready for commands, and why that takes long.
+//! Connects to an endpoint until it is ready for commands, and explains delays.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::options::Options;
 use crate::os::holder;
 use crate::transport::{Address, Endpoint, Say, open};
 
-/// How long a server may stay silent before we tell the user why that may be.
+/// How long a server may stay silent before we tell the user why.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// A connection that is ready for commands.
@@ -30,17 +30,17 @@ pub(super) struct Connection {
     pub peer_pid: Option<i32>,
 }
 
-/// How far connecting has come.
+/// How far we have got.
 #[derive(Clone, Copy)]
 enum Stage {
     Dialing,
-    /// We are connected, and wait for the greeting. With the server's pid, if the system knows it.
+    /// Connected, and waiting for the greeting. Holds the server's pid, if the system knows it.
     Greeting(Option<i32>),
     Negotiating,
 }
 
 impl Stage {
-    /// The error when it takes longer than `limit`.
+    /// The error if it took longer than `limit`.
     fn too_long(self, endpoint: &Endpoint, limit: Duration) -> Error {
         let endpoint = endpoint.clone();
         match self {
@@ -54,18 +54,18 @@ impl Stage {
         }
     }
 
-    /// What we wait for, and why that may take long.
+    /// Says what we wait for, and why it may take long.
     fn explain(self, endpoint: &Endpoint) -> String {
         match self {
             Self::Dialing if matches!(endpoint, Endpoint::Listen(_)) => {
                 format!("waiting for a QEMU to connect to {endpoint}")
             }
             Self::Dialing => format!(
-                "{endpoint} does not take the connection, its queue may be full: {}; waiting",
+                "{endpoint} does not accept the connection; its queue may be full: {}; waiting",
                 why_silent(endpoint, None)
             ),
             Self::Greeting(server) => format!(
-                "{endpoint} took the connection but is silent: {}; waiting",
+                "{endpoint} accepted the connection but is silent: {}; waiting",
                 why_silent(endpoint, server)
             ),
             Self::Negotiating => {
@@ -77,10 +77,10 @@ impl Stage {
     }
 }
 
-/// Why a server does not greet, as far as the system tells.
+/// Guesses why a server does not greet.
 fn why_silent(endpoint: &Endpoint, server: Option<i32>) -> String {
     if let Some(pid) = server.filter(|pid| holder::is_stopped(*pid)) {
-        return format!("pid {pid}, which serves it, is stopped");
+        return format!("its process (pid {pid}) is stopped");
     }
     let holder = match endpoint {
         Endpoint::Dial(Address::Unix(path)) => holder::of(path),
@@ -88,21 +88,21 @@ fn why_silent(endpoint: &Endpoint, server: Option<i32>) -> String {
     };
     match holder {
         Some(holder) => {
-            format!("another client holds this monitor ({holder}); QEMU serves one at a time")
+            format!("another client uses this monitor ({holder}), and QEMU serves one at a time")
         }
         None => {
-            "another client may hold this monitor (QEMU serves one at a time), or QEMU is still \
+            "another client may be using this monitor (QEMU serves one at a time), or QEMU is still \
                  starting or stopped"
                 .to_owned()
         }
     }
 }
 
-/// Connects, takes the greeting and negotiates capabilities.
+/// Connects, reads the greeting and negotiates capabilities.
 ///
 /// # Errors
 ///
-/// There is no connection to be had, what answers is not a QMP server, or it takes too long.
+/// The connection failed, the other side is not a QMP server, or it took too long.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     options: &Options,

@@ -1,4 +1,4 @@
-//! Messages over a stream.
+//! Sends and receives messages over a stream.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use super::message::{Incoming, read};
 use super::options::{Direction, Tap};
 use crate::transport::{Reader, Stream, Writer};
 
-/// A read of this many bytes is part of a flood.
+/// A read of at least this many bytes is taken for part of a flood.
 const FLOOD: usize = 4 << 10;
 
 /// Receives messages.
@@ -45,7 +45,7 @@ pub(super) fn split(stream: Stream, tap: Option<&Tap>) -> (Receiver, Sender) {
 }
 
 impl Receiver {
-    /// The next message, or why there will be none. Cancelling loses nothing.
+    /// Returns the next message, or why there will be none. Cancel safe.
     pub async fn receive(&mut self) -> Result<Incoming, Lost> {
         loop {
             if let Some(message) = self.frames.next()? {
@@ -56,7 +56,7 @@ impl Receiver {
             }
             match self.reader.read(&mut self.frames.buffer).await {
                 Ok(0) => return Err(self.end().await),
-                // In a flood, the other tasks get their turn to work on what came.
+                // In a flood, let the other tasks handle what has come.
                 Ok(FLOOD..) => yield_now().await,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -75,12 +75,12 @@ impl Receiver {
 }
 
 impl Sender {
-    /// What messages go over, in words for the user, if it cannot carry descriptors.
+    /// The kind of stream, for the user, if it cannot pass descriptors.
     pub fn no_descriptors(&self) -> Option<&'static str> {
         self.writer.no_descriptors()
     }
 
-    /// Takes a message along with the next [`Sender::flush`].
+    /// Adds a message to the next [`Sender::flush`].
     pub fn push(&mut self, message: &str) {
         if let Some(tap) = &self.tap {
             tap(Direction::Send, message);
@@ -89,7 +89,7 @@ impl Sender {
         self.buffer.push('\n');
     }
 
-    /// Writes what was pushed; `descriptors` travel with its first byte.
+    /// Writes all pushed messages. The descriptors are passed with the first byte.
     pub async fn flush(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
         let result = self.writer.write(self.buffer.as_bytes(), descriptors).await;
         self.buffer.clear();

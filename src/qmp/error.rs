@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::transport::{self, Endpoint, StreamEnd};
 
-/// What can go wrong between here and a QMP server, in sentences a user can act on.
+/// What can go wrong between us and a QMP server, in sentences that a user can act on.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// There is no connection.
@@ -16,7 +16,7 @@ pub enum Error {
     ConnectTimeout { endpoint: Endpoint, limit: Duration },
 
     #[error(
-        "{endpoint} took the connection but sent no greeting within {}: {why}",
+        "{endpoint} accepted the connection but sent no greeting within {}: {why}",
         seconds(*.limit)
     )]
     NoGreeting {
@@ -42,14 +42,14 @@ pub enum Error {
     #[error("the outcome of `{1}` is unknown: {0}")]
     OutcomeUnknown(Lost, String),
 
-    /// There was no connection to send on.
+    /// There is no connection to send over.
     #[error("not connected: {0}")]
     NotConnected(Lost),
 
     #[error("id {0} belongs to a command still in flight; use another")]
     IdInUse(String),
 
-    #[error("more than {0} file descriptors cannot travel with one command")]
+    #[error("a command cannot pass more than {0} file descriptors")]
     TooManyDescriptors(usize),
 
     /// Nothing was sent.
@@ -78,11 +78,11 @@ pub enum Lost {
     Disconnected,
 }
 
-/// Why a connection ended, as far as it is known.
+/// Why a connection ended, as far as we know.
 #[derive(Debug, Clone)]
 pub struct Ending {
     pub lost: Lost,
-    /// The reason that a `SHUTDOWN` gave before.
+    /// The reason in a preceding `SHUTDOWN` event.
     pub shutdown: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub struct QmpError {
 }
 
 impl Error {
-    /// The time limit that was exceeded, if that is the error.
+    /// The time limit, if it was exceeded.
     pub(super) fn limit_mut(&mut self) -> Option<&mut Duration> {
         match self {
             Self::ConnectTimeout { limit, .. }
@@ -105,11 +105,12 @@ impl Error {
         }
     }
 
-    /// Whether another attempt may succeed. It matters whether there was a connection to the endpoint `before`.
+    /// Whether another attempt may succeed. `before` says whether we have been connected to the
+    /// endpoint before.
     pub(super) fn is_transient(&self, before: bool) -> bool {
         match self {
             Self::Transport(transport::Error::Connect { not_yet, .. }) => *not_yet || before,
-            // Whoever it was that connected to us, the next one may be QEMU.
+            // Something else connected to us; the next one may be QEMU.
             Self::NotQmp {
                 endpoint: Endpoint::Listen(_),
                 ..
@@ -122,7 +123,8 @@ impl Error {
 }
 
 impl Lost {
-    /// Whether another connection may do better. It does not if the server speaks no QMP or does not trust us.
+    /// Whether a new connection may succeed. It does not if the server does not speak QMP or
+    /// rejects us.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Stream(end) => !matches!(end, StreamEnd::Tls(_)),
@@ -145,7 +147,7 @@ fn no_connection(endpoint: &Endpoint, limit: Duration) -> String {
     let limit = seconds(limit);
     match endpoint {
         Endpoint::Listen(_) => format!("no QEMU connected to {endpoint} within {limit}"),
-        _ => format!("{endpoint} did not take the connection within {limit}"),
+        _ => format!("{endpoint} did not accept the connection within {limit}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Events, and everybody who listens to them or waits for one.
+//! Events, and those who listen to them or wait for one.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,33 +13,33 @@ use tokio::sync::{Notify, oneshot};
 
 use super::message::Event;
 
-/// How many events the history keeps.
+/// The most events that the history keeps.
 pub const HISTORY: usize = 10_000;
 
-/// How many bytes of events the history keeps.
+/// The most bytes of events that the history keeps.
 const HISTORY_BYTES: usize = 16 << 20;
 
-/// Which events somebody wants.
+/// Selects events.
 #[derive(Default)]
 pub struct Filter {
-    /// Their names; an empty list means all.
+    /// The names of the events; an empty list means all.
     pub names: Vec<String>,
     /// A further condition.
     pub matches: Option<Condition>,
 }
 
-/// Whether somebody wants an event.
+/// Whether an event is wanted.
 pub type Condition = Box<dyn Fn(&Event) -> bool + Send>;
 
 impl Filter {
-    /// Whether an event is one of them.
+    /// Whether the filter selects an event.
     pub fn takes(&self, event: &Event) -> bool {
         (self.names.is_empty() || self.names.iter().any(|name| name == event.name()))
             && self.matches.as_ref().is_none_or(|matches| matches(event))
     }
 }
 
-/// Receives the events of a filter, in order. Dropping it ends the listening.
+/// Receives the events that a filter selects, in order. Dropping it stops listening.
 #[derive(Debug)]
 pub struct Listener {
     queue: Arc<Queue>,
@@ -49,7 +49,7 @@ pub struct Listener {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    /// Another event has come, or the hub is gone.
+    /// Signalled when an event comes or the hub is dropped.
     news: Notify,
 }
 
@@ -61,7 +61,7 @@ struct Waiting {
 }
 
 impl Listener {
-    /// The next event, or nothing once the hub is gone and the queue is empty.
+    /// Waits for the next event. Returns `None` once the hub is dropped and the queue is empty.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
             {
@@ -77,12 +77,13 @@ impl Listener {
         }
     }
 
-    /// The next event if it is there already.
+    /// Returns the next event if there is one in the queue.
     pub fn try_next(&mut self) -> Option<Arc<Event>> {
         self.queue.waiting.lock().events.pop_front()
     }
 
-    /// The next event if it is there already and came before the message with the number `message`.
+    /// Returns the next event if there is one in the queue that came before the message numbered
+    /// `message`.
     pub fn next_before(&mut self, message: u64) -> Option<Arc<Event>> {
         let mut waiting = self.queue.waiting.lock();
         if waiting.events.front()?.number < message {
@@ -97,24 +98,24 @@ impl Listener {
     }
 }
 
-/// Hands a server's events to everybody who listens, and keeps the last of them. It serves all the connections of a
-/// session, one after the other.
+/// Hands a server's events to all listeners, and keeps a history. It serves all connections of a
+/// session.
 #[derive(Default)]
 pub struct Hub {
     events: Mutex<Events>,
-    /// How many messages have come; this numbers them.
+    /// How many messages have come. Each is numbered by the count before it.
     messages: AtomicU64,
 }
 
 impl Hub {
-    /// Listens to the events of `filter`. At most `capacity` of them wait in the queue; more push the oldest out, and
-    /// that is counted.
+    /// Listens to the events that `filter` selects. The queue holds at most `capacity` events; when
+    /// it is full, the oldest is dropped and counted.
     pub fn listen(&self, filter: Filter, capacity: usize) -> Listener {
         self.events.lock().listen(filter, capacity)
     }
 
-    /// Waits for one event of `filter` that no other wait has taken: one from the history whose number is `since` or
-    /// later, or else the next.
+    /// Waits for one event that `filter` selects and no other wait has taken: the first in the
+    /// history with number `since` or later, or else the next to come.
     pub fn wait(&self, filter: Filter, since: u64) -> Wait {
         let (waiter, event) = oneshot::channel();
         let mut events = self.events.lock();
@@ -128,12 +129,12 @@ impl Hub {
         Wait { event }
     }
 
-    /// The last events, oldest first: [`HISTORY`] of them, fewer if they are large.
+    /// The history, oldest first: at most [`HISTORY`] events, and fewer if they are large.
     pub fn history(&self) -> Vec<Arc<Event>> {
         self.events.lock().history.iter().cloned().collect()
     }
 
-    /// How many events the history has lost to later ones.
+    /// How many events were removed from the history to make room.
     pub fn evicted(&self) -> u64 {
         self.events.lock().evicted
     }
@@ -155,18 +156,18 @@ impl Hub {
         self.messages.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Hands an event to every listener that wants it. Never waits.
+    /// Hands an event to the listeners. Never blocks.
     pub(super) fn publish(&self, event: Event) {
         self.events.lock().publish(event);
     }
 
-    /// Takes the reason that the last `SHUTDOWN` gave.
+    /// Returns and forgets the reason in the last `SHUTDOWN`.
     pub(super) fn take_shutdown(&self) -> Option<String> {
         self.events.lock().shutdown.take()
     }
 }
 
-/// A wait for one event. Dropping it ends the waiting.
+/// A wait for one event. Dropping it stops waiting.
 #[derive(Debug)]
 pub struct Wait {
     event: oneshot::Receiver<Arc<Event>>,
@@ -178,23 +179,23 @@ impl Future for Wait {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match Pin::new(&mut self.event).poll(context) {
             Poll::Ready(Ok(event)) => Poll::Ready(event),
-            // Without the hub, there will be no event.
+            // The hub is gone, so no event will come.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
 }
 
-/// What a [`Hub`] keeps under its lock.
+/// The part of a [`Hub`] under its lock.
 #[derive(Default)]
 struct Events {
     listeners: Vec<Registered>,
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
-    /// How many the history has lost.
+    /// How many events were removed from the history to make room.
     evicted: u64,
-    /// Everybody who waits for one event, in the order in which they get it.
+    /// The waits for one event, in the order in which they are served.
     waits: Vec<(Filter, oneshot::Sender<Arc<Event>>)>,
-    /// The reason of a `SHUTDOWN` that was seen.
+    /// The reason in the last `SHUTDOWN`.
     shutdown: Option<String>,
 }
 
@@ -205,7 +206,7 @@ struct Registered {
 }
 
 impl Registered {
-    /// Queues an event if the listener wants it. False if nobody listens any more.
+    /// Queues an event if the listener wants it. Returns false if the listener was dropped.
     fn take(&self, event: &Arc<Event>) -> bool {
         let Some(queue) = self.queue.upgrade() else {
             return false;
@@ -260,7 +261,7 @@ impl Events {
         }
     }
 
-    /// Gives an event to the first who waits for it.
+    /// Gives an event to the first wait that wants it.
     fn satisfy(&mut self, event: &Arc<Event>) {
         if self.waits.is_empty() {
             return;
@@ -278,7 +279,8 @@ impl Events {
     }
 }
 
-/// Why the VM shuts down, as QEMU's `ShutdownCause` names it. Servers before 4.0 only say whether the guest wanted it.
+/// Why the VM shut down, as in QEMU's `ShutdownCause`. Servers before 4.0 only say whether the
+/// guest asked for it.
 fn shutdown_reason(event: &Event) -> String {
     #[derive(serde::Deserialize)]
     struct Shutdown {
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn each_listener_has_its_own_copy_of_what_its_filter_takes() {
+    fn each_listener_gets_the_events_that_its_filter_selects() {
         let events = Hub::default();
         let mut all = events.listen(Filter::default(), usize::MAX);
         let mut stops = events.listen(
@@ -335,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_does_not_fit_into_a_queue_the_oldest_is_counted() {
+    fn a_full_queue_drops_the_oldest_events_and_counts_them() {
         let events = Hub::default();
         let mut listener = events.listen(Filter::default(), 2);
         for number in 0..5 {
@@ -354,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listener_empties_its_queue_when_the_hub_is_gone() {
+    async fn a_listener_still_gets_queued_events_after_the_hub_is_dropped() {
         let events = Hub::default();
         let mut listener = events.listen(Filter::default(), 2);
         events.publish(event("A", "{}"));
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_event_satisfies_one_wait_and_the_first_who_waits_is_served_first() {
+    async fn each_event_satisfies_one_wait_in_the_order_of_waiting() {
         let hub = Hub::default();
         hub.publish(event("A", "{}"));
         let a = || Filter {
@@ -391,7 +393,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_was_given_up_takes_no_event() {
+    async fn a_dropped_wait_takes_no_event() {
         let hub = Hub::default();
         drop(hub.wait(Filter::default(), 0));
         hub.publish(event("A", "{}"));

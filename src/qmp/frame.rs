@@ -1,22 +1,22 @@
 //! Cuts a byte stream into messages.
 //!
-//! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) sends line breaks inside messages
-//! too. So a message is what lies between a `{` and the `}` that closes it.
+//! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) also sends line
+//! breaks inside messages. So a message is found by its outer braces.
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::error::Lost;
 
-/// A message larger than this ends the session; QEMU's own limit for what it reads is the same.
+/// The largest message, in bytes. QEMU's own limit for what it reads is the same.
 pub(super) const MAX_MESSAGE: usize = 64 << 20;
 
-/// Objects and arrays nested deeper than this end the session; QEMU's own limit is the same.
+/// The deepest nesting of objects and arrays. QEMU's own limit is the same.
 const MAX_NESTING: usize = 1024;
 
-/// How many of the bytes that are not a message an error quotes.
+/// The most bytes that an error quotes of something that is not a message.
 const QUOTE: usize = 60;
 
-/// The bytes received so far, and how far into them the current message has been followed.
+/// The bytes received so far, and how far the current message has been scanned.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     pub buffer: BytesMut,
@@ -27,11 +27,12 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// The next whole message, or nothing until more bytes have arrived.
+    /// Returns the next whole message, or `None` until more bytes arrive.
     ///
     /// # Errors
     ///
-    /// Bytes between messages that are not white space, or a message beyond [`MAX_MESSAGE`] or [`MAX_NESTING`].
+    /// There is something other than white space between messages, or a message exceeds
+    /// [`MAX_MESSAGE`] or [`MAX_NESTING`].
     pub fn next(&mut self) -> Result<Option<Bytes>, Lost> {
         if self.depth == 0 {
             let space = self
@@ -59,14 +60,14 @@ impl Frames {
         }
     }
 
-    /// The message that the end of the stream cut, if it cut one.
+    /// The error for a message that the end of the stream cut off, if it did.
     pub fn cut(&self) -> Option<Lost> {
         let rest = self.buffer.trim_ascii();
         (!rest.is_empty()).then(|| Lost::Cut(quote(rest)))
     }
 
-    /// Goes on from where the last scan stopped. Returns the offset after the closing brace, if that is there.
-    /// Whether brackets match, the JSON parser sees.
+    /// Continues where the last scan stopped. Returns the offset after the closing brace, if it has
+    /// come. That brackets match is left to the JSON parser.
     fn scan(&mut self) -> Result<Option<usize>, Lost> {
         let bytes = &self.buffer[..];
         let mut at = self.scanned;
@@ -75,8 +76,8 @@ impl Frames {
                 self.escaped = false;
                 at += 1;
             } else if self.in_string {
-                // Not memchr: it first asks the processor what that can do (CPUID). In a VM this takes 40 us, a
-                // fortieth of a one-shot command.
+                // Not memchr: it first asks the processor for its features (CPUID). In a VM this
+                // takes 40 us, a fortieth of a one-shot command.
                 while let Some(eight) = bytes[at..].first_chunk()
                     && none_is_special(eight)
                 {
@@ -110,12 +111,12 @@ impl Frames {
     }
 }
 
-/// Whether a byte ends a string or begins an escape in it.
+/// Whether a byte ends a string or starts an escape.
 fn special(byte: &u8) -> bool {
     matches!(byte, b'"' | b'\\')
 }
 
-/// Without an early return, the compiler looks at all eight at once.
+/// Without an early return, so that the compiler checks all eight at once.
 fn none_is_special(bytes: &[u8; 8]) -> bool {
     let any = bytes
         .iter()
@@ -128,9 +129,9 @@ pub(super) fn garbage(bytes: &[u8]) -> Lost {
     let hint = if bytes.starts_with(b"RFB ") {
         " (this is a VNC server)"
     } else if bytes.starts_with(b"QEMU ") || bytes.starts_with(b"(qemu)") {
-        " (this is a human monitor; QMP is opened with -qmp)"
+        " (this is a human monitor; open a QMP one with -qmp)"
     } else if bytes.starts_with(b"\xff") {
-        " (this looks like telnet; leave `telnet` out of QEMU's option)"
+        " (this looks like telnet; remove `telnet` from QEMU's option)"
     } else {
         ""
     };
@@ -140,7 +141,7 @@ pub(super) fn garbage(bytes: &[u8]) -> Lost {
     }
 }
 
-/// The beginning of `bytes`, harmless to a terminal.
+/// Returns the beginning of `bytes`, made harmless to a terminal.
 fn quote(bytes: &[u8]) -> String {
     let cut = bytes.len() > QUOTE;
     let shown = bytes[..bytes.len().min(QUOTE)].trim_ascii_end();
@@ -155,7 +156,7 @@ fn quote(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// What comes out when `input` arrives in pieces of `size` bytes.
+    /// The messages found when `input` arrives in pieces of `size` bytes.
     fn frames(input: &[u8], size: usize) -> Result<Vec<String>, Lost> {
         let mut frames = Frames::default();
         let mut messages = Vec::new();
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_stream_says_whether_it_cut_a_message() {
+    fn a_message_cut_off_by_the_end_of_the_stream_is_an_error() {
         let mut frames = Frames::default();
         frames.buffer.extend_from_slice(b"\r\n");
         assert!(frames.cut().is_none());

@@ -1,11 +1,12 @@
-//! How a connection begins: the server greets, and capabilities are negotiated (`docs/interop/qmp-spec`).
+//! The start of a connection: the server greets, and we negotiate capabilities
+//! (`docs/interop/qmp-spec`).
 
 use super::connection::{Receiver, Sender};
 use super::error::{Error, Lost};
 use super::message::{Event, Greeting, Incoming};
 use crate::transport::Endpoint;
 
-/// Takes the greeting of a server that we have just connected to.
+/// Receives the greeting of a server that we have just connected to.
 ///
 /// # Errors
 ///
@@ -21,7 +22,7 @@ pub(super) async fn greeting(
     }
 }
 
-/// Negotiates capabilities: `oob`, or none. Returns the events that came meanwhile.
+/// Negotiates capabilities: `oob` or none. Returns the events received meanwhile.
 ///
 /// # Errors
 ///
@@ -38,7 +39,7 @@ pub(super) async fn negotiate(
         ""
     };
     sender.push(&format!("{{\"execute\":\"qmp_capabilities\"{enable}}}"));
-    // If the server has gone, reading tells why.
+    // If the server has closed the connection, reading finds out why.
     let _ = sender.flush(&[]).await;
     let mut events = Vec::new();
     loop {
@@ -52,7 +53,8 @@ pub(super) async fn negotiate(
                     }),
                 };
             }
-            // Ours has no id. A reply with an id answers a client that was connected before us.
+            // Our command has no id. A reply with an id is for a client that was connected before
+            // us.
             Ok(Incoming::Reply(_, Some(_)) | Incoming::Greeting(_)) => {}
             Ok(Incoming::Event(event)) => events.push(event),
             Err(lost) => return Err(not_qmp(endpoint, lost)),

@@ -1,4 +1,4 @@
-//! The commands that wait for a reply, and the ids by which replies find them.
+//! The commands waiting for a reply, and their ids.
 
 use std::collections::VecDeque;
 
@@ -8,27 +8,29 @@ use tokio::sync::oneshot;
 use super::error::Error;
 use super::message::Reply;
 
-/// Commands in flight, oldest first. They are few, and replies mostly come in order, so a queue is faster than a map.
+/// Commands in flight, oldest first. They are few, and replies mostly come in order, so a queue is
+/// faster than a map.
 #[derive(Default)]
 pub(super) struct Commands {
     in_flight: VecDeque<InFlight>,
-    /// Our ids are negative: users rarely choose those, which is worth the one byte.
+    /// Our ids are negative, because users rarely choose negative ones. That costs one byte.
     last_id: i64,
-    /// Our ids whose reply has come. They are used again because that keeps ids short, and QEMU reads one byte at a
-    /// time. An id is free only after its reply, even if nobody waits any more, so no reply goes to another command.
+    /// Our ids whose reply has come. They are reused to keep ids short: QEMU reads one byte at a
+    /// time. An id is freed only by its reply, even if nobody waits for that, so that no reply goes
+    /// to another command.
     free_ids: Vec<i64>,
-    /// How many commands in flight have an id that the user chose.
+    /// How many commands in flight have an id chosen by the user.
     users_ids: usize,
 }
 
 pub(super) struct InFlight {
     pub id: Value,
-    /// The id is ours, not the user's.
+    /// Whether the id is ours, not the user's.
     pub own_id: bool,
     pub name: String,
-    /// A late reply is dropped.
+    /// Whether to drop a late reply.
     pub quiet: bool,
-    /// Told when the reply has come.
+    /// Notified when the reply has come.
     pub replied: Option<oneshot::Sender<()>>,
     pub waiter: oneshot::Sender<Result<Reply, Error>>,
 }
@@ -41,7 +43,7 @@ impl Commands {
             .any(|command| same_id(&command.id, id))
     }
 
-    /// An id that no command in flight has.
+    /// Returns an id that no command in flight has.
     pub fn next_id(&mut self) -> Value {
         loop {
             let id = self.free_ids.pop().unwrap_or_else(|| {
@@ -49,17 +51,17 @@ impl Commands {
                 self.last_id
             });
             let id = Value::from(id);
-            // Only an id that the user chose can be the same.
+            // Only an id chosen by the user can be the same.
             if self.users_ids == 0 || !self.uses(&id) {
                 return id;
             }
         }
     }
 
-    /// Takes out the command that a reply with this id belongs to.
+    /// Removes and returns the command that a reply with this id belongs to.
     ///
-    /// An error without an id belongs to the oldest one: QEMU sends it for JSON that it could not parse. Any other
-    /// reply without an id belongs to a command only if there is just one.
+    /// An error without an id belongs to the oldest command: QEMU sends one for JSON that it cannot
+    /// parse. Any other reply without an id belongs to a command only if exactly one is in flight.
     pub fn take(&mut self, id: Option<&Value>, failed: bool) -> Option<InFlight> {
         let at = match id {
             None if failed || self.in_flight.len() == 1 => 0,
@@ -82,14 +84,14 @@ impl Commands {
         self.in_flight.push_back(command);
     }
 
-    /// Takes out all of them.
+    /// Removes and returns all commands.
     pub fn take_all(&mut self) -> VecDeque<InFlight> {
         self.users_ids = 0;
         std::mem::take(&mut self.in_flight)
     }
 }
 
-/// Whether two ids are the same. QEMU reads `1.0` and answers `1`.
+/// Whether two ids are equal. QEMU answers id `1.0` with `1`.
 fn same_id(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_an_id_may_be_spelled_anew() {
+    fn ids_are_equal_if_their_numbers_are() {
         let id = |text| serde_json::from_str::<Value>(text).expect("JSON");
         for (sent, came, same) in [
             ("1.0", "1", true),

@@ -16,16 +16,16 @@ use super::frame::garbage;
 #[derive(Debug)]
 pub(super) enum Incoming {
     Greeting(Greeting),
-    /// A reply, with the `id` it carries.
+    /// A reply, with its `id`.
     Reply(Reply, Option<serde_json::Value>),
     Event(Event),
 }
 
-/// What a server says first: who it is, and what it can do.
+/// A server's greeting: its version and capabilities.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Greeting {
     pub version: Version,
-    /// Capabilities on offer; `oob` is the only one there is.
+    /// The capabilities on offer; `oob` is the only one so far.
     pub capabilities: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Greeting {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Version {
     pub qemu: Triple,
-    /// The distribution's own version, possibly empty.
+    /// The distribution's own version; may be empty.
     #[serde(default)]
     pub package: String,
 }
@@ -60,18 +60,18 @@ impl fmt::Display for Triple {
     }
 }
 
-/// A reply, kept as the bytes that came until somebody must look inside.
+/// A reply. It stays unparsed text until its content is needed.
 #[derive(Debug, Clone)]
 pub struct Reply {
     text: Bytes,
     value: Range<usize>,
     failed: bool,
-    /// Which message of the session it is, counted from the first.
+    /// The number of the message in the session.
     pub(crate) number: u64,
 }
 
 impl Reply {
-    /// What the command returned, as JSON text.
+    /// Returns what the command returned, as JSON text.
     ///
     /// # Errors
     ///
@@ -99,26 +99,26 @@ impl Reply {
     }
 }
 
-/// An asynchronous event, kept as a copy of the text that came: in the buffer there may be a reply of many megabytes
-/// next to it, and events are kept for a long time.
+/// An asynchronous event. Its text is copied, because the receive buffer may also hold a reply of
+/// many megabytes, and events are kept for a long time.
 #[derive(Debug)]
 pub struct Event {
     text: Box<str>,
     name: Range<usize>,
-    /// The name, if it is spelled with escapes.
+    /// The name, if it contains escapes.
     odd_name: Option<Box<str>>,
     data: Option<Range<usize>>,
     /// When it happened, by the server's clock: seconds and microseconds since 1970, or -1 if the
     /// server does not know.
     pub timestamp: (i64, i64),
-    /// Which message of the session it is, counted from the first.
+    /// The number of the message in the session.
     pub(crate) number: u64,
     /// See [`Event::is_taken`].
     taken: AtomicBool,
 }
 
 impl Event {
-    /// The whole message as it came.
+    /// The whole message as received.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -130,24 +130,24 @@ impl Event {
         }
     }
 
-    /// The event's `data` as JSON text; where it has none, an empty object.
+    /// The event's `data` as JSON text, or an empty object if it has none.
     pub fn data(&self) -> &str {
         self.data
             .as_ref()
             .map_or("{}", |range| &self.text[range.clone()])
     }
 
-    /// Whether somebody waited for it; then nobody else gets it by waiting.
+    /// Whether a wait has taken this event, so that no other can.
     pub fn is_taken(&self) -> bool {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Takes it for somebody who waited. False if it is taken already.
+    /// Takes the event for a wait. Returns false if another has taken it.
     pub(super) fn take(&self) -> bool {
         !self.taken.swap(true, Ordering::Relaxed)
     }
 
-    /// An event as a server sends it.
+    /// Reads an event from JSON.
     #[cfg(test)]
     pub fn example(name: &str, data: &str) -> Self {
         let text = format!(
@@ -178,14 +178,14 @@ struct Envelope<'a> {
     greeting: Option<Greeting>,
 }
 
-/// Keeps a member that is there but null: `Option` alone takes it for absent.
+/// Keeps a member that is present but null, which `Option` alone would treat as absent.
 fn present<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A string that is borrowed wherever it has no escapes.
+/// A string, borrowed if it contains no escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -199,7 +199,7 @@ struct Timestamp {
 ///
 /// # Errors
 ///
-/// The bytes are not a JSON object of a kind that QMP has.
+/// The bytes are not a JSON object, or not a kind of message that QMP has.
 pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
     let json = std::str::from_utf8(text).map_err(|_| garbage(text))?;
     let envelope: Envelope = serde_json::from_str(json).map_err(|_| garbage(text))?;
@@ -210,7 +210,7 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
             failed,
             number: 0,
         };
-        // An id that cannot be read is kept as a string, which is the id of no command.
+        // An id that cannot be parsed is kept as a string, which matches no command.
         let id = envelope.id.map(|id| {
             serde_json::from_str(id.get()).unwrap_or_else(|_| id.get().to_owned().into())
         });
@@ -245,7 +245,7 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
         .ok_or_else(|| garbage(text))
 }
 
-/// Where `part`, a part of `whole`, stands in it.
+/// The range of `part`, a slice of `whole`, in `whole`.
 fn place(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_keeps_its_bytes() {
+    fn a_reply_keeps_its_exact_text() {
         match incoming(r#"{"return": {"a":  1.50}, "id": [1,  "x"]}"#) {
             Ok(Incoming::Reply(reply, id)) => {
                 assert_eq!(reply.value().expect("a success"), r#"{"a":  1.50}"#);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_of_no_known_kind_is_garbage() {
+    fn an_object_of_unknown_kind_is_an_error() {
         for text in ["{}", r#"{"hello": 1}"#, r#"{"return": }"#] {
             assert!(
                 matches!(incoming(text), Err(Lost::Garbage { .. })),

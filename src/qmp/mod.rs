@@ -1,9 +1,9 @@
 //! The embedded QMP client, as small as the protocol.
 //!
-//! `frame` cuts a stream of bytes into messages, `message` reads them, `handshake` takes the greeting and negotiates,
-//! and a [`Client`] sends commands and hands replies to whoever waits for them. A [`Session`] outlives its connections;
-//! its [`Hub`] hands out events, and its [`Notices`] tell what else happens. The protocol is QEMU's
-//! `docs/interop/qmp-spec`.
+//! `frame` cuts a stream of bytes into messages, `message` parses them, `handshake` receives the
+//! greeting and negotiates, and a [`Client`] sends commands and hands replies to their callers. A
+//! [`Session`] outlives its connections; its [`Hub`] hands out events, and its [`Notices`] report
+//! what else happens. The protocol is QEMU's `docs/interop/qmp-spec`.
 
 mod client;
 mod connecting;

@@ -1,4 +1,4 @@
-//! What happens without being asked for: notices for whoever shows them, and events.
+//! What happens without being asked for: events, and notices to show.
 
 use std::sync::Arc;
 
@@ -9,45 +9,45 @@ use super::events::Hub;
 use super::message::Reply;
 use crate::transport::Endpoint;
 
-/// Something that the user did not ask for just now.
+/// Something that the user should know about.
 #[derive(Debug, Clone)]
 pub enum Notice {
-    /// The server keeps us waiting, perhaps for this reason.
+    /// The server keeps us waiting; the text says what for and why.
     Silent(String),
-    /// What the program that the connection goes through has to say, or a VM that we launched.
+    /// A message from the program that the connection goes through, or from a VM that we launched.
     Said(String),
-    /// There is no connection yet, for this reason; another attempt follows.
+    /// There is no connection yet, for this reason. Another attempt follows.
     Waiting(Error),
     /// The connection has ended.
     Lost {
         endpoint: Endpoint,
         ending: Ending,
-        /// Whether we try to connect again.
+        /// Whether we try to reconnect.
         again: bool,
     },
-    /// We are connected again, to this endpoint.
+    /// We have reconnected to this endpoint.
     Back(String),
-    /// There is no connection, and there will be no further attempt.
+    /// There is no connection, and we have stopped trying.
     GivenUp(Error),
     Late(Late),
 }
 
-/// What became of a command that nobody waits for any more.
+/// What became of a command after its caller stopped waiting.
 #[derive(Debug, Clone)]
 pub struct Late {
-    /// The command, if that is known.
+    /// The command's name, if known.
     pub name: Option<String>,
-    /// Its reply, or why there will be none.
+    /// The reply, or why there will be none.
     pub outcome: Result<Reply, Error>,
 }
 
-/// The notices of a session, in the order in which things happen.
+/// The notices of a session, in order.
 pub type Notices = mpsc::UnboundedReceiver<Notice>;
 
-/// Adds to the notices of a session.
+/// Adds notices to a session.
 pub type NoticeSender = mpsc::UnboundedSender<Notice>;
 
-/// Where everything goes that comes from a server without being waited for.
+/// Where everything goes that no caller waits for.
 #[derive(Clone)]
 pub(super) struct Unsolicited {
     pub hub: Arc<Hub>,
@@ -55,7 +55,7 @@ pub(super) struct Unsolicited {
 }
 
 impl Unsolicited {
-    /// Adds a notice. It is lost if nobody shows notices any more.
+    /// Adds a notice. It is dropped if nobody receives notices any more.
     pub fn notify(&self, notice: Notice) {
         let _ = self.notices.send(notice);
     }

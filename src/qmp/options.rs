@@ -6,9 +6,9 @@ use crate::transport::Tls;
 /// How to connect.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// How long connecting and the greeting may take together; without it, as long as they need.
+    /// How long connecting and the greeting may take together, if limited.
     pub connect_timeout: Option<Duration>,
-    /// Do not enable the capability `oob` even if it is offered.
+    /// Do not enable the capability `oob`, even if it is offered.
     pub no_oob: bool,
     /// Sees every message sent and received.
     pub tap: Option<Tap>,
@@ -16,7 +16,7 @@ pub struct Options {
     pub tls: Option<Tls>,
 }
 
-/// Sees a message as it passes. Called between reading and handing on, so it must not block.
+/// Sees each message when it is sent or received. It must not block.
 pub type Tap = Arc<dyn Fn(Direction, &str) + Send + Sync>;
 
 /// Which way a message goes.
@@ -26,10 +26,10 @@ pub enum Direction {
     Receive,
 }
 
-/// Whether to connect again when there is no server yet, or when a connection has ended.
+/// Whether to try again when there is no server yet or a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     Never,
-    /// For this long; without a limit, as long as it takes.
+    /// Try for this long, or without a limit.
     Within(Option<Duration>),
 }

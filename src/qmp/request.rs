@@ -1,4 +1,4 @@
-//! Commands for the server, and their text on the wire.
+//! Commands for the server, and their wire format.
 
 use std::os::fd::OwnedFd;
 
@@ -9,14 +9,14 @@ use serde_json::Value;
 pub struct Request {
     /// The message, a JSON object.
     pub text: String,
-    /// The `id` that the message has already, if the user gave one.
+    /// The message's `id`, if the user gave one.
     pub id: Option<Value>,
     /// The command's name, for messages to the user.
     pub name: String,
-    /// Descriptors to pass along. QEMU keeps those of the last message only, so nothing else is sent
+    /// Descriptors to pass. QEMU keeps only those of the last message, so nothing else is sent
     /// until the reply has come.
     pub descriptors: Vec<OwnedFd>,
-    /// The user did not ask for it: a reply that comes late is dropped.
+    /// The user did not ask for this command, so a late reply is dropped.
     pub quiet: bool,
 }
 
@@ -30,7 +30,7 @@ impl Request {
         }
     }
 
-    /// The same, not asked for by the user: a reply that comes late is dropped.
+    /// Marks the command as not asked for by the user: a late reply is dropped.
     pub fn quietly(self) -> Self {
         Self {
             quiet: true,
@@ -39,7 +39,7 @@ impl Request {
     }
 }
 
-/// `text`, a JSON object, with the member `id` added.
+/// Returns the JSON object `text` with the member `id` added.
 pub(super) fn with_id(text: &str, id: &Value) -> String {
     let open = text.trim_end().strip_suffix('}').unwrap_or(text);
     let comma = if open.trim_end().ends_with('{') {

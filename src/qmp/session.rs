@@ -1,5 +1,5 @@
-//! A session outlives its connections: it knows where to connect, connects again when a connection has ended, and
-//! keeps the listeners.
+//! A session knows where to connect, reconnects when a connection has ended, and keeps the
+//! listeners.
 //!
 //! ```text
 //! idle ─▶ connecting ─▶ running ─▶ disconnecting ─▶ idle
@@ -7,7 +7,8 @@
 //!             └── it ended ─┘
 //! ```
 //!
-//! One task, in [`session_loop`](super::session_loop), goes through these states, and nobody else changes them.
+//! One task, in [`session_loop`](super::session_loop), goes through these states; nothing else
+//! changes them.
 
 use std::sync::Arc;
 
@@ -42,14 +43,14 @@ use crate::transport::Endpoint;
 pub struct Session {
     orders: mpsc::UnboundedSender<Order>,
     state: watch::Receiver<State>,
-    /// Where the connection is, was or will be.
+    /// The current, last or next endpoint.
     endpoint: Mutex<Option<Endpoint>>,
     unsolicited: Unsolicited,
     task: AbortHandle,
 }
 
 impl Session {
-    /// Starts a session that is idle. What happens without being asked for comes out of the [`Notices`].
+    /// Starts an idle session. What happens in it is reported by the [`Notices`].
     pub fn start(options: Options, retry: Retry) -> (Self, Notices) {
         let (notice_sender, notices) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(State::Idle(None));
@@ -75,24 +76,25 @@ impl Session {
         (session, notices)
     }
 
-    /// Connects to `endpoint`. While nobody serves it yet, tries again as [`Retry`] says.
+    /// Connects to `endpoint`. While nothing serves it yet, tries again as [`Retry`] says.
     ///
     /// # Errors
     ///
-    /// There is no connection to be had, or what answers is not a QMP server.
+    /// The connection failed, or the other side is not a QMP server.
     pub async fn seek(&self, endpoint: Endpoint) -> Result<(), Error> {
         *self.endpoint.lock() = Some(endpoint.clone());
         self.order(|waiter| Order::Seek(endpoint, waiter)).await
     }
 
-    /// Connects to `endpoint` with one attempt. If that fails, the connection there was stays, unless it was to the
-    /// same endpoint: that server may serve only one client, so the old connection is closed first.
+    /// Tries once to connect to `endpoint`. If that fails, an existing connection stays, unless it
+    /// is to the same endpoint: the server may serve only one client, so that connection is closed
+    /// first.
     ///
-    /// Dropping the future drops the attempt.
+    /// Dropping the future cancels the attempt.
     ///
     /// # Errors
     ///
-    /// There is no connection to be had, or what answers is not a QMP server.
+    /// The connection failed, or the other side is not a QMP server.
     pub async fn connect(&self, endpoint: Endpoint) -> Result<(), Error> {
         self.order(|waiter| Order::Try(endpoint.clone(), waiter))
             .await?;
@@ -107,14 +109,14 @@ impl Session {
         outcome.await.unwrap_or(Err(ended))
     }
 
-    /// Closes the connection and seeks no other. Resolves when the socket is closed.
+    /// Closes the connection and does not reconnect. Resolves when the socket is closed.
     pub async fn disconnect(&self) {
         let (done, wait) = oneshot::channel();
         let _ = self.orders.send(Order::Disconnect(done));
         let _ = wait.await;
     }
 
-    /// Where the connection is, was, or is sought, if anywhere.
+    /// The current, last or next endpoint.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint.lock().clone()
     }
@@ -136,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Resolves when there is a connection, or none and none is sought.
+    /// Waits until there is a connection, or until we have stopped trying.
     pub async fn settled(&self) -> State {
         let mut state = self.state.clone();
         let settled = state
@@ -162,7 +164,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The task holds the connection, and takes it along.
+        // The task owns the connection, which ends with it.
         self.task.abort();
     }
 }

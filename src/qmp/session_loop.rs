@@ -1,4 +1,4 @@
-//! The task that goes through a session's states.
+//! The task that drives a session through its states.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use super::options::{Options, Retry};
 use super::state::State;
 use crate::transport::Endpoint;
 
-/// How long to wait before the second attempt. The pause doubles with each further one.
+/// The pause before the second attempt. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long to wait at most between two attempts.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What is asked of the loop.
+/// What the loop is asked to do.
 pub(super) enum Order {
-    /// One attempt, in place of the connection there is if it succeeds.
+    /// Try once, and replace the current connection on success.
     Try(Endpoint, Waiter),
-    /// As many attempts as [`Retry`] allows.
+    /// Try as often as [`Retry`] allows.
     Seek(Endpoint, Waiter),
     Disconnect(oneshot::Sender<()>),
 }
 
-/// Whoever waits for a connection.
+/// Tells the caller whether there is a connection.
 pub(super) type Waiter = oneshot::Sender<Result<(), Error>>;
 
-/// The one place that changes a session's state.
+/// The only place that changes a session's state.
 pub(super) struct Loop {
     pub options: Options,
     pub retry: Retry,
@@ -47,19 +47,19 @@ enum Step {
     Run(Arc<Client>),
 }
 
-/// A connection that is sought.
+/// A connection that we are trying to make.
 struct Goal {
     endpoint: Endpoint,
-    /// Whoever waits for the outcome; without one, a notice tells it.
+    /// The caller waiting for the outcome; without one, a notice reports it.
     waiter: Option<Waiter>,
     /// Why the last connection to this endpoint ended.
     after: Option<Ending>,
-    /// When to give up.
+    /// The time limit, and when it is up.
     due: Option<(Duration, Instant)>,
 }
 
 impl Loop {
-    /// Goes through the states until the session is dropped.
+    /// Runs until the session is dropped.
     pub async fn run(mut self) {
         let mut step = Step::Rest;
         loop {
@@ -118,13 +118,13 @@ impl Loop {
         }
     }
 
-    /// Tries once to connect in place of what there is `now`.
+    /// Tries once to connect, in place of the current step `now`.
     async fn attempt(&mut self, endpoint: Endpoint, mut waiter: Waiter, now: Step) -> Step {
         let fallback = match now {
             Step::Run(client) if *client.endpoint() == endpoint => {
                 self.publish(State::Disconnecting);
                 client.close().await;
-                // We closed it ourselves, but want it back if the attempt fails.
+                // We closed it ourselves, but restore it if the attempt fails.
                 let ending = self.ending(Lost::Disconnected);
                 self.after_the_end(endpoint.clone(), ending)
             }
@@ -144,7 +144,7 @@ impl Loop {
             Ok(client) => {
                 self.close(fallback).await;
                 let client = Arc::new(client);
-                // First the state: whoever waits looks at it next.
+                // Publish first, because the caller looks at the state next.
                 self.publish(State::Running(client.clone()));
                 let _ = waiter.send(Ok(()));
                 Step::Run(client)
@@ -159,7 +159,7 @@ impl Loop {
         }
     }
 
-    /// Closes the connection, if there is one, and resolves when that is done.
+    /// Closes the connection, if there is one. Resolves when that is done.
     async fn close(&mut self, step: Step) {
         match step {
             Step::Run(client) => {
@@ -178,7 +178,7 @@ impl Loop {
         }
     }
 
-    /// Tries to connect until that succeeds, cannot succeed, or somebody wants something else.
+    /// Tries to connect until it succeeds, cannot succeed, or there is another order.
     async fn seek(&mut self, goal: &mut Goal) -> Sought {
         let mut pause = FIRST_PAUSE;
         let mut announced = None;
@@ -191,7 +191,7 @@ impl Loop {
         loop {
             let options = Options {
                 connect_timeout: match goal.due {
-                    // The last attempt starts when the time is up, and still needs some.
+                    // The last attempt starts when the time is up, and may still take a moment.
                     Some((_, due)) => Some(
                         due.saturating_duration_since(Instant::now())
                             .max(FIRST_PAUSE),
@@ -215,7 +215,8 @@ impl Loop {
             if self.retry == Retry::Never || !error.is_transient(before) {
                 return Sought::Failed(error);
             }
-            // That a server takes a moment to come back is no news. Any other reason is announced once.
+            // It is normal that a server takes a moment to come back. Any other reason is announced
+            // once.
             let text = error.to_string();
             let expected = before && error.is_transient(false);
             if !expected && announced.as_ref() != Some(&text) {
@@ -232,7 +233,7 @@ impl Loop {
         }
     }
 
-    /// Waits between two attempts, unless an order comes.
+    /// Waits between two attempts, unless there is an order.
     async fn rest(&mut self, pause: Duration, goal: &Goal) -> Option<Sought> {
         let next = Instant::now() + pause;
         let next = goal.due.map_or(next, |(_, due)| next.min(due));
@@ -257,7 +258,7 @@ impl Loop {
     }
 
     fn gave_up(&mut self, mut error: Error, goal: Goal) -> Step {
-        // The last attempt had only the rest of the time. The user wants to hear of all of it.
+        // The last attempt had only the rest of the time, but the user set the whole limit.
         if let (Some((whole, _)), Some(limit)) = (goal.due, error.limit_mut()) {
             *limit = whole;
         }
@@ -271,7 +272,7 @@ impl Loop {
         Step::Rest
     }
 
-    /// The connection has ended by itself.
+    /// Handles a connection that ended by itself.
     async fn lost(&mut self, client: &Client, lost: Lost) -> Step {
         let passes = lost.is_transient();
         let ending = self.ending(lost);
@@ -301,7 +302,7 @@ impl Loop {
         }
     }
 
-    /// What follows the end of a connection to `endpoint`.
+    /// Returns the step after the end of a connection to `endpoint`.
     fn after_the_end(&self, endpoint: Endpoint, ending: Ending) -> Step {
         match self.retry {
             _ if !endpoint.can_be_dialled_again() => Step::Rest,
@@ -320,18 +321,18 @@ impl Loop {
     }
 }
 
-/// How the seeking of a connection went.
+/// How trying to connect ended.
 enum Sought {
     Found(Arc<Client>),
     Failed(Error),
-    /// Something else is wanted.
+    /// There is another order.
     Order(Order),
-    /// The session is over.
+    /// The session was dropped.
     End,
 }
 
-/// A random pause from three quarters to five quarters of `pause`, so that many shells that lost one server do not all
-/// come back at once.
+/// A random pause between three and five quarters of `pause`, so that many shells that lost the
+/// same server do not all come back at once.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
@@ -341,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_differ_and_stay_near_what_they_should_be() {
+    fn pauses_are_random_within_a_quarter() {
         let pauses: Vec<_> = (0..50).map(|_| jittered(LONGEST_PAUSE)).collect();
         let (least, most) = (Duration::from_millis(1500), Duration::from_millis(2500));
         assert!(pauses.iter().all(|pause| (least..most).contains(pause)));

@@ -16,14 +16,14 @@ use super::message::{Event, Incoming, Reply};
 use super::notice::{Late, Notice, Unsolicited};
 use crate::transport::StreamEnd;
 
-/// How long we still listen to a server that reads nothing any more.
+/// How long we keep reading after the server has stopped reading.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// A message on its way to the writer.
+/// A message for the writer.
 pub(super) struct Outgoing {
     pub text: String,
     pub descriptors: Vec<OwnedFd>,
-    /// With descriptors: resolves when the reply has come.
+    /// For a message with descriptors: resolves when the reply has come.
     pub replied: Option<oneshot::Receiver<()>>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Counts a message. Returns its number in the session.
+    /// Counts a message and returns its number in the session.
     fn number(&self) -> u64 {
         self.received.fetch_add(1, Ordering::Relaxed);
         self.unsolicited.hub.next_number()
@@ -49,7 +49,7 @@ impl Shared {
         self.unsolicited.hub.publish(event);
     }
 
-    /// Hands a reply to its waiter; without one, it is late.
+    /// Hands a reply to its caller. If there is none, the reply is late.
     fn reply(&self, reply: Reply, id: Option<Value>) {
         let command = self.commands.lock().take(id.as_ref(), reply.failed());
         let (name, reply) = match command {
@@ -112,7 +112,7 @@ pub(super) async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
                         shared.reply(reply, id);
                     }
                     Incoming::Event(event) => shared.publish(event),
-                    // It tells us nothing new.
+                    // A second greeting tells us nothing new.
                     Incoming::Greeting(_) => {
                         shared.number();
                     }
@@ -124,7 +124,7 @@ pub(super) async fn receive_all(mut receiver: Receiver, shared: Arc<Shared>) {
     shared.end(lost);
 }
 
-/// Sends what is queued, until the connection has ended or the client is gone.
+/// Sends queued messages until the connection has ended or the client is dropped.
 pub(super) async fn send_all(
     mut sender: Sender,
     mut queue: mpsc::UnboundedReceiver<Outgoing>,
@@ -138,8 +138,8 @@ pub(super) async fn send_all(
     }) = next.take()
     {
         sender.push(&text);
-        // What is queued already goes out in one write. A message with descriptors goes alone: they belong to what
-        // they are sent with.
+        // Queued messages are sent in one write, except that descriptors belong to the message they
+        // are sent with.
         while descriptors.is_empty() && next.is_none() {
             match queue.try_recv() {
                 Ok(more) if more.descriptors.is_empty() => sender.push(&more.text),
@@ -148,7 +148,8 @@ pub(super) async fn send_all(
             }
         }
         if let Err(error) = sender.flush(&descriptors).await {
-            // A server that closed its end may have sent something before. That is still to be read.
+            // A server that closed the connection may have sent something first, which is still to
+            // be read.
             if error.kind() == std::io::ErrorKind::BrokenPipe {
                 tokio::time::sleep(LAST_WORDS).await;
             }
@@ -156,7 +157,7 @@ pub(super) async fn send_all(
             return;
         }
         if let Some(replied) = replied {
-            // It resolves when the connection ends, too.
+            // This also resolves when the connection ends.
             let _ = replied.await;
         }
         if next.is_none() {

@@ -1,14 +1,15 @@
 use unicode_width::UnicodeWidthStr;
 
-/// The columns of the terminal, or what one has by custom.
+/// The width of the terminal, or a usual one if it is unknown.
 pub fn width() -> usize {
     crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
 }
 
-/// Space between two columns.
+/// The space between two columns.
 const GAP: usize = 2;
 
-/// Names in columns on lines of at most `width`, read downwards. As in `ls`, a column is as wide as it must be.
+/// Arranges names in columns, read downwards, on lines of at most `width`. As in `ls`, each column
+/// is only as wide as its names.
 pub fn columns<S: AsRef<str>>(names: &[S], width: usize) -> String {
     // Narrower than one letter and the gap is no column.
     let most = (width / (1 + GAP)).clamp(1, names.len().max(1));
@@ -30,7 +31,7 @@ pub fn columns<S: AsRef<str>>(names: &[S], width: usize) -> String {
     list
 }
 
-/// How wide the lines are when there are so many.
+/// The width of the lines with this number of rows.
 fn line_width<S: AsRef<str>>(names: &[S], rows: usize) -> usize {
     let columns = names.chunks(rows).map(|column| widest(column) + GAP);
     columns.sum::<usize>() - GAP
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_read_downwards_and_fit_the_width() {
+    fn columns_run_downwards_and_fit_the_width() {
         let names = ["a", "bb", "c", "d", "e"];
         assert_eq!(columns(&names, 6), "a   d\nbb  e\nc\n");
         assert_eq!(columns(&names, 80), "a  bb  c  d  e\n");

@@ -6,7 +6,8 @@ use crate::qmp::Event;
 
 use super::escape_line;
 
-/// An event on one line: local time, name, and its data as `key=value` that could be pasted back.
+/// An event on one line: local time, name, and its data as `key=value`, which can be pasted into a
+/// line.
 pub fn event_line(event: &Event, color: bool) -> String {
     let (seconds, microseconds) = event.timestamp;
     let time = u32::try_from(microseconds)
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_could_be_pasted_back() {
+    fn the_data_can_be_pasted_into_a_line() {
         let data = r#"{"device": "rng 0", "n": 1, "s": "1", "path": "/machine/a[0]", "deep": {"a": [1]}, "none": null}"#;
         let event = Event::example("X", data);
         let line = event_line(&event, false);

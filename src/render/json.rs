@@ -1,4 +1,4 @@
-//! JSON text in, JSON text out, without a tree in between: order, digits and spelling stay as they are.
+//! Formats JSON text without building a tree: order, digits and spelling are kept.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use crate::lang::{escape_json, has_any};
 
 const INDENT: &str = "  ";
 
-/// What lies deeper is indented no further: a page of white space before a value helps nobody.
+/// Deeper values are indented no further, because nobody wants a page of white space.
 const DEEPEST: usize = 64;
 
-/// `json` on one line. Where it is on one line already it is passed on as it came.
+/// Returns `json` on one line, unchanged if it is on one line already.
 pub fn compact(json: &str) -> Cow<'_, str> {
     if !has_any(json, |byte| matches!(byte, b'\n' | b'\r')) {
         return escape_json(json);
@@ -27,7 +27,7 @@ pub fn compact(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `json` indented, a member a line, in colour if asked.
+/// Returns `json` indented, with one member per line.
 pub fn pretty(json: &str, color: bool) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0;
@@ -126,7 +126,7 @@ mod tests {
     const JSON: &str = r#"{"a": [1, -2.50, {}], "b":{"c,\"}":null}, "d": [],"e":"é"}"#;
 
     #[test]
-    fn pretty_is_a_member_a_line() {
+    fn pretty_json_has_one_member_per_line() {
         assert_eq!(
             pretty(JSON, false),
             "{\n  \"a\": [\n    1,\n    -2.50,\n    {}\n  ],\n  \"b\": {\n    \"c,\\\"}\": null\n  \
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn compact_undoes_pretty() {
+    fn compact_reverses_pretty() {
         assert_eq!(compact(JSON), JSON);
         assert_eq!(
             compact(&pretty(JSON, false)),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_changes_nothing_but_colour() {
+    fn colour_does_not_change_the_text() {
         let colored = pretty(JSON, true);
         assert!(colored.contains("\u{1b}["));
         let mut plain = String::new();

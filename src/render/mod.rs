@@ -1,4 +1,4 @@
-//! Values, errors and events as text.
+//! Formats values, errors and events as text.
 
 mod columns;
 mod escape;
@@ -34,22 +34,22 @@ pub enum Format {
     Raw,
 }
 
-/// How, and for whom, values are printed.
+/// How values are printed, and for whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     pub format: Format,
     pub color: bool,
-    /// Whether a person's terminal is at the other end.
+    /// Whether the output is a terminal.
     pub terminal: bool,
 }
 
 impl Style {
-    /// A value, given as JSON text, in this style and with a line break behind it.
+    /// Formats a value, given as JSON text, followed by a line break.
     pub fn value(self, json: &str) -> String {
         line(self.text(json))
     }
 
-    /// The same without the line break, and without a copy where the value is shown as it is.
+    /// Like [`Self::value`], without the line break. Copies the text only if it changes.
     pub fn text(self, json: &str) -> Cow<'_, str> {
         match self.format {
             Format::Raw => self.raw(json),
@@ -59,12 +59,12 @@ impl Style {
         }
     }
 
-    /// Whether a person reads it, and has not asked for JSON.
+    /// Whether a person reads the output and has not asked for JSON.
     pub fn is_for_a_person(self) -> bool {
         self.format == Format::Auto && self.terminal
     }
 
-    /// An event in this style, with a line break behind it: for a person a line that could be pasted, else its JSON.
+    /// Formats an event, followed by a line break: for a person as a line, otherwise as JSON.
     pub fn event(self, event: &Event) -> String {
         match self.format {
             _ if self.is_for_a_person() => event_line(event, self.color) + "\n",
@@ -75,7 +75,7 @@ impl Style {
 
     fn raw(self, json: &str) -> Cow<'_, str> {
         match serde_json::from_str::<String>(json) {
-            // What goes into a pipe is for a program, which wants it as it is.
+            // A pipe leads to a program, which wants the text unchanged.
             Ok(text) if self.terminal => escape(&text.replace("\r\n", "\n")).into_owned().into(),
             Ok(text) => text.into(),
             Err(_) => compact(json),
@@ -83,19 +83,19 @@ impl Style {
     }
 }
 
-/// `text` with a line break behind it, unless it has one.
+/// Returns `text`, followed by a line break unless it has one.
 pub fn line(text: Cow<'_, str>) -> String {
     let mut line = text.into_owned();
     line.push_str(line_end(&line));
     line
 }
 
-/// The line break that `text` lacks.
+/// The line break that `text` lacks, or nothing.
 pub fn line_end(text: &str) -> &'static str {
     if text.ends_with('\n') { "" } else { "\n" }
 }
 
-/// What became of a command that nobody waits for any more, on one line.
+/// Formats a late reply, or what happened instead, on one line.
 fn late(late: &Late) -> String {
     match &late.outcome {
         Ok(reply) => {
@@ -107,36 +107,36 @@ fn late(late: &Late) -> String {
     }
 }
 
-/// A notice, as a sentence or two.
+/// Formats a notice as a sentence or two.
 pub fn notice(notice: &Notice) -> String {
     let text = match notice {
         Notice::Late(late) => return self::late(late),
         Notice::Silent(text) | Notice::Said(text) => text.clone(),
-        Notice::Waiting(error) => clip(&format!("{error}; trying again")).into_owned(),
+        Notice::Waiting(error) => clip(&format!("{error}; retrying")).into_owned(),
         Notice::Lost {
             endpoint,
             ending,
             again,
         } => {
             let next = match (endpoint, again) {
-                (Endpoint::Launched(_), _) => "`:vm restart` starts the VM again.",
-                (Endpoint::Listen(_), true) => "Waiting for the next one.",
-                (_, true) => "Trying again; `:connect` does so at once, `:disconnect` gives up.",
-                (_, false) => "`:connect` connects again.",
+                (Endpoint::Launched(_), _) => "Use `:vm restart` to start the VM again.",
+                (Endpoint::Listen(_), true) => "Waiting for the next connection.",
+                (_, true) => "Reconnecting; `:connect` retries at once, `:disconnect` gives up.",
+                (_, false) => "Use `:connect` to reconnect.",
             };
             let space = if *again { '\n' } else { ' ' };
             let ending = escape_line(&ending.to_string()).into_owned();
-            format!("The connection is gone: {ending}.{space}{next}")
+            format!("Connection lost: {ending}.{space}{next}")
         }
-        Notice::Back(endpoint) => format!("connected again to {endpoint}"),
+        Notice::Back(endpoint) => clip(&format!("reconnected to {endpoint}")).into_owned(),
         Notice::GivenUp(error) => {
-            clip(&format!("{error}. No longer trying; `:connect` does.")).into_owned()
+            clip(&format!("{error}. Giving up; use `:connect` to try again.")).into_owned()
         }
     };
     clip_text(&text).into_owned()
 }
 
-/// A whole reply: `{"return": …}` or `{"error": …}`, with the id if the user gave one.
+/// Formats a whole reply, `{"return": …}` or `{"error": …}`, with its id if the user gave one.
 pub fn envelope(json: &str, failed: bool, id: Option<&str>) -> String {
     let key = if failed { "error" } else { "return" };
     let id = id.map_or(Cow::Borrowed(""), |id| format!(", \"id\": {id}").into());

@@ -2,7 +2,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::escape_line;
 
-/// Rows of cells, a row a line, each column as wide as its widest cell. Made harmless to a terminal.
+/// Formats rows of cells, each column as wide as its widest cell. Cells are made harmless to a
+/// terminal.
 pub fn table(rows: &[Vec<String>]) -> String {
     let cell = |text: &String| escape_line(text).into_owned();
     let rows: Vec<Vec<String>> = rows

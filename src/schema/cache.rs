@@ -1,4 +1,4 @@
-//! Schemas on disk, so that a one-shot command need not ask for 200 kB to type one word.
+//! Keeps schemas on disk, so that a one-shot command need not ask for 200 kB to type one word.
 
 use std::fs::{self, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,10 +12,10 @@ use etcetera::BaseStrategy;
 use super::Schema;
 use crate::os::private;
 
-/// How many schemas are kept.
+/// The most schemas to keep.
 const KEPT: usize = 16;
 
-/// Where the schema of one very QEMU is kept.
+/// The cache file for the schema of one build of QEMU.
 #[derive(Debug)]
 pub struct Cache {
     path: PathBuf,
@@ -23,11 +23,11 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache for a server of this version, whose process is `pid`.
+    /// Returns the cache for a server of this version whose process is `pid`.
     ///
-    /// There is none unless the program behind the socket is surely a QEMU: a socket that was handed
-    /// down (by libvirt, say) names the process that made it, whatever serves it now. Nor is there one
-    /// for a QEMU that was told to hide a part of its schema.
+    /// Returns `None` unless the process is certainly QEMU: if a socket was inherited (from
+    /// libvirt, say), the kernel names the process that made it, not the one that serves it. Also
+    /// returns `None` for a QEMU that was told to hide a part of its schema (`-compat`).
     pub fn of(version: &str, package: &str, pid: i32) -> Option<Self> {
         let options = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let mut options = options.split(|byte| *byte == 0);
@@ -40,7 +40,8 @@ impl Cache {
         if !name.starts_with("qemu") && name != "kvm" {
             return None;
         }
-        // Through the link, which still leads to the running file when another has taken its place.
+        // Follow the link itself: it leads to the running file even if an upgrade has replaced
+        // that.
         let file = fs::metadata(&exe).ok()?;
         let key = format!(
             "{version} {package} {}:{} {} {}.{:09}",
@@ -61,7 +62,7 @@ impl Cache {
         }
     }
 
-    /// The schema, if it is there and undamaged.
+    /// Returns the schema, if the file exists and is undamaged.
     pub fn load(&self) -> Option<Schema> {
         let text = fs::read_to_string(&self.path).ok()?;
         let (header, json) = text.split_once('\n')?;
@@ -69,11 +70,11 @@ impl Cache {
         Schema::read(json).ok()
     }
 
-    /// Keeps what `query-qmp-schema` returned, whole or not at all.
+    /// Stores what `query-qmp-schema` returned, atomically.
     ///
     /// # Errors
     ///
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn store(&self, json: &str) -> io::Result<()> {
         private::create_parent(&self.path)?;
         let unfinished = self.path.with_extension(std::process::id().to_string());
@@ -94,7 +95,7 @@ impl Cache {
         self.forget_old()
     }
 
-    /// The first line of the file: whose schema follows, and its sum.
+    /// The first line of the file: a checksum of the schema, and the key.
     fn header(&self, json: &str) -> String {
         format!("{:016x} {}", hash(json), self.key)
     }
@@ -129,7 +130,7 @@ mod tests {
     const JSON: &str = r#"[{"meta-type": "enum", "name": "1", "values": ["a"]}]"#;
 
     #[test]
-    fn what_was_stored_is_loaded_by_the_same_key_only() {
+    fn a_schema_is_loaded_only_with_the_key_it_was_stored_with() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let directory = home.path().join("deep/qmpsh");
         let cache = Cache::new(&directory, "1".to_owned());
@@ -157,7 +158,7 @@ mod tests {
             fs::write(&cache.path, damaged).expect("written");
             assert!(cache.load().is_none(), "{damaged:?}");
         }
-        // The same length, and still JSON.
+        // This keeps the length, and the text is still JSON.
         let changed = String::from_utf8(whole)
             .expect("text")
             .replace("[\"a\"]", "[\"b\"]");
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_kept() {
+    fn old_schemas_are_removed() {
         let home = tempfile::tempdir().expect("a temporary directory");
         for key in 0..KEPT + 5 {
             let cache = Cache::new(home.path(), key.to_string());

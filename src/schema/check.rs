@@ -1,25 +1,25 @@
-//! What the schema has against a command: names that it does not know, and keys that are missing.
+//! Checks a command against the schema: names that it does not have, and keys that are missing.
 
 use std::fmt;
 
 use super::{Object, Schema, Type, TypeId};
 use crate::lang::{self, Command, Value, all_of, any_of, nearest};
 
-/// How many problems of one command are worth telling.
+/// The most problems of one command to report.
 const MOST: usize = 3;
 
-/// How many values of a tag are named.
+/// The most values of a tag to list.
 const CASES: usize = 4;
 
-/// Something that the server does not accept, and what it would.
+/// Something in a command that the server will not accept, and a correction if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub kind: ProblemKind,
-    /// Which action of a transaction it is about, counted from 1.
+    /// The number of the transaction's action that it is about, counted from 1.
     pub action: Option<usize>,
 }
 
-/// Keys stand here with their whole dotted path. `near` are the right names that may have been meant.
+/// Each key is given by its whole dotted path. `near` are names that may have been meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProblemKind {
     Command {
@@ -30,7 +30,7 @@ pub enum ProblemKind {
         key: String,
         near: Vec<String>,
     },
-    /// A key that comes with other values of a union's tag.
+    /// A key that belongs to other values of a union's tag.
     Misplaced {
         key: String,
         tag: String,
@@ -51,7 +51,7 @@ impl Problem {
         Self { kind, action: None }
     }
 
-    /// Whether it says what would be right, and not only what is wrong.
+    /// Whether the problem suggests a correction.
     pub fn helps(&self) -> bool {
         match &self.kind {
             ProblemKind::Command { near, .. }
@@ -86,7 +86,11 @@ impl fmt::Display for Problem {
                     Some(shown) if cases.len() > CASES => (shown, ", …"),
                     _ => (&cases[..], ""),
                 };
-                return write!(f, "`{key}` goes with {tag}={}{more}", shown.join(", "));
+                return write!(
+                    f,
+                    "`{key}` is only accepted with {tag}={}{more}",
+                    shown.join(", ")
+                );
             }
             ProblemKind::Missing { keys } => {
                 let are = if keys.len() == 1 { "is" } else { "are" };
@@ -101,7 +105,7 @@ impl fmt::Display for Problem {
 }
 
 impl Schema {
-    /// What is wrong with a command, as far as the schema tells; at most a few things.
+    /// Returns what is wrong with a command according to the schema, at most a few problems.
     pub fn check(&self, command: &Command) -> Vec<Problem> {
         let Some(known) = self.command(&command.name) else {
             let names = self.commands().map(|(name, _)| name);
@@ -123,7 +127,7 @@ impl Schema {
 
     /// Whether a command takes more arguments than the schema lists.
     pub fn is_open(&self, command: &str) -> bool {
-        // netdev_add was such a one before QEMU 6.0; since then it is a union.
+        // netdev_add did before QEMU 6.0; since then it is a union.
         match command {
             "device_add" => true,
             "netdev_add" => self
@@ -171,7 +175,7 @@ impl Check<'_> {
 
     fn unknown(&mut self, object: &Object, given: &lang::Object, key: &str, near: Vec<&str>) {
         if self.path.is_empty() && self.schema.is_open(self.command) {
-            // Anything may be right, unless it stands for what must be there.
+            // Any key may be right, unless it looks like a misspelt required one.
             let mut required = object.members.iter().filter(|member| member.required);
             if !required.any(|member| near.contains(&&*member.name)) {
                 return;
@@ -179,7 +183,7 @@ impl Check<'_> {
         }
         match self.schema.cases_with(object, given, key) {
             Some((tag, cases)) => {
-                // A tag that has a wrong value is told as such.
+                // If the tag itself has a wrong value, that is reported instead.
                 if !given.contains_key(tag) || self.schema.has_case(object, given) {
                     self.report(ProblemKind::Misplaced {
                         key: self.key(key),
@@ -197,7 +201,7 @@ impl Check<'_> {
         }
     }
 
-    /// Looks at the value of `key`, or at the item of that index.
+    /// Checks the value of `key`, or the item with that index.
     fn value(&mut self, of: TypeId, key: &str, value: &Value) {
         match value {
             Value::Object(given) => {
@@ -243,7 +247,7 @@ impl Check<'_> {
         self.problems.push(Problem { kind, action });
     }
 
-    /// The action of a transaction that the path leads into.
+    /// The action of a transaction that the path leads into, counted from 0.
     fn action(&self) -> Option<usize> {
         match &self.path[..] {
             [actions, index, ..] if self.command == "transaction" && actions == "actions" => {
@@ -253,8 +257,8 @@ impl Check<'_> {
         }
     }
 
-    /// The dotted path of a key of the object that the path leads to. A line of a transaction has an action's
-    /// `data` for its arguments.
+    /// The dotted path of a key in the current object. In an action of a transaction, the path
+    /// starts in its `data`, because that is what a line of the transaction contains.
     fn key(&self, name: &str) -> String {
         let segments = match (self.action(), self.path.get(2)) {
             (Some(_), Some(data)) if data == "data" => &self.path[3..],
@@ -265,7 +269,7 @@ impl Check<'_> {
         segments.collect::<Vec<_>>().join(".")
     }
 
-    /// Whether a key was named as what another may have been meant to be.
+    /// Whether `key` was suggested for a misspelt one.
     fn is_suggested(&self, key: &str) -> bool {
         self.problems.iter().any(|problem| match &problem.kind {
             ProblemKind::Key { near, .. } => near.iter().any(|near| near == key),
@@ -275,7 +279,7 @@ impl Check<'_> {
 }
 
 impl Schema {
-    /// The tag, and those of its values that bring a member of that name along.
+    /// The union's tag, and those of its values that have a member `key`.
     fn cases_with<'a>(
         &'a self,
         object: &'a Object,
@@ -298,7 +302,7 @@ impl Schema {
         self.cases_with(self.variant(object, given)?, given, key)
     }
 
-    /// Whether every tag has a value that is one of its own.
+    /// Whether every tag has one of its own values.
     fn has_case(&self, object: &Object, given: &lang::Object) -> bool {
         object.tag.is_none()
             || self
@@ -350,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn names_get_the_nearest_right_one_with_their_whole_path() {
+    fn a_misspelt_name_gets_a_suggestion_with_its_whole_path() {
         for (line, problem) in [
             (
                 "block_ad",
@@ -375,7 +379,7 @@ mod tests {
             ),
             (
                 "block-add driver=null size=1",
-                "`size` goes with driver=raw",
+                "`size` is only accepted with driver=raw",
             ),
             ("block-add node-name=x", "`driver` is missing"),
             ("block-add driver=raw", "`file` is missing"),
@@ -397,15 +401,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_a_union_without_its_tag_tells_both() {
-        let problems = ["`size` goes with driver=raw", "`driver` is missing"];
+    fn a_key_of_a_union_without_its_tag_is_reported_with_the_tag() {
+        let problems = [
+            "`size` is only accepted with driver=raw",
+            "`driver` is missing",
+        ];
         assert_eq!(check("block-add size=1"), problems);
         let wrong = ["`driver` cannot be `rw`; did you mean `raw`?"];
         assert_eq!(check("block-add driver=rw size=1"), wrong);
     }
 
     #[test]
-    fn a_line_that_is_right_or_open_has_no_problem() {
+    fn a_valid_line_has_no_problems() {
         for line in [
             "block-add driver=raw file=x size=1",
             "block-add driver=raw file.driver=raw file.file.driver=null",
@@ -418,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_very_many_problems_has_a_few() {
+    fn at_most_a_few_problems_are_reported() {
         let actions: String = (0..1000).map(|n| format!(" x actions.{n}.a=1")).collect();
         let line = format!("transaction{}", actions.replace(" x", ""));
         assert!(check(&line).len() <= MOST + 1, "{:?}", check(&line));

@@ -1,10 +1,10 @@
 use super::{Features, Member, Scalar, Schema, Type, TypeId};
 
-/// How many values of an enum a few words name.
+/// The most values of an enum to list.
 const FEW_VALUES: usize = 8;
 
 impl Schema {
-    /// A type in a few words.
+    /// Describes a type in a few words.
     pub fn describe(&self, of: TypeId) -> String {
         match self.get(of) {
             Type::Scalar(scalar) => scalar.name().to_owned(),
@@ -24,7 +24,7 @@ impl Schema {
         }
     }
 
-    /// A member in a few words: its type, whether it must be there, and what else is to be known.
+    /// Describes a member in a few words: its type, whether it is required, and its features.
     pub fn describe_member(&self, member: &Member) -> String {
         let mut describe = self.describe(member.of);
         if member.required {
@@ -52,7 +52,7 @@ impl Scalar {
 }
 
 impl Features {
-    /// The features there are, in words.
+    /// The names of the features that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let deprecated = self.deprecated.then_some("deprecated");
         let unstable = self.unstable.then_some("unstable");

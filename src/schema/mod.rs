@@ -1,8 +1,8 @@
 //! The QAPI schema: what the server says it accepts, returns and reports.
 //!
-//! [`Schema`] is read from the reply to `query-qmp-schema`, whose form is QEMU's
-//! `qapi/introspect.json`. [`Schema::type_words`] gives bare words the types it asks for, and [`cache`] keeps it on
-//! disk. No socket is known here.
+//! [`Schema`] is read from the reply to `query-qmp-schema`, whose format is described in QEMU's
+//! `qapi/introspect.json`. [`Schema::type_words`] gives bare words their types, and [`cache`] keeps
+//! schemas on disk. Nothing here talks to a server.
 
 pub mod cache;
 mod check;

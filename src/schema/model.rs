@@ -39,7 +39,7 @@ pub enum Type {
     Alternate(Vec<TypeId>),
 }
 
-/// The types that QAPI starts from. Sizes and integers of every width are `Int` here.
+/// QAPI's built-in types. Sizes and integers of every width are `Int`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
     Str,
@@ -56,11 +56,11 @@ pub struct EnumValue {
     pub features: Features,
 }
 
-/// A structure, or a union: then one more group of members depends on the value of its tag.
+/// A structure or a union. A union has further members that depend on the value of its tag.
 #[derive(Debug, Default)]
 pub struct Object {
     pub members: Vec<Member>,
-    /// The member that says which variant it is.
+    /// The member whose value selects the variant.
     pub tag: Option<Box<str>>,
     pub variants: Vec<Variant>,
 }
@@ -70,7 +70,7 @@ pub struct Member {
     pub name: Box<str>,
     pub of: TypeId,
     pub required: bool,
-    /// What an optional member is when it is left out, as JSON, if the schema tells. QEMU's never does.
+    /// The default of an optional member, as JSON, if the schema gives one. QEMU's never does.
     pub default: Option<Box<str>>,
     pub features: Features,
 }
@@ -83,7 +83,7 @@ pub struct Variant {
     pub of: TypeId,
 }
 
-/// What the schema says of a thing besides its type.
+/// QAPI's features of a command, an event, a member or a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     pub deprecated: bool,
@@ -95,7 +95,7 @@ impl Schema {
         self.commands.get(name)
     }
 
-    /// The commands by name, in the order of the alphabet.
+    /// All commands with their names, in alphabetical order.
     pub fn commands(&self) -> impl Iterator<Item = (&str, &Command)> {
         self.commands.iter().map(|(name, c)| (&**name, c))
     }
@@ -104,7 +104,7 @@ impl Schema {
         self.events.get(name)
     }
 
-    /// The events by name, in the order of the alphabet.
+    /// All events with their names, in alphabetical order.
     pub fn events(&self) -> impl Iterator<Item = (&str, &Event)> {
         self.events.iter().map(|(name, e)| (&**name, e))
     }
@@ -113,7 +113,7 @@ impl Schema {
         &self.types[id.0 as usize]
     }
 
-    /// The object type itself, or the one among an alternate's.
+    /// The object type with this id, or the object type among the choices of this alternate.
     pub fn object(&self, id: TypeId) -> Option<&Object> {
         match self.get(id) {
             Type::Object(object) => Some(object),
@@ -125,7 +125,7 @@ impl Schema {
         }
     }
 
-    /// The type of the items, if it is an array type or an alternate that has one.
+    /// The item type of this array, or of the array among the choices of this alternate.
     pub fn items(&self, id: TypeId) -> Option<TypeId> {
         match self.get(id) {
             Type::Array(items) => Some(*items),
@@ -137,11 +137,12 @@ impl Schema {
         }
     }
 
-    /// The members that `object` has when it holds `given`: those of every such object, and those that
-    /// come with the value of its tag, wherever among them that stands.
+    /// The members that `object` has when it holds `given`: its common members, and those of the
+    /// variant that its tag selects.
     pub fn members<'a>(&'a self, object: &'a Object, given: &lang::Object) -> Vec<&'a Member> {
         let mut objects = vec![object];
-        // A variant may be a union itself. Only a broken schema has one that leads back.
+        // A variant may be a union itself. Only in a broken schema does it lead back to an outer
+        // one.
         while let Some(variant) = self.variant(objects[objects.len() - 1], given)
             && !objects.iter().any(|known| std::ptr::eq(*known, variant))
         {
@@ -150,7 +151,7 @@ impl Schema {
         objects.iter().flat_map(|object| &object.members).collect()
     }
 
-    /// The variant that the tag in `given` names.
+    /// The variant that the tag in `given` selects.
     pub fn variant<'a>(&'a self, object: &'a Object, given: &lang::Object) -> Option<&'a Object> {
         let case = match given.get(object.tag.as_deref()?)? {
             Value::Word(case) | Value::Text(case) => case,
@@ -161,8 +162,8 @@ impl Schema {
         self.object(variant.of)
     }
 
-    /// The type at `path` below `from`, whose value so far is `given`: a numeric segment is an item of
-    /// an array, any other a member of an object.
+    /// The type at `path` below `from`, whose value so far is `given`. A numeric segment selects an
+    /// item of an array, any other a member of an object.
     pub fn resolve(&self, from: TypeId, given: Option<&Value>, path: &[&str]) -> Option<TypeId> {
         let Some((first, rest)) = path.split_first() else {
             return Some(from);

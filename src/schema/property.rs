@@ -1,15 +1,16 @@
-//! Properties that only QOM knows: the schema lists neither a device's nor, before QEMU 6.0, an object's.
+//! Properties that only QOM knows. The schema lists no properties of devices and, before QEMU 6.0,
+//! none of objects.
 
 use serde::Deserialize;
 
 use super::model::Scalar;
 
-/// A property of a QOM type or object, as `device-list-properties` and `qom-list` tell it.
+/// A property of a QOM type or object, as listed by `device-list-properties` and `qom-list`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Property {
     pub name: String,
-    /// QOM's name of its type, as `uint32`, `OnOffAuto` or `child<virtio-rng-pci>`.
+    /// QOM's name for its type, such as `uint32`, `OnOffAuto` or `child<virtio-rng-pci>`.
     #[serde(rename = "type")]
     pub of: String,
     pub description: Option<String>,
@@ -17,7 +18,8 @@ pub struct Property {
 }
 
 impl Property {
-    /// Whether it is for users to set: what QOM calls a child or, in old versions, a legacy property is not.
+    /// Whether users may set it. They cannot set what QOM calls a child or, in old versions, a
+    /// legacy property.
     pub fn is_for_users(&self) -> bool {
         !self.of.starts_with("child<") && !self.name.starts_with("legacy-")
     }
@@ -34,8 +36,9 @@ impl Property {
         }
     }
 
-    /// The values it can have, if they can be listed: those of a bool, or those that the description of
-    /// an enum lists with slashes, alone, at its end, or in brackets at its end.
+    /// Its possible values, if they are known: those of a bool, or those of an enum, which QEMU
+    /// lists in the description, separated by slashes. The list is the whole description, or is at
+    /// its end, with or without brackets.
     pub fn values(&self) -> Vec<String> {
         let description = self.description.as_deref().unwrap_or_default();
         let list = match (self.scalar(), &*self.of) {
@@ -53,10 +56,11 @@ impl Property {
         list.split('/').map(str::to_owned).collect()
     }
 
-    /// The QAPI type behind QOM's name of it. What has no number or truth in its name is a string.
+    /// The QAPI type for QOM's type name. Anything that does not look like a number or a bool is a
+    /// string.
     pub fn scalar(&self) -> Scalar {
-        // Before QEMU 10 a PCI address calls itself an int32. As a number it means 8 times the slot plus
-        // the function; slot and function, as people write them, are a string.
+        // Before QEMU 10, a PCI address is said to be an int32. As a number it would mean 8 times
+        // the slot plus the function. People write slot and function, which is a string.
         if self
             .description
             .as_deref()
@@ -86,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_values_of_an_enum_are_read_off_its_description() {
+    fn the_values_of_an_enum_are_taken_from_its_description() {
         for (of, description, values) in [
             ("OnOffAuto", None, "on off auto"),
             ("bool", Some("whatever"), "on off"),
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn qoms_names_of_types_are_read() {
+    fn qom_type_names_map_to_qapi_types() {
         for (of, scalar) in [
             ("bool", Scalar::Bool),
             ("uint64_t", Scalar::Int),

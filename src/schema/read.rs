@@ -10,15 +10,15 @@ use super::{
     Command, EnumValue, Event, Features, Member, Object, Scalar, Schema, Type, TypeId, Variant,
 };
 
-/// How deep types may be nested, members aside. QEMU's are 3 deep.
+/// The deepest nesting of types, not counting members. QEMU's types are nested 3 deep.
 const MAX_NESTING: usize = 16;
 
-/// A reply to `query-qmp-schema` that is none.
+/// A reply to `query-qmp-schema` that is not a schema.
 #[derive(Debug, thiserror::Error)]
 #[error("not a QAPI schema: {0}")]
 pub struct Unreadable(String);
 
-/// An entity as `qapi/introspect.json` has it: its `meta-type` says which of the members it has.
+/// An entity of `qapi/introspect.json`. Which members it has depends on its `meta-type`.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Entity<'a> {
@@ -27,26 +27,26 @@ struct Entity<'a> {
     name: Text<'a>,
     #[serde(default)]
     features: Vec<Text<'a>>,
-    /// Of a command or an event.
+    /// For a command or an event.
     #[serde(default)]
     arg_type: Text<'a>,
     #[serde(default)]
     ret_type: Text<'a>,
     #[serde(default)]
     allow_oob: bool,
-    /// Of a builtin.
+    /// For a builtin.
     #[serde(default)]
     json_type: Text<'a>,
-    /// Of an array.
+    /// For an array.
     #[serde(default)]
     element_type: Text<'a>,
-    /// Of an enum. Since QEMU 7.0 its members say more.
+    /// For an enum. Since QEMU 7.0, `members` says more.
     #[serde(default)]
     values: Vec<Text<'a>>,
-    /// Of an object, an alternate, or an enum.
+    /// For an object, an alternate, or an enum.
     #[serde(default)]
     members: Vec<Part<'a>>,
-    /// Of a union.
+    /// For a union.
     tag: Option<Text<'a>>,
     #[serde(default)]
     variants: Vec<Case<'a>>,
@@ -63,7 +63,7 @@ struct Part<'a> {
     name: Text<'a>,
     #[serde(default, rename = "type")]
     of: Text<'a>,
-    /// There, and possibly null, if the member is optional.
+    /// Present if the member is optional; may be null.
     #[serde(borrow, default, deserialize_with = "present")]
     default: Option<&'a RawValue>,
     #[serde(default)]
@@ -87,7 +87,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// It is not what `qapi/introspect.json` describes, or refers to a type that it does not hold.
+    /// The text does not have the form that `qapi/introspect.json` describes, or refers to a type
+    /// that it lacks.
     pub fn read(json: &str) -> Result<Self, Unreadable> {
         let unreadable = |error: serde_json::Error| Unreadable(error.to_string());
         let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -99,15 +100,14 @@ impl Schema {
     }
 }
 
-/// A schema under construction. An entity is let go as soon as it is read, so that little memory is used,
-/// and that again and again.
+/// A schema under construction. Each entity is dropped as soon as it is read, which saves memory.
 #[derive(Default)]
 struct Reader<'a> {
     commands: BTreeMap<Box<str>, Command>,
     events: BTreeMap<Box<str>, Event>,
-    /// The types by the names that the schema has for them, which mean nothing outside of it.
+    /// The types by the schema's own names for them, which have no meaning elsewhere.
     ids: HashMap<Cow<'a, str>, TypeId>,
-    /// By their ids. A type may be referred to before it is told.
+    /// The types by id. A type may be referred to before it is read.
     types: Vec<Option<Type>>,
 }
 
@@ -228,8 +228,8 @@ impl<'a> Reader<'a> {
 }
 
 impl Schema {
-    /// Makes sure that whoever follows arrays, alternates and variants soon comes to an end. An object may well
-    /// have a member of its own type: that takes a value as deep.
+    /// Checks that following arrays, alternates and variants always ends soon. Members are not
+    /// followed: an object may have a member of its own type.
     fn check_nesting(&self) -> Result<(), Unreadable> {
         let mut heights = vec![None; self.types.len()];
         for id in 0..self.types.len() {
@@ -238,7 +238,7 @@ impl Schema {
         Ok(())
     }
 
-    /// How many types have to be followed below this one, which itself is so deep below another.
+    /// How many levels of types there are below this one, which is itself `depth` levels deep.
     fn height(
         &self,
         id: TypeId,
@@ -311,7 +311,7 @@ mod tests {
         {"meta-type": "builtin", "name": "str", "json-type": "string"}]"#;
 
     #[test]
-    fn a_schema_is_read_with_everything_it_says() {
+    fn a_schema_is_read_completely() {
         let schema = Schema::read(SMALL).expect("it is one");
         let command = schema.command("c").expect("it is there");
         assert!(command.allow_oob && command.features.deprecated && !command.features.unstable);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn an_enum_without_members_has_its_values_as_before_qemu_7() {
+    fn an_enum_from_before_qemu_7_has_its_values() {
         let old = r#"[{"meta-type": "enum", "name": "3", "values": ["a", "b"]}]"#;
         let schema = Schema::read(old).expect("it is one");
         let Type::Enum(values) = &schema.types[0] else {
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schema_is_an_error_that_says_why() {
+    fn an_invalid_schema_is_an_error_that_says_why() {
         for (json, why) in [
             ("{}", "expected a sequence"),
             (

@@ -1,13 +1,13 @@
-//! Bare words become what the schema asks for.
+//! Gives bare words the types that the schema asks for.
 //!
-//! A word that does not fit its type stays a word: it is then sent by its looks, and the server, which
-//! is the judge, says what is wrong with it.
+//! A word that does not fit its type stays a word. It is then sent by its looks, and the server
+//! reports what is wrong with it.
 
 use super::{Scalar, Schema, Type, TypeId};
 use crate::lang::{Command, Object, Value, integer};
 
 impl Schema {
-    /// Types the bare words among the arguments, as far as the schema knows the command and its keys.
+    /// Types the bare words among the arguments, if the schema has the command and the key.
     pub fn type_words(&self, command: &mut Command) {
         if let Some(known) = self.command(&command.name) {
             self.type_value_members(known.arguments, &mut command.arguments);
@@ -44,14 +44,15 @@ impl Schema {
         }
     }
 
-    /// What a bare word is as a value of a type, if it can be one.
+    /// The value of a bare word as this type, if it can have it.
     fn word(&self, of: TypeId, word: &str) -> Option<Value> {
         match self.get(of) {
             Type::Scalar(scalar) => word_as(*scalar, word),
             Type::Enum(_) => Some(Value::Text(word.to_owned())),
             Type::Array(_) | Type::Object(_) => None,
             Type::Alternate(choices) => {
-                // A string could be anything, so it comes last. There are no alternates among them.
+                // Any word can be a string, so that comes last. An alternate never contains
+                // another.
                 let as_builtin = |id: &TypeId| match self.get(*id) {
                     Type::Scalar(scalar) if *scalar != Scalar::Str => word_as(*scalar, word),
                     _ => None,
@@ -68,10 +69,10 @@ impl Schema {
     }
 }
 
-/// What a bare word is as a value of a scalar type, if it can be one.
+/// The value of a bare word as a scalar type, if it can have it.
 ///
-/// An integer may be decimal, hexadecimal behind `0x`, or a size: a number and one of `k M G T P E`,
-/// powers of 1024, as QEMU's `qemu_strtosz` reads it.
+/// An integer may be decimal, hexadecimal with `0x`, or a size: a number followed by one of `k M G
+/// T P E`, powers of 1024, as in QEMU's `qemu_strtosz`.
 pub fn word_as(scalar: Scalar, word: &str) -> Option<Value> {
     match scalar {
         Scalar::Str => Some(Value::Text(word.to_owned())),
@@ -86,7 +87,7 @@ pub fn word_as(scalar: Scalar, word: &str) -> Option<Value> {
     }
 }
 
-/// Whether it depends on a type what the word is: every other one is a string whatever is asked for.
+/// Whether the word could be anything but a string.
 pub fn is_ambiguous(word: &str) -> bool {
     let scalars = [Scalar::Number, Scalar::Bool, Scalar::Null];
     scalars
@@ -113,7 +114,7 @@ fn int(word: &str) -> Option<String> {
     Some(format!("{sign}{value}"))
 }
 
-/// The bytes that a size like `1G` or `1.5M` means, rounded if a fraction does not come out whole.
+/// The bytes that a size like `1G` or `1.5M` means, rounded to a whole number.
 fn size(word: &str) -> Option<u128> {
     let unit = word.bytes().last()?;
     let power = b"KMGTPE"
@@ -135,7 +136,7 @@ fn size(word: &str) -> Option<u128> {
     Some(bytes + (part + scale / 2) / scale)
 }
 
-/// A number with a fraction or an exponent, as JSON writes it.
+/// A number with a fraction or an exponent, in JSON's spelling.
 fn number(word: &str) -> Option<String> {
     serde_json::from_str::<serde_json::Number>(word).ok()?;
     Some(word.to_owned())
@@ -152,12 +153,11 @@ fn boolean(word: &str) -> Option<bool> {
     }
 }
 
-/// Whether it depends on what the server wants what a word of the command's is.
+/// Whether the command has bare words that could be anything but strings.
 pub fn needs_types(command: &Command) -> bool {
     command.arguments.values().any(has_ambiguous_word)
 }
 
-/// Whether a bare word in `value` depends on the type that is asked for.
 fn has_ambiguous_word(value: &Value) -> bool {
     match value {
         Value::Word(word) => is_ambiguous(word),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_can_only_be_a_string_needs_no_schema() {
+    fn a_word_that_can_only_be_a_string_is_not_ambiguous() {
         for word in ["disk0", "52:54:00:12:34:56", "qcow2", "a.img", "-", ""] {
             assert!(!is_ambiguous(word), "{word}");
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_typed_at_every_depth_and_by_a_tag_anywhere_on_the_line() {
+    fn words_are_typed_at_every_depth_wherever_the_tag_is() {
         for (line, json) in [
             ("c id=1", r#"{"id":"1"}"#),
             ("c size=1k kind=ram", r#"{"size":1024,"kind":"ram"}"#),
@@ -297,13 +297,12 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_leads_in_circles_is_no_trap() {
+    fn a_circular_schema_is_refused() {
         let circular = r#"[
             {"meta-type": "command", "name": "c", "arg-type": "1", "ret-type": "1"},
             {"meta-type": "object", "name": "1", "tag": "kind", "members": [{"name": "kind", "type": "2"}],
              "variants": [{"case": "self", "type": "1"}]},
             {"meta-type": "alternate", "name": "2", "members": [{"type": "2"}]}]"#;
-        // Nobody gets to follow it: without a schema, words are typed by their looks.
         assert!(Schema::read(circular).is_err());
     }
 }

@@ -7,11 +7,11 @@ use std::str::FromStr;
 pub enum Address {
     /// A Unix socket.
     Unix(PathBuf),
-    /// A TCP port; an empty host is this machine.
+    /// A TCP port. An empty host means this machine.
     Tcp { host: String, port: u16 },
-    /// A connected socket that this process inherited: the number of its descriptor.
+    /// The number of an inherited descriptor that is a connected socket.
     Inherited(i32),
-    /// A command line for `sh -c`; its standard input and output are the stream.
+    /// A command line for `sh -c`, whose standard input and output are the stream.
     Program(String),
 }
 
@@ -37,26 +37,26 @@ impl FromStr for Address {
             return Err(invalid("it is empty"));
         }
         if let Some(path) = text.strip_prefix("unix:") {
-            // As QEMU's own option is spelled: unix:PATH,server=on,wait=off.
+            // Accept the spelling of QEMU's own option: unix:PATH,server=on,wait=off.
             let path = path.split_once(",server").map_or(path, |(path, _)| path);
             return match path {
-                "" => Err(invalid("a path is missing after `unix:`")),
+                "" => Err(invalid("write a path after `unix:`")),
                 path => Ok(Self::Unix(path.into())),
             };
         }
         if let Some(rest) = text.strip_prefix("tcp:") {
             let rest = rest.split_once(",server").map_or(rest, |(rest, _)| rest);
-            return host_and_port(rest).ok_or_else(|| invalid("`tcp:` is followed by HOST:PORT"));
+            return host_and_port(rest).ok_or_else(|| invalid("write HOST:PORT after `tcp:`"));
         }
         if let Some(number) = text.strip_prefix("fd:") {
             return match number.parse() {
                 Ok(number @ 0..) => Ok(Self::Inherited(number)),
-                _ => Err(invalid("`fd:` is followed by the number of a descriptor")),
+                _ => Err(invalid("write the number of a descriptor after `fd:`")),
             };
         }
         if let Some(line) = text.strip_prefix("exec:") {
             return match line.trim() {
-                "" => Err(invalid("a command line is missing after `exec:`")),
+                "" => Err(invalid("write a command line after `exec:`")),
                 line => Ok(Self::Program(line.to_owned())),
             };
         }
@@ -64,7 +64,7 @@ impl FromStr for Address {
             return Ok(Self::Unix(text.into()));
         }
         host_and_port(text).ok_or_else(|| {
-            invalid("it is neither HOST:PORT nor a path; a path with a colon is written unix:PATH")
+            invalid("it is neither HOST:PORT nor a path; write a path with a colon as unix:PATH")
         })
     }
 }
@@ -75,7 +75,7 @@ fn host_and_port(text: &str) -> Option<Address> {
     let port = port.parse().ok()?;
     let host = match host.strip_prefix('[') {
         Some(v6) => v6.strip_suffix(']')?,
-        // Without brackets, nobody can tell where an IPv6 address ends and the port begins.
+        // Without brackets, an IPv6 address cannot be told from the port.
         None if host.contains(':') => return None,
         None => host,
     };
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_an_address_is_read() {
+    fn every_form_of_address_is_parsed() {
         let unix = |path: &str| Address::Unix(path.into());
         let tcp = |host: &str, port| Address::Tcp {
             host: host.into(),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for text in [
             "",
             "host:port",

@@ -12,12 +12,12 @@ pub enum Endpoint {
     Dial(Address),
     /// QEMU connects to us.
     Listen(Arc<ServerSocket>),
-    /// Whoever starts QEMU hands us a connected socket.
+    /// The code that starts QEMU hands us a connected socket.
     Launched(Handover),
 }
 
 impl Endpoint {
-    /// Whether there can be another connection after one has ended.
+    /// Whether we can connect again after the connection has ended.
     pub fn can_be_dialled_again(&self) -> bool {
         !matches!(self, Self::Dial(Address::Inherited(_)) | Self::Launched(_))
     }

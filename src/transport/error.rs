@@ -4,17 +4,17 @@ use std::time::Duration;
 use super::address::Address;
 use crate::os::child::Ended;
 
-/// How long a process whose stream has ended may take to end.
+/// How long to wait for a process to end after its stream has ended.
 pub(super) const END: Duration = Duration::from_secs(1);
 
-/// Why there is no connection, in a sentence for the user.
+/// Why there is no connection, as a sentence for the user.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     #[error("cannot connect to {endpoint}: {why}")]
     Connect {
         endpoint: String,
         why: String,
-        /// Nobody serves the address now, but a server may come.
+        /// Nobody serves the address yet, so another attempt may succeed.
         not_yet: bool,
     },
 
@@ -40,13 +40,13 @@ pub enum StreamEnd {
     Io(String),
     #[error("{0}")]
     Tls(String),
-    /// The process at the other end, or between it and us, has ended.
+    /// The process at the other end has ended, or the one that leads there.
     #[error("`{name}` {ended}")]
     Program { name: String, ended: Ended },
 }
 
 impl StreamEnd {
-    /// The reason that the system gave when reading or writing failed.
+    /// The system's reason why reading or writing failed.
     pub(crate) fn io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset => Self::Reset,

@@ -1,4 +1,5 @@
-//! Connections to a server that we started ourselves: nothing is dialled, a connected socket is handed over.
+//! Connections to a server that we started: instead of connecting to an address, we are handed a
+//! connected socket.
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 use super::error::{END, StreamEnd};
 use crate::os::child::Child;
 
-/// Where whoever starts a server leaves a connection to it. A clone is the same place.
+/// Where the code that starts a server leaves a connection to it. Clones share the place.
 #[derive(Clone, Default)]
 pub struct Handover {
     place: Arc<Place>,
@@ -26,19 +27,19 @@ struct Place {
 #[derive(Debug, Clone)]
 pub struct Process {
     pub name: String,
-    /// The server's pid; none if a wrapper runs it.
+    /// The server's pid, or `None` if a wrapper runs it.
     pub pid: Option<i32>,
     pub child: Child,
 }
 
 impl Handover {
-    /// Leaves a connection. It replaces one that nobody took.
+    /// Leaves a connection, in place of one that was not taken.
     pub fn put(&self, stream: UnixStream, process: Process) {
         *self.place.handed.lock() = Some((stream, process));
         self.place.put.notify_one();
     }
 
-    /// Waits for a connection. Cancelling loses nothing.
+    /// Waits for a connection. Cancel safe.
     pub(super) async fn take(&self) -> (UnixStream, Process) {
         loop {
             let put = self.place.put.notified();
@@ -51,7 +52,7 @@ impl Handover {
 }
 
 impl Process {
-    /// How it ended, if it has, or does within a moment.
+    /// How the process ended, if it has ended or does so shortly.
     pub(super) async fn end(&self) -> Option<StreamEnd> {
         Some(StreamEnd::Program {
             name: self.name.clone(),

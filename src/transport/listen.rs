@@ -1,4 +1,4 @@
-//! A socket at which we, or a QEMU we start, wait for the other side.
+//! Listening sockets, for us or for a QEMU that we start.
 
 use std::fs;
 use std::io;
@@ -18,22 +18,22 @@ use super::address::Address;
 use super::error::Error;
 use super::socket::Socket;
 
-/// How many connections may wait to be accepted: QEMU serves one client at a time, and we one QEMU.
+/// How many connections may wait to be accepted: a QMP connection has one client.
 const BACKLOG: i32 = 1;
 
-/// A listening socket. A Unix socket's file is for its owner alone. It is removed when this is dropped, unless
-/// [`ServerSocket::take_file`] took it.
+/// A listening socket. The file of a Unix socket is accessible only to its owner. It is removed
+/// when this is dropped, unless [`ServerSocket::take_file`] took it.
 #[derive(Debug)]
 pub struct ServerSocket {
-    /// None once it is handed over.
+    /// `None` after it was handed over.
     socket: Option<OwnedFd>,
-    /// Where it is bound, with the TCP port that the system chose.
+    /// The address it is bound to, with the actual port if the system chose one.
     address: Address,
     file: Option<SocketFile>,
     unix: bool,
 }
 
-/// The file of a Unix socket. It is removed when this is dropped.
+/// The file of a Unix socket, removed on drop.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -42,11 +42,13 @@ pub struct SocketFile {
 }
 
 impl ServerSocket {
-    /// Listens at `address`, a Unix socket or a TCP port. A Unix socket that nobody serves any more is replaced.
+    /// Listens at `address`, a Unix socket or a TCP port. Replaces the file of a Unix socket that
+    /// nobody serves any more.
     ///
     /// # Errors
     ///
-    /// Somebody else listens there, another file is in the way, or the address is of another kind.
+    /// Another process listens there, another kind of file is in the way, or the address is of
+    /// another kind.
     pub fn bind(address: &Address) -> Result<Self, Error> {
         let failed = |why: String| Error::Listen {
             address: address.clone(),
@@ -83,23 +85,23 @@ impl ServerSocket {
                 })
             }
             _ => Err(failed(
-                "we can listen only at a Unix socket or a TCP port".to_owned(),
+                "qmpsh can only listen at a Unix socket or a TCP port".to_owned(),
             )),
         }
     }
 
-    /// Where it is bound.
+    /// The address it is bound to.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The file, if there is one, to be removed before the socket is dropped.
+    /// Takes the file, if there is one, so that it can be removed before the socket is dropped.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
     }
 
-    /// The socket itself, once, for a process that listens in our place. The file is still removed when this is
-    /// dropped.
+    /// Takes the socket, for a process that listens in our place. The file is still removed when
+    /// this is dropped.
     pub fn hand_over(&mut self) -> Option<OwnedFd> {
         self.socket.take()
     }
@@ -125,7 +127,7 @@ impl ServerSocket {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody else may have put another file in its place.
+        // Another process may have replaced the file.
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|found| found.dev() == self.device && found.ino() == self.inode);
         if ours {
@@ -134,11 +136,11 @@ impl Drop for SocketFile {
     }
 }
 
-/// Listens at `path`, or says why not.
+/// Listens at `path`. The error says why that failed.
 fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     let text = |error: Errno| match error {
         Errno::EACCES => "permission denied".to_owned(),
-        Errno::ENOENT => "there is no such directory".to_owned(),
+        Errno::ENOENT => "the directory does not exist".to_owned(),
         Errno::ENAMETOOLONG | Errno::EINVAL => {
             "the path is too long for a socket (107 bytes at most)".to_owned()
         }
@@ -147,7 +149,7 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     let address = UnixAddr::new(path).map_err(text)?;
     let family = AddressFamily::Unix;
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(text)?;
-    // The file gets these rights when it is made, so nobody else can ever connect.
+    // The file gets these permissions when it is created, so nobody else can ever connect.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(text)?;
     let mut bound = bind(socket.as_raw_fd(), &address);
     if bound == Err(Errno::EADDRINUSE) {
@@ -164,14 +166,14 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
 fn remove_stale(path: &Path) -> Result<(), String> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
-        return Err("there is a file that is not a socket".to_owned());
+        return Err("a file that is not a socket exists there".to_owned());
     }
     match connect_at_once(path) {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
-        // It is gone by now.
+        // The file is gone already.
         Err(Errno::ENOENT) => Ok(()),
-        Ok(_) | Err(Errno::EAGAIN) => Err("somebody listens there already".to_owned()),
-        Err(error) => Err(format!("somebody may listen there already: {error}")),
+        Ok(_) | Err(Errno::EAGAIN) => Err("another process already listens there".to_owned()),
+        Err(error) => Err(format!("another process may already listen there: {error}")),
     }
 }
 
@@ -210,7 +212,8 @@ mod tests {
     fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("s");
-        // Nobody ever served it: a child that is just being started could keep a listener open a little longer.
+        // Not a dropped listener: a child that is just being started could keep it open a little
+        // longer.
         let stale = socket(
             AddressFamily::Unix,
             SockType::Stream,
@@ -221,7 +224,11 @@ mod tests {
         bind(stale.expect("a socket").as_raw_fd(), &address).expect("a path of ours");
         let server = ServerSocket::bind(&unix(&path)).expect("nobody serves it");
         let error = ServerSocket::bind(&unix(&path)).expect_err("it is served");
-        assert!(error.to_string().contains("somebody listens there already"));
+        assert!(
+            error
+                .to_string()
+                .contains("another process already listens there")
+        );
         drop(server);
         fs::write(&path, "precious").expect("a file of ours");
         let error = ServerSocket::bind(&unix(&path)).expect_err("it is a file");
@@ -230,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_the_place_of_the_socket_is_not_removed() {
+    fn a_file_that_replaced_the_socket_is_not_removed() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("s");
         let server = ServerSocket::bind(&unix(&path)).expect("nobody listens there");

@@ -1,7 +1,8 @@
-//! Addresses, and the byte streams that lead there; nothing here knows what is said over them.
+//! Addresses, and byte streams to them, whatever is sent over them.
 //!
-//! An [`Address`] is what a user can spell, an [`Endpoint`] where the connections of a session come from. `open`
-//! makes a `Stream` of an endpoint: a Unix socket, TCP, TLS, or the pipes of a program.
+//! An [`Address`] is what a user writes, and an [`Endpoint`] is where a session gets its
+//! connections from. `open` turns an endpoint into a `Stream`: a Unix socket, TCP, TLS, or the
+//! pipes of a program.
 
 mod address;
 mod endpoint;

@@ -1,4 +1,4 @@
-//! From an endpoint to a stream.
+//! Opens a stream to an endpoint.
 
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -18,19 +18,19 @@ use super::stream::Stream;
 use super::tls::{Tls, TlsConnection};
 use crate::os::sys;
 
-/// How long to wait before dialling again when a socket's backlog is full.
+/// How long to wait before connecting again when a socket's backlog is full.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(50);
 
-/// A TLS handshake, in a box that hides how large it is: otherwise every kind of stream would need three pages of
-/// stack for it.
+/// A TLS handshake, boxed because it is large: otherwise every kind of stream would need three
+/// pages of stack for it.
 type Handshake<'a> = Pin<Box<dyn Future<Output = Result<TlsConnection, Error>> + Send + 'a>>;
 
-/// Connects to `endpoint`, for as long as it takes. TCP is wrapped in `tls` if that is given. What a program says on
-/// standard error goes to `say`.
+/// Connects to `endpoint`, without a time limit. TCP is wrapped in `tls` if given. What a program
+/// writes to standard error goes to `say`.
 ///
 /// # Errors
 ///
-/// There is no connection to be had. That is found at once: only a full backlog is worth waiting for.
+/// The connection failed. Only a full backlog is waited for.
 pub(crate) async fn open(
     endpoint: &Endpoint,
     tls: Option<&Tls>,
@@ -78,12 +78,12 @@ async fn dial_unix(path: &Path) -> io::Result<Stream> {
 
 fn take_inherited(number: i32) -> io::Result<Stream> {
     let socket = Socket::new(sys::inherited(number)?)?;
-    // The duplicate alone must be open, or closing the connection would not end it.
+    // Only the duplicate may stay open, or closing the connection would not end it.
     nix::unistd::close(number)?;
     Ok(socket.into())
 }
 
-/// Puts the operating system's reason for a failed connection into words.
+/// Describes the operating system's reason for a failed connection.
 fn failed(endpoint: &Endpoint, error: &io::Error) -> Error {
     let path = match endpoint {
         Endpoint::Dial(Address::Unix(path)) => Some(path.as_path()),
@@ -91,13 +91,13 @@ fn failed(endpoint: &Endpoint, error: &io::Error) -> Error {
     };
     let why = match (error.kind(), path) {
         (io::ErrorKind::NotFound, Some(_)) => {
-            "there is no such socket; QEMU makes one with -qmp unix:PATH,server=on,wait=off"
+            "the socket does not exist; QEMU creates one with -qmp unix:PATH,server=on,wait=off"
                 .to_owned()
         }
-        (io::ErrorKind::ConnectionRefused, None) => "nobody listens there".to_owned(),
+        (io::ErrorKind::ConnectionRefused, None) => "nothing listens there".to_owned(),
         (io::ErrorKind::ConnectionRefused, Some(path)) => refused(path).to_owned(),
         (io::ErrorKind::PermissionDenied, _) => {
-            "permission denied; QEMU runs as another user".to_owned()
+            "permission denied; QEMU may run as another user".to_owned()
         }
         _ if matches!(endpoint, Endpoint::Dial(Address::Inherited(_))) => inherited(error),
         _ => error.to_string(),
@@ -121,21 +121,21 @@ fn failed(endpoint: &Endpoint, error: &io::Error) -> Error {
     }
 }
 
-/// Whether there is something at `path` that is not a socket.
+/// Whether `path` exists but is not a socket.
 fn is_no_socket(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket())
 }
 
-/// Why nobody can connect to `path`: the kernel has one error number for three reasons.
+/// Why `path` refuses connections: the kernel reports three reasons with the same error number.
 fn refused(path: &Path) -> &'static str {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => "it is a directory, not a socket",
         Ok(found) if !found.file_type().is_socket() => "it is a file, not a socket",
-        _ => "nobody serves this socket; it may be left over from a QEMU that is gone",
+        _ => "nothing serves this socket; it may be left over from a QEMU that has ended",
     }
 }
 
-/// Why an inherited descriptor is not a connection.
+/// Why an inherited descriptor is not usable as a connection.
 fn inherited(error: &io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EBADF) => "no such descriptor was inherited, or it has been used already",

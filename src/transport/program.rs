@@ -16,22 +16,22 @@ use crate::os::child::Child;
 /// A line longer than this is shown in pieces.
 const LINE: u64 = 4 << 10;
 
-/// Takes what a program has to say to the user: a line, without its line break. It must not block.
+/// Receives a line that a program writes for the user, without its line break. Must not block.
 pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
-/// A running program. Dropping it asks it to end.
+/// A running program. Dropping it sends it SIGTERM.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
     /// The first word of its command line.
     name: String,
-    /// Passes its standard error on.
+    /// The task that passes on its standard error.
     errors: JoinHandle<()>,
 }
 
 impl Program {
-    /// Runs `line` with `sh -c`, as QEMU runs an `exec:` of its own. Its standard error goes to `say`, a line at a
-    /// time, with the program's name before it. Its standard input and output are returned.
+    /// Runs `line` with `sh -c`, as QEMU does for its own `exec:`, and returns its standard input
+    /// and output. Each line of its standard error goes to `say`, preceded by the program's name.
     pub fn start(line: &str, say: Say) -> io::Result<(Self, Sender, Receiver)> {
         let (stdin, its_stdin) = pipe()?;
         let (its_stdout, stdout) = pipe()?;
@@ -42,7 +42,7 @@ impl Program {
             .stdin(its_stdin.into_blocking_fd()?)
             .stdout(its_stdout.into_blocking_fd()?)
             .stderr(its_stderr.into_blocking_fd()?);
-        // In a session of its own: Ctrl-C ends our waiting, not the connection.
+        // It gets its own session, so that Ctrl-C ends our waiting but not the connection.
         let child = Child::start(command, Vec::new(), Signal::SIGTERM)?;
         let name = line.split_whitespace().next().unwrap_or(line).to_owned();
         let errors = tokio::spawn(pass_on(stderr, name.clone(), say));
@@ -54,10 +54,11 @@ impl Program {
         Ok((program, stdin, stdout))
     }
 
-    /// How it ended, once its output has.
+    /// How the program ended, after its output has.
     pub async fn end(&mut self) -> Option<StreamEnd> {
         let ended = self.child.wait_within(END).await?;
-        // Its last words explain its status, so they come first. Another process may still hold its standard error.
+        // Show its last words first, because they explain its status. Do not wait for long: another
+        // process may still hold its standard error.
         let _ = timeout(END, &mut self.errors).await;
         Some(StreamEnd::Program {
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-//! A connected socket as the kind it is.
+//! Finds out which kind of socket a descriptor is.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,11 +12,11 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// The connected socket behind a descriptor.
+    /// Takes a descriptor as a connected socket.
     ///
     /// # Errors
     ///
-    /// It is not a socket (`ENOTSOCK`), or not connected (`ENOTCONN`).
+    /// The descriptor is not a socket (`ENOTSOCK`), or not connected (`ENOTCONN`).
     pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
         let peer = getpeername::<SockaddrStorage>(descriptor.as_raw_fd())?;
         if peer.family() == Some(AddressFamily::Unix) {

@@ -1,4 +1,5 @@
-//! A stream of bytes: a Unix socket, TCP, TLS over that, or the standard input and output of a program.
+//! A stream of bytes: a Unix socket, TCP, TLS over TCP, or the standard input and output of a
+//! program.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,14 +18,14 @@ use super::program::Program;
 use super::socket::Socket;
 use super::tls::{TlsConnection, Trust};
 
-/// How many bytes of room the buffer gets for the first read.
+/// The size of the buffer for the first read, in bytes.
 const READ_ROOM_FIRST: usize = 16 << 10;
 
-/// How many bytes of room it gets later, and how many one read may bring.
+/// The size of the buffer for later reads, and the most bytes that one read returns.
 const READ_ROOM: usize = 64 << 10;
 
-/// With less room than this, it gets more. Not sooner: replies that are still in use keep their part of the buffer
-/// from being used again.
+/// The buffer grows when it has less room than this. Not sooner: replies still in use keep their
+/// part of the buffer from being reused.
 const READ_ROOM_LEAST: usize = 8 << 10;
 
 /// A connected stream.
@@ -47,17 +48,17 @@ impl From<Socket> for Stream {
 }
 
 impl Stream {
-    /// The process at the other end, where the system tells (SO_PEERCRED, `unix(7)`).
+    /// The pid of the process at the other end, if the system knows it (SO_PEERCRED, `unix(7)`).
     pub fn peer_pid(&self) -> Option<i32> {
         match self {
-            // We made this pair of sockets, so the system would name us.
+            // We created this pair of sockets, so the system would report our own pid.
             Self::Unix(_, Some(process)) => process.pid,
             Self::Unix(stream, None) => stream.peer_cred().ok()?.pid(),
             Self::Tcp(_) | Self::Tls(_) | Self::Program(..) => None,
         }
     }
 
-    /// The two directions, each for a task of its own.
+    /// Splits the stream into its two directions, each for a task of its own.
     pub fn split(self) -> (Reader, Writer) {
         match self {
             Self::Unix(stream, process) => {
@@ -96,15 +97,15 @@ pub(crate) enum Reader {
 pub(crate) struct TlsReader {
     half: ReadHalf<TlsStream<TcpStream>>,
     trust: Trust,
-    /// The server has sent something, so it trusts us.
+    /// Whether the server has sent something, which shows that it accepted our certificate.
     trusted: bool,
 }
 
 impl TlsReader {
     async fn read(&mut self, buffer: &mut Limit<&mut BytesMut>) -> io::Result<usize> {
         match self.half.read_buf(buffer).await {
-            // QEMU before 10.0 ends a connection without saying so in TLS. Whoever reads the messages sees whether
-            // one was cut.
+            // QEMU before 10.0 closes a TLS connection without the closing alert. Whether a message
+            // was cut is noticed when messages are read.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             result => {
                 self.trusted |= result.as_ref().is_ok_and(|length| *length > 0);
@@ -115,15 +116,15 @@ impl TlsReader {
 }
 
 impl Reader {
-    /// Reads what is there into `buffer`, and says how many bytes that was; 0 is the end of the stream.
+    /// Reads available bytes into `buffer` and returns how many; 0 means the end of the stream.
     pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         if buffer.capacity() == 0 {
             buffer.reserve(READ_ROOM_FIRST);
         } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
             buffer.reserve(READ_ROOM);
         }
-        // A large message has made the buffer large. Without a limit, one read could fill all of that before anybody
-        // saw that the message is too large.
+        // A large message has made the buffer large. Without a limit, one read could fill all of it
+        // before we notice that the message is too large.
         let mut room = buffer.limit(READ_ROOM);
         match self {
             Self::Unix(half, _) => half.read_buf(&mut room).await,
@@ -133,7 +134,7 @@ impl Reader {
         }
     }
 
-    /// Why the stream ended, once it has.
+    /// Why the stream ended. Call it only after the end.
     pub async fn end(&mut self) -> StreamEnd {
         let end = match self {
             Self::Unix(_, Some(process)) => process.end().await,
@@ -163,7 +164,7 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// What this is, in words for the user, if it cannot pass descriptors.
+    /// The name of this kind of stream for the user, if it cannot pass descriptors.
     pub fn no_descriptors(&self) -> Option<&'static str> {
         match self {
             Self::Unix(_) => None,
@@ -183,9 +184,10 @@ impl Writer {
             Self::Unix(half) => half.write_all(bytes).await,
             Self::Tcp(half) => half.write_all(bytes).await,
             Self::Tls(half) => {
-                // QEMU before 8.0 takes a byte at a time, and only while there is something to read on the socket.
-                // What TLS has decrypted already is not on the socket. So the last byte gets a record of its own,
-                // which stays there until QEMU has taken all the others.
+                // QEMU before 8.0 takes a byte at a time, and only while the socket has something
+                // to read. What TLS has already decrypted is no longer on the socket. So the last
+                // byte is sent in a record of its own, which stays on the socket until QEMU has
+                // taken all the others.
                 let (others, last) = bytes.split_at(bytes.len().saturating_sub(1));
                 half.write_all(others).await?;
                 half.write_all(last).await?;
@@ -196,7 +198,7 @@ impl Writer {
     }
 }
 
-/// One `sendmsg(2)` with `SCM_RIGHTS`. Returns how many of `bytes` it took.
+/// Calls `sendmsg(2)` once with `SCM_RIGHTS`. Returns how many of `bytes` were sent.
 async fn send_descriptors(
     stream: &UnixStream,
     bytes: &[u8],
@@ -226,7 +228,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_read_is_bounded_however_much_room_a_large_message_has_made() {
+    async fn a_read_is_bounded_even_after_a_large_message() {
         let (server, client) = UnixStream::pair().expect("a pair of sockets");
         let (mut reader, _writer) = Stream::Unix(client, None).split();
         let sent = [b'x'; READ_ROOM + 1000];

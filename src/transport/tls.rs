@@ -1,4 +1,4 @@
-//! TLS over TCP, with credentials laid out as QEMU's `tls-creds-x509` wants them.
+//! TLS over TCP, with credentials in the layout of QEMU's `tls-creds-x509`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,22 +26,22 @@ use super::error::{Error, StreamEnd};
 /// How TCP connections are wrapped in TLS.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The directory with `ca-cert.pem`; with `client-cert.pem` and `client-key.pem` if the server wants those;
-    /// and, if certificates are revoked, with `ca-crl.pem`.
+    /// The directory of `ca-cert.pem`; of `client-cert.pem` and `client-key.pem`, if the server
+    /// wants them; and of `ca-crl.pem`, if certificates are revoked.
     pub creds: PathBuf,
-    /// The name that the server's certificate must be for; without it, the address's host.
+    /// The name that the server's certificate must be for. Defaults to the address's host.
     pub hostname: Option<String>,
 }
 
-/// A connection whose handshake is done, as far as the client can tell.
+/// A connection whose handshake is complete on our side.
 #[derive(Debug)]
 pub(crate) struct TlsConnection {
     pub stream: TlsStream<TcpStream>,
     pub trust: Trust,
 }
 
-/// What is known of whether the server trusts us. With TLS 1.3 a server judges our certificate after the handshake,
-/// and QEMU closes the connection if it does not like it.
+/// Records whether the server accepts us. With TLS 1.3, a server checks our certificate after the
+/// handshake, and QEMU closes the connection if it rejects it.
 #[derive(Debug)]
 pub(crate) struct Trust {
     identity: Arc<Identity>,
@@ -49,7 +49,7 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Why the server closed the connection before it had sent anything.
+    /// Why the server closed the connection without sending anything.
     pub fn why_closed(&self) -> Option<String> {
         if !self.identity.asked.load(Ordering::Relaxed) {
             return None;
@@ -58,13 +58,13 @@ impl Trust {
         Some(match self.identity.key {
             None => no_certificate(&self.creds),
             Some(_) => format!(
-                "the server closed the connection after it had seen {creds}/client-cert.pem; it \
+                "the server closed the connection after it saw {creds}/client-cert.pem; it \
                  probably does not accept it"
             ),
         })
     }
 
-    /// The reason that TLS has for an error in reading, if it has one.
+    /// The TLS reason for an error in reading, if there is one.
     pub fn why_failed(&self, error: &io::Error) -> Option<StreamEnd> {
         tls_error(error).map(|error| StreamEnd::Tls(describe(error, &self.creds)))
     }
@@ -72,7 +72,7 @@ impl Trust {
 
 fn no_certificate(creds: &Path) -> String {
     let creds = creds.display();
-    format!("the server wants a client certificate, and there is no {creds}/client-cert.pem")
+    format!("the server wants a client certificate, but {creds}/client-cert.pem does not exist")
 }
 
 /// Our certificate, if we have one, and whether the server asked for it.
@@ -94,7 +94,7 @@ impl ResolvesClientCert for Identity {
 }
 
 impl Tls {
-    /// Wraps a connection to `host`, which is the host of `address`.
+    /// Wraps a connection to `host`, the host of `address`.
     ///
     /// # Errors
     ///
@@ -107,9 +107,7 @@ impl Tls {
     ) -> Result<TlsConnection, Error> {
         let host = self.hostname.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            Error::TlsCreds(format!(
-                "`{host}` is not a name that a certificate could be for"
-            ))
+            Error::TlsCreds(format!("`{host}` is not a valid name for a certificate"))
         })?;
         let (config, identity) = self.config()?;
         let trust = Trust {
@@ -125,7 +123,7 @@ impl Tls {
         }
     }
 
-    /// Reads the credentials again for each connection: somebody may renew them while we run.
+    /// Reads the credentials, for each connection again: they may be renewed while we run.
     fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Identity>), Error> {
         let provider = Arc::new(ring::default_provider());
         let path = self.file("ca-cert.pem");
@@ -170,9 +168,10 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
         match CertifiedKey::from_der(certificates, key, provider) {
             Ok(key) => Ok(Some(key)),
-            Err(TlsError::InconsistentKeys(_)) => {
-                Err(unusable(&path, &"it is not the key of client-cert.pem"))
-            }
+            Err(TlsError::InconsistentKeys(_)) => Err(unusable(
+                &path,
+                &"it is not the private key of client-cert.pem",
+            )),
             Err(error) => Err(unusable(&path, &error)),
         }
     }
@@ -181,7 +180,7 @@ impl Tls {
         self.creds.join(name)
     }
 
-    /// Why the handshake failed.
+    /// Describes why the handshake failed.
     fn why_no_handshake(&self, error: &io::Error, host: &str, trust: &Trust) -> String {
         let Some(tls) = tls_error(error) else {
             return match error.kind() {
@@ -202,12 +201,12 @@ impl Tls {
                 "the server's certificate is not valid yet".to_owned()
             }
             CertificateError::NotValidForName => format!(
-                "the server's certificate is not for `{host}`; --tls-hostname says whose it should be"
+                "the server's certificate is not for `{host}`; use --tls-hostname to expect another name"
             ),
             CertificateError::NotValidForNameContext { presented, .. } => {
                 format!(
-                    "the server's certificate is not for `{host}` but for {}; --tls-hostname says whose \
-                     it should be",
+                    "the server's certificate is not for `{host}` but for {}; use --tls-hostname to \
+                     expect another name",
                     names(presented)
                 )
             }
@@ -224,7 +223,7 @@ impl Tls {
     }
 }
 
-/// The names that a certificate is for.
+/// Lists the names that a certificate is for.
 fn names(presented: &[String]) -> String {
     if presented.is_empty() {
         return "no name at all (it has no subjectAltName)".to_owned();
@@ -237,7 +236,7 @@ fn names(presented: &[String]) -> String {
     presented.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// An error of TLS, as a sentence for the user.
+/// Describes a TLS error.
 fn describe(error: &TlsError, creds: &Path) -> String {
     use AlertDescription as Alert;
     match error {
@@ -261,16 +260,16 @@ fn describe(error: &TlsError, creds: &Path) -> String {
     }
 }
 
-/// The error of TLS that an I/O error carries, if it carries one.
+/// The TLS error inside an I/O error, if there is one.
 fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Reads all of one kind, `what`, in a PEM file. It is an error if there is none.
+/// Reads everything of one kind, named `what`, in a PEM file. Having none is an error.
 fn read_all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
     let found: Result<Vec<T>, _> = T::pem_file_iter(path).and_then(Iterator::collect);
     match found {
-        Ok(found) if found.is_empty() => Err(unusable(path, &format!("there is no {what} in it"))),
+        Ok(found) if found.is_empty() => Err(unusable(path, &format!("it contains no {what}"))),
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(path, &error)),
     }
