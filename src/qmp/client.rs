@@ -11,11 +11,11 @@ use tokio::task::AbortHandle;
 
 use super::connecting::connect;
 use super::error::{Error, Lost};
-use super::in_flight::InFlight;
+use super::in_flight::{Id, InFlight};
 use super::message::{Greeting, Reply};
 use super::notice::Unsolicited;
 use super::options::Options;
-use super::request::{Request, with_id};
+use super::request::{Request, may_overtake, with_id};
 use super::tasks::{Outgoing, Shared, receive_all, send_all};
 use crate::transport::Endpoint;
 
@@ -47,6 +47,8 @@ pub struct Client {
     endpoint: Endpoint,
     greeting: Greeting,
     oob: bool,
+    /// The server seems not to answer in order, or not with the ids that it is given.
+    needs_ids: bool,
     /// The kind of stream, if it cannot pass descriptors.
     no_descriptors: Option<&'static str>,
     peer_pid: Option<i32>,
@@ -103,6 +105,7 @@ impl Client {
             endpoint: endpoint.clone(),
             greeting: connection.greeting,
             oob: connection.oob,
+            needs_ids: connection.needs_ids,
             no_descriptors,
             peer_pid: connection.peer_pid,
             since: Instant::now(),
@@ -123,22 +126,20 @@ impl Client {
         if let Some(lost) = &*self.ended.borrow() {
             return Err(Error::NotConnected(lost.clone()));
         }
-        let own_id = request.id.is_none();
         let (id, text) = match request.id {
             Some(id) if commands.uses(&id) => return Err(Error::IdInUse(id.to_string())),
-            Some(id) => (id, request.text),
-            None => {
+            Some(id) => (Id::Users(id), request.text),
+            None if self.needs_ids || may_overtake(&request.text) => {
                 let id = commands.next_id();
-                let text = with_id(&request.text, &id);
-                (id, text)
+                (Id::Ours(id), with_id(&request.text, id))
             }
+            None => (Id::Order, request.text),
         };
         let (waiter, receiver) = oneshot::channel();
         let (done, replied) = oneshot::channel();
         let alone = !request.descriptors.is_empty();
         commands.push(InFlight {
             id,
-            own_id,
             name: request.name,
             quiet: request.quiet,
             replied: alone.then_some(done),

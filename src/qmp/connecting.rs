@@ -27,6 +27,8 @@ pub(super) struct Connection {
     /// Events that came during the handshake.
     pub events: Vec<Event>,
     pub oob: bool,
+    /// Each command needs an id, for replies may not come in order.
+    pub needs_ids: bool,
     pub peer_pid: Option<i32>,
 }
 
@@ -121,13 +123,14 @@ pub(super) async fn connect(
         let greeting = greeting(&mut receiver, endpoint).await?;
         *stage.lock() = Stage::Negotiating;
         let oob = !options.no_oob && greeting.offers("oob");
-        let events = negotiate(&mut receiver, &mut sender, endpoint, oob).await?;
+        let negotiated = negotiate(&mut receiver, &mut sender, endpoint, oob).await?;
         Ok(Connection {
             receiver,
             sender,
             greeting,
-            events,
+            events: negotiated.events,
             oob,
+            needs_ids: negotiated.needs_ids,
             peer_pid,
         })
     };

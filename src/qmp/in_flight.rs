@@ -1,4 +1,8 @@
-//! The commands waiting for a reply, and their ids.
+//! The commands waiting for a reply, and how a reply finds its command.
+//!
+//! QEMU runs commands in band one after the other, so their replies come in order and need no id. It reads its monitor
+//! a byte at a time, and an id of six digits costs a fifth of the rate. Only what goes out of band overtakes others, and
+//! gets an id. A command whose caller gave up stays in the queue until its reply has come.
 
 use std::collections::VecDeque;
 
@@ -8,25 +12,20 @@ use tokio::sync::oneshot;
 use super::error::Error;
 use super::message::Reply;
 
-/// Commands in flight, oldest first. They are few, and replies mostly come in order, so a queue is
-/// faster than a map.
+/// Commands in flight, oldest first. They are few, so a queue is faster than a map.
 #[derive(Default)]
 pub(super) struct Commands {
     in_flight: VecDeque<InFlight>,
-    /// Our ids are negative, because users rarely choose negative ones. That costs one byte.
+    /// Our ids are negative, because users rarely choose negative ones.
     last_id: i64,
-    /// Our ids whose reply has come. They are reused to keep ids short: QEMU reads one byte at a
-    /// time. An id is freed only by its reply, even if nobody waits for that, so that no reply goes
-    /// to another command.
+    /// Our ids whose reply has come. They are reused to keep ids short.
     free_ids: Vec<i64>,
     /// How many commands in flight have an id chosen by the user.
     users_ids: usize,
 }
 
 pub(super) struct InFlight {
-    pub id: Value,
-    /// Whether the id is ours, not the user's.
-    pub own_id: bool,
+    pub id: Id,
     pub name: String,
     /// Whether to drop a late reply.
     pub quiet: bool,
@@ -35,24 +34,40 @@ pub(super) struct InFlight {
     pub waiter: oneshot::Sender<Result<Reply, Error>>,
 }
 
+/// How a command knows its reply.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Id {
+    /// By the order.
+    Order,
+    Ours(i64),
+    Users(Value),
+}
+
+impl Id {
+    fn is(&self, id: &Value) -> bool {
+        match self {
+            Self::Order => false,
+            Self::Ours(ours) => id.as_i64() == Some(*ours),
+            Self::Users(users) => same_id(users, id),
+        }
+    }
+}
+
 impl Commands {
     /// Whether a command in flight has this id.
     pub fn uses(&self, id: &Value) -> bool {
-        self.in_flight
-            .iter()
-            .any(|command| same_id(&command.id, id))
+        self.in_flight.iter().any(|command| command.id.is(id))
     }
 
     /// Returns an id that no command in flight has.
-    pub fn next_id(&mut self) -> Value {
+    pub fn next_id(&mut self) -> i64 {
         loop {
             let id = self.free_ids.pop().unwrap_or_else(|| {
                 self.last_id -= 1;
                 self.last_id
             });
-            let id = Value::from(id);
             // Only an id chosen by the user can be the same.
-            if self.users_ids == 0 || !self.uses(&id) {
+            if self.users_ids == 0 || !self.uses(&Value::from(id)) {
                 return id;
             }
         }
@@ -60,27 +75,32 @@ impl Commands {
 
     /// Removes and returns the command that a reply with this id belongs to.
     ///
-    /// An error without an id belongs to the oldest command: QEMU sends one for JSON that it cannot
-    /// parse. Any other reply without an id belongs to a command only if exactly one is in flight.
+    /// A reply without an id belongs to the oldest command without one. If there is none, it can only be QEMU's error
+    /// for JSON that it could not parse, which belongs to the oldest command, or the reply to the only one.
     pub fn take(&mut self, id: Option<&Value>, failed: bool) -> Option<InFlight> {
         let at = match id {
-            None if failed || self.in_flight.len() == 1 => 0,
-            None => return None,
-            Some(id) => self
-                .in_flight
-                .iter()
-                .position(|command| same_id(&command.id, id))?,
+            Some(id) => self.position(|command| command.id.is(id))?,
+            None => match self.position(|command| command.id == Id::Order) {
+                Some(at) => at,
+                None if failed || self.in_flight.len() == 1 => 0,
+                None => return None,
+            },
         };
         let command = self.in_flight.remove(at)?;
-        match command.id.as_i64() {
-            Some(id) if command.own_id => self.free_ids.push(id),
-            _ => self.users_ids -= 1,
+        match command.id {
+            Id::Order => {}
+            Id::Ours(id) => self.free_ids.push(id),
+            Id::Users(_) => self.users_ids -= 1,
         }
         Some(command)
     }
 
+    fn position(&self, is: impl Fn(&InFlight) -> bool) -> Option<usize> {
+        self.in_flight.iter().position(is)
+    }
+
     pub fn push(&mut self, command: InFlight) {
-        self.users_ids += usize::from(!command.own_id);
+        self.users_ids += usize::from(matches!(command.id, Id::Users(_)));
         self.in_flight.push_back(command);
     }
 

@@ -40,7 +40,7 @@ impl Request {
 }
 
 /// Returns the JSON object `text` with the member `id` added.
-pub(super) fn with_id(text: &str, id: &Value) -> String {
+pub(super) fn with_id(text: &str, id: i64) -> String {
     let open = text.trim_end().strip_suffix('}').unwrap_or(text);
     let comma = if open.trim_end().ends_with('{') {
         ""
@@ -50,17 +50,21 @@ pub(super) fn with_id(text: &str, id: &Value) -> String {
     format!("{open}{comma}\"id\":{id}}}")
 }
 
+/// Whether a message may go out of band, and its reply come before earlier ones.
+pub(super) fn may_overtake(text: &str) -> bool {
+    text.contains("exec-oob")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_id_is_added_after_the_other_members() {
-        let id = Value::from(7);
         assert_eq!(
-            with_id(r#"{"execute": "a"}"#, &id),
+            with_id(r#"{"execute": "a"}"#, 7),
             "{\"execute\": \"a\",\"id\":7}"
         );
-        assert_eq!(with_id("{ }", &id), "{ \"id\":7}");
+        assert_eq!(with_id("{ }", 7), "{ \"id\":7}");
     }
 }

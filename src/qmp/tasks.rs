@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::{Receiver, Sender};
 use super::error::{Error, Lost};
+use super::handshake;
 use super::in_flight::Commands;
 use super::message::{Event, Incoming, Reply};
 use super::notice::{Late, Notice, Unsolicited};
@@ -53,6 +54,8 @@ impl Shared {
     fn reply(&self, reply: Reply, id: Option<Value>) {
         let command = self.commands.lock().take(id.as_ref(), reply.failed());
         let (name, reply) = match command {
+            // The reply to our handshake, after one that was taken for it.
+            None if id.is_some_and(|id| id == handshake::ID) => return,
             None => (None, reply),
             Some(command) => {
                 if let Some(replied) = command.replied {
