@@ -299,7 +299,7 @@ fn a_script_cannot_attach_to_the_console() {
         "-display",
         "none",
     ];
-    qmpsh(&args, "").assert_fails(2, "needs a terminal");
+    qmpsh(&args, "").assert_fails(2, "works only at the prompt");
 }
 
 /// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of them, and
