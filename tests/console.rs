@@ -280,7 +280,7 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
         terminal.wait_for_prompt();
     }
     terminal.enter(":console void");
-    terminal.wait_for_text("only a socket at which QEMU listens");
+    terminal.wait_for_text("it must be a socket at which QEMU listens");
     terminal.enter(":console nowhere.sock");
     terminal.wait_for_text("cannot attach to nowhere.sock");
     terminal.enter(":console");

@@ -170,7 +170,7 @@ fn a_launch_that_fails_shows_status_command_and_output() {
     }
     home.assert_empty();
     let outcome = qmpsh(&["--launch", "stop", "--", "no-such-qemu"], "");
-    outcome.assert_fails(3, "there is no `no-such-qemu` to run");
+    outcome.assert_fails(3, "cannot run `no-such-qemu`");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_vm_that_does_not_end_is_killed_and_the_user_is_told() {
     running.close();
     let (status, stderr) = running.wait();
     assert!(
-        stderr.contains("did not end within 0.3 s and was killed (SIGKILL)"),
+        stderr.contains("did not shut down within 0.3 s and was killed (SIGKILL)"),
         "{stderr}"
     );
     assert_eq!(status.code(), Some(0));
