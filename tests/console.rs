@@ -211,7 +211,7 @@ fn the_end_of_the_vm_is_noticed_and_its_successor_can_be_attached_to() {
     let first = session.vm();
     session.attach();
     kill(first, "KILL");
-    session.has_said("the other end is gone");
+    session.has_said("the console is disconnected");
     session.detach();
     session.terminal.wait_for_text("was killed by SIGKILL");
     session.terminal.enter(":vm restart");
@@ -232,7 +232,7 @@ fn the_console_stays_attached_across_a_restart() {
     session.terminal.enter(":on SHUTDOWN do :vm restart");
     session.attach();
     kill(first, "TERM");
-    session.has_said("attached again");
+    session.has_said("connected again");
     wait_for("the new guest", || {
         (session.log().matches("Booting from Hard Disk").count() == 2).then_some(())
     });
