@@ -284,7 +284,7 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
     terminal.enter(":console nowhere.sock");
     terminal.wait_for_text("cannot attach to nowhere.sock");
     terminal.enter(":console");
-    terminal.wait_for_text("there is no console");
+    terminal.wait_for_text("no console: launch the VM");
 }
 
 #[test]
