@@ -1,7 +1,6 @@
-// A QMP server that answers at once, to see what a client can do when QEMU is
-// not what it waits for.  It speaks just enough of the protocol: a greeting,
-// then for every line the same reply with the request's id, all replies to
-// what one read brought in one write.  One client at a time, until killed.
+// A QMP server that replies immediately, to measure a client that never waits for QEMU. It speaks just enough
+// of the protocol: a greeting, then the same reply to every line, with the request's id. It writes the replies
+// to everything that one read returned at once. Serves one client at a time, until killed.
 //
 // usage: instant SOCKET
 #define _POSIX_C_SOURCE 200809L
@@ -57,7 +56,7 @@ static bool flush(int fd)
     return true;
 }
 
-// Returns the place behind the string that starts at `at`, a quote.
+// Returns the place after the string that starts with the quote at `at`.
 static const char *skip_string(const char *at, const char *end)
 {
     for (at++; at < end && *at != '"'; at++)
@@ -66,7 +65,7 @@ static const char *skip_string(const char *at, const char *end)
     return at < end ? at + 1 : end;
 }
 
-// Finds the value of the request's own "id", not of one among its arguments.
+// Finds the value of the request's own "id", not of an "id" among its arguments.
 static size_t find_id(const char *at, const char *end, const char **id)
 {
     int depth = 0;
@@ -118,10 +117,9 @@ static bool answer(int fd, const char *line, const char *end)
     return true;
 }
 
-// Reads what there is, looking again and again for a while before it sleeps:
-// waking a sleeper takes longer than answering a whole window of requests, and
-// a client held up by that would be measured against the scheduler instead.
-// Yielding between looks leaves the processor to a client that has to share it.
+// Reads what has arrived, polling for a while before it sleeps: waking a sleeper takes longer than answering a
+// whole window of requests, and would measure the scheduler instead of the client. Yielding between polls
+// leaves the processor to a client that shares it.
 static ssize_t receive(int fd, char *to, size_t room)
 {
     for (int looks = 0; looks < 2000; looks++) {
@@ -135,7 +133,7 @@ static ssize_t receive(int fd, char *to, size_t room)
 
 static void serve(int fd)
 {
-    size_t len = 0; // of the incomplete line that the last read ended in
+    size_t len = 0; // of the incomplete line at the end of the last read
 
     out_len = 0;
     put(GREETING, sizeof GREETING - 1);

@@ -1,6 +1,5 @@
-// The raw socket loop that a script's speed is held against: COUNT times the
-// same command, at most WINDOW of them in flight, every reply's line written
-// to stdout because a script runner has to write it too.
+// The raw socket loop that a script's speed is compared with. It sends the same command COUNT times with at
+// most WINDOW in flight, and writes every reply to stdout, because a script runner must write them too.
 //
 // usage: loop SOCKET COUNT WINDOW [COMMAND]
 #define _POSIX_C_SOURCE 200809L
@@ -30,8 +29,8 @@ static void *grow(void *old, size_t size)
 
 static int sock;
 
-// What has been read from the socket: unread bytes lie in in[in_at..in_end],
-// and none of the first in_seen of them is a newline.
+// What has been read from the socket: unprocessed bytes are in in[in_at..in_end], and the first in_seen of them
+// contain no newline.
 static char *in;
 static size_t in_size, in_at, in_end, in_seen;
 
@@ -73,9 +72,8 @@ static void fill(void)
     in_end += (size_t)n;
 }
 
-// Takes the next complete line that is not an event from what has been read,
-// or NULL if there is none yet.  Events are the only messages with a
-// timestamp, and QEMU writes it first.
+// Returns the next complete line that is not an event, or NULL if there is none yet. Events are the only
+// messages with a timestamp, and QEMU writes it first.
 static char *buffered_line(size_t *len)
 {
     static const char event[] = "{\"timestamp\"";
@@ -146,8 +144,8 @@ int main(int argc, char **argv)
     }
     unsigned long count = number(argv[2]), window = number(argv[3]);
 
-    /* QEMU's monitor reads a byte at a time, so spaces would cost it, and so
-       would ids, which nobody needs: replies come in order. */
+    /* QEMU's monitor reads byte by byte, so spaces cost time, and so would
+       ids, which nobody needs: replies come in order. */
     char head[512];
     int head_size = snprintf(head, sizeof head, "{\"execute\":\"%s\"}\n",
                              argc > 4 ? argv[4] : "query-status");
@@ -169,12 +167,11 @@ int main(int argc, char **argv)
 
     static char stdout_buffer[64 * 1024];
     setvbuf(stdout, stdout_buffer, _IOFBF, sizeof stdout_buffer);
-    // Room for a full window of requests, so that all slots which are free at
-    // once are filled with a single write.
+    // Room for a full window of requests, so that a single write fills all free slots.
     out = grow(NULL, window * head_len);
 
-    // One command at a time needs no out-of-band; with it QEMU queues up to
-    // eight commands instead of reading the next one only after its reply.
+    // One command at a time does not need out-of-band execution. With it, QEMU queues up to eight commands;
+    // without it, QEMU reads the next command only after the reply.
     negotiate(window > 1);
 
     for (unsigned long sent = 0, answered = 0; answered < count;) {
@@ -191,7 +188,7 @@ int main(int argc, char **argv)
         char *line = next_line(&len);
         do {
             answered++;
-            line[len] = '\n'; // in place of the CR or LF that ended it
+            line[len] = '\n'; // replaces the CR or LF that ended it
             if (fwrite(line, 1, len + 1, stdout) != len + 1)
                 die("stdout");
         } while (answered < count && (line = buffered_line(&len)));

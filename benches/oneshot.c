@@ -1,6 +1,5 @@
-// The smallest sensible QMP client: one command, one reply, out.  It is what
-// the one-shot figure is held against, so it does no more than the protocol
-// asks for.
+// A minimal QMP client: it sends one command and prints the reply. The one-shot figure is compared with it, so
+// it does only what the protocol requires.
 //
 // usage: oneshot SOCKET [COMMAND]
 #define _POSIX_C_SOURCE 200809L
@@ -36,8 +35,8 @@ static void send_command(int fd, const char *name)
     }
 }
 
-// Leaves the next line that is not an event in *line.  Events are the only
-// messages with a timestamp, and QEMU writes it first.
+// Stores the next line that is not an event in *line. Events are the only messages with a timestamp, and QEMU
+// writes it first.
 static ssize_t next_reply(FILE *from, char **line, size_t *size)
 {
     static const char event[] = "{\"timestamp\"";

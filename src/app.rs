@@ -1,4 +1,4 @@
-//! What the command line asks for, as a typed plan, and carrying it out.
+//! Turns the command line into a typed plan, and carries it out.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::shell;
 use crate::transport::{Address, Endpoint, ServerSocket, Tls};
 use crate::vm::{self, Vm, shutdown};
 
-/// What a run of the program is to do. Options are looked at here and nowhere else.
+/// What this run of the program does. Options are interpreted here and nowhere else.
 enum Plan {
     /// `--list`
     List(Format),
@@ -27,12 +27,12 @@ enum Plan {
     Script(script::Plan),
 }
 
-/// Does what the command line asks for.
+/// Does what the command line asks for, and returns the exit status.
 ///
 /// # Errors
 ///
-/// What kept it from starting: no connection, an unreadable file. What happens to single lines is told
-/// on standard error and in the status.
+/// The run could not start: there is no connection, a file is unreadable, options contradict each other. Errors
+/// of single lines go to standard error and into the status.
 pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let plan = plan(&invocation)?;
     if let Plan::List(format) = plan {
@@ -41,7 +41,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
     let mut target = target(&invocation, interactive)?;
-    // The session may outlive this function; the socket's file must not.
+    // The session may outlive this function, but the socket's file must not.
     let mut _file = None;
     if invocation.cli.listen.is_some()
         && let Some(Endpoint::Dial(address)) = &target.endpoint
@@ -59,10 +59,10 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let result = match plan {
         Plan::Prompt(plan) => shell::run(plan, settings, target).await,
         Plan::Script(plan) => script::run(plan, settings, target).await,
-        Plan::List(_) => unreachable!("it is done"),
+        Plan::List(_) => unreachable!("handled above"),
     };
     if let Some(vm) = vm {
-        // Unless it has been ended already, this was no orderly way out.
+        // Usually a no-op; after an error the VM may still be running.
         shutdown::end(&vm, None, &|text| say(format!("qmpsh: {text}"))).await?;
     }
     result
@@ -124,12 +124,12 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
     }
 }
 
-/// How the server is reached, but for what has to be made for it: a socket, a VM.
+/// How to reach the server. A listening socket or a VM is created later.
 fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Failure> {
     let cli = &invocation.cli;
     let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
     if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
-        let why = "--tls-creds wraps TCP connections, and the address is not one (HOST:PORT)";
+        let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
     Ok(TargetPlan {
@@ -155,7 +155,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
     })
 }
 
-/// Reads a saved reply to `query-qmp-schema`: the value alone, or the whole reply.
+/// Reads a saved reply to `query-qmp-schema`: either the whole reply or just its value.
 fn read_schema(path: &Path) -> Result<Arc<Schema>, Failure> {
     let cannot = |why: String| {
         Failure::Local(format!(
@@ -180,22 +180,22 @@ fn read_schema(path: &Path) -> Result<Arc<Schema>, Failure> {
     Ok(Arc::new(schema))
 }
 
-/// What `--launch` is to start.
+/// What `--launch` starts.
 fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
     let options = &invocation.cli.vm;
-    // It would leave us, and nobody could end it.
+    // A daemon would leave our process tree, and we could no longer stop it.
     if invocation
         .qemu
         .iter()
         .any(|word| word == "-daemonize" || word == "--daemonize")
     {
-        let why = "with -daemonize QEMU would not end with us; leave it out, or start QEMU without --launch";
+        let why = "a QEMU started with -daemonize would outlive qmpsh; leave -daemonize out, or start QEMU without --launch";
         return Err(Failure::Usage(why.to_owned()));
     }
     for passed in &options.add_fd {
         os::sys::inherited(passed.number).map_err(|error| {
             let number = passed.number;
-            Failure::Usage(format!("cannot pass descriptor {number} on: {error}"))
+            Failure::Usage(format!("cannot pass descriptor {number} to QEMU: {error}"))
         })?;
     }
     let wrapper = options
@@ -226,7 +226,7 @@ fn list(format: Format) -> Status {
     if machines.is_empty() {
         say("No running QEMU found");
     }
-    // That nobody reads it is no error.
+    // It is not an error if nobody reads the output.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Status::Success
 }

@@ -1,4 +1,4 @@
-//! How a run ends: exit statuses, and the failures that lead to them.
+//! Exit statuses, and the failures that lead to them.
 
 use std::time::Duration;
 
@@ -8,51 +8,56 @@ use crate::render::{clip, clip_text};
 use crate::transport::{self, AddressError};
 use crate::vm;
 
-/// The exit status. Of several, the highest counts.
+/// The exit status. If several apply, the highest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[repr(u8)]
 pub enum Status {
-    /// All replies were successes.
+    /// Every command succeeded.
     #[default]
     Success = 0,
-    /// A command failed, or something on this machine: a file, a program, the terminal.
+    /// A command failed, or something on this machine did: a file, a program, the terminal.
     Failed = 1,
     /// The command line, or a line of a script, does not parse.
     Usage = 2,
     /// There was no connection, or it was lost.
     NoConnection = 3,
-    /// A reply, or an event that was waited for, took too long.
+    /// A reply, or an event that a line waited for, took too long.
     TimedOut = 4,
-    /// Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted = 130,
 }
 
-/// Why a line came to nothing.
+/// Why a line failed. Displays as a message for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// A line does not parse.
     #[error("{}", .error.report(.source_text))]
     Syntax {
         error: SyntaxError,
         source_text: String,
     },
-    /// A line, or an option, that can be read and still makes no sense.
+    /// A line or an option parses but makes no sense.
     #[error("{}", clip(.0))]
     Usage(String),
-    /// Something on this machine does not do its part: a file, a program, the terminal.
+    /// Something on this machine failed: a file, a program, the terminal.
     #[error("{}", clip(.0))]
     Local(String),
-    /// The server has refused a command. `help` says what it would have taken, as far as that is known.
+    /// The server refused a command. `help` holds hints about what it would have accepted, one line each.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
-    /// The VM, or its console, is not to be had.
+    /// The VM could not be launched, or a console not attached to.
     #[error("{}", of_vm(.0))]
     Vm(vm::Error),
+    /// The connection failed, or the client refused to send a command.
     #[error("{}", clip(&.0.to_string()))]
     Qmp(qmp::Error),
+    /// A line needs a connection. The text says why there is none, and what to do.
     #[error("not connected{}", clip(.0))]
     NotConnected(String),
+    /// The command `name` got no reply within `limit`.
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
+    /// None of the awaited events came within `limit`.
     #[error("no event `{}` within {}", clip(.what), seconds(*.limit))]
     NoEvent { what: String, limit: Duration },
 }
@@ -64,7 +69,7 @@ impl From<QmpError> for Failure {
     }
 }
 
-// By hand: as a `source` its text, which is ours already, would be said twice.
+// Not `#[from]`: that makes it the `source` too, and anyhow would print its text twice.
 impl From<qmp::Error> for Failure {
     fn from(error: qmp::Error) -> Self {
         Self::Qmp(error)
@@ -90,6 +95,7 @@ impl From<AddressError> for Failure {
 }
 
 impl Failure {
+    /// A syntax error in the line `source_text`; secrets in the line are masked.
     pub fn syntax(error: SyntaxError, source_text: &str) -> Self {
         Self::Syntax {
             error,
@@ -97,7 +103,7 @@ impl Failure {
         }
     }
 
-    /// There is no connection, for the reason that `state` knows.
+    /// The failure of a line that needs a connection, with the reason that `state` gives.
     pub fn not_connected(state: &State) -> Self {
         let (ending, next) = match state {
             State::Idle(ending) => (ending, "; `:connect ADDRESS` connects"),
@@ -110,6 +116,7 @@ impl Failure {
         Self::NotConnected(why + next)
     }
 
+    /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
             Self::Command { .. } | Self::Local(_) => Status::Failed,
@@ -129,7 +136,7 @@ impl Failure {
     }
 }
 
-/// Lines as an error of the language has them.
+/// Formats `help` like the hints of a syntax error.
 fn help_lines(help: &[String]) -> String {
     help.iter()
         .map(|help| format!("\nhelp: {}", clip(help)))
@@ -155,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_statuses_the_highest_counts() {
+    fn the_highest_of_several_statuses_wins() {
         let all = [
             Status::Failed,
             Status::Success,

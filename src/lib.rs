@@ -9,23 +9,24 @@
 //!   screen, stdout ◀─ render ◀─ Outcome ◀─ reply, events
 //! ```
 //!
-//! Imports point down this list only:
+//! A module imports only from those below it in this list:
 //!
-//! - [`app`]: what the command line asks for, as a typed plan, and carrying it out
-//! - [`cli`]: every option
-//! - [`shell`]: what a person meets: prompt, history, completion, events above the line
+//! - [`app`]: turns the command line into a typed plan and carries it out
+//! - [`cli`]: the options
+//! - [`shell`]: the interactive shell: prompt, history, completion, events above the line
 //! - [`script`]: one-shot commands, `--execute`, `--file`, standard input
-//! - [`exec`]: one line, run: built-ins, typing, sending, the outcome
-//! - [`context`]: what lines are run with: settings, agenda, and the target with its session
-//! - [`manual`]: what the server accepts, as pages to read
-//! - [`failure`]: exit statuses, and what leads to them
-//! - [`vm`]: the QEMUs of this machine, and the one that we launch
+//! - [`exec`]: runs one line: built-ins, typing of bare words, sending, the outcome
+//! - [`context`]: the environment of a line: settings, agenda, and the target with its session
+//! - [`manual`]: help pages on what the server accepts
+//! - [`failure`]: exit statuses, and the failures that lead to them
+//! - [`vm`]: the QEMUs running on this machine, and the one that we launch
 //! - [`render`]: values, errors and events as text
-//! - [`schema`]: the QAPI schema: its model, the typing of bare words, what is wrong with a command, its cache on disk
-//! - [`lang`]: text to commands; pure
-//! - [`qmp`]: the protocol's client
+//! - [`schema`]: the QAPI schema: its model, the typing of bare words, the checking of commands, its cache on
+//!   disk
+//! - [`lang`]: parses text into commands, with no I/O
+//! - [`qmp`]: the QMP client
 //! - [`transport`]: addresses and byte streams
-//! - [`os`]: processes that we start, signals, private files, and what needs `unsafe`
+//! - [`os`]: child processes, signals, private files, and everything that needs `unsafe`
 
 pub mod app;
 pub mod cli;

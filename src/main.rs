@@ -1,7 +1,8 @@
-//! Where qmpsh starts.
+//! The entry point, and the exit status.
 
-// Rust's own start looks up the end of the stack in /proc/self/maps, which takes a sixteenth of the time that a
-// one-shot command has. Where the C library hands out the arguments by itself, it calls `main` right away.
+// Rust's own startup code looks up the end of the stack in /proc/self/maps, which takes a sixteenth of a
+// one-shot command's run time. With glibc on Linux, arguments are available without that code, so the C library
+// calls our `main` directly.
 #![cfg_attr(all(target_os = "linux", target_env = "gnu"), no_main)]
 
 use std::panic::{catch_unwind, resume_unwind};
@@ -11,12 +12,12 @@ use qmpsh::failure::{Failure, Status};
 use qmpsh::os::stderr::say;
 use qmpsh::render::escape;
 
-/// The status of a panic, as Rust has it.
+/// The exit status after a panic, the same as Rust's.
 const PANICKED: i32 = 101;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code)]
-// SAFETY: the one `main` of this program, which the C library calls once.
+// SAFETY: this is the program's only `main`, and the C library calls it once.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> std::ffi::c_int {
     qmpsh::os::sys::start();
@@ -30,7 +31,7 @@ fn main() {
 
 fn start() -> ! {
     let status = catch_unwind(run).map_or(PANICKED, |status| status as i32);
-    // This flushes standard output, too.
+    // This also flushes standard output.
     std::process::exit(status)
 }
 
@@ -47,10 +48,10 @@ fn try_run() -> anyhow::Result<Status> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // As a task of its own it is woken without a system call.
+    // Waking a spawned task takes no system call; waking `block_on`'s own future does.
     let run = Box::pin(qmpsh::app::run(invocation));
     let result = runtime.block_on(async { tokio::spawn(run).await });
-    // The process ends, and takes everything along: a thread that still waits for standard input, too.
+    // Dropping the runtime would wait for a thread that is still reading standard input.
     std::mem::forget(runtime);
     result.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }

@@ -117,7 +117,7 @@ fn keys_that_are_missing_are_named_all_at_once() {
     assert_helps(&outcome, "`node` and `name` are missing");
     assert_helps(
         &outcome,
-        "`help block-dirty-bitmap-add` tells all that it takes",
+        "`help block-dirty-bitmap-add` lists all its arguments",
     );
     let outcome = qemu.qmpsh(&["blockdev-add", "driver=raw", "file.driver=file"]);
     assert_helps(&outcome, "`file.filename` is missing");
@@ -241,7 +241,7 @@ fn built_ins_and_settings_get_the_nearest_one() {
         ),
         (
             ":set xyzzy 1",
-            "there is no setting `xyzzy`; `:set` alone lists them",
+            "there is no setting `xyzzy`; `:set` lists the settings",
         ),
     ] {
         qemu.qmpsh(&["-e", line]).assert_fails(2, says);

@@ -161,5 +161,5 @@ fn other_monitors_of_qemu_are_recognized() {
 
 #[test]
 fn a_missing_address_is_a_usage_error() {
-    qmpsh(&["-e", "query-status"], "").assert_fails(2, "no address: ");
+    qmpsh(&["-e", "query-status"], "").assert_fails(2, "no address given");
 }

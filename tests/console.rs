@@ -211,7 +211,7 @@ fn the_end_of_the_vm_is_noticed_and_its_successor_can_be_attached_to() {
     let first = session.vm();
     session.attach();
     kill(first, "KILL");
-    session.has_said("the other end is gone");
+    session.has_said("the console is disconnected");
     session.detach();
     session.terminal.wait_for_text("was killed by SIGKILL");
     session.terminal.enter(":vm restart");
@@ -232,7 +232,7 @@ fn the_console_stays_attached_across_a_restart() {
     session.terminal.enter(":on SHUTDOWN do :vm restart");
     session.attach();
     kill(first, "TERM");
-    session.has_said("attached again");
+    session.has_said("connected again");
     wait_for("the new guest", || {
         (session.log().matches("Booting from Hard Disk").count() == 2).then_some(())
     });
@@ -280,11 +280,11 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
         terminal.wait_for_prompt();
     }
     terminal.enter(":console void");
-    terminal.wait_for_text("only a socket at which QEMU listens");
+    terminal.wait_for_text("it must be a socket at which QEMU listens");
     terminal.enter(":console nowhere.sock");
     terminal.wait_for_text("cannot attach to nowhere.sock");
     terminal.enter(":console");
-    terminal.wait_for_text("there is no console");
+    terminal.wait_for_text("no console: launch the VM");
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_script_cannot_attach_to_the_console() {
         "-display",
         "none",
     ];
-    qmpsh(&args, "").assert_fails(2, "needs a terminal");
+    qmpsh(&args, "").assert_fails(2, "works only at the prompt");
 }
 
 /// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of them, and

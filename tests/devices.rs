@@ -151,7 +151,9 @@ fn an_unclosed_transaction_is_an_error() {
     let qemu = q35_with_a_node();
     let script = "transaction(\nblock-dirty-bitmap-add node=disk name=one\n";
     let outcome = qemu.script(&[], script);
-    outcome.assert_fails(2, "never closed").assert_stdout("");
+    outcome
+        .assert_fails(2, "the transaction is not closed")
+        .assert_stdout("");
     assert!(bitmaps(&qemu).is_empty());
 }
 

@@ -442,7 +442,7 @@ fn a_word_is_searched_for_in_all_names() {
     let near = qemu.qmpsh(&["help", "statsu"]);
     near.assert_fails(2, "did you mean `status`?");
     let far = qemu.qmpsh(&["help", "xyzzy"]);
-    far.assert_fails(2, "nothing is called `xyzzy`");
+    far.assert_fails(2, "nothing matches `xyzzy`");
 }
 
 #[test]

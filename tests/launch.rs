@@ -170,7 +170,7 @@ fn a_launch_that_fails_shows_status_command_and_output() {
     }
     home.assert_empty();
     let outcome = qmpsh(&["--launch", "stop", "--", "no-such-qemu"], "");
-    outcome.assert_fails(3, "there is no `no-such-qemu` to run");
+    outcome.assert_fails(3, "cannot run `no-such-qemu`");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_vm_that_does_not_end_is_killed_and_the_user_is_told() {
     running.close();
     let (status, stderr) = running.wait();
     assert!(
-        stderr.contains("did not end within 0.3 s and was killed (SIGKILL)"),
+        stderr.contains("did not shut down within 0.3 s and was killed (SIGKILL)"),
         "{stderr}"
     );
     assert_eq!(status.code(), Some(0));
@@ -508,7 +508,7 @@ fn a_descriptor_is_passed_on_in_a_set() {
     assert_eq!(set[0]["fdset-id"], 7);
     assert_eq!(set[0]["fds"][0]["opaque"], "zero");
     home.launch(&["--add-fd", "777", "stop"])
-        .assert_fails(2, "cannot pass descriptor 777 on");
+        .assert_fails(2, "cannot pass descriptor 777 to QEMU");
     home.assert_empty();
 }
 
@@ -603,7 +603,8 @@ fn the_vm_is_stopped_and_restarted_with_the_same_arguments() {
 fn the_monitor_of_a_launched_vm_cannot_be_given_up() {
     let home = Home::new();
     for line in [":disconnect", ":connect", ":connect /no/where"] {
-        home.launch(&["-e", line]).assert_fails(2, "stays with it");
+        home.launch(&["-e", line])
+            .assert_fails(2, "stays connected to the VM");
     }
     qmpsh(&["-c", "x", "-n", ":vm"], "").assert_fails(2, "no VM was launched");
 }

@@ -108,7 +108,7 @@ fn a_command_in_place_of_the_address_gets_a_suggestion() {
             ":wait STOP --timeout 1",
         ),
     ] {
-        let say = format!("say --execute '{line}'");
+        let say = format!("use --execute '{line}'");
         with_socket(args).assert_fails(2, &say);
     }
 }

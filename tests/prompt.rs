@@ -286,7 +286,7 @@ fn options_that_are_not_built_yet_say_so() {
     for option in ["-H", "-N"] {
         let mut terminal = Terminal::start(home.path(), &[option, "/nowhere.sock"]);
         assert_eq!(terminal.wait_for_end(), 2, "{option}");
-        terminal.wait_for_text("not built yet");
+        terminal.wait_for_text("not implemented yet");
     }
 }
 

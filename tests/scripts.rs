@@ -493,7 +493,7 @@ fn status_needs_no_answer_from_a_stopped_qemu() {
     let status: Vec<_> = (0..7).map(|_| running.line()).collect();
     kill(qemu.pid(), "CONT");
     assert!(status[2].contains(&qemu.pid().to_string()), "{status:?}");
-    assert!(status[6].ends_with("no answer in time"), "{status:?}");
+    assert!(status[6].ends_with("no reply in time"), "{status:?}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn a_script_refuses_to_wait_for_an_event_that_can_never_come() {
     let outcome = qemu.qmpsh(&[":wait", "STOP,SHUTDWON"]);
     outcome.assert_fails(2, "this server has no event `SHUTDWON`");
     let outcome = qemu.script(&[], ":wait STOP &\n");
-    outcome.assert_fails(2, "a built-in does not run in the background");
+    outcome.assert_fails(2, "a built-in cannot run in the background");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_wrong_wait_is_an_error_before_it_waits() {
         (":wait --timeout 5", 2, "usage: :wait NAME"),
         (":wait STOP --timeout", 2, "`--timeout` needs a value"),
         (":wait STOP --timeout x", 2, "is not a duration"),
-        (":wait STOP --nope", 2, "there is no option `--nope`"),
+        (":wait STOP --nope", 2, "unknown option `--nope`"),
         (":wait STOP a=1 a=2", 2, "`a` is set twice"),
         (":on STOP", 2, "usage: :on"),
         (":on STOP do", 2, "usage: :on"),

@@ -1,4 +1,4 @@
-//! Events as JSON lines: a server that floods who connects, and the program that prints what it sends.
+//! Events as JSON lines: a server that floods its clients with events, and qmpsh printing them.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -13,12 +13,12 @@ use anyhow::{Context, Result, ensure};
 const GREETING: &str = "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \
                         \"package\": \"flood\"}, \"capabilities\": [\"oob\"]}}\r\n";
 
-/// Serves every client a flood of `count` numbered events, over again `rounds` times, in reply to the command `stop`.
+/// Sends every client a flood of `count` numbered events, `rounds` times over, in reply to the command `stop`.
 pub fn serve(dir: &Path, count: usize, rounds: usize) -> Result<PathBuf> {
     let socket = dir.join("e.sock");
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket)?;
-    // As QEMU writes them.
+    // Formatted as QEMU formats them.
     let event = |n| {
         format!(
             "{{\"timestamp\": {{\"seconds\": 1700000000, \"microseconds\": {n}}}, \"event\": \"BLOCK_IO_ERROR\", \
@@ -28,7 +28,7 @@ pub fn serve(dir: &Path, count: usize, rounds: usize) -> Result<PathBuf> {
     let flood: String = (0..count).map(event).collect();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            // One that leaves early has lost nothing that matters here.
+            // It does not matter here if a client leaves early.
             let _ = flood_client(client, &flood, rounds);
         }
     });
@@ -46,14 +46,14 @@ fn flood_client(mut client: UnixStream, flood: &str, rounds: usize) -> std::io::
         }
         let id = command.rsplit_once("\"id\":");
         let id = id.map_or(String::new(), |(_, id)| format!(", \"id\": {id}"));
-        // The id's brace is that of the request.
+        // The text after `"id": ` still contains the request's closing brace.
         let end = if id.is_empty() { "}" } else { "" };
         client.write_all(format!("{{\"return\": {{}}{id}{end}\r\n").as_bytes())?;
     }
     Ok(())
 }
 
-/// Times a run that prints `count` events into a file, and checks that each is there and in order.
+/// Times a run that prints `count` events into a file, and checks that all are there and in order.
 pub fn print_all(command: &mut Command, output: &Path, count: usize) -> Result<Duration> {
     command.stdin(Stdio::null()).stdout(File::create(output)?);
     let start = Instant::now();
@@ -68,9 +68,12 @@ pub fn print_all(command: &mut Command, output: &Path, count: usize) -> Result<D
             .with_context(|| format!("event {n} is missing"))?;
         ensure!(
             line.ends_with(&format!("\"n\": {n}}}}}")),
-            "in the place of event {n}: {line:?}"
+            "expected event {n}, got {line:?}"
         );
     }
-    ensure!(lines.count() == 1, "more than the reply behind the events");
+    ensure!(
+        lines.count() == 1,
+        "there is more than the reply after the events"
+    );
     Ok(time)
 }

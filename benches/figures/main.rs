@@ -1,14 +1,13 @@
-//! The performance figures, each beside what it is held against.
+//! The performance figures, each printed next to its target.
 //!
-//! `cargo bench` takes them all, `cargo bench -- oneshot` (or typed, schema, tab,
-//! script, pipelined, instant, events, reply, typing, memory) one of them.  The two sides of a figure run in
-//! turn, so that whatever else the machine does falls on both; their ratio is
-//! the median of the ratios of the pairs.  A one-shot command is timed run after
-//! run, too, as scripts have it.  Nothing here judges a figure: the
-//! target is printed next to it.  A run whose output is wrong ends the program.
+//! `cargo bench` measures all of them, `cargo bench -- oneshot` (or typed, schema, tab, script, pipelined,
+//! instant, events, reply, typing, memory) one of them. The two programs of a figure run alternately, so that
+//! other load on the machine affects both; their ratio is the median of the ratios of the pairs. One-shot
+//! commands are also timed back to back, as scripts run them. The program does not judge a figure, but stops if
+//! the output of a run is wrong.
 //!
-//! `QMPSH_TEST_QEMU` names another QEMU than `qemu-system-x86_64`, and
-//! `QMPSH_BENCH_QMP_SHELL` another qmp-shell than the one on `PATH`.
+//! `QMPSH_TEST_QEMU` names the QEMU to use instead of `qemu-system-x86_64`, and `QMPSH_BENCH_QMP_SHELL` the
+//! qmp-shell to use instead of the one on `PATH`.
 
 mod events;
 mod memory;
@@ -47,21 +46,23 @@ const FIGURES: [&str; 11] = [
     "typing",
     "memory",
 ];
-/// How long anything that is waited for may take to come about.
+/// The time limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Result<()> {
     let (flags, mut wanted): (Vec<_>, Vec<_>) = env::args()
         .skip(1)
         .partition(|argument| argument.starts_with('-'));
-    // `cargo test --all-targets` runs benches too, but without this flag, and
-    // with a build whose speed says nothing.
+    // `cargo test --all-targets` runs benches too, but without this flag and with an unoptimized build.
     if !flags.iter().any(|flag| flag == "--bench") {
-        println!("the figures are taken by `cargo bench`");
+        println!("run `cargo bench` to measure the figures");
         return Ok(());
     }
     if let Some(unknown) = wanted.iter().find(|name| !FIGURES.contains(&name.as_str())) {
-        bail!("no figure {unknown:?}; there are {}", FIGURES.join(", "));
+        bail!(
+            "no figure {unknown:?}; the figures are {}",
+            FIGURES.join(", ")
+        );
     }
     if wanted.is_empty() {
         wanted = FIGURES.map(String::from).to_vec();
@@ -104,8 +105,8 @@ impl Bench {
                 .context("cc")?;
             ensure!(status.success(), "cc could not compile {name}.c");
         }
-        // As an installed program is: a copy lies in larger pieces in the page
-        // cache than what a linker wrote, and starts with fewer page faults.
+        // Copied, like an installed program: a copy lies in larger pieces in the page cache than the linker's
+        // output, and starts with fewer page faults.
         fs::copy(QMPSH, dir.path().join("qmpsh"))?;
         Ok(Self { dir })
     }
@@ -114,8 +115,7 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    /// A command that neither sees nor touches the user's own settings and
-    /// history.
+    /// A command that neither reads nor changes the user's settings and history.
     fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.env_clear().env("HOME", self.dir.path());
@@ -130,11 +130,11 @@ impl Bench {
             one_shot(command.arg("query-status"), b"", "status")
         };
         let mut programs = vec![
-            ("as cargo built it", PathBuf::from(QMPSH)),
+            ("built by cargo", PathBuf::from(QMPSH)),
             ("copied", self.path("qmpsh")),
         ];
         match self.with_libc() {
-            Ok(program) => programs.push(("by `cargo static`, copied", program)),
+            Ok(program) => programs.push(("built by `cargo static`, copied", program)),
             Err(error) => println!("(not built by `cargo static`: {error:#})"),
         }
         let minimal = || {
@@ -144,8 +144,8 @@ impl Bench {
 
         let shell = qmp_shell();
         let theirs = || {
-            let mut command = Command::new(shell.as_ref().expect("asked only if it is there"));
-            // It keeps a history in HOME, and Python may keep packages there.
+            let mut command = Command::new(shell.as_ref().expect("called only if there is one"));
+            // qmp-shell writes its history to HOME, and Python may have packages there.
             command.env("HOME", self.dir.path());
             if let (None, Some(home)) = (env::var_os("PYTHONUSERBASE"), env::var_os("HOME")) {
                 command.env("PYTHONUSERBASE", Path::new(&home).join(".local"));
@@ -159,8 +159,8 @@ impl Bench {
         if shell.is_none() {
             println!("  (no qmp-shell on PATH to compare with)");
         } else {
-            // As far ahead of qmp-shell as a program can be, where each finds what the other has left in the caches.
-            println!("  the two that it is held against, in turn, with pauses:");
+            // The best ratio that any program could reach when both share the caches.
+            println!("  the two programs to compare with, alternating, with pauses:");
             let (a, b) = in_turn(60, minimal, theirs)?;
             print_times("oneshot.c", &a);
             print_times("qmp-shell", &b);
@@ -169,8 +169,8 @@ impl Bench {
         for (how, program) in programs {
             let ours = || qmpsh(&program);
             let (ratio, target) = BESIDE_C;
-            // What a program needs is in the caches, and no processor sleeps.
-            println!("  {how}, run after run of the same program:");
+            // The caches hold what the program needs, and the processor is awake.
+            println!("  {how}, back to back:");
             let (a, b) = (alone(300, ours)?, alone(300, minimal)?);
             print_times("qmpsh", &a);
             print_times("oneshot.c", &b);
@@ -181,8 +181,8 @@ impl Bench {
                 print_times("qmp-shell", &b);
                 print_ratio_of_medians(ratio, &b, &a, target);
             }
-            // A program finds the processor idle, and in the caches what the other one has left there.
-            println!("  {how}, in turn, with pauses:");
+            // The processor has gone idle, and the caches hold what the other program left there.
+            println!("  {how}, alternating, with pauses:");
             let (a, b) = in_turn(200, ours, minimal)?;
             print_times("qmpsh", &a);
             print_times("oneshot.c", &b);
@@ -198,12 +198,12 @@ impl Bench {
         Ok(())
     }
 
-    /// A copy of the program that has the C library in it.
+    /// A copy of the program, statically linked with the C library.
     fn with_libc(&self) -> Result<PathBuf> {
         let cargo = env::var_os("CARGO").context("not started by cargo")?;
         let mut command = Command::new(cargo);
         command.args(["static", "--quiet", "--message-format", "json"]);
-        // It would take the place of the flag that matters.
+        // RUSTFLAGS would override the flags that `cargo static` sets.
         command.env_remove("RUSTFLAGS");
         let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -219,7 +219,7 @@ impl Bench {
         Ok(copy)
     }
 
-    /// A word whose type only the schema tells, beside a value that needs none.
+    /// A word whose type only the schema knows, compared with a value that needs no schema.
     fn typed(&self) -> Result<()> {
         let qemu = Server::qemu(self.dir.path())?;
         let cache = self.path(".cache");
@@ -236,7 +236,7 @@ impl Bench {
             with()
         };
 
-        println!("\none-shot with a word to be typed, the whole process, in ms");
+        println!("\none-shot with a word whose type needs the schema, the whole process, in ms");
         with()?;
         ensure!(cache.is_dir(), "the schema is not cached");
         let (a, b) = in_turn(200, with, without)?;
@@ -250,7 +250,7 @@ impl Bench {
         Ok(())
     }
 
-    /// What the server says of itself, as JSON.
+    /// The server's schema, as JSON.
     fn schema_json(&self) -> Result<String> {
         let qemu = Server::qemu(self.dir.path())?;
         let mut command = self.command(self.path("qmpsh"));
@@ -259,7 +259,7 @@ impl Bench {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// TAB without a live question, in this process.
+    /// Completion without queries to the server, in this process.
     fn tab(&self) -> Result<()> {
         let schema = Schema::read(&self.schema_json()?)?;
         let mut times = tab::times(&schema);
@@ -276,14 +276,17 @@ impl Bench {
     fn schema(&self) -> Result<()> {
         let json = self.schema_json()?;
         println!(
-            "\nschema of {} kB read and indexed, in ms (target for 240 kB: at most 5)",
+            "\nreading and indexing a schema of {} kB, in ms (target for 240 kB: at most 5)",
             json.len() / 1000
         );
         let read = || {
             let start = Instant::now();
             let schema = Schema::read(&json)?;
             let time = start.elapsed();
-            ensure!(schema.command("query-status").is_some(), "not its schema");
+            ensure!(
+                schema.command("query-status").is_some(),
+                "the schema lacks query-status"
+            );
             Ok(time)
         };
         let times = alone(200, read)?;
@@ -305,12 +308,12 @@ impl Bench {
 
     fn instant(&self) -> Result<()> {
         let server = Server::instant(self.dir.path())?;
-        println!("\nscript of 300000 query-status, pipelined (-k), to a server that answers");
-        println!("at once, in commands/s (target for qmpsh: at least 300000)");
+        println!("\nscript of 300000 query-status, pipelined (-k), to a server that replies");
+        println!("immediately, in commands/s (target for qmpsh: at least 300000)");
         self.scripts(&server, 300_000, 8, 5, "")
     }
 
-    /// Puts `count` commands through qmpsh and through the raw loop.
+    /// Runs `count` commands through qmpsh and through the raw loop.
     fn scripts(
         &self,
         server: &Server,
@@ -340,13 +343,13 @@ impl Bench {
         let (a, b) = in_turn(rounds, ours, raw)?;
         print_rates("qmpsh", &a, count);
         print_rates("loop.c", &b, count);
-        // The ratio of the rates is the inverse of that of the times.
+        // The ratio of the rates is the inverse of the ratio of the times.
         print_ratio("qmpsh / loop.c", &b, &a, target);
         Ok(())
     }
 
-    /// Times a script's run and checks that every command had its reply.  The
-    /// output goes to a file, where no reader can slow it down.
+    /// Times a script's run, and checks that every command got its reply. The output goes to a file, so that no
+    /// reader slows it down.
     fn whole_script(&self, command: &mut Command, count: usize) -> Result<Duration> {
         let replies = self.path("replies");
         command.stdin(Stdio::null()).stdout(File::create(&replies)?);
@@ -367,7 +370,7 @@ impl Bench {
         const COUNT: usize = 500_000;
         let socket = events::serve(self.dir.path(), COUNT, 1)?;
         println!(
-            "\n{COUNT} events as JSON lines into a file, in events/s (target: at least 500000)"
+            "\n{COUNT} events printed as JSON lines into a file, in events/s (target: at least 500000)"
         );
         let output = self.path("events");
         let mut times = Vec::new();
@@ -386,7 +389,7 @@ impl Bench {
     fn reply(&self) -> Result<()> {
         const SIZE: usize = 50_000_000;
         println!(
-            "\na reply of {} MB, `-o json` into a file, in ms",
+            "\na reply of {} MB printed with `-o json` into a file, in ms",
             SIZE / 1_000_000
         );
         let output = self.path("reply");
@@ -406,21 +409,21 @@ impl Bench {
             print_ratio("qmpsh / cat", &a, &b, "   (target: at most 2)");
             let peak = reply::peak(qmpsh(), &servers, &output, value.len())?;
             let ratio = f64::from(peak) * 1024.0 / value.len() as f64;
-            println!("  peak of the memory / reply = {ratio:.3}   (target: at most 3)");
+            println!("  peak memory / reply = {ratio:.3}   (target: at most 3)");
         }
         Ok(())
     }
 
     fn typing(&self) -> Result<()> {
         let socket = events::serve(self.dir.path(), 500_000, 20)?;
-        println!("\nfrom a key to its letter at the prompt, while events flood in, in ms");
+        println!("\ntime from a key press to its letter at the prompt in a flood of events, in ms");
         let times = typing::echoes(self.at_terminal(&socket), "stop")?;
         print_times("qmpsh", &times);
         println!("  (target: at most 50)");
         Ok(())
     }
 
-    /// The shell, as it is started in a terminal.
+    /// The command that starts the shell in a terminal.
     fn at_terminal(&self, socket: &Path) -> CommandBuilder {
         let mut command = CommandBuilder::new(QMPSH);
         command.arg(socket);
@@ -444,8 +447,8 @@ impl Bench {
     }
 }
 
-/// Times a command from its start until it has ended and all of its output,
-/// in which `part` must stand, has been read.
+/// Times a command from its start until it has ended and all its output has been read. The output must contain
+/// `part`.
 fn one_shot(command: &mut Command, input: &[u8], part: &str) -> Result<Duration> {
     let stdin = if input.is_empty() {
         Stdio::null()
@@ -466,8 +469,8 @@ fn one_shot(command: &mut Command, input: &[u8], part: &str) -> Result<Duration>
     Ok(time)
 }
 
-/// The qmp-shell to compare with.  A pyenv shim on `PATH` stands for the
-/// program that it would start: the shim's own time is not qmp-shell's.
+/// The qmp-shell to compare with. A pyenv shim on `PATH` is resolved to the program that it starts, so that the
+/// shim's own time does not count.
 fn qmp_shell() -> Option<OsString> {
     if let Some(named) = env::var_os("QMPSH_BENCH_QMP_SHELL") {
         return Some(named);

@@ -1,4 +1,4 @@
-//! The shell at its prompt, in a terminal of its own.
+//! The memory of the shell at its prompt, in a terminal of its own.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,14 +11,14 @@ use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 
 use crate::PATIENCE;
 
-/// What the shell takes at its prompt, in KiB.
+/// The memory of the shell at its prompt, in KiB.
 pub struct Memory {
     pub resident: u32,
     pub peak: u32,
 }
 
-/// Starts the shell in a terminal, waits for its prompt and for its memory to
-/// settle, measures, and ends it with Ctrl-D.
+/// Starts the shell in a terminal, waits for its prompt and until its memory use is stable, measures, and ends
+/// it with Ctrl-D.
 pub fn at_prompt(command: CommandBuilder) -> Result<Memory> {
     let pair = native_pty_system().openpty(PtySize::default())?;
     let output = pair.master.try_clone_reader()?;
@@ -38,14 +38,14 @@ pub fn at_prompt(command: CommandBuilder) -> Result<Memory> {
         if let Some(status) = shell.0.try_wait()? {
             break status;
         }
-        ensure!(Instant::now() < deadline, "qmpsh does not end on Ctrl-D");
+        ensure!(Instant::now() < deadline, "qmpsh does not exit on Ctrl-D");
         thread::sleep(Duration::from_millis(10));
     };
     ensure!(status.success(), "qmpsh at the prompt: {status}");
     Ok(Memory { resident, peak })
 }
 
-/// The shell, killed if it has not ended by itself.
+/// The shell, killed when dropped if it is still running.
 struct Shell(Box<dyn Child + Send + Sync>);
 
 impl Drop for Shell {
@@ -57,14 +57,13 @@ impl Drop for Shell {
     }
 }
 
-/// Reads the terminal to its end, lest the shell blocks on a full one.
+/// Reads everything from the terminal, so that the shell never blocks on it.
 fn read_on(mut output: Box<dyn Read + Send>) -> Receiver<Vec<u8>> {
     let (sender, chunks) = mpsc::channel();
     thread::spawn(move || {
         let mut chunk = [0; 4096];
         while let Ok(size @ 1..) = output.read(&mut chunk) {
-            // Once the prompt has been seen nobody needs the rest, but it
-            // still has to be read.
+            // After the prompt nobody needs the rest, but it must still be read.
             let _ = sender.send(chunk[..size].to_vec());
         }
     });
@@ -86,20 +85,19 @@ fn wait_for_prompt(chunks: &Receiver<Vec<u8>>, deadline: Instant) -> Result<()> 
     Ok(())
 }
 
-/// The prompt is `(QEMU) `, perhaps with a state in the parentheses and with
-/// colours in between.
+/// Whether the output ends in the prompt: `(QEMU) `, possibly with a state in the parentheses and with colours.
 fn has_prompt(seen: &[u8]) -> bool {
     let text = String::from_utf8_lossy(seen);
     text.rfind("(QEMU")
         .is_some_and(|at| text[at..].contains(')'))
 }
 
-/// The resident memory, once half a second has not changed it.
+/// The resident memory, once it has not changed for half a second.
 fn settled(pid: u32, deadline: Instant) -> Result<u32> {
     let mut resident = memory_of(pid, "VmRSS")?;
     let mut same = 0;
     while same < 5 {
-        ensure!(Instant::now() < deadline, "VmRSS does not settle");
+        ensure!(Instant::now() < deadline, "VmRSS does not stabilize");
         thread::sleep(Duration::from_millis(100));
         let before = resident;
         resident = memory_of(pid, "VmRSS")?;
@@ -108,7 +106,7 @@ fn settled(pid: u32, deadline: Instant) -> Result<u32> {
     Ok(resident)
 }
 
-/// A memory field of /proc/PID/status, in KiB.
+/// Reads a memory field of /proc/PID/status, in KiB.
 pub fn memory_of(pid: u32, field: &str) -> Result<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = status

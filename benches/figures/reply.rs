@@ -1,4 +1,4 @@
-//! A large reply into a file: beside `cat`, whose standard input is a socket that the same bytes come from.
+//! A large reply printed into a file, compared with `cat` copying the same bytes from a socket.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -32,7 +32,8 @@ pub fn objects(size: usize) -> String {
     format!("[{}]", all.join(", "))
 }
 
-/// Servers of one value: as the reply to whatever is asked behind the capabilities, and as bare bytes.
+/// Two servers of one value: one sends it as the reply to any command after `qmp_capabilities`, the other as
+/// bare bytes.
 pub struct Servers {
     pub qmp: PathBuf,
     pub bare: PathBuf,
@@ -48,7 +49,7 @@ pub fn serve(dir: &Path, name: &str, value: &str) -> Result<Servers> {
     let bytes = value.clone();
     thread::spawn(move || {
         for client in clients.incoming().flatten() {
-            // One that leaves early has lost nothing that matters here.
+            // It does not matter here if a client leaves early.
             let _ = answer(client, &value);
         }
     });
@@ -70,16 +71,16 @@ fn answer(mut client: UnixStream, value: &str) -> std::io::Result<()> {
         }
         client.write_all(b"{\"return\": ")?;
         client.write_all(value.as_bytes())?;
-        // The id's brace is that of the request.
+        // `id` still contains the request's closing brace.
         let id = command.rsplit_once("\"id\":").map_or("}", |(_, id)| id);
         client.write_all(format!(", \"id\": {id}\r\n").as_bytes())?;
     }
     Ok(())
 }
 
-/// Times a run whose output is `expected` bytes into the file `output`.
+/// Times a run that must write `expected` bytes to the file `output`.
 fn time(command: &mut Command, output: &Path, expected: usize) -> Result<Duration> {
-    // What is left of the last one is thrown away before the clock starts.
+    // Remove the last run's output before the clock starts.
     command.stdout(File::create(output)?);
     let start = Instant::now();
     let status = command.status()?;
@@ -90,13 +91,13 @@ fn time(command: &mut Command, output: &Path, expected: usize) -> Result<Duratio
     Ok(time)
 }
 
-/// Times `qmpsh`, given as the command without what to connect to.
+/// Times `qmpsh`, a command that still lacks the address.
 pub fn ours(mut qmpsh: Command, servers: &Servers, output: &Path, size: usize) -> Result<Duration> {
     qmpsh
         .arg("--connect")
         .arg(&servers.qmp)
         .args(["-o", "json", "query-large"]);
-    // The line break behind it.
+    // Plus the final line break.
     time(&mut qmpsh, output, size + 1)
 }
 
@@ -105,7 +106,7 @@ pub fn cat(servers: &Servers, output: &Path, size: usize) -> Result<Duration> {
     time(Command::new("cat").stdin(socket), output, size)
 }
 
-/// The peak of the memory of `qmpsh`, in KiB, when it has printed the reply.
+/// The peak memory of `qmpsh`, in KiB, once it has printed the reply.
 pub fn peak(mut qmpsh: Command, servers: &Servers, output: &Path, size: usize) -> Result<u32> {
     qmpsh
         .arg("--connect")
@@ -117,7 +118,10 @@ pub fn peak(mut qmpsh: Command, servers: &Servers, output: &Path, size: usize) -
     stdin.write_all(b"query-large\n")?;
     let deadline = Instant::now() + PATIENCE;
     while fs::metadata(output)?.len() <= size as u64 {
-        ensure!(Instant::now() < deadline, "qmpsh does not print the reply");
+        ensure!(
+            Instant::now() < deadline,
+            "qmpsh did not print the reply in time"
+        );
         thread::sleep(Duration::from_millis(10));
     }
     let peak = memory_of(child.0.id(), "VmHWM")?;
@@ -127,7 +131,7 @@ pub fn peak(mut qmpsh: Command, servers: &Servers, output: &Path, size: usize) -
     Ok(peak)
 }
 
-/// A process that is killed if it has not ended.
+/// A process, killed when dropped if it is still running.
 struct Running(Child);
 
 impl Drop for Running {

@@ -1,16 +1,15 @@
-//! Taking two sides in turn, and printing what came out.
+//! Runs two sides alternately, and prints the results.
 
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
-/// Between two runs, for the server to notice that the last client has left:
-/// the next one would otherwise pay for it.
+/// A pause between two runs, for the server to notice that the last client has left; otherwise the next run
+/// would pay for that.
 const BREATH: Duration = Duration::from_millis(5);
 
-/// Runs both in turn, after one round that is not counted; returns the times
-/// in seconds.
+/// Runs both sides alternately, after one round that is not counted. Returns the times in seconds.
 pub fn in_turn(
     rounds: usize,
     first: impl Fn() -> Result<Duration>,
@@ -30,8 +29,7 @@ pub fn in_turn(
     Ok((a, b))
 }
 
-/// Runs `side` without a pause after one round that is not counted; returns
-/// the times in seconds.
+/// Runs `side` without pauses, after one run that is not counted. Returns the times in seconds.
 pub fn alone(rounds: usize, side: impl Fn() -> Result<Duration>) -> Result<Vec<f64>> {
     side()?;
     (0..rounds)
@@ -63,7 +61,7 @@ pub fn print_times(name: &str, seconds: &[f64]) {
     print_values(name, &times, 2);
 }
 
-/// Prints the rates at which `count` commands were done in these times.
+/// Prints the rates, given the times for `count` commands in seconds.
 pub fn print_rates(name: &str, seconds: &[f64], count: usize) {
     let rates: Vec<_> = seconds
         .iter()
@@ -78,7 +76,7 @@ pub fn print_ratio(name: &str, above: &[f64], below: &[f64], target: &str) {
     println!("  {name} = {:.3}{target}", median(&ratios));
 }
 
-/// Prints the ratio of the medians, of runs that are no pairs.
+/// Prints the ratio of the medians, for runs that are not pairs.
 pub fn print_ratio_of_medians(name: &str, above: &[f64], below: &[f64], target: &str) {
     println!("  {name} = {:.3}{target}", median(above) / median(below));
 }

@@ -1,4 +1,4 @@
-//! The servers that the figures are taken against.
+//! The servers that the measurements use.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,14 +14,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::PATIENCE;
 
-/// A server that is killed and reaped however its use ends.
+/// A server, killed and reaped when dropped.
 pub struct Server {
     child: Child,
     pub socket: PathBuf,
 }
 
 impl Server {
-    /// QEMU without a machine, its socket in `dir`.
+    /// Starts QEMU without a machine, with its socket in `dir`.
     pub fn qemu(dir: &Path) -> Result<Self> {
         let program = env::var_os("QMPSH_TEST_QEMU").unwrap_or("qemu-system-x86_64".into());
         let socket = dir.join("q.sock");
@@ -34,7 +34,7 @@ impl Server {
         Self::start(command, socket)
     }
 
-    /// The server that answers at once, compiled into `dir`.
+    /// Starts the server that replies immediately, which was compiled into `dir`.
     pub fn instant(dir: &Path) -> Result<Self> {
         let socket = dir.join("i.sock");
         let mut command = Command::new(dir.join("instant"));
@@ -42,10 +42,10 @@ impl Server {
         Self::start(command, socket)
     }
 
-    /// Starts the server and waits until it greets.
+    /// Starts a server and waits until it sends its greeting.
     fn start(mut command: Command, socket: PathBuf) -> Result<Self> {
         let name = command.get_program().display().to_string();
-        // The socket of the last one, which was killed, is still there.
+        // The last server was killed and left its socket behind.
         let _ = fs::remove_file(&socket);
         let child = command
             .stdin(Stdio::null())
@@ -56,22 +56,22 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         let client = loop {
             if let Some(status) = server.child.try_wait()? {
-                bail!("{name} ended at once: {status}");
+                bail!("{name} exited immediately: {status}");
             }
             if let Ok(client) = UnixStream::connect(&server.socket) {
                 break client;
             }
-            ensure!(Instant::now() < deadline, "{name} does not listen");
+            ensure!(Instant::now() < deadline, "{name} did not listen in time");
             thread::sleep(Duration::from_millis(10));
         };
         client.set_read_timeout(Some(PATIENCE))?;
         let mut greeting = String::new();
         BufReader::new(client)
             .read_line(&mut greeting)
-            .with_context(|| format!("{name} does not greet"))?;
+            .with_context(|| format!("{name} did not send a greeting"))?;
         ensure!(
             greeting.contains("\"QMP\""),
-            "{name} greets with {greeting:?}"
+            "{name} sent the greeting {greeting:?}"
         );
         Ok(server)
     }

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Candidate, Sources, complete};
 
-/// How many keys deep the walk goes.
+/// How many levels of keys to walk.
 const LEVELS: usize = 3;
 
-/// How long completion took, without a live question, at each place: the names of the commands after
-/// every letter, every key of every command three levels deep in every branch of every union, and the
-/// values of each.
+/// Times completion, without queries to the server, at each place: command names after every letter, every key
+/// of every command three levels deep in every branch of every union, and the values of each key.
 pub fn times(schema: &Schema) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut timed = |line: &str| {
@@ -24,7 +23,7 @@ pub fn times(schema: &Schema) -> Vec<Duration> {
             let found = complete(line, line.len(), false, &sources);
             (start.elapsed(), found.candidates)
         };
-        // The middle one of three: what else the machine does is not completion's.
+        // The median of three, to exclude other load on the machine.
         let mut runs = [timed(), timed(), timed()];
         runs.sort_by_key(|(time, _)| *time);
         let [_, (time, candidates), _] = runs;
@@ -40,7 +39,7 @@ pub fn times(schema: &Schema) -> Vec<Duration> {
     times
 }
 
-/// Completes the keys that could follow `line`, and what could follow each.
+/// Completes the keys that can follow `line`, and what can follow each of them.
 fn keys(line: &str, levels: usize, timed: &mut impl FnMut(&str) -> Vec<Candidate>) {
     if levels == 0 {
         return;
@@ -52,7 +51,7 @@ fn keys(line: &str, levels: usize, timed: &mut impl FnMut(&str) -> Vec<Candidate
             continue;
         }
         for value in timed(&line) {
-            // With each value of a tag, other keys follow.
+            // Each value of a union's tag leads to other keys.
             if key.note.contains("required") && !line.contains('.') {
                 timed(&format!("{line}{}", value.text));
             }

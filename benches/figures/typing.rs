@@ -1,4 +1,4 @@
-//! How long a key takes to show in the shell while events flood in.
+//! How long a typed key takes to appear in the shell in a flood of events.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{self, Receiver};
@@ -10,10 +10,10 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use crate::PATIENCE;
 
-/// What is typed; none of it is sent.
+/// The text to type; it is never sent.
 const TEXT: &str = "blockdev-snapshot-sync node-name=abcdefgh snapshot-file=ijklmnopqrst.qcow2";
 
-/// Starts the shell, has it ask for the flood, and types; how long each key took to show, in seconds.
+/// Starts the shell, has it request the flood, and types. Returns how long each key took to appear, in seconds.
 pub fn echoes(command: CommandBuilder, ask: &str) -> Result<Vec<f64>> {
     let size = PtySize {
         rows: 24,
@@ -41,19 +41,19 @@ fn type_text(input: &mut impl Write, screen: &mut Screen, ask: &str) -> Result<V
     screen.wait_for(" more events (")?;
     let mut times = Vec::new();
     for end in 1..=TEXT.len() {
-        // As fast as people type who type fast.
+        // As fast as a fast typist.
         thread::sleep(Duration::from_millis(20));
         let start = Instant::now();
         input.write_all(&TEXT.as_bytes()[end - 1..end])?;
         screen.wait_for(&format!(") {}", &TEXT[..end]))?;
         times.push(start.elapsed().as_secs_f64());
     }
-    // The flood was not over before.
+    // Check that the flood lasted until the end.
     screen.wait_for_change()?;
     Ok(times)
 }
 
-/// What the shell shows.
+/// What the shell has on its screen.
 struct Screen {
     chunks: Receiver<Vec<u8>>,
     parser: vt100::Parser,
@@ -70,7 +70,10 @@ impl Screen {
     fn wait_for_change(&mut self) -> Result<()> {
         match self.chunks.recv_timeout(PATIENCE) {
             Ok(chunk) => self.parser.process(&chunk),
-            Err(_) => bail!("the shell shows only {}", self.parser.screen().contents()),
+            Err(_) => bail!(
+                "timed out; the screen shows {}",
+                self.parser.screen().contents()
+            ),
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the command line means.
+//! Interprets the command line: which words are the address, the command and QEMU's arguments.
 
 use std::ffi::OsString;
 use std::iter;
@@ -12,34 +12,35 @@ use crate::failure::Failure;
 use crate::os::stderr::say;
 use crate::render::{Format, escape, escape_line};
 
-/// The command line, understood.
+/// The interpreted command line.
 #[derive(Debug)]
 pub struct Invocation {
+    /// The options as parsed.
     pub cli: Cli,
-    /// Where to connect, if anybody said.
+    /// The address to connect to or listen at, if one was given.
     pub address: Option<String>,
-    /// The command's words, possibly none.
+    /// The words of the command; may be empty.
     pub command: Vec<String>,
     /// QEMU's command line, for `--launch`.
     pub qemu: Vec<OsString>,
 }
 
 impl Invocation {
-    /// Reads this process's command line. Help, version and usage errors end the process, as clap
-    /// has it.
+    /// Reads this process's command line. `--help`, `--version` and the usage errors that clap finds end the
+    /// process.
     ///
     /// # Errors
     ///
-    /// Options that do not go together in a way clap cannot know, or that are not built yet.
+    /// Options conflict in a way that clap cannot express, or are not implemented yet.
     pub fn from_env() -> Result<Self, Failure> {
         let (words, qemu) = split_off_qemu(std::env::args_os().collect());
-        let (cli, option_behind) = match plain(&words) {
+        let (cli, option_after) = match plain(&words) {
             Some(cli) => (cli, None),
             None => parse(words)?,
         };
         if cli.output == Format::Table {
             return Err(Failure::Usage(
-                "the output format `table` is not built yet".to_owned(),
+                "the output format `table` is not implemented yet".to_owned(),
             ));
         }
         let usage = |message: String| Err(Failure::Usage(message));
@@ -68,10 +69,10 @@ impl Invocation {
             let line = iter::once(word).chain(&words);
             let line = line.map(String::as_str).collect::<Vec<_>>().join(" ");
             return usage(format!(
-                "`{word}` is taken for an address; with QMP_SOCKET set, say --execute '{line}'"
+                "`{word}` was taken as an address; to run a command on QMP_SOCKET, use --execute '{line}'"
             ));
         }
-        if !first_is_address && let Some(option) = option_behind {
+        if !first_is_address && let Some(option) = option_after {
             return usage(misplaced(&format!("--{option}")));
         }
         let is_builtin = words.first().is_some_and(|word| word.starts_with(':'));
@@ -80,16 +81,16 @@ impl Invocation {
         }
         if !words.is_empty() && (!cli.execute.is_empty() || cli.file.is_some()) {
             return usage(format!(
-                "`{}` is a command already; give either a command, --execute or --file",
+                "`{}` is already a command; give only one of a command, --execute and --file",
                 words[0]
             ));
         }
         if cli.repeat.is_some() && words.is_empty() && cli.execute.is_empty() {
-            return usage("--repeat needs a command to run, or --execute".to_owned());
+            return usage("--repeat needs a command or --execute".to_owned());
         }
         if address.is_none() && !cli.dry_run && !cli.list && !cli.launch {
             return usage(
-                "no address: say where QEMU listens (qmpsh /path/to/qmp.sock), or set QMP_SOCKET"
+                "no address given; name the socket (qmpsh /path/to/qmp.sock) or set QMP_SOCKET"
                     .to_owned(),
             );
         }
@@ -102,8 +103,8 @@ impl Invocation {
     }
 }
 
-/// Options that are specified and not there yet, with what they are for. They are known by name alone, so
-/// that they cost nothing.
+/// Options that are not implemented yet, and what to call them in the error. They are not declared to clap, so
+/// that they cost no time.
 const UNBUILT: &[(&str, &str)] = &[
     ("-H", "the HMP shell (-H, --hmp)"),
     ("--hmp", "the HMP shell (-H, --hmp)"),
@@ -117,20 +118,21 @@ const UNBUILT: &[(&str, &str)] = &[
     ("--dialect", "--dialect"),
 ];
 
-/// What clap makes of the command line, and the name of an option behind its first word.
+/// Parses the command line with clap. Also returns the name of an option given after the first positional word,
+/// if there is one.
 fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
     let mut matches = match Cli::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| exit(error))),
     };
-    let option_behind = matches
+    let option_after = matches
         .index_of("first")
-        .and_then(|at| option_behind(&matches, at));
+        .and_then(|at| option_after(&matches, at));
     let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| exit(error));
-    Ok((cli, option_behind))
+    Ok((cli, option_after))
 }
 
-/// Ends the process as clap has it: with help or the version, or with an error, which may quote anything.
+/// Ends the process as clap would: with help, the version, or an error. An error may quote any text.
 fn exit(mut error: clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
@@ -150,8 +152,8 @@ fn exit(mut error: clap::Error) -> ! {
     std::process::exit(error.exit_code())
 }
 
-/// The same for a command line without options but `--connect`, or nothing for any other: clap takes a tenth of
-/// the time of a one-shot command, which most often looks like this.
+/// Parses a command line whose only option, if any, is a leading `--connect`; `None` for any other. Most
+/// one-shot commands look like this, and clap would take a tenth of their run time.
 fn plain(words: &[OsString]) -> Option<Cli> {
     let words: Option<Vec<&str>> = words.iter().skip(1).map(|word| word.to_str()).collect();
     let words = words?;
@@ -175,16 +177,16 @@ fn plain(words: &[OsString]) -> Option<Cli> {
     })
 }
 
-/// The error for an option that is not built yet, if that is what `error` is about.
+/// The failure for an option that is not implemented yet, if that is what `error` is about.
 fn unbuilt(error: &clap::Error) -> Option<Failure> {
     let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
     let (_, what) = UNBUILT.iter().find(|(name, _)| name == option)?;
-    Some(Failure::Usage(format!("{what} is not built yet")))
+    Some(Failure::Usage(format!("{what} is not implemented yet")))
 }
 
-/// Splits a command line with `--launch` in it at the `--` behind that.
+/// Splits a command line at the `--` that follows `--launch`, into our words and QEMU's.
 fn split_off_qemu(mut words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let launch = words.iter().position(|word| word == "--launch");
     let dashes = words.iter().position(|word| word == "--");
@@ -198,13 +200,13 @@ fn split_off_qemu(mut words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     }
 }
 
-/// Whether a word can only be meant as an address, in a place where it could also be a command.
+/// Whether a word that could be an address or a command can only be an address.
 fn looks_like_address(word: &str) -> bool {
     !word.starts_with([':', '{', '_']) && word.contains(['/', ':', '.']) && !word.contains('=')
 }
 
-/// The name of an option that was given behind the `at`th word of the command line.
-fn option_behind(matches: &clap::ArgMatches, at: usize) -> Option<String> {
+/// The name of an option that was given after index `at` of the command line.
+fn option_after(matches: &clap::ArgMatches, at: usize) -> Option<String> {
     matches
         .ids()
         .filter(|id| !matches!(id.as_str(), "first" | "rest" | "Cli"))
@@ -217,7 +219,7 @@ fn option_behind(matches: &clap::ArgMatches, at: usize) -> Option<String> {
         .map(|id| id.as_str().replace('_', "-"))
 }
 
-/// Whether a word is spelled as one of our options is.
+/// Whether a word is spelled like one of our options.
 fn is_option(word: &str) -> bool {
     if !word.starts_with('-') {
         return false;
@@ -247,7 +249,7 @@ fn is_option(word: &str) -> bool {
 }
 
 fn misplaced(option: &str) -> String {
-    format!("`{option}` stands behind the command; options of qmpsh go before it")
+    format!("`{option}` comes after the command; options of qmpsh go before it")
 }
 
 #[cfg(test)]
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_no_parser_means_what_it_makes_of_it() {
+    fn a_plain_command_line_means_the_same_with_and_without_clap() {
         for line in [
             "",
             "vm.sock",
@@ -270,9 +272,9 @@ mod tests {
             "--connect vm.sock qom-list path=/",
         ] {
             let words = words(line);
-            let cli = plain(&words).expect("there is no other option");
+            let cli = plain(&words).expect("no other option");
             let (parsed, None) = parse(words).expect("clap takes it") else {
-                panic!("there is an option in `{line}`");
+                panic!("clap finds an option after the first word of `{line}`");
             };
             assert_eq!(format!("{cli:?}"), format!("{parsed:?}"));
         }
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn our_options_are_known_by_their_spelling() {
+    fn our_options_are_recognized_by_their_spelling() {
         for word in ["-p", "--pretty", "--log=x", "--logfile", "-ofoo", "-h"] {
             assert!(is_option(word), "{word}");
         }
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_commands() {
+    fn addresses_are_distinguished_from_commands() {
         for word in ["/run/vm.sock", "vm.sock", "host:1", "./a"] {
             assert!(looks_like_address(word), "{word}");
         }

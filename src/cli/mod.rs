@@ -1,4 +1,4 @@
-//! Every option, once. Help, man page and shell completions come from here.
+//! The command-line options. Help, man page and shell completions are generated from here.
 
 mod invocation;
 mod options;

@@ -10,19 +10,20 @@ use crate::vm::{Monitor, PassedFd};
 
 /// An interactive shell for QMP, QEMU's machine protocol.
 ///
-/// With no COMMAND, standard input decides: a terminal gets the interactive shell, anything else is
-/// read as a script, a line a command.
+/// Without COMMAND, qmpsh starts the interactive shell if standard input is a terminal; otherwise it reads
+/// standard input as a script, one command per line.
 #[derive(Debug, Default, Parser)]
 #[command(name = "qmpsh", version, max_term_width = 100, override_usage = USAGE)]
 pub struct Cli {
-    /// Where QEMU listens: a Unix socket's path or unix:PATH, HOST:PORT, [V6]:PORT, :PORT or tcp:HOST:PORT,
-    /// fd:N for a connected socket that was inherited, exec:COMMAND for a program that leads there
+    /// Where QEMU listens: the path of a Unix socket, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT,
+    /// fd:N (an inherited, connected socket), or exec:COMMAND (a program whose input and output lead to the
+    /// monitor)
     ///
-    /// Without it, the environment variable QMP_SOCKET gives the address.
+    /// Defaults to the environment variable QMP_SOCKET.
     #[arg(value_name = "ADDRESS")]
     pub first: Option<String>,
 
-    /// The command to run, as at the prompt; each word is an argument of its own
+    /// The command to run, as at the prompt; each word is one argument
     #[arg(
         value_name = "COMMAND",
         trailing_var_arg = true,
@@ -30,46 +31,47 @@ pub struct Cli {
     )]
     pub rest: Vec<String>,
 
-    /// Connect to ADDRESS; every word left over is the command
+    /// Connect to ADDRESS; all remaining words are the command
     #[arg(short, long, value_name = "ADDRESS")]
     pub connect: Option<String>,
 
-    /// Listen at ADDRESS, a Unix socket's path or HOST:PORT, and serve the QEMU that connects; every word left
-    /// over is the command
+    /// Listen at ADDRESS (the path of a Unix socket, or HOST:PORT) and wait for QEMU to connect; all remaining
+    /// words are the command
     ///
-    /// QEMU is told to with -chardev socket,id=ID,path=PATH,server=off,reconnect=1 -mon chardev=ID,mode=control.
+    /// Start QEMU with -chardev socket,id=ID,path=PATH,server=off,reconnect=1 -mon chardev=ID,mode=control.
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run", "tls_creds"])]
     pub listen: Option<String>,
 
-    /// Start a QEMU of our own, `-- QEMU ARG...`, and end it when we end; every word before `--` is the command
+    /// Start QEMU (`-- QEMU ARG...`), and stop it on exit; the words before `--` are the command
     ///
-    /// With no QEMU named it is the one for this machine's architecture, without display.
+    /// Without QEMU, starts qemu-system-ARCH for this machine's architecture, with no display.
     #[arg(long, conflicts_with_all = ["connect", "dry_run", "tls_creds"])]
     pub launch: bool,
 
-    /// List the QEMUs that run here: pid, name, QMP sockets, and whether somebody is connected
+    /// List the QEMUs running on this machine, with their pids, names, QMP sockets and whether a client is
+    /// connected
     ///
-    /// `free` is a socket that waits for a client. `-o json` prints the list for programs.
+    /// A socket in state `free` is waiting for a client. Use `-o json` to print the list as JSON.
     #[arg(long, conflicts_with_all = ["connect", "execute", "file", "first", "launch", "listen"])]
     pub list: bool,
 
-    /// Run a line, then exit; may be given again
+    /// Run LINE, then exit; can be repeated
     #[arg(short, long, value_name = "LINE", action = ArgAction::Append, allow_hyphen_values = true)]
     pub execute: Vec<String>,
 
-    /// Run a script file; `-` is standard input
+    /// Run the script at PATH; `-` is standard input
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
 
-    /// Go on with a script after an error; up to 8 commands are then in flight
+    /// Continue a script after an error, and keep up to 8 commands in flight
     #[arg(short, long)]
     pub keep_going: bool,
 
-    /// How long to wait for each reply [default: as long as it takes]
+    /// How long to wait for each reply [default: no limit]
     #[arg(short, long, value_name = "SECS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 
-    /// How long connection and greeting may take [default: 10 for scripts; the prompt waits]
+    /// How long to wait for the connection and QEMU's greeting [default: 10 in scripts, no limit at the prompt]
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
 
@@ -77,39 +79,39 @@ pub struct Cli {
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
 
-    /// The same as -o pretty
+    /// Same as -o pretty
     #[arg(short, long, conflicts_with = "output")]
     pub pretty: bool,
 
-    /// Print whole replies, {"return": …} or {"error": …}, not just the value
+    /// Print whole replies, {"return": …} or {"error": …}, instead of just the value
     #[arg(long)]
     pub envelope: bool,
 
-    /// Print the JSON that would be sent; send nothing, and need no connection
+    /// Print the JSON that would be sent, without connecting
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
-    /// Type bare words by the schema in PATH, a saved reply to query-qmp-schema
+    /// Take the types of bare words from the schema in PATH, a saved reply to query-qmp-schema
     #[arg(long, value_name = "PATH")]
     pub schema: Option<PathBuf>,
 
-    /// Echo each message sent and received on standard error
+    /// Print each message sent and received to standard error
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// Append each message to PATH, as JSON lines with `time`, `dir` and `msg`
+    /// Append each message sent and received to PATH, as JSON lines with `time`, `dir` and `msg`
     #[arg(short, long, value_name = "PATH", visible_alias = "logfile")]
     pub log: Option<PathBuf>,
 
-    /// Where a script's events go, as JSON lines
+    /// Where to print events while a script runs, as JSON lines
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     pub events: EventsTo,
 
-    /// Run the command N times; 0 is until stopped
+    /// Run the command N times; 0 repeats it until interrupted
     #[arg(long, value_name = "N")]
     pub repeat: Option<u64>,
 
-    /// With --repeat, start one every SECS
+    /// With --repeat, start a run every SECS seconds
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "repeat")]
     pub interval: Option<Duration>,
 
@@ -117,22 +119,22 @@ pub struct Cli {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: When,
 
-    /// Neither read nor write the history file
+    /// Do not read or write the history file
     #[arg(long)]
     pub no_history: bool,
 
-    /// Read no configuration file (there is none so far)
+    /// Do not read a configuration file (has no effect yet: there is none)
     #[arg(long, hide = true)]
     pub no_config: bool,
 
-    /// Wrap TCP connections in TLS, with the credentials in DIR
+    /// Use TLS for TCP connections, with the credentials in DIR
     ///
-    /// They are laid out as QEMU's own tls-creds-x509 wants them: ca-cert.pem, and client-cert.pem and
-    /// client-key.pem where the server verifies its peers. ca-crl.pem is honoured.
+    /// DIR has the layout of QEMU's tls-creds-x509: ca-cert.pem, client-cert.pem and client-key.pem if the
+    /// server verifies its clients, and optionally ca-crl.pem.
     #[arg(long, value_name = "DIR")]
     pub tls_creds: Option<PathBuf>,
 
-    /// The name that the server's certificate must be for, instead of the address's host
+    /// Expect the server's certificate to be for NAME instead of the address's host
     #[arg(long, value_name = "NAME", requires = "tls_creds")]
     pub tls_hostname: Option<String>,
 
@@ -140,16 +142,15 @@ pub struct Cli {
     #[arg(long)]
     pub no_oob: bool,
 
-    /// Seek the connection again when it is not there or ends, for at most SECS [default: at the prompt only, for
-    /// as long as it takes]
+    /// Retry a connection that fails or ends, for at most SECS [default: only at the prompt, with no limit]
     #[arg(long, value_name = "SECS", value_parser = seconds, num_args = 0..=1, require_equals = true)]
     pub reconnect: Option<Option<Duration>>,
 
-    /// Do not seek the connection again
+    /// Do not reconnect
     #[arg(long, conflicts_with = "reconnect")]
     pub no_reconnect: bool,
 
-    // Last, for the heading counts for all that follows.
+    // Must be last: the heading applies to everything that follows.
     #[command(flatten, next_help_heading = "Options for --launch")]
     pub vm: VmOptions,
 }
@@ -160,14 +161,15 @@ const USAGE: &str = "qmpsh [OPTIONS] ADDRESS [COMMAND [ARG]...]\n       \
                      qmpsh [OPTIONS] --launch [COMMAND [ARG]...] [-- [QEMU] [ARG]...]\n       \
                      qmpsh --list";
 
-/// How a QEMU is started.
+/// The options that go with `--launch`.
 #[derive(Debug, Default, clap::Args)]
 pub struct VmOptions {
-    /// Where its monitor is: a Unix socket's path or HOST:PORT, for others too, or `none` [default: ours alone]
+    /// Where to put QEMU's monitor: the path of a Unix socket or HOST:PORT, which other clients can use too, or
+    /// `none` [default: a private socket]
     #[arg(long, value_name = "ADDRESS|none", requires = "launch")]
     pub monitor: Option<Monitor>,
 
-    /// Run QEMU with this, `strace -f` for example; words are split at blanks
+    /// Run QEMU under COMMAND, for example `strace -f`; it is split at whitespace
     #[arg(
         long,
         value_name = "COMMAND",
@@ -176,32 +178,33 @@ pub struct VmOptions {
     )]
     pub wrapper: Option<String>,
 
-    /// Pass an inherited descriptor on: N[,set=M][,opaque=TEXT] is QEMU's -add-fd, in set N unless M is given;
-    /// may be given again
+    /// Pass the inherited descriptor N[,set=M][,opaque=TEXT] to QEMU, as with -add-fd; M defaults to N; can be
+    /// repeated
     #[arg(long, value_name = "N", requires = "launch", action = ArgAction::Append)]
     pub add_fd: Vec<PassedFd>,
 
-    /// Name the VM, and its logs
+    /// Name of the VM and of its log files
     #[arg(long, value_name = "NAME", requires = "launch")]
     pub name: Option<String>,
 
-    /// Give the guest a serial console, drained into a log; `:console` attaches to it
+    /// Give the guest a serial console, which is logged; `:console` attaches to it
     #[arg(long, requires = "launch")]
     pub console: bool,
 
-    /// Where to put, and leave, the logs of QEMU's output and of the console
+    /// Keep the logs of QEMU's output and of the console in DIR [default: deleted on exit]
     #[arg(long, value_name = "DIR", requires = "launch")]
     pub log_dir: Option<PathBuf>,
 
-    /// Where to make the directory for temporary files, which is removed in the end
+    /// Create the directory for temporary files in DIR; it is removed on exit
     #[arg(long, value_name = "DIR", requires = "launch")]
     pub temp_dir: Option<PathBuf>,
 
-    /// How long QEMU may take to end before it is killed [default: 30]
+    /// How long QEMU may take to shut down before it is killed [default: 30]
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "launch")]
     pub shutdown_timeout: Option<Duration>,
 }
 
+/// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
     #[default]
@@ -210,7 +213,7 @@ pub enum When {
     Never,
 }
 
-/// A length of time in seconds, with or without a fraction.
+/// Parses a duration in seconds, with or without a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()

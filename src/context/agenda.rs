@@ -1,4 +1,4 @@
-//! What goes on besides the lines that a user enters: listeners and timers, each with a line of its own.
+//! The listeners and timers, each with the line that it runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::qmp::Listener;
 /// All listeners and timers.
 pub struct Agenda {
     entries: Mutex<Entries>,
-    /// Takes the lines of new entries, for whoever runs them.
+    /// Sends the lines of new entries to the task that runs them.
     scheduled: mpsc::UnboundedSender<Scheduled>,
 }
 
@@ -29,68 +29,74 @@ struct Entries {
 struct Entry {
     id: u64,
     kind: Kind,
-    /// The line it runs, as it was given.
+    /// The line it runs, as the user typed it.
     text: String,
     runs: Arc<AtomicU64>,
-    /// The task that runs it, once there is one.
+    /// The task that runs it, once it has been started.
     task: Option<AbortHandle>,
 }
 
-/// When a line is run, as lists show it.
+/// What runs a line, in the form in which lists show it.
 pub enum Kind {
-    /// Whenever an event comes that is like this.
+    /// Every event that fulfils this condition, given as the user typed it.
     Listener(String),
-    /// Every so often, or once after so long; the length can be changed.
+    /// A timer, once or repeatedly. The interval can be changed through the channel.
     Timer {
+        /// Sets the interval.
         interval: watch::Sender<Duration>,
         once: bool,
     },
 }
 
-/// A line of the agenda, for whoever runs it.
+/// A new entry, for the task that runs it.
 pub struct Scheduled {
     pub id: u64,
+    /// What makes the line run.
     pub trigger: Trigger,
+    /// The line to run.
     pub line: Line,
-    /// The line as it was given.
+    /// The line as the user typed it.
     pub text: String,
-    /// Counts the runs.
+    /// The counter of runs, which whoever runs the line increments.
     pub runs: Arc<AtomicU64>,
 }
 
 /// What makes a line run.
 pub enum Trigger {
-    /// Each of these events.
+    /// Each event that arrives here.
     Events(Listener),
-    /// Time: again and again, or once.
+    /// Time: once after `interval`, or at every `interval`.
     Time {
         interval: watch::Receiver<Duration>,
         once: bool,
     },
 }
 
-/// One row of a list.
+/// One row of a list of entries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: u64,
-    /// What makes the line run, as it was given.
+    /// What makes the line run, as lists show it.
     pub when: String,
+    /// The line as the user typed it.
     pub line: String,
+    /// How many times the line has started to run.
     pub runs: u64,
 }
 
-/// What came of a line that a listener or timer ran.
+/// The outcome of a line that a listener or timer ran.
 pub struct Report {
-    /// Who ran it, as `timer 1`.
+    /// The listener or timer that ran it, as `timer 1`.
     pub origin: String,
+    /// The line as the user typed it.
     pub line: String,
-    /// What it was run on.
+    /// The target it ran on.
     pub target: Target,
     pub outcome: Outcome,
 }
 
 impl Agenda {
-    /// An empty agenda, and where the lines of its entries come out to be run.
+    /// Creates an empty agenda. New entries arrive at the receiver, to be run.
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Scheduled>) {
         let (sender, scheduled) = mpsc::unbounded_channel();
         let agenda = Self {
@@ -100,7 +106,7 @@ impl Agenda {
         (agenda, scheduled)
     }
 
-    /// Adds an entry that runs `line`, given as `text`, and returns its id.
+    /// Adds an entry that runs `line`, which the user typed as `text`. Returns the entry's id.
     pub fn add(&self, kind: Kind, trigger: Trigger, line: Line, text: &str) -> u64 {
         let mut entries = self.entries.lock();
         entries.last_id += 1;
@@ -113,7 +119,7 @@ impl Agenda {
             runs: runs.clone(),
             task: None,
         });
-        // Nobody left to run it is the end of the program.
+        // If the receiver is gone, the program is ending.
         let _ = self.scheduled.send(Scheduled {
             id,
             trigger,
@@ -124,7 +130,8 @@ impl Agenda {
         id
     }
 
-    /// Notes the task that runs an entry's line; it ends with the entry.
+    /// Registers the task that runs an entry's line; removing the entry aborts it. Aborts it now if the entry
+    /// is gone.
     pub fn attach(&self, id: u64, task: AbortHandle) {
         let mut entries = self.entries.lock();
         match entries.list.iter_mut().find(|entry| entry.id == id) {
@@ -133,7 +140,7 @@ impl Agenda {
         }
     }
 
-    /// Ends the entry of this id, if it is there and of the kind that `is` wants.
+    /// Removes the entry with this id and aborts its task, if its kind satisfies `is`. Returns whether it did.
     pub fn remove(&self, id: u64, is: impl Fn(&Kind) -> bool) -> bool {
         let mut entries = self.entries.lock();
         let mut all = entries.list.iter();
@@ -146,12 +153,12 @@ impl Agenda {
         true
     }
 
-    /// Removes an entry whose task ends by itself.
+    /// Removes an entry without aborting its task, which is about to end.
     pub fn finish(&self, id: u64) {
         self.entries.lock().list.retain(|entry| entry.id != id);
     }
 
-    /// Sets the length of the timer of this id, if there is one.
+    /// Sets the interval of the timer with this id. Returns whether there is one.
     pub fn change(&self, id: u64, length: Duration) -> bool {
         let entries = self.entries.lock();
         let mut found = entries.list.iter().filter(|entry| entry.id == id);
@@ -164,14 +171,14 @@ impl Agenda {
         })
     }
 
-    /// Whether there is a line still to be run once.
+    /// Whether a line of `:after` has still to run.
     pub fn has_due(&self) -> bool {
         let entries = self.entries.lock();
         let mut kinds = entries.list.iter().map(|entry| &entry.kind);
         kinds.any(|kind| matches!(kind, Kind::Timer { once: true, .. }))
     }
 
-    /// The entries of the kind that `when` has words for.
+    /// Lists the entries whose kind `when` describes.
     pub fn list(&self, when: impl Fn(&Kind) -> Option<String>) -> Vec<Row> {
         let entries = self.entries.lock();
         let row = |entry: &Entry| {

@@ -1,4 +1,4 @@
-//! What the server at the other end says of itself: its schema, its types, its objects.
+//! Queries the server about itself: its schema, its types, its objects.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -14,27 +14,26 @@ use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
 use crate::schema::{self, Problem, ProblemKind, Property, Schema, needs_types};
 
-/// What a device type ends in whose name was cut short: `virtio-net` is an alias, which only `device_add`
-/// knows.
+/// Suffixes to try on device names like `virtio-net`: that is an alias, which only `device_add` knows.
 const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 
-/// Asks one server, and remembers what cannot change while it runs. Nothing it asks changes the VM.
+/// Queries one server, and remembers what cannot change while it runs. No query changes the VM.
 #[derive(Default)]
 pub struct Inspector {
     client: Weak<Client>,
-    /// Without one, the server has none.
+    /// Set once the server was asked: `Some(None)` if it has no schema.
     schema: OnceCell<Option<Arc<Schema>>>,
-    /// The names of its commands, as `query-commands` tells them.
+    /// The names of its commands, from `query-commands`.
     commands: OnceCell<Arc<[String]>>,
-    /// By the name of the device type.
+    /// Properties by the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
 }
 
-/// The connection went away before the answer came.
+/// The connection ended before the reply arrived.
 struct Gone;
 
 impl Inspector {
-    /// Asks whoever answers on this connection.
+    /// Creates an inspector that queries the server on this connection.
     pub fn of(client: &Arc<Client>) -> Self {
         Self {
             client: Arc::downgrade(client),
@@ -42,31 +41,31 @@ impl Inspector {
         }
     }
 
-    /// Whether it is this connection that it asks.
+    /// Whether it queries this connection.
     pub fn asks(&self, client: &Arc<Client>) -> bool {
         std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client))
     }
 
-    /// Whether there is anybody to ask.
+    /// Whether its connection is still up.
     pub fn is_connected(&self) -> bool {
         let client = self.client.upgrade();
         client.is_some_and(|client| !client.has_ended())
     }
 
-    /// Knows a schema, whoever answers.
+    /// Uses `schema` instead of the server's own.
     pub fn with_schema(mut self, schema: Arc<Schema>) -> Self {
         self.schema = OnceCell::new_with(Some(Some(schema)));
         self
     }
 
-    /// The schema: from the cache on disk if it is there, else the server is asked. A server without
-    /// one, or none at all, has none.
+    /// The schema, from the cache on disk or else from the server. `None` if the server has no schema, or there
+    /// is no connection.
     pub async fn schema(&self) -> Option<Arc<Schema>> {
         let schema = self.schema.get_or_try_init(|| self.learn()).await;
         schema.ok().cloned().flatten()
     }
 
-    /// The schema, if it is known by now.
+    /// The schema, if it is known already.
     pub fn known_schema(&self) -> Option<Arc<Schema>> {
         self.schema.get().cloned().flatten()
     }
@@ -89,13 +88,14 @@ impl Inspector {
         };
         let schema = Schema::read(json).ok().map(Arc::new);
         if let (Some(cache), Some(_)) = (cache, &schema) {
-            // A cache that cannot be written costs time, nothing else.
+            // Failing to write the cache only costs time on the next run.
             let _ = cache.store(json);
         }
         Ok(schema)
     }
 
-    /// The answer to a command that changes nothing, if there is one of that form.
+    /// Sends a command that must not change anything, and returns the value of its reply. `None` if the command
+    /// fails, or its value is not a `T`.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         command: &str,
@@ -115,12 +115,12 @@ impl Inspector {
         serde_json::from_str(reply.value().ok()?).ok()
     }
 
-    /// The properties that a device of this type takes, if they were asked for before.
+    /// The properties of a device type, if they are known already.
     pub fn known_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
         self.properties.lock().get(driver).cloned()
     }
 
-    /// The properties that a device of this type takes.
+    /// The properties of a device type, sorted by name. `None` if the server does not tell.
     pub async fn device_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
         if let Some(properties) = self.known_properties(driver) {
             return Some(properties);
@@ -146,26 +146,26 @@ impl Inspector {
         Some(properties)
     }
 
-    /// Whether the part that virtio-gpu-gl-pci and virtio-vga-gl are made around is there. It is a module of its
-    /// own, and where that is not installed QEMU aborts when it is asked what those two take.
+    /// Whether the device that virtio-gpu-gl-pci and virtio-vga-gl wrap is available. It is in a module of its
+    /// own; if the module is not installed, QEMU aborts when asked for the properties of those two.
     async fn has_gl(&self) -> bool {
         let types = self.names("qom-list-types", json!({"implements": "virtio-device"}));
         types.await.iter().any(|of| of == "virtio-gpu-gl-device")
     }
 
-    /// The properties that an object of this QOM type takes, whatever it is.
+    /// The properties of any QOM type. `None` if the server does not tell.
     pub async fn type_properties(&self, of: &str) -> Option<Vec<Property>> {
         let of = json!({"typename": of});
         self.ask("qom-list-properties", of).await
     }
 
-    /// The device types that can be plugged, or at least instantiated.
+    /// The names of all device types that are not abstract.
     pub async fn device_types(&self) -> Vec<String> {
         let types = json!({"implements": "device", "abstract": false});
         self.names("qom-list-types", types).await
     }
 
-    /// What is wrong with a device type that does not exist, if it does not.
+    /// The problem with the device type `driver`, if it does not exist.
     pub async fn unknown_driver(&self, driver: &str) -> Option<Problem> {
         let types = self.device_types().await;
         if types.is_empty() || types.iter().any(|known| known == driver) {
@@ -179,13 +179,13 @@ impl Inspector {
         }))
     }
 
-    /// The commands there are, as older servers tell it too.
+    /// The names of the server's commands, from `query-commands`, which older servers have too.
     pub async fn commands(&self) -> Arc<[String]> {
         let ask = async || self.names("query-commands", json!({})).await.into();
         self.commands.get_or_init(ask).await.clone()
     }
 
-    /// The commands there are, as far as they were asked for before.
+    /// The names of the server's commands, if they are known already; otherwise none.
     pub fn known_commands(&self) -> Arc<[String]> {
         self.commands.get().cloned().unwrap_or_default()
     }
@@ -199,20 +199,20 @@ impl Inspector {
         named.into_iter().map(|named| named.name).collect()
     }
 
-    /// The properties of the object at a QOM path.
+    /// The properties of the object at a QOM path, sorted by name. `None` if the server does not tell.
     pub async fn qom_properties(&self, path: &str) -> Option<Vec<Property>> {
         let mut properties: Vec<Property> = self.ask("qom-list", json!({"path": path})).await?;
         properties.sort_by(|a, b| a.name.cmp(&b.name));
         Some(properties)
     }
 
-    /// Gives the bare words of a command the types that the server wants.
+    /// Gives the bare words of a command the types that the server expects. Without a schema, changes nothing.
     pub async fn type_words(&self, command: &mut Command) {
         let Some(schema) = self.schema().await else {
             return;
         };
         schema.type_words(command);
-        // What the schema leaves open, QOM may tell.
+        // QOM may know what the schema does not.
         let text = |key| {
             let text = command.arguments.get(key).and_then(Value::as_str);
             text.map(str::to_owned)
@@ -238,7 +238,7 @@ impl Inspector {
                     type_word(&mut command.arguments, "value", property);
                 }
             }
-            // Before QEMU 6.0 the schema says nothing of what is in `props`.
+            // Before QEMU 6.0 the schema does not describe the members of `props`.
             "object-add" => {
                 let Some(kind) = text("qom-type") else { return };
                 let Some(Value::Object(props)) = command.arguments.get_mut("props") else {
@@ -254,7 +254,7 @@ impl Inspector {
     }
 }
 
-/// Types the word at `key` as the property has it.
+/// Gives the word at `key` the property's type.
 fn type_word(members: &mut Object, key: &str, property: &Property) {
     if let Some(value @ Value::Word(_)) = members.get_mut(key)
         && let Value::Word(word) = &*value

@@ -1,4 +1,4 @@
-//! What a line is run with: the shell's settings and agenda, and the VM it is for.
+//! The environment in which a line runs: the shell's settings and agenda, and the target VM.
 
 mod agenda;
 mod inspector;
@@ -23,29 +23,30 @@ pub use outcome::{Outcome, Output};
 pub use settings::Settings;
 pub use target::{Target, TargetPlan};
 
-/// How many outcomes of listeners and timers may wait to be shown.
+/// How many outcomes of listeners and timers can wait to be shown.
 const REPORTS: usize = 16;
 
-/// What belongs to the shell, and the target of its lines. A clone is the same one.
+/// The shell's state, and the target of its lines. Clones share the same state.
 #[derive(Clone)]
 pub struct Context {
+    /// The server that lines are for.
     pub target: Target,
-    /// What listeners and timers run.
+    /// The listeners and timers.
     pub agenda: Arc<Agenda>,
-    /// Takes what came of the lines that listeners and timers ran. It is bounded, so that they run no faster than
-    /// their outcomes are shown.
+    /// Takes the outcomes of listeners and timers. It is bounded, so that they run no faster than their
+    /// outcomes are shown.
     pub reports: mpsc::Sender<Report>,
-    /// Shows how far something is, in place of what it showed before.
+    /// Shows progress on the terminal, if there is one.
     pub progress: Option<Progress>,
     settings: Arc<Mutex<Settings>>,
 }
 
-/// Takes a line that stands until the next one does; an empty one takes it away.
+/// Takes a line of text that replaces the line shown before; an empty one removes it.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Context {
-    /// A context without listeners and timers. Reports of those to come arrive at the first receiver; the lines to run
-    /// at the second.
+    /// Creates a context without listeners and timers. Later, their reports arrive at the first receiver, and
+    /// the lines to run at the second.
     pub fn new(
         settings: Settings,
         target: Target,
@@ -66,7 +67,8 @@ impl Context {
         (context, reports, scheduled)
     }
 
-    /// The same for lines that the user did not enter: they leave alone where the user's next `:wait` starts looking.
+    /// The same context, for lines that the user did not enter: they do not change where the user's next
+    /// `:wait` starts looking.
     pub fn apart(&self) -> Self {
         Self {
             target: self.target.apart(),
@@ -74,29 +76,29 @@ impl Context {
         }
     }
 
-    /// The settings as they are now.
+    /// A copy of the current settings.
     pub fn settings(&self) -> Settings {
         self.settings.lock().clone()
     }
 
-    /// The settings, to be changed. They stay locked until this is dropped.
+    /// The settings, to change or to look at briefly. They stay locked until the guard is dropped.
     pub fn settings_mut(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock()
     }
 
-    /// Whether events of this name are not shown as they come.
+    /// Whether the user muted events of this name.
     pub fn mutes(&self, event: &str) -> bool {
         self.settings_mut().muted.contains(event)
     }
 
-    /// What the target accepts, if it says so in time.
+    /// The target's schema, if it has one and sends it in time.
     pub async fn schema(&self) -> Option<Arc<Schema>> {
         let inspector = self.target.inspector();
         let schema = timeout(self.settings().patience(), inspector.schema());
         schema.await.ok().flatten()
     }
 
-    /// The names of the target's commands, if it says them in time.
+    /// The names of the target's commands, if it sends them in time; otherwise none.
     pub async fn commands(&self) -> Arc<[String]> {
         let inspector = self.target.inspector();
         let commands = timeout(self.settings().patience(), inspector.commands());

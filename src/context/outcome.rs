@@ -4,37 +4,39 @@ use crate::failure::Failure;
 use crate::qmp::{Event, Reply};
 use crate::vm::{Console, Follow};
 
-/// What came of a line.
+/// The outcome of a line.
 pub struct Outcome {
+    /// What to show or do.
     pub output: Output,
-    /// Why the line failed, if it did. There can be output all the same: `--envelope` prints failed replies.
+    /// Why the line failed, if it did. There may still be output: `--envelope` prints failed replies.
     pub failure: Option<Failure>,
 }
 
-/// What a line leads to.
+/// What a line results in.
 pub enum Output {
-    /// Text to print, and a sentence about it that is no value. Both may be empty.
+    /// Text to print, and a notice for the user, which is not part of the value. Both may be empty.
     Text { text: String, notice: String },
     /// A reply; `id` is the one the user gave, as JSON.
     Reply { reply: Reply, id: Option<String> },
-    /// An event that was waited for.
+    /// The event that `:wait` waited for.
     Event(Arc<Event>),
-    /// There is a connection that was asked for.
+    /// The connection that the line asked for is up.
     Connected,
-    /// A file to show as it grows, until the user has seen enough.
+    /// A file to show as it grows, until the user stops it.
     Follow(Follow),
-    /// A console for the terminal to be attached to.
+    /// A console to attach the terminal to.
     Console(Arc<Console>),
-    /// The end of the run.
+    /// Ends the run.
     Quit,
 }
 
 impl Output {
+    /// Nothing to print.
     pub fn nothing() -> Self {
         Self::text("")
     }
 
-    /// Text to print, with its line breaks.
+    /// Text to print, including its line breaks.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text {
             text: text.into(),
@@ -42,7 +44,7 @@ impl Output {
         }
     }
 
-    /// A sentence that is no value.
+    /// A notice for the user, which is not part of the value.
     pub fn notice(notice: impl Into<String>) -> Self {
         Self::Text {
             text: String::new(),
@@ -50,7 +52,7 @@ impl Output {
         }
     }
 
-    /// The number of the first message that came after what this shows, if it shows a message.
+    /// The number of the message after the one that this shows, if it shows a message from the server.
     pub fn next_message(&self) -> Option<u64> {
         match self {
             Self::Reply { reply, .. } => Some(reply.number),

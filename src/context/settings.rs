@@ -6,34 +6,36 @@ use std::time::Duration;
 use super::outcome::Output;
 use crate::render::{self, Style};
 
-/// How long the server may take to say what it accepts, where that only explains something.
+/// How long to wait for the server's schema when it is only needed to explain something.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How lines are run, and how their outcomes are shown. `:set` changes some of it.
+/// How lines run and how their outcomes are shown. `:set` changes some of these.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// How to print values.
     pub style: Style,
-    /// Print whole replies.
+    /// Print whole replies instead of just the value.
     pub envelope: bool,
-    /// How long to wait for a reply; without a limit, as long as it takes.
+    /// How long to wait for each reply; `None` is no limit.
     pub timeout: Option<Duration>,
     /// Ask before `quit` ends the VM.
     pub confirm: bool,
-    /// Print the messages that would be sent, and send nothing.
+    /// Print the messages that would be sent, without sending them.
     pub dry_run: bool,
-    /// A command waits for a connection that is being sought.
+    /// Commands wait while the session is connecting.
     pub wait_for_connection: bool,
-    /// The names of events that are not shown as they come.
+    /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
 }
 
 impl Settings {
-    /// How long to wait for an explanation.
+    /// How long to wait for a reply that is only needed to explain something.
     pub fn patience(&self) -> Duration {
         self.timeout.unwrap_or(PATIENCE).min(PATIENCE)
     }
 
-    /// What is printed of an output; its last line break may be missing.
+    /// The text to print for an output; its last line break may be missing. `None` if there is nothing to
+    /// print.
     pub fn text<'a>(&self, output: &'a Output) -> Option<Cow<'a, str>> {
         match output {
             Output::Text { text, .. } => (!text.is_empty()).then(|| text.into()),

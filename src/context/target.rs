@@ -16,39 +16,43 @@ use crate::schema::Schema;
 use crate::transport::{Endpoint, StreamEnd};
 use crate::vm::Vm;
 
-/// How long a question may take that the user did not ask.
+/// How long to wait for a reply to a query that the user did not ask for.
 const LIVE_ANSWER: Duration = Duration::from_millis(300);
 
-/// How a target is reached, and what is kept of what it says.
+/// How to reach a target, and what to do with its messages.
 pub struct TargetPlan {
+    /// Where to connect; `None` for a VM to launch or a dry run.
     pub endpoint: Option<Endpoint>,
+    /// How to negotiate a connection.
     pub options: qmp::Options,
+    /// Whether to retry a connection.
     pub retry: Retry,
-    /// The schema that counts, whatever the server says.
+    /// The schema to use instead of the server's own.
     pub schema: Option<Arc<Schema>>,
-    /// A VM to launch.
+    /// The VM to launch, if any.
     pub vm: Option<Arc<Vm>>,
-    /// Show every message as it passes.
+    /// Print every message.
     pub verbose: bool,
-    /// Where to keep every message.
+    /// The file to which every message is appended.
     pub log: Option<PathBuf>,
 }
 
-/// A VM, or another server: the session with it, and what is known of it. A clone is the same one.
+/// A server: the session with it, and what is known about it. Clones share the same state.
 #[derive(Clone)]
 pub struct Target {
+    /// The connection, and what was received on it.
     pub session: Arc<Session>,
     /// The VM, if we launched it.
     pub vm: Option<Arc<Vm>>,
-    /// The schema that counts, whatever the server says.
+    /// The schema to use instead of the server's own.
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
-    /// The number of the first message since the last command was sent.
+    /// The number of the first message that arrived after the last command was sent.
     wait_from: Arc<AtomicU64>,
 }
 
 impl Target {
-    /// A target without a connection, and what happens there without being asked for.
+    /// Creates a target without a connection. What happens to it unasked arrives at the receiver.
     pub fn new(
         options: qmp::Options,
         retry: Retry,
@@ -76,11 +80,11 @@ impl Target {
         (target, notices)
     }
 
-    /// Starts the VM, if it is for us to launch, and connects to it, or to `endpoint`.
+    /// Launches the VM, if there is one, and connects to it; otherwise connects to `endpoint`.
     ///
     /// # Errors
     ///
-    /// The VM does not start, or there is no connection to be had.
+    /// The VM does not start, or the connection fails.
     pub async fn open(&self, endpoint: Option<Endpoint>) -> Result<(), Failure> {
         let Some(vm) = &self.vm else {
             if let Some(endpoint) = endpoint {
@@ -106,7 +110,7 @@ impl Target {
         Ok(())
     }
 
-    /// The same for commands that leave alone where the user's next `:wait` starts looking.
+    /// The same target, for commands that do not change where the user's next `:wait` starts looking.
     pub(super) fn apart(&self) -> Self {
         Self {
             wait_from: Arc::new(AtomicU64::new(self.session.hub().messages())),
@@ -114,17 +118,17 @@ impl Target {
         }
     }
 
-    /// The number of the first message that the next `:wait` looks at.
+    /// The number of the message from which the next `:wait` starts looking.
     pub fn wait_from(&self) -> u64 {
         self.wait_from.load(Ordering::Relaxed)
     }
 
-    /// Has the next `:wait` start looking at the message of this number.
+    /// Makes the next `:wait` start looking at the message with this number.
     pub fn set_wait_from(&self, message: u64) {
         self.wait_from.store(message, Ordering::Relaxed);
     }
 
-    /// What knows the server at the other end, or the last one there was.
+    /// The inspector of the server at the other end, or of the last one if there is no connection.
     pub fn inspector(&self) -> Arc<Inspector> {
         let mut inspector = self.inspector.lock();
         if let Some(client) = self.session.client()
@@ -139,7 +143,8 @@ impl Target {
         inspector.clone()
     }
 
-    /// What there is a connection to, if there is one, in one line: version, the VM's name if it has one, address.
+    /// One line that says what we are connected to: version, the VM's name if it has one, address. `None`
+    /// without a connection.
     pub async fn banner(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Name {
@@ -148,7 +153,7 @@ impl Target {
         let client = self.session.client()?;
         let inspector = self.inspector();
         let name = inspector.ask::<Name>("query-name", json!({}));
-        // A VM that does not answer now is no reason to keep the user waiting.
+        // Do not keep the user waiting for a VM that does not answer.
         let name = timeout(LIVE_ANSWER, name).await.ok().flatten();
         let name = name.and_then(|name| name.name);
         let name = name.map_or(String::new(), |name| format!(" \"{name}\""));

@@ -1,4 +1,4 @@
-//! `--verbose` and `--log`: every message as it passes.
+//! `--verbose` and `--log`: prints and logs every message.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -15,26 +15,27 @@ use crate::os::stderr::say;
 use crate::qmp::{Direction, Tap};
 use crate::render::{compact, escape_line};
 
-/// Where `--verbose` shows a line.
+/// Prints a line for `--verbose`.
 pub type Echo = Box<dyn Fn(String) + Send + Sync>;
 
-/// The log file, and the thread that writes it: a slow disk must not keep the client from reading.
+/// The log file, and the thread that writes it, so that a slow disk does not keep the client from reading.
+/// Dropping it waits until everything is written.
 pub struct Log {
     queue: mpsc::Sender<Entry>,
 }
 
 enum Entry {
     Line(String),
-    /// Asks to be told when everything before it is written.
+    /// Sends a signal once everything before it is written.
     Flush(mpsc::Sender<()>),
 }
 
 impl Log {
-    /// Opens `path` for appending; a new file is for its owner's eyes only.
+    /// Opens `path` for appending. A new file is readable only by its owner.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened.
+    /// The file cannot be opened, or the thread not started.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut file = private::open(OpenOptions::new().append(true).create(true), path)
             .map_err(|error| cannot_log(path, &error))?;
@@ -77,7 +78,8 @@ impl Drop for Log {
     }
 }
 
-/// What sees every message: `echo` shows it, `log` keeps it. Secrets are masked for both.
+/// Creates the tap that passes every message to `echo` and `log`, with secrets masked. `None` if there is
+/// neither.
 pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
     let log = log.map(|log| log.queue.clone());
     if echo.is_none() && log.is_none() {
@@ -102,7 +104,7 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Direction::Receive => "recv",
             };
             let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-            // What a server sends need not be JSON; the log is.
+            // A server may send invalid JSON; the log must stay valid.
             let message = match serde_json::from_str::<serde::de::IgnoredAny>(&message) {
                 Ok(_) => message,
                 Err(_) => quote(&message).into(),

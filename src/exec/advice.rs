@@ -1,4 +1,4 @@
-//! What would have been right, after the server has refused a command.
+//! Suggests corrections after the server refused a command.
 
 use tokio::time::timeout;
 
@@ -9,8 +9,8 @@ use crate::lang::{Command, Line, Object, dotted, nearest};
 use crate::qmp::QmpError;
 use crate::schema::{Problem, ProblemKind};
 
-/// What an error says that is about the words of a line, and not about the state of the VM. From QEMU 4.2 to
-/// 10 the sentences differ, these parts of them do not.
+/// Parts of error messages that are about the words of a line, not about the state of the VM. QEMU 4.2 to 10
+/// word their messages differently, but all of them contain these parts.
 const ABOUT_WORDS: [&str; 7] = [
     "arameter",
     "ropert",
@@ -21,11 +21,11 @@ const ABOUT_WORDS: [&str; 7] = [
     "nknown driver",
 ];
 
-/// The arguments of `device_add` that are no properties of the device.
+/// The arguments of `device_add` that are not properties of the device.
 const LISTED: [&str; 3] = ["driver", "bus", "id"];
 
-/// Adds to the refusal of a command the nearest right names, and the keys that are missing. The server is asked
-/// only if the error is about such things, and not for long.
+/// Adds hints to an outcome in which the server refused the command of `line`: similar names that exist, and
+/// missing keys. Queries the server only if the error is about names or keys, and only for a limited time.
 pub async fn advise(context: &Context, line: &Line, outcome: &mut Outcome) {
     let Some(Failure::Command { error, help }) = &mut outcome.failure else {
         return;
@@ -49,7 +49,7 @@ async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> V
         Some(schema) => schema.check(command),
         None => Vec::from_iter(unknown_command(inspector, &command.name).await),
     };
-    // What the schema leaves open, QOM may tell.
+    // QOM may know what the schema does not.
     let given = &command.arguments;
     match &*command.name {
         "device_add" => problems.extend(check_device(inspector, given, error).await),
@@ -65,7 +65,7 @@ async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> V
         matches!(problem.kind, ProblemKind::Missing { .. }) && problem.action.is_none()
     };
     if problems.iter().any(is_missing) {
-        help.push(format!("`help {}` tells all that it takes", command.name));
+        help.push(format!("`help {}` lists all its arguments", command.name));
     }
     let is_unknown = |problem: &Problem| matches!(problem.kind, ProblemKind::Command { .. });
     if problems.iter().any(is_unknown)
@@ -86,14 +86,13 @@ async fn unknown_command(inspector: &Inspector, name: &str) -> Option<Problem> {
     Some(Problem::new(ProblemKind::Command { name, near }))
 }
 
-/// What is wrong with the arguments of `device_add` that the schema does not list: the device type's own
-/// properties.
+/// Checks the arguments of `device_add` that the schema does not list: the device type's own properties.
 async fn check_device(inspector: &Inspector, given: &Object, error: &QmpError) -> Vec<Problem> {
     let Some(driver) = text(given, "driver") else {
         return Vec::new();
     };
     let Some(properties) = inspector.device_properties(driver).await else {
-        // It may also be an alias, which works, and of which QOM says nothing.
+        // The driver may also be an alias, which works but which QOM does not know.
         let is_meant =
             error.desc.contains(&format!("'{driver}'")) || error.desc.contains("'driver'");
         return match is_meant {

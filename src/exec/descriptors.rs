@@ -1,4 +1,4 @@
-//! File descriptors that travel with a command.
+//! Opens the file descriptors that are sent along with a command.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,11 +12,11 @@ use crate::failure::Failure;
 use crate::lang::Descriptor;
 use crate::os::sys;
 
-/// Opens what is to travel with a command.
+/// Opens the descriptors to send, in the given order.
 ///
 /// # Errors
 ///
-/// A file does not open, or no such descriptor was inherited.
+/// A file cannot be opened, or no such descriptor was inherited.
 pub(super) fn open_all(descriptors: &[Descriptor]) -> Result<Vec<OwnedFd>, Failure> {
     descriptors.iter().map(open).collect()
 }
@@ -36,17 +36,17 @@ fn open(descriptor: &Descriptor) -> Result<OwnedFd, Failure> {
     result.map_err(|error| {
         let why = format!("cannot pass `{what}`: {error}");
         match (descriptor, error.kind()) {
-            // The line is wrong, not the machine.
+            // The mistake is in the line, not on this machine.
             (Descriptor::Inherited(_), _) | (_, io::ErrorKind::InvalidInput) => Failure::Usage(why),
             _ => Failure::Local(why),
         }
     })
 }
 
-/// Opens a file without waiting for anybody: a FIFO that nobody writes to would keep everything waiting.
+/// Opens a file without blocking: opening a FIFO would wait until another process opens its other end.
 fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<OwnedFd> {
     let file = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    // Who gets it may well want to wait.
+    // QEMU should get a blocking descriptor, as from a plain open().
     let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     Ok(file.into())

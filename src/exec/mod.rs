@@ -1,7 +1,7 @@
-//! One line, run: built-ins, typing, sending, the reply, and advice after an error.
+//! Runs one line: built-ins, typing of bare words, sending, the reply, and advice after an error.
 //!
-//! The prompt, scripts, listeners and timers run their lines here. They differ in where lines come from and where
-//! outcomes go, in nothing else.
+//! The prompt, scripts, listeners and timers all run their lines here. They differ only in where lines come
+//! from and where outcomes go.
 
 mod advice;
 mod background;

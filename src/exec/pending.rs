@@ -8,22 +8,22 @@ use crate::failure::Failure;
 use crate::lang::{Line, Statement};
 use crate::qmp::{Pending, Reply, Request};
 
-/// A command on its way.
+/// A command that was sent and whose reply may still be missing.
 pub struct PendingCommand {
     pending: Pending,
     name: String,
-    /// What was sent.
+    /// The line that was sent.
     line: Line,
-    /// How long the reply may take, and when that is over.
+    /// How long the reply may take, and when that time is up.
     limit: Option<(Duration, Instant)>,
 }
 
 impl PendingCommand {
-    /// Sends what a line gives.
+    /// Sends the command or message of `line`, which must be one.
     ///
     /// # Errors
     ///
-    /// Nothing was sent: a file does not open, there is no connection, or an id is in use.
+    /// Nothing was sent: there is no connection, a file cannot be opened, or the id is already in use.
     pub(super) fn send(context: &Context, line: Line) -> Result<Self, Failure> {
         let mut request = match &line.statement {
             Statement::Command(command) => Request {
@@ -35,8 +35,9 @@ impl PendingCommand {
                 let id = message.id.as_deref().map(serde_json::from_str).transpose();
                 Request {
                     text: message.text.clone(),
-                    id: id
-                        .map_err(|error| Failure::Usage(format!("the id is no JSON: {error}")))?,
+                    id: id.map_err(|error| {
+                        Failure::Usage(format!("the id is not valid JSON: {error}"))
+                    })?,
                     name: message.name.clone().unwrap_or_else(|| "message".to_owned()),
                     ..Request::default()
                 }
@@ -61,22 +62,22 @@ impl PendingCommand {
         })
     }
 
-    /// The command's name, for sentences about it.
+    /// The command's name, for messages about it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What was sent.
+    /// The line that was sent.
     pub fn line(&self) -> &Line {
         &self.line
     }
 
-    /// Whether nobody waits for the reply.
+    /// Whether the line ended in `&`, so that the next line does not wait for this reply.
     pub fn is_background(&self) -> bool {
         self.line.background
     }
 
-    /// The id that the user gave, as JSON.
+    /// The id that the user gave in a whole message, as JSON.
     pub fn id(&self) -> Option<&str> {
         match &self.line.statement {
             Statement::Message(message) => message.id.as_deref(),
@@ -84,11 +85,11 @@ impl PendingCommand {
         }
     }
 
-    /// Waits for the reply. Cancelling this stops the waiting, nothing more.
+    /// Waits for the reply. It can be cancelled and called again.
     ///
     /// # Errors
     ///
-    /// The time is up, or the connection has ended.
+    /// The reply did not come in time, or the connection has ended.
     pub async fn reply(&mut self) -> Result<Reply, Failure> {
         match self.limit {
             None => Ok((&mut self.pending).await?),
@@ -102,7 +103,7 @@ impl PendingCommand {
         }
     }
 
-    /// What came of the command, given its reply.
+    /// The command's outcome, given its reply or why there is none.
     pub fn outcome(&self, reply: Result<Reply, Failure>) -> Outcome {
         match reply {
             Err(failure) => failure.into(),

@@ -7,14 +7,15 @@ use crate::lang::{Command, Line, Statement};
 use crate::schema::needs_types;
 use tokio::time::timeout;
 
-/// A line that was run as far as it goes without the server's reply.
+/// A line that was run as far as possible without the server's reply.
 pub enum Run {
+    /// The line is done.
     Done(Outcome),
-    /// Only the reply is missing.
+    /// The command was sent; only the reply is missing.
     Sent(PendingCommand),
 }
 
-/// Runs a line to its end.
+/// Runs a line, waits for its reply, and returns the outcome.
 pub async fn run(context: &Context, line: Line) -> Outcome {
     match start(context, line).await {
         Run::Done(outcome) => outcome,
@@ -27,7 +28,7 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
     }
 }
 
-/// Runs a line up to where only the server's reply is missing. Whoever waits for that may do other things meanwhile.
+/// Runs a line until only the server's reply is missing, so that the caller can do other things meanwhile.
 pub async fn start(context: &Context, line: Line) -> Run {
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
@@ -41,14 +42,16 @@ pub async fn start(context: &Context, line: Line) -> Run {
     result.unwrap_or_else(|failure| Run::Done(failure.into()))
 }
 
-/// Types a command's words and sends it, or sends a whole message as it is.
+/// Sends a command after typing its bare words, or a whole message unchanged. In a dry run, returns the text
+/// instead.
 async fn send(context: &Context, mut line: Line) -> Result<Run, Failure> {
     let session = &context.target.session;
     let settings = context.settings();
     if settings.wait_for_connection {
         session.settled().await;
     }
-    // Before the server is asked anything, and before a file is opened: that can block, and have effects of its own.
+    // Checked before the server is queried and before a file is opened: both can block, and opening can have
+    // side effects.
     if let (Some(client), Some(name)) = (session.client(), line.command_name()) {
         client.can_carry(name, line.descriptors.len())?;
     }
@@ -67,12 +70,12 @@ async fn send(context: &Context, mut line: Line) -> Result<Run, Failure> {
     PendingCommand::send(context, line).map(Run::Sent)
 }
 
-/// Gives the bare words of a command the types that the server wants. It is asked only if that can make a
-/// difference.
+/// Gives the bare words of a command the types that the server expects. Queries the server only if the type of
+/// a word matters.
 ///
 /// # Errors
 ///
-/// The server takes too long to say which.
+/// The server did not send its schema in time.
 async fn type_words(context: &Context, command: &mut Command) -> Result<(), Failure> {
     if !needs_types(command) {
         return Ok(());

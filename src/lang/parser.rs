@@ -366,7 +366,7 @@ mod tests {
             ("c a=[1 2]", 7..8, "expected `,` or `]`, found `2`"),
             ("a=1", 0..3, "expected a command first"),
             ("c & a=1", 2..3, "`&` is only allowed at the end of a line"),
-            ("c | .x", 2..3, "filters (`| …`) are not built yet"),
+            ("c | .x", 2..3, "filters (`| …`) are not implemented yet"),
             ("c <&x", 2..5, "`x` is not the number of a file descriptor"),
             ("c <", 2..3, "a path is missing"),
             (

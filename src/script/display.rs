@@ -1,4 +1,4 @@
-//! What a script prints, and what it says on standard error.
+//! Prints a script's output, and its messages on standard error.
 
 use std::future::pending;
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use crate::os::stderr::say;
 use crate::qmp::{Event, Listener, Notice, Notices};
 use crate::render::{self, compact};
 
-/// Where values, events and errors of a script go, in the order in which they come.
+/// Shows values, events and errors of a script in the order in which they arrive.
 pub(super) struct Display {
     pub context: Context,
     pub stdout: Stdout,
-    /// The events, if they are to be shown.
+    /// The events to show; `None` if events are not shown.
     pub events: Option<Listener>,
     pub events_to: EventsTo,
     /// The exit status so far.
@@ -25,7 +25,7 @@ pub(super) struct Display {
 }
 
 impl Display {
-    /// Prints what a line has to show, after the events that came before it.
+    /// Prints the output of a line, after the events that arrived before it.
     pub fn print(&mut self, output: &Output) {
         if let Some(next) = output.next_message() {
             self.print_events_before(next);
@@ -42,7 +42,8 @@ impl Display {
         }
     }
 
-    /// Says what went wrong, after the output so far, wherever the two of them go.
+    /// Reports a failure on standard error, and raises the exit status. Flushes standard output first, so that
+    /// the order is right if both go to the same place.
     pub fn complain(&mut self, head: &str, failure: &Failure) {
         self.print_events();
         self.stdout.flush();
@@ -50,7 +51,7 @@ impl Display {
         self.status = self.status.max(failure.status());
     }
 
-    /// Prints an event, and those that have come after it.
+    /// Prints an event and those that have arrived since. `None` means that no more will come.
     pub fn event(&mut self, event: Option<Arc<Event>>) {
         match event {
             Some(event) => {
@@ -61,7 +62,7 @@ impl Display {
         }
     }
 
-    /// Prints the events that came before a message of this number.
+    /// Prints the events that arrived before the message with this number.
     fn print_events_before(&mut self, number: u64) {
         let next = |events: &mut Option<Listener>| events.as_mut()?.next_before(number);
         while let Some(event) = next(&mut self.events) {
@@ -69,7 +70,7 @@ impl Display {
         }
     }
 
-    /// Prints the events that are there.
+    /// Prints the events that have arrived.
     pub fn print_events(&mut self) {
         while let Some(event) = self.events.as_mut().and_then(Listener::try_next) {
             self.print_event(&event);
@@ -90,7 +91,7 @@ impl Display {
     }
 }
 
-/// The next event that is to be shown; nothing once there will be none.
+/// The next event to show, or `None` once there will be no more. Never resolves if events are not shown.
 pub(super) async fn next_event(events: &mut Option<Listener>) -> Option<Arc<Event>> {
     match events {
         Some(events) => events.next().await,
@@ -98,7 +99,8 @@ pub(super) async fn next_event(events: &mut Option<Listener>) -> Option<Arc<Even
     }
 }
 
-/// Shows a notice on standard error. Not the end of the connection: that is an error of the line it concerns.
+/// Shows a notice on standard error. Skips the end of the connection, which is reported as an error of the line
+/// that needed it.
 pub(super) fn show_notice(notice: &Notice) {
     if !matches!(
         notice,
@@ -108,14 +110,14 @@ pub(super) fn show_notice(notice: &Notice) {
     }
 }
 
-/// Shows the notices that are there.
+/// Shows the notices that have arrived.
 pub(super) fn show_notices(notices: &mut Notices) {
     while let Ok(notice) = notices.try_recv() {
         show_notice(&notice);
     }
 }
 
-/// Waits for `future`, and shows the notices that come before it is done.
+/// Waits for `future`, and shows the notices that arrive meanwhile.
 pub(super) async fn with_notices<T>(notices: &mut Notices, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -130,7 +132,7 @@ pub(super) async fn with_notices<T>(notices: &mut Notices, future: impl Future<O
     }
 }
 
-/// Shows on standard error how far something is, in place of what it showed before.
+/// Shows progress on standard error, in place of the progress shown before.
 pub(super) fn progress(text: &str) {
     let mut stderr = io::stderr().lock();
     let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());

@@ -15,17 +15,19 @@ use crate::failure::Failure;
 use crate::lang::{SplitLine, SyntaxError, Words, line_has_secret, lines};
 use crate::render::escape_line;
 
-/// A line longer than this is an error; QEMU's own limit for one message is the same.
+/// The maximum length of a line, in bytes. It is the same as QEMU's limit for one message.
 const MAX_LINE: usize = 64 << 20;
 
-/// How many lines one batch from the reading thread holds at most, and how many batches wait.
+/// The maximum number of lines in a batch from the reading thread.
 const BATCH: usize = 512;
+
+/// How many batches can wait.
 const BATCHES: usize = 4;
 
-/// How much is read at once.
+/// The size of the read buffer, in bytes.
 const BUFFER: usize = 64 << 10;
 
-/// How many characters of a line an error quotes.
+/// How many characters of a line an error message quotes.
 const QUOTE: usize = 60;
 
 /// A line to run.
@@ -34,18 +36,18 @@ pub(super) struct Item {
     pub origin: Origin,
 }
 
-/// Where a line stands, to be put before an error about it.
+/// Where a line comes from. Displays as the place and the quoted line, to precede an error message.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origin {
     file: Option<Arc<str>>,
-    /// Counted from 1; 0 if it comes from the command line.
+    /// The line's number, from 1; 0 if the line comes from the command line.
     number: usize,
-    /// The line, as far as an error shows it.
+    /// The line as typed; empty if errors do not quote it.
     text: String,
 }
 
 impl Origin {
-    /// The place alone.
+    /// The place without the line.
     pub fn place(&self) -> String {
         match (&self.file, self.number) {
             (_, 0) => String::new(),
@@ -55,7 +57,6 @@ impl Origin {
     }
 }
 
-/// The place, and the line in quotes.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place())?;
@@ -73,13 +74,18 @@ impl fmt::Display for Origin {
 
 /// Where the lines come from.
 pub(super) enum Input {
-    /// From the command line; known from the start, and repeatable.
+    /// The command line. The lines are known from the start, and can be repeated.
     Given(Rounds),
-    /// From a file or standard input.
+    /// A file or standard input.
     Read(Lines),
 }
 
 impl Input {
+    /// Opens the source of `plan`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened.
     pub fn new(plan: Plan) -> Result<Self, Failure> {
         let items = match plan.source {
             Source::Command(words) => vec![Given::Words(words)],
@@ -96,7 +102,7 @@ impl Input {
         }))
     }
 
-    /// The next line, or nothing at the end. Cancelling it loses nothing.
+    /// The next line, or `None` at the end. It can be cancelled without losing a line.
     pub async fn next(&mut self) -> Option<Item> {
         match self {
             Self::Given(given) => given.next().await,
@@ -104,7 +110,7 @@ impl Input {
         }
     }
 
-    /// Whether a further line is there already.
+    /// Whether another line is available without waiting.
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Given(given) => given.interval.is_zero() && given.left != Some(0),
@@ -112,7 +118,7 @@ impl Input {
         }
     }
 
-    /// The place of the line read last.
+    /// The place of the line that was read last.
     pub fn here(&self) -> Origin {
         match self {
             Self::Given(_) => Origin::default(),
@@ -124,20 +130,20 @@ impl Input {
 enum Given {
     /// The words of one line.
     Words(Vec<String>),
-    /// One line, or several.
+    /// A text of one or more lines.
     Text(String),
 }
 
-/// What the command line gives, over and over.
+/// The lines of the command line, repeated.
 pub(super) struct Rounds {
     items: Vec<Given>,
     next: usize,
-    /// How many rounds are left; none if they go on without end.
+    /// How many rounds are left; `None` is no limit.
     left: Option<u64>,
     interval: Duration,
     /// When the next round may start.
     due: Instant,
-    /// What is left of a text of several lines.
+    /// The remaining lines of a text of several lines.
     lines: VecDeque<SplitLine>,
 }
 
@@ -152,7 +158,7 @@ impl Rounds {
             }
             if !self.interval.is_zero() {
                 sleep_until(self.due).await;
-                // From start to start; a round that took longer does not make the next ones hurry.
+                // From start to start. After a round that took too long, the next ones do not catch up.
                 self.due = Instant::now() + self.interval;
             }
         }
@@ -171,7 +177,7 @@ impl Rounds {
             },
             Given::Text(text) => {
                 self.lines = lines(text).into();
-                // Even an empty text has a line.
+                // Even an empty text has one line.
                 given_item(self.lines.pop_front()?)
             }
         })
@@ -188,40 +194,41 @@ fn given_item(SplitLine { text, words }: SplitLine) -> Item {
     }
 }
 
-/// The lines of a stream, read by a thread: reading blocks, and replies and events come meanwhile.
+/// The lines of a stream. A thread reads them, because reading blocks and replies and events arrive meanwhile.
 pub(super) struct Lines {
     batches: mpsc::Receiver<Vec<ReadLine>>,
     ready: VecDeque<ReadLine>,
-    /// How errors name the stream.
+    /// How error messages name the stream; `None` for standard input.
     file: Option<Arc<str>>,
-    /// The number of the line read last, counted from 1.
+    /// The number of the line that was read last, from 1.
     number: usize,
     partial: Option<Partial>,
 }
 
-/// A line, or what is wrong with its bytes.
+/// A line, or why it cannot be read.
 type ReadLine = Result<String, Unreadable>;
 
 #[derive(Debug)]
 struct Unreadable {
     failure: Failure,
-    /// What can be read of it: brackets that it closes are closed.
+    /// The readable part of the line, to look for closing brackets in.
     text: String,
 }
 
-/// The lines so far of a command that goes on.
+/// The lines so far of a command that continues on the next line.
 struct Partial {
     text: String,
     /// The number of its first line.
     first: usize,
     error: SyntaxError,
-    /// What is wrong with one of its lines, and where that stands. Then it is no command, up to where it ends.
+    /// The first of its lines that cannot be read, with its place. The command then fails, but still extends to
+    /// its closing bracket.
     wrong: Option<(Failure, Origin)>,
 }
 
 impl Partial {
-    /// Whether `line` can close what is open. A runaway quote in a long script must not make every
-    /// further line cost a look at all the lines before.
+    /// Whether `line` can close the open quote or bracket. Without this check, an unclosed quote in a long
+    /// script would make every further line reparse all the lines before it.
     fn may_close(&self, line: &str) -> bool {
         self.error
             .unclosed
@@ -342,7 +349,8 @@ impl Lines {
     }
 }
 
-/// Reads to the end, and sends what is there in batches. A batch is never held back for want of more.
+/// Reads to the end, and sends the lines in batches. A batch is sent as soon as the read buffer has no further
+/// whole line.
 fn read_lines(mut stream: BufReader<Box<dyn Read + Send>>, batches: &mpsc::Sender<Vec<ReadLine>>) {
     loop {
         let mut batch = Vec::new();
@@ -355,7 +363,7 @@ fn read_lines(mut stream: BufReader<Box<dyn Read + Send>>, batches: &mpsc::Sende
                 Ok(Some(line)) => batch.push(line),
                 Err(error) => {
                     batch.push(Err(Unreadable {
-                        failure: Failure::Local(format!("cannot read further: {error}")),
+                        failure: Failure::Local(format!("cannot read the next line: {error}")),
                         text: String::new(),
                     }));
                     let _ = batches.blocking_send(batch);
@@ -372,7 +380,7 @@ fn read_lines(mut stream: BufReader<Box<dyn Read + Send>>, batches: &mpsc::Sende
     }
 }
 
-/// The next line without its end, or nothing at the end of the stream.
+/// The next line without its line break, or `None` at the end of the stream.
 fn read_line(stream: &mut impl BufRead) -> io::Result<Option<ReadLine>> {
     let mut line = Vec::new();
     let limit = MAX_LINE as u64 + 1;

@@ -1,4 +1,4 @@
-//! One-shot commands, `--execute`, `--file` and standard input: lines in, replies out.
+//! Runs the lines of one-shot commands, `--execute`, `--file` and standard input, and prints the replies.
 
 mod display;
 mod input;

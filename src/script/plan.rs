@@ -3,25 +3,27 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-/// What a script is.
+/// What to run, and how.
 pub struct Plan {
+    /// The lines to run.
     pub source: Source,
-    /// How many times what the command line gives is run; 0 is until stopped.
+    /// How many times to run the lines of the command line; 0 repeats them until interrupted.
     pub rounds: u64,
-    /// How far apart the rounds start.
+    /// The time from the start of one round to the start of the next.
     pub interval: Duration,
-    /// Go on after an error, with several commands in flight.
+    /// Continue after an error, and keep several commands in flight.
     pub keep_going: bool,
+    /// Where to print events.
     pub events: EventsTo,
 }
 
 /// Where the lines come from.
 pub enum Source {
-    /// One command, a word each.
+    /// One command, given as words.
     Command(Vec<String>),
-    /// Each one line, or several.
+    /// Texts of one or more lines.
     Lines(Vec<String>),
-    /// A file, or standard input.
+    /// A file, or standard input if there is no path.
     Stream(Option<PathBuf>),
 }
 

@@ -27,24 +27,24 @@ use super::input::{Input, Item, Origin};
 use super::plan::{EventsTo, Plan, Source};
 use super::stdout::Stdout;
 
-/// How many commands `--keep-going` keeps in flight. QEMU reads no more than this ahead, and beyond it
-/// a command out of band could no longer overtake.
+/// How many commands `--keep-going` keeps in flight. QEMU reads no further ahead, so with more in flight an
+/// out-of-band command could not overtake the others.
 const WINDOW: usize = 8;
 
-/// How long a script waits for connection and greeting unless told otherwise.
+/// How long a script waits for the connection and the greeting by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs the lines that the command line gives or names.
+/// Runs a script, and returns the exit status.
 ///
 /// # Errors
 ///
-/// What kept it from starting.
+/// The script could not start.
 pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
     let mut options = target.options;
     let log = target.log.as_deref().map(Log::open).transpose()?;
     let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
     options.tap = traffic::tap(echo, log.as_ref());
-    // A VM that we launch takes its time to start, and we see if it ends.
+    // No limit for a VM that we launch: it may start slowly, and we notice if it exits.
     if target.retry == Retry::Never && target.vm.is_none() {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
     }
@@ -52,7 +52,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
 
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     let input = Input::new(plan)?;
-    // There is something left to undo unless we leave in good order.
+    // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     if !orderly {
         end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
@@ -69,7 +69,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
     }
     let session = &context.target.session;
-    // Before there is a connection: no event is missed.
+    // Before connecting, so that no event is missed.
     let events =
         (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
     if !dry_run {
@@ -103,7 +103,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         () = script.all() => {}
         _ = stop.recv() => script.display.status = Status::Interrupted,
     }
-    // Those that came before the end.
+    // The events that arrived before the end.
     script.display.print_events();
     show_notices(&mut script.notices);
     let target = &script.context.target;
@@ -122,8 +122,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
 }
 
-/// Whether nothing can go out of band. Nothing can overtake a lone command, and QEMU reads byte by byte: what need
-/// not be said is not. A built-in may be `:oob`, though, and a whole message `exec-oob`.
+/// Whether the script cannot use out-of-band execution: a single command has nothing to overtake, and not
+/// negotiating it saves bytes, which QEMU reads one by one. A built-in may be `:oob`, though, and a whole
+/// message may contain `exec-oob`.
 fn needs_no_oob(source: &Source) -> bool {
     match source {
         Source::Command(words) => !words[0].starts_with([':', '{']),
@@ -136,32 +137,32 @@ struct Script {
     input: Input,
     display: Display,
     parser: Parser,
-    /// Commands whose replies are printed in the order of their lines.
+    /// Commands waiting for replies, which are printed in the order of the lines.
     in_flight: VecDeque<(PendingCommand, Origin)>,
     /// Commands that ended in `&`.
     background: JoinSet<(PendingCommand, Origin, Result<Reply, Failure>)>,
-    /// The built-in that runs; meanwhile no line is read.
+    /// The running built-in. No line is read until it is done.
     builtin: Option<Running>,
-    /// What came of the lines of listeners and timers.
+    /// The outcomes of listeners and timers.
     reports: mpsc::Receiver<Report>,
-    /// What happens without being asked for.
+    /// What happens to the session unasked.
     notices: Notices,
     window: usize,
     keep_going: bool,
     reading: Reading,
 }
 
-/// How far a script has come.
+/// How far a script has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     Lines,
-    /// No further line is read; what runs is waited for, and what is still to be run once.
+    /// No further line is read. The script waits for running commands, and for lines of `:after`.
     Finished,
-    /// What runs is waited for, nothing else.
+    /// The script waits only for running commands.
     Stopped,
 }
 
-/// A built-in that runs, and in the end where it stood and what it led to.
+/// A running built-in. Resolves to its place and its result.
 type Running = Pin<Box<dyn Future<Output = (Origin, Run)> + Send>>;
 
 impl Script {
@@ -170,7 +171,7 @@ impl Script {
             if self.window > 1 && self.in_flight.len() <= self.window / 2 {
                 self.fill_window().await;
             }
-            // A run that never has to wait can still be interrupted.
+            // Without this, a script that never has to wait could not be interrupted.
             consume_budget().await;
             let idle = self.builtin.is_none();
             let more_to_send = idle && self.input.is_ready();
@@ -195,7 +196,7 @@ impl Script {
                 Some(report) = self.reports.recv() => self.report(report).await,
                 event = next_event(&mut self.display.events) => self.display.event(event),
                 item = self.input.next(), if may_read => self.item(item).await,
-                // Nothing is to be done but wait, so what was printed is due.
+                // Nothing else is ready, so flush what was printed.
                 () = self.display.stdout.due(more_to_send) => self.display.stdout.flush(),
             }
             if self.display.stdout.has_failed() {
@@ -210,8 +211,8 @@ impl Script {
             && self.in_flight.len() < self.window
     }
 
-    /// Sends commands until the window is full, as far as lines are there: the server works on this half of it
-    /// while we do on the other.
+    /// Sends commands until the window is full or no line is available. Refilling when it is half empty lets
+    /// the server work on one half while we handle the other.
     async fn fill_window(&mut self) {
         let before = self.in_flight.len();
         while self.may_read() {
@@ -221,13 +222,13 @@ impl Script {
                 item = self.input.next() => self.item(item).await,
                 () = ready(()) => break,
             }
-            // Lines that are not waited for take their turn with everything else.
+            // The line was not a foreground command, so let the main loop handle what it started.
             if self.in_flight.len() <= others {
                 break;
             }
         }
         if self.in_flight.len() > before {
-            // The client's tasks send it.
+            // Let the client's writer task send them.
             yield_now().await;
         }
     }
@@ -235,7 +236,8 @@ impl Script {
     fn end_of_input(&mut self) {
         self.reading = self.reading.max(Reading::Finished);
         if self.parser.in_transaction() {
-            let error = Failure::Usage("the transaction is never closed; `)` closes it".to_owned());
+            let error =
+                Failure::Usage("the transaction is not closed; close it with `)`".to_owned());
             let here = self.input.here();
             self.fail(&error, &here);
         }
@@ -275,7 +277,7 @@ impl Script {
                 return;
             }
             Statement::Message(message) if message.id.is_some() => {
-                // One after the other, they may have the same id.
+                // Commands may use the same id one after the other, but not at once.
                 let same =
                     |(command, _): &(PendingCommand, Origin)| command.id() == message.id.as_deref();
                 if self.in_flight.iter().any(same) {
@@ -306,7 +308,8 @@ impl Script {
         }
     }
 
-    /// A line came to nothing. Output comes in the order of the lines, so what went before is waited for.
+    /// Reports a line that failed without being sent, after waiting for the commands before it: output is in
+    /// the order of the lines.
     async fn failed_line(&mut self, failure: Failure, origin: &Origin) {
         self.drain().await;
         if self.reading == Reading::Lines || self.keep_going {
@@ -328,13 +331,13 @@ impl Script {
         self.display.stdout.flush();
     }
 
-    /// The oldest command in flight has its outcome.
+    /// Handles the reply to the oldest command in flight.
     async fn replied(&mut self, result: Result<Reply, Failure>) {
         let (command, origin) = self.in_flight.pop_front().expect("it has replied");
         self.replied_to(&command, &origin, result).await;
     }
 
-    /// Shows what came of a line that a listener or timer ran. An error there ends nothing.
+    /// Shows the outcome of a listener's or timer's line. An error there does not end the script.
     async fn report(&mut self, report: Report) {
         let line = clip(&conceal(&report.line)).into_owned();
         let head = format!("{}: `{line}`: ", report.origin);
@@ -362,14 +365,14 @@ impl Script {
         }
     }
 
-    /// Shows what a line leads to, or does it; returns why the line failed, if it did.
+    /// Shows an outcome's output, or carries it out. Returns why the line failed, if it did.
     async fn output(&mut self, outcome: Outcome) -> Option<Failure> {
         let Outcome { output, failure } = outcome;
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
             Output::Console(_) => {
-                let why = "`:console` needs a terminal, and the prompt";
+                let why = "`:console` works only at the prompt";
                 return Some(Failure::Usage(why.to_owned()));
             }
             Output::Quit => self.reading = Reading::Stopped,
@@ -378,7 +381,7 @@ impl Script {
         failure
     }
 
-    /// Prints a file as it grows. Nobody follows what nobody reads.
+    /// Prints a file as it grows. Stops when standard output fails.
     async fn follow(&mut self, mut file: Follow) {
         let stdout = &mut self.display.stdout;
         while !stdout.has_failed()
@@ -391,12 +394,12 @@ impl Script {
 
     fn fail(&mut self, failure: &Failure, origin: &Origin) {
         match failure {
-            // It shows the line itself.
+            // A syntax error quotes the line itself.
             Failure::Syntax { .. } => self.display.complain(&origin.place(), failure),
             _ => self.display.complain(&origin.to_string(), failure),
         }
         let stops = match failure.status() {
-            // With no way to another one, every further line would fail as well.
+            // If nothing will restore the connection, every further line would fail too.
             Status::NoConnection => {
                 let state = self.context.target.session.state();
                 !self.context.settings().wait_for_connection || matches!(state, State::Idle(_))
@@ -409,7 +412,7 @@ impl Script {
     }
 }
 
-/// What the built-in that runs leads to, if one does.
+/// The result of the running built-in. Never resolves if there is none.
 async fn builtin(running: &mut Option<Running>) -> (Origin, Run) {
     match running {
         Some(running) => running.await,
@@ -417,7 +420,7 @@ async fn builtin(running: &mut Option<Running>) -> (Origin, Run) {
     }
 }
 
-/// The reply to the oldest command in flight.
+/// The reply to the oldest command in flight. Never resolves if there is none.
 async fn first_reply(in_flight: &mut VecDeque<(PendingCommand, Origin)>) -> Result<Reply, Failure> {
     match in_flight.front_mut() {
         Some((command, _)) => command.reply().await,

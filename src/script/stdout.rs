@@ -10,24 +10,29 @@ use tokio::time::{Instant, sleep_until};
 use crate::os::stderr::while_blocked;
 use crate::render::line_end;
 
+/// The size of the buffer, in bytes.
 const BUFFER: usize = 16 << 10;
 
-/// How long output may wait while there is more to send. A write to standard output between sending a
-/// command and waiting for its reply costs more than itself: it keeps the processor from the server
-/// that was just woken.
+/// How long output may stay buffered while there are more commands to send. A write right after sending a
+/// command delays the server too: it keeps the processor from the server, which has just been woken.
 const BUSY: Duration = Duration::from_millis(10);
 
-/// Standard output, buffered while there is more to do. Once it fails, what follows is dropped.
+/// Standard output, buffered while there is more to do. After an error, further output is dropped.
 pub(super) struct Stdout {
     file: BufWriter<File>,
-    /// Since when something waits to be flushed.
+    /// Since when the buffer holds something.
     dirty: Option<Instant>,
     error: Option<io::Error>,
 }
 
 impl Stdout {
+    /// Takes standard output.
+    ///
+    /// # Errors
+    ///
+    /// Standard output is closed, or there are no descriptors left.
     pub fn new() -> io::Result<Self> {
-        // Not through `io::stdout()`, which would flush at every line break.
+        // Not `io::stdout()`, which flushes at every line break.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, stdout),
@@ -36,6 +41,7 @@ impl Stdout {
         })
     }
 
+    /// Writes `text` as it is.
     pub fn write(&mut self, text: &str) {
         if text.is_empty() || self.has_failed() {
             return;
@@ -44,16 +50,17 @@ impl Stdout {
         self.error = while_blocked(|| self.file.write_all(text.as_bytes())).err();
     }
 
-    /// Writes `text`, and the line break that it lacks.
+    /// Writes `text`, and a line break if it does not end in one.
     pub fn write_line(&mut self, text: &str) {
         self.write(text);
         self.write(line_end(text));
         if text.len() >= BUFFER {
-            // It has not waited in the buffer, so its line break must not either.
+            // The text bypassed the buffer; the line break should not wait in it.
             self.flush();
         }
     }
 
+    /// Writes what is in the buffer.
     pub fn flush(&mut self) {
         self.dirty = None;
         if !self.has_failed() {
@@ -61,17 +68,18 @@ impl Stdout {
         }
     }
 
-    /// Resolves when what waits should be flushed: at once, or within [`BUSY`] if more commands are
-    /// `ready` to follow.
+    /// Resolves when the buffer should be flushed: at once, or within [`BUSY`] if more commands are `ready` to
+    /// be sent. Never resolves while the buffer is empty.
     pub async fn due(&self, ready: bool) {
         match self.dirty {
             None => pending().await,
-            // The detour lets the writer send first: the server works while we write.
+            // Yielding lets the client send first, so that the server works while we write.
             Some(_) if !ready => yield_now().await,
             Some(since) => sleep_until(since + BUSY).await,
         }
     }
 
+    /// Whether a write has failed. Further output is dropped then.
     pub fn has_failed(&self) -> bool {
         self.error.is_some()
     }
@@ -80,10 +88,10 @@ impl Stdout {
     ///
     /// # Errors
     ///
-    /// Not everything could be written. That nobody reads any more (`| head`) is no error.
+    /// Some output could not be written. A reader that has gone (`| head`) is not an error.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush();
-        // What could not be written must not be tried again.
+        // Dropping the `BufWriter` would retry what could not be written.
         let (_file, _unwritten) = self.file.into_parts();
         match self.error {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),

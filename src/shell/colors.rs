@@ -1,4 +1,4 @@
-//! A line in colours while it is typed.
+//! Colours a line while it is being typed.
 
 use nu_ansi_term::{Color, Style};
 
@@ -9,7 +9,7 @@ use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
 use super::complete::root;
 
-/// What a line is judged by.
+/// Colours lines according to what the server accepts.
 pub(super) struct Painter<'a> {
     pub inspector: &'a Inspector,
     pub schema: Option<&'a Schema>,
@@ -17,7 +17,8 @@ pub(super) struct Painter<'a> {
 }
 
 impl Painter<'_> {
-    /// `line` in colours. What the cursor, at `at`, is behind may still become right.
+    /// Colours `line`. The word that ends at the cursor, at byte `at`, is not marked as wrong, because it may
+    /// be incomplete.
     pub fn paint(&self, line: &str, at: usize) -> String {
         let context = CursorContext::whole(line, self.in_transaction);
         let given = Value::Object(context.arguments.clone());
@@ -81,7 +82,7 @@ impl Painter<'_> {
         context: &CursorContext,
         typing: bool,
     ) -> Style {
-        // A command that is unknown says nothing of its keys.
+        // The keys of an unknown command are not marked as wrong.
         let is_property = || {
             let Some(driver) = context.arguments.get("driver").and_then(Value::as_str) else {
                 return true;

@@ -1,4 +1,4 @@
-//! The terminal, attached to a guest's console.
+//! Attaches the terminal to a guest's console.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
@@ -18,31 +18,31 @@ use crate::vm::Console;
 /// Ctrl-].
 const DETACH: u8 = 0x1d;
 
-/// How much of what nobody has seen yet is shown at first: about a screen or two.
+/// How many bytes of unseen output to show at first: about a screen or two.
 const CONTEXT: u64 = 8 << 10;
 
-/// How much is shown at once. A terminal may be slow, and nobody wants to wait for it.
+/// How many bytes to write to the terminal at once. It is small because the terminal may be slow.
 const PIECE: usize = 16 << 10;
 
-/// When so many bytes wait for the terminal, all but the last [`CONTEXT`] are skipped: the user wants to see what
-/// happens now.
+/// If this many bytes wait for the terminal, all but the last [`CONTEXT`] are skipped: the user wants to see
+/// what happens now.
 const BEHIND: u64 = 1 << 20;
 
-/// How many keys wait at most for a guest that does not take them.
+/// How many bytes of keys to keep for a guest that does not read them.
 const MOST_KEYS: usize = 64 << 10;
 
-/// How long to wait before keys that were not taken are offered again.
+/// How long to wait before offering keys again that the guest did not take.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// How it came that the terminal is no longer attached.
+/// Why the terminal is no longer attached.
 pub(super) enum Detached {
     ByKey,
-    /// The shell is told to end.
+    /// The shell was told to exit, with this status.
     ToLeave(Status),
 }
 
-/// Attaches the terminal to `console` until Ctrl-], or until `leave` resolves: then it stays attached, for the shell
-/// to leave it. What else is to be shown waits.
+/// Attaches the terminal to `console` until the user types Ctrl-], or until `leave` resolves. In the second
+/// case the terminal stays attached, and the shell must leave it. Other output is held back meanwhile.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub(super) async fn attach(
     leave: impl Future<Output = Status>,
 ) -> io::Result<Detached> {
     tokio::pin!(leave);
-    // A terminal that takes nothing (Ctrl-S) must not keep us.
+    // `terminal.attach` waits for the terminal, which may be blocked (Ctrl-S).
     tokio::select! {
         attached = terminal.attach() => attached?,
         status = &mut leave => return Ok(Detached::ToLeave(status)),
@@ -78,7 +78,7 @@ pub(super) async fn attach(
 struct Attached<'a> {
     console: &'a Console,
     terminal: &'a Terminal,
-    /// Up to where the log is shown.
+    /// The offset up to which the log has been shown.
     offset: u64,
     /// Keys that the guest has not taken yet.
     keys: Vec<u8>,
@@ -97,7 +97,7 @@ impl Attached<'_> {
         let end = *length.borrow();
         self.offset = self.offset.max(end.saturating_sub(CONTEXT));
         if !*connected.borrow() {
-            showing = Some(self.remark("nobody is at the other end; waiting"));
+            showing = Some(self.remark("the console is not connected; waiting"));
         }
         loop {
             if showing.is_none() {
@@ -115,8 +115,8 @@ impl Attached<'_> {
                 Ok(()) = length.changed(), if showing.is_none() => {}
                 Ok(()) = connected.changed() => {
                     let text = match *connected.borrow_and_update() {
-                        true => "attached again",
-                        false => "the other end is gone; waiting for it",
+                        true => "the console is connected again",
+                        false => "the console is disconnected; waiting",
                     };
                     drop(self.remark(text));
                 }
@@ -125,7 +125,7 @@ impl Attached<'_> {
         }
     }
 
-    /// Takes what was typed; whether that was the key that detaches.
+    /// Handles typed keys. Returns whether Ctrl-] was among them.
     fn typed(&mut self, keys: &[u8]) -> bool {
         let detach = keys.iter().position(|key| *key == DETACH);
         let keys = &keys[..detach.unwrap_or(keys.len())];
@@ -138,19 +138,19 @@ impl Attached<'_> {
         detach.is_some()
     }
 
-    /// Offers the guest the keys it has not taken.
+    /// Offers the guest the keys that it has not taken yet.
     fn offer(&mut self) {
         let taken = self.console.send(&self.keys);
         self.keys.drain(..taken);
     }
 
-    /// Shows what is in the log and not on the terminal, or begins to.
+    /// Starts to show the next piece of the log, whose length is `length`. `None` if there is nothing to show.
     fn next_piece(&mut self, length: u64) -> Option<oneshot::Receiver<()>> {
         if length.saturating_sub(self.offset) > BEHIND {
             let from = length - CONTEXT;
             let skipped = from - self.offset;
             self.offset = from;
-            return Some(self.remark(&format!("{skipped} bytes are skipped; the log has them")));
+            return Some(self.remark(&format!("{skipped} bytes skipped; the log has them")));
         }
         let piece = self.console.read(self.offset, PIECE);
         if piece.is_empty() {
@@ -160,14 +160,15 @@ impl Attached<'_> {
         Some(self.terminal.write_console(piece))
     }
 
-    /// Says something that the guest has not said.
+    /// Shows a remark of ours, in brackets.
     fn remark(&self, text: &str) -> oneshot::Receiver<()> {
         self.terminal
             .write_console(format!("\r\n[{text}]\r\n").into_bytes())
     }
 }
 
-/// Reads keys, which blocks, in a thread: until there are no more, or `stop` is closed at its other end.
+/// Reads keys in a thread, because reading blocks. The thread ends at the end of input, or when the other end
+/// of `stop` is closed.
 fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
     let (sender, keys) = mpsc::unbounded_channel();
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -183,7 +184,7 @@ fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
                 match poll(&mut ready, PollTimeout::NONE) {
                     Err(Errno::EINTR) => continue,
                     Err(_) => return,
-                    // Keys are left to the editor from now on.
+                    // From now on the editor reads the keys.
                     Ok(_) if ready[1].any() == Some(true) => return,
                     Ok(_) => {}
                 }
@@ -197,7 +198,7 @@ fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
     Ok(keys)
 }
 
-/// Resolves when what is being shown is on the terminal; never, if nothing is.
+/// Resolves when the current piece is on the terminal. Never resolves if there is none.
 async fn shown(showing: &mut Option<oneshot::Receiver<()>>) {
     match showing {
         Some(done) => {

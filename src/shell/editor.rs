@@ -18,39 +18,41 @@ use super::terminal::Terminal;
 use crate::context::Context;
 use crate::lang::{SplitLine, line_has_secret, lines as lines_of};
 
-/// How many lines the history file keeps.
+/// How many lines the history keeps.
 const HISTORY: usize = 10_000;
 
 /// The prompt while a transaction is open.
 pub(super) const TRANSACTION_PROMPT: &str = "TRANS> ";
 
-/// The line editor. rustyline blocks while it waits for a key, so it has a thread of its own.
+/// The line editor. rustyline blocks while it waits for a key, so it runs in a thread of its own.
 pub(super) struct Editor {
     requests: mpsc::Sender<LineRequest>,
     inputs: async_mpsc::UnboundedReceiver<Input>,
 }
 
-/// A line to be asked for.
+/// A request to read a line.
 struct LineRequest {
     prompt: String,
-    /// Whether the line belongs into the history.
+    /// Whether to add the line to the history.
     remember: bool,
 }
 
-/// How the editing of a line ended.
+/// What the user did with a line.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// What was entered. What was pasted may be several lines.
+    /// The user entered it. Pasted text can be several lines.
     Lines(Vec<SplitLine>),
     /// Ctrl-C.
     Interrupted,
     /// Ctrl-D on an empty line.
     End,
+    /// Reading failed, for this reason. The editor's thread has ended.
     Failed(String),
 }
 
 impl Editor {
-    /// Starts the thread; lines are for the target of `context`, and the history is kept in `history`.
+    /// Starts the editor's thread. Completion queries the target of `context`. The history is kept in the file
+    /// `history`, if given.
     pub fn start(
         context: &Context,
         terminal: Terminal,
@@ -75,18 +77,19 @@ impl Editor {
         Ok(Self { requests, inputs })
     }
 
-    /// Asks for a line. The answer is the next [`Editor::input`].
+    /// Starts to read a line. [`Editor::input`] returns it.
     pub fn read(&self, prompt: &str, remember: bool) {
-        // A thread that is gone has said why, as its last input.
+        // If the thread has ended, `input` says why.
         let _ = self.requests.send(LineRequest {
             prompt: prompt.to_owned(),
             remember,
         });
     }
 
+    /// Waits for the line that [`Editor::read`] asked for.
     pub async fn input(&mut self) -> Input {
         let input = self.inputs.recv().await;
-        input.unwrap_or_else(|| Input::Failed("the editor is gone".to_owned()))
+        input.unwrap_or_else(|| Input::Failed("the line editor has stopped".to_owned()))
     }
 }
 
@@ -102,23 +105,24 @@ fn edit(
         .history_ignore_dups(true)?
         .history_ignore_space(true)
         .max_history_size(HISTORY)?
-        // The helper is asked for colours in any case: that is how it learns that a line is edited.
+        // Always on, even without colours: rustyline's call for highlighting tells the helper that a line is
+        // being edited.
         .color_mode(ColorMode::Forced)
         .build();
     let mut editor = rustyline::Editor::<Helper, FileHistory>::with_config(config)?;
     editor.set_helper(Some(helper));
-    // A terminal without abilities (`TERM=dumb`) has no above; there, rustyline edits nothing.
+    // This fails on a dumb terminal (`TERM=dumb`), where rustyline does no line editing.
     if let Ok(above) = editor.create_external_printer() {
         terminal.use_above(above)?;
     }
     if let Some(path) = &history {
         if let Err(error) = history::make_private(path) {
             terminal.complain(&format!(
-                "no history is kept in {}: {error}\n",
+                "cannot keep the history in {}: {error}\n",
                 path.display()
             ));
         }
-        // If the history cannot be read, it starts empty.
+        // If the file cannot be read, the history starts empty.
         let _ = editor.load_history(path);
     }
     for request in requests {
@@ -134,7 +138,7 @@ fn edit(
                     && editor.add_history_entry(&line)?
                     && let Some(path) = &history
                 {
-                    // A disk that is full must not take the prompt away.
+                    // A full disk must not end the shell.
                     let _ = editor.append_history(path);
                 }
                 let lines = editor.helper().and_then(|helper| helper.take_lines(&line));

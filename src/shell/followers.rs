@@ -1,4 +1,4 @@
-//! Looks after the session while the user is busy: events, and notices.
+//! Background tasks of the shell: they show events and notices, and keep what we know of the server up to date.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,22 +14,23 @@ use crate::context::{Context, Job, JobStatusChange, Target};
 use crate::qmp::{Event, Filter, HISTORY, Listener, Notice, Notices, State};
 use crate::render::{self, clip, escape, event_line};
 
-/// How many events are shown in one go; of more, those that came last.
+/// How many events to show at once. If more are waiting, the latest are shown.
 const MOST: usize = 40;
 
-/// How many names of those that are left out are told.
+/// How many names of left-out events to list.
 const NAMES: usize = 5;
 
-/// How long a terminal has for the user's keys before it is shown more of a flood.
+/// How long to pause between batches in a flood of events, so that the terminal can handle the user's keys.
 const FLOOD_PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs as long as it is kept.
+/// The background tasks. Dropping it stops them.
 pub(super) struct Followers {
     tasks: Vec<AbortHandle>,
 }
 
 impl Followers {
-    /// Shows what happens from now on, learns what each server accepts, and keeps `state` true.
+    /// Starts the tasks: showing events and notices from now on, loading each server's schema, and keeping
+    /// `state` up to date.
     pub fn start(
         context: &Context,
         notices: Notices,
@@ -60,7 +61,7 @@ impl Drop for Followers {
     }
 }
 
-/// Shows events and notices, in the order in which they happen.
+/// Shows events and notices in the order in which they arrive.
 async fn show(mut events: Listener, mut notices: Notices, terminal: Terminal, context: Context) {
     loop {
         tokio::select! {
@@ -68,11 +69,11 @@ async fn show(mut events: Listener, mut notices: Notices, terminal: Terminal, co
             Some(event) = events.next() => {
                 let batch = Batch::of(event, &mut events, &context);
                 terminal.show(batch.text(&context));
-                // The terminal sets the pace; what comes meanwhile waits in the listener's queue.
+                // Wait for the terminal. Events that arrive meanwhile stay in the listener's queue.
                 terminal.settle().await;
                 if batch.is_flood() {
                     sleep(FLOOD_PAUSE).await;
-                    // A flood may go on for ever.
+                    // A flood may never end, and `biased` would starve the notices.
                     while let Ok(notice) = notices.try_recv() {
                         show_notice(notice, &terminal, &context.target).await;
                     }
@@ -95,24 +96,24 @@ async fn show_notice(notice: Notice, terminal: &Terminal, target: &Target) {
     }
 }
 
-/// Events that are shown in one go.
+/// Events that are shown together.
 #[derive(Default)]
 struct Batch {
     shown: VecDeque<Arc<Event>>,
-    /// Names of those there is no room for, and how many.
+    /// The events left out, counted by name.
     left_out: BTreeMap<String, u64>,
-    /// How many found the queue full.
+    /// How many events were lost because the queue was full.
     missed: u64,
 }
 
 impl Batch {
-    /// The event and all that wait behind it, but for those that are not to be shown.
+    /// Collects `first` and all events waiting after it, except those that are not to be shown.
     fn of(first: Arc<Event>, events: &mut Listener, context: &Context) -> Self {
         let muted = context.settings().muted;
         let mut batch = Self::default();
         let mut next = Some(first);
         while let Some(event) = next {
-            // What somebody waited for is shown to them.
+            // An event that `:wait` took is shown as its result.
             if !muted.contains(event.name()) && !event.is_taken() {
                 batch.shown.push_back(event);
             }
@@ -158,7 +159,7 @@ impl Batch {
     }
 }
 
-/// Says why a job failed: the event that it has concluded does not.
+/// Shows why a job failed. The event that it has concluded does not say.
 async fn show_failed_jobs(target: Target, terminal: Terminal) {
     let filter = Filter {
         names: vec!["JOB_STATUS_CHANGE".to_owned()],
@@ -181,7 +182,7 @@ async fn show_failed_jobs(target: Target, terminal: Terminal) {
     }
 }
 
-/// Learns what each server accepts that there is a connection to.
+/// Loads the schema of each server that we connect to.
 async fn learn_each(target: Target, terminal: Terminal) {
     let mut states = target.session.watch();
     loop {
@@ -195,11 +196,11 @@ async fn learn_each(target: Target, terminal: Terminal) {
     }
 }
 
-/// Learns what the server accepts. Nobody waits for it.
+/// Loads the server's schema ahead of time, or at least the names of its commands.
 async fn learn(target: Target, terminal: Terminal) {
     let inspector = target.inspector();
     if inspector.schema().await.is_some() {
-        // The line that is being edited can be understood now.
+        // Redraw the line being edited with colours and hints.
         terminal.repaint();
     } else {
         inspector.commands().await;

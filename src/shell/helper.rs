@@ -1,4 +1,4 @@
-//! What rustyline asks while a line is edited.
+//! rustyline's helper: completion, hints, colours and validation while a line is edited.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -22,7 +22,7 @@ use crate::context::Target;
 use crate::lang::{SplitLine, is_harmful, lines};
 use crate::render::width;
 
-/// How many columns the prompt takes, and what is left free at the other end.
+/// How many columns are not available for the line: the prompt, and a margin on the right.
 const PROMPT_COLUMNS: usize = 12;
 
 pub(super) struct Helper {
@@ -32,9 +32,9 @@ pub(super) struct Helper {
     paste: Paste,
     state: PromptSymbol,
     color: bool,
-    /// The line is an action of a transaction.
+    /// Whether the line is an action of a transaction.
     pub in_transaction: bool,
-    /// What was entered last, and its lines: they are split once.
+    /// The text that was entered last, and its lines, so that it is split only once.
     entered: RefCell<Option<(String, Vec<SplitLine>)>>,
 }
 
@@ -59,7 +59,7 @@ impl Helper {
         }
     }
 
-    /// The lines of `text`, if that is what was entered last.
+    /// The lines of `text`, if it was entered last.
     pub fn take_lines(&self, text: &str) -> Option<Vec<SplitLine>> {
         let (entered, lines) = self.entered.take()?;
         (entered == text).then_some(lines)
@@ -91,7 +91,7 @@ impl Completer for Helper {
         if found.candidates.is_empty()
             && let Some(expected) = expected(line, at, self.in_transaction, &sources)
         {
-            // Only the user knows the value, but he may not know of what kind it is.
+            // Only the user knows the value, so show at least its type.
             self.list(&[expected]);
         }
         Ok((
@@ -102,8 +102,8 @@ impl Completer for Helper {
 }
 
 impl Helper {
-    /// Makes one replacement of the candidates: the only one, or what they have in common. The list of
-    /// them goes above the line, so that it neither asks nor pages, and goes on while events come.
+    /// Reduces the candidates to one replacement: the only one, or their common prefix. We show the list above
+    /// the line ourselves, because rustyline's own list asks, pages, and is disturbed by events.
     fn offer(&self, candidates: Vec<Candidate>, typed: &str) -> Vec<Pair> {
         let pair = |text: &str| Pair {
             display: String::new(),
@@ -130,9 +130,9 @@ impl Helper {
     }
 }
 
-/// What the texts of all candidates start with.
+/// The common prefix of the candidates' texts.
 fn common_prefix(candidates: &[Candidate]) -> &str {
-    let (first, others) = candidates.split_first().expect("there are some");
+    let (first, others) = candidates.split_first().expect("at least one");
     let length = others.iter().fold(first.text.len(), |length, other| {
         let common = first.text[..length].char_indices().zip(other.text.chars());
         let common = common.take_while(|((_, a), b)| a == b);
@@ -201,7 +201,7 @@ impl Validator for Helper {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
         let text = context.input();
         let lines = lines(text);
-        // An unclosed quote or bracket goes on in the next line.
+        // An unclosed quote or bracket continues on the next line.
         if lines.last().is_some_and(SplitLine::is_unclosed) {
             return Ok(ValidationResult::Incomplete);
         }

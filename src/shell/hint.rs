@@ -1,4 +1,4 @@
-//! What is still missing from a line, behind the cursor.
+//! A hint after the cursor: the keys that are missing from the line.
 
 use rustyline::hint::Hint;
 use unicode_width::UnicodeWidthStr;
@@ -9,7 +9,7 @@ use crate::schema::{Member, Schema};
 
 use super::complete::root;
 
-/// A text behind the cursor, which is not part of the line.
+/// A text shown after the cursor, which is not part of the line.
 pub(super) struct Missing(String);
 
 impl Hint for Missing {
@@ -22,7 +22,8 @@ impl Hint for Missing {
     }
 }
 
-/// The required keys that `line` lacks, then the optional ones in brackets; as far as `columns` go.
+/// Lists the keys that `line` lacks: the required ones, then the optional ones in brackets, in at most
+/// `columns` columns. `None` if no hint should be shown.
 pub(super) fn missing(
     line: &str,
     in_transaction: bool,
@@ -30,7 +31,7 @@ pub(super) fn missing(
     columns: usize,
 ) -> Option<Missing> {
     let context = CursorContext::whole(line, in_transaction);
-    // In the middle of a name or a key, it is completion's turn.
+    // In the middle of a command's name or a key, completion helps instead.
     let is_key = |start: &usize| line[*start..].is_empty();
     match CursorContext::of(line, line.len(), in_transaction).place {
         CursorPlace::Command { start } if !is_key(&start) => {}
@@ -90,12 +91,12 @@ mod tests {
         {"meta-type": "builtin", "name": "str", "json-type": "string"}]"#;
 
     fn hint(line: &str, columns: usize) -> Option<String> {
-        let schema = Schema::read(SCHEMA).expect("it is one");
+        let schema = Schema::read(SCHEMA).expect("a valid schema");
         missing(line, false, &schema, columns).map(|missing| missing.0)
     }
 
     #[test]
-    fn what_is_required_comes_first_and_what_is_optional_in_brackets() {
+    fn required_keys_come_first_and_optional_ones_follow_in_brackets() {
         for (line, expected) in [
             ("c", Some(" kind= id= [size= of.]")),
             ("c ", Some("kind= id= [size= of.]")),

@@ -1,4 +1,4 @@
-//! Candidates as a list.
+//! Formats completion candidates as a list.
 
 use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
@@ -9,14 +9,14 @@ use crate::render::{columns, escape_line};
 /// Space between two columns.
 const GAP: usize = 2;
 
-/// How many candidates have a row of their own, with what they are behind them.
+/// Up to this many candidates get a row each, with a note.
 const EXPLAINED: usize = 60;
 
-/// The narrowest note worth showing.
+/// The narrowest space for notes in which they are shown.
 const NOTE: usize = 12;
 
-/// The candidates, each with its note on a row of its own; in columns if they have none or are very many.
-/// No row is wider than `width`.
+/// Lists the candidates: one per row with its note, or in columns if there are no notes or too many candidates.
+/// No row is wider than `width` columns.
 pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> String {
     let labels: Vec<String> = candidates
         .iter()
@@ -45,7 +45,7 @@ pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> Strin
     list
 }
 
-/// `text`, cut to so many columns.
+/// Cuts `text` to at most this many columns.
 fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn candidates_have_a_row_each_if_there_is_something_to_say() {
+    fn candidates_with_notes_have_a_row_each() {
         let candidates = [
             Candidate::word("a", "one"),
             Candidate::word("bcd", "two\nthree"),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_cut_at_the_edge_and_never_reaches_the_terminal_raw() {
+    fn a_note_is_cut_at_the_edge_and_escaped() {
         let candidates = [
             Candidate::word("a", "x".repeat(50)),
             Candidate::word("b", "\x1b[31m"),

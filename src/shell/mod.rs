@@ -1,8 +1,8 @@
-//! The interactive shell: what a person meets.
+//! The interactive shell.
 //!
-//! Three threads: the editor waits for keys, the terminal's writer for something to show, and the main one, with the
-//! runtime, stands between them and the connection. Whatever appears on the terminal goes through the writer, in
-//! the order in which it happened.
+//! There are three threads: the editor waits for keys, the terminal's writer waits for something to show, and
+//! the main thread runs the runtime with the connection. Everything that appears on the terminal goes through
+//! the writer, in the order in which it happened.
 
 mod colors;
 pub mod complete;

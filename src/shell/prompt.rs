@@ -12,7 +12,7 @@ use crate::vm::{Console, Follow};
 
 const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 
-/// Reads lines from the prompt, runs them, and shows what comes of them.
+/// Reads lines from the prompt, runs them, and shows their outcomes.
 pub(super) struct Prompt {
     context: Context,
     terminal: Terminal,
@@ -22,10 +22,10 @@ pub(super) struct Prompt {
     stops: Stops,
 }
 
-/// What comes after a line.
+/// What to do after a line.
 enum Next {
     Line,
-    /// Ctrl-C: what was pasted after it is not run.
+    /// The user pressed Ctrl-C: do not run the lines pasted after this one.
     Stop,
     Leave(Status),
 }
@@ -48,11 +48,11 @@ impl Prompt {
         }
     }
 
-    /// Goes on until the user leaves; returns the exit status.
+    /// Reads and runs lines until the user leaves. Returns the exit status.
     ///
     /// # Errors
     ///
-    /// The terminal fails.
+    /// The terminal cannot be read.
     pub async fn read_lines(&mut self) -> Result<Status, Failure> {
         loop {
             let prompt = if self.parser.in_transaction() {
@@ -88,11 +88,12 @@ impl Prompt {
         if self.parser.in_transaction() {
             self.parser.abandon_transaction();
             self.terminal
-                .complain("the transaction is abandoned; nothing was sent\n");
+                .complain("transaction abandoned; nothing was sent\n");
         }
     }
 
-    /// Lets the user edit a line, or leaves with this status because a signal says so.
+    /// Lets the user edit a line. `Err` is the status to exit with, if a signal or a background line ends the
+    /// shell.
     async fn ask(&mut self, prompt: &str, remember: bool) -> Result<Input, Status> {
         let settled = self.terminal.settle();
         tokio::pin!(settled);
@@ -105,7 +106,7 @@ impl Prompt {
                 },
             }
         }
-        // One that came before there was anything to interrupt.
+        // Ignore a Ctrl-C from before this line.
         self.stops.signals.forget_interrupt();
         self.editor.read(prompt, remember);
         loop {
@@ -113,8 +114,8 @@ impl Prompt {
                 biased;
                 input = self.editor.input() => return Ok(input),
                 status = self.stops.leave() => return Err(status),
-                // A Ctrl-C from before the line was there is about nothing. One that comes after the line is
-                // about that, even if it comes before we do.
+                // Ignore a Ctrl-C from before the line was drawn. If the line has ended by now, a Ctrl-C is
+                // meant for what it runs, so keep it.
                 () = self.terminal.drawn() => if self.terminal.is_editing() {
                     self.stops.signals.forget_interrupt();
                 }
@@ -150,7 +151,7 @@ impl Prompt {
                 Stop::Waiting => {
                     if !is_builtin {
                         self.terminal.complain(
-                            "\nthe server did not say what it accepts; nothing was sent\n",
+                            "\ninterrupted while waiting for the server's schema; nothing was sent\n",
                         );
                     }
                     Next::Stop
@@ -168,7 +169,7 @@ impl Prompt {
         }
     }
 
-    /// Shows what came of a line, or does what it leads to.
+    /// Shows the outcome of a line, or carries it out.
     async fn show(&mut self, outcome: Outcome) -> Next {
         let Outcome { output, failure } = outcome;
         if let Some(text) = text(&self.context.settings(), &output) {
@@ -196,7 +197,7 @@ impl Prompt {
         let following = async {
             while let Some(text) = file.next().await {
                 self.terminal.show(escape(&text).into_owned());
-                // The terminal sets the pace.
+                // Read no faster than the terminal shows it.
                 self.terminal.settle().await;
             }
         };
@@ -224,7 +225,7 @@ impl Prompt {
         }
     }
 
-    /// Waits for a reply and shows it. Ctrl-C ends the waiting, not the command.
+    /// Waits for a reply and shows it. Ctrl-C stops the waiting, not the command.
     async fn reply(&mut self, mut command: PendingCommand) -> Next {
         let reply = tokio::select! {
             biased;
@@ -232,7 +233,7 @@ impl Prompt {
             stop = self.stops.stop() => return match stop {
                 Stop::Waiting => {
                     self.terminal.complain(&format!(
-                        "\nno longer waiting for `{}`; its reply is shown when it comes\n",
+                        "\nno longer waiting for `{}`; its reply is shown when it arrives\n",
                         command.name()
                     ));
                     Next::Stop
@@ -267,7 +268,7 @@ impl Prompt {
         });
     }
 
-    /// Whether a line is QMP's `quit`, which ends the VM, and the user wants to be asked.
+    /// Whether the line is QMP's `quit`, which ends the VM, and the setting `confirm` is on.
     fn must_confirm(&self, line: &Line) -> bool {
         let client = self.context.target.session.client();
         line.command_name() == Some("quit")
@@ -275,7 +276,7 @@ impl Prompt {
             && client.is_some_and(|client| !client.has_ended())
     }
 
-    /// Asks whether `quit` is meant; if it is not, what comes next.
+    /// Asks whether to end the VM. `None` means yes; otherwise, what to do instead.
     async fn confirm_quit(&mut self) -> Option<Next> {
         match self.ask(QUIT_PROMPT, false).await {
             Ok(Input::Lines(answer))
@@ -296,7 +297,7 @@ impl Prompt {
     }
 }
 
-/// What is shown of an output, with its line breaks.
+/// The text to show for an output, ending in a line break. `None` if there is nothing to show.
 pub(super) fn text(settings: &Settings, output: &Output) -> Option<String> {
     let text = settings.text(output).map(render::line);
     match output {

@@ -1,4 +1,4 @@
-//! The VM's state, as the prompt shows it: a symbol of constant width that changes while a line is edited.
+//! The VM's state in the prompt: a symbol of constant width that changes even while a line is edited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,30 +13,34 @@ use super::terminal::Terminal;
 use crate::context::{Inspector, Target};
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
 
+// The symbols of the states; each must be one column wide.
 const UNCONNECTED: char = '○';
 const RUNNING: char = '●';
 const PAUSED: char = '‖';
 const BROKEN: char = '!';
 const MIGRATING: char = '✦';
 
-/// How long the next question of the state waits after the last one: in a flood of events there is no need to
-/// ask for each.
+/// The minimum time between two queries of the state, so that a flood of events does not cause a flood of
+/// queries.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
 
-/// How often is asked whether a migration is over: without the capability `events` QEMU does not say so.
+/// How often to check whether a migration is over: without the migration capability `events`, QEMU sends no
+/// event.
 const MIGRATION_POLL: Duration = Duration::from_secs(1);
 
-/// The symbol that stands in the prompt.
+/// The symbol in the prompt. Clones share the same symbol.
 #[derive(Clone)]
 pub(super) struct PromptSymbol {
     symbol: Arc<AtomicU32>,
-    /// Something was done that no event tells of.
+    /// Notified when the state may have changed without an event.
     doubt: Arc<Notify>,
 }
 
-/// What stands before and behind the symbol.
+/// The prompt before the symbol.
 const BEFORE: &str = "(QEMU ";
-const BEHIND: &str = ") ";
+
+/// The prompt after the symbol.
+const AFTER: &str = ") ";
 
 impl PromptSymbol {
     pub fn new() -> Self {
@@ -46,7 +50,7 @@ impl PromptSymbol {
         }
     }
 
-    /// Looks again, if `command` may have changed the state with no event to tell so.
+    /// Queries the state again if `command` may have changed it without an event.
     pub fn after(&self, command: &str) {
         if command.starts_with("migrate") {
             self.doubt.notify_one();
@@ -59,18 +63,18 @@ impl PromptSymbol {
         }
     }
 
-    /// The prompt as it is now.
+    /// The prompt with the current symbol.
     pub fn prompt(&self) -> String {
         let symbol = char::from_u32(self.symbol.load(Ordering::Relaxed));
-        format!("{BEFORE}{}{BEHIND}", symbol.unwrap_or(' '))
+        format!("{BEFORE}{}{AFTER}", symbol.unwrap_or(' '))
     }
 
-    /// What stands in the place of `prompt` by now, if that is one with a state.
+    /// The current prompt to show in place of `prompt`. `None` if `prompt` has no symbol.
     pub fn renew(&self, prompt: &str) -> Option<String> {
-        (prompt.starts_with(BEFORE) && prompt.ends_with(BEHIND)).then(|| self.prompt())
+        (prompt.starts_with(BEFORE) && prompt.ends_with(AFTER)).then(|| self.prompt())
     }
 
-    /// Keeps the symbol true, for as long as the session lasts.
+    /// Keeps the symbol up to date until the session ends.
     pub async fn follow(self, target: Target, terminal: Terminal) {
         let mut states = target.session.watch();
         let filter = Filter {
@@ -82,10 +86,10 @@ impl PromptSymbol {
             let connected = matches!(*states.borrow_and_update(), State::Running(_));
             let mut again = None;
             if connected {
-                // What is to be asked next is of what came before the answer.
+                // The query covers the events that have arrived so far.
                 while events.try_next().is_some() {}
                 let symbol = ask(&target.inspector()).await;
-                // A server that does not tell leaves it at what its events said.
+                // Without an answer, keep the symbol that the events suggest.
                 if let Some(symbol) = symbol {
                     self.set(symbol, &terminal);
                 }
@@ -106,7 +110,7 @@ impl PromptSymbol {
         }
     }
 
-    /// Takes over what an event tells, and resolves when there is more to ask.
+    /// Waits for an event, and shows what it says about the state. The caller should then query the state.
     async fn take_over(&self, events: &mut Listener, terminal: &Terminal) {
         match events.next().await {
             Some(event) => {
@@ -123,7 +127,7 @@ impl PromptSymbol {
     }
 }
 
-/// The events after which the state may be another.
+/// The events after which the state may have changed.
 const TELLING: [&str; 16] = [
     "STOP",
     "RESUME",
@@ -143,7 +147,7 @@ const TELLING: [&str; 16] = [
     "COLO_EXIT",
 ];
 
-/// What an event alone says of the state.
+/// The symbol for what an event says about the state, if it says anything.
 fn symbol_of(event: &Event) -> Option<char> {
     match event.name() {
         "STOP" | "SUSPEND" | "SUSPEND_DISK" => Some(PAUSED),
@@ -160,8 +164,8 @@ async fn pause(length: Option<Duration>) {
     }
 }
 
-/// Asks for the state. A server without `query-status` is there, and that is all there is to know of it; one
-/// that is gone, or does not answer now, tells nothing.
+/// Queries the state, and returns its symbol. A server without `query-status` counts as running. `None` if the
+/// connection has ended.
 async fn ask(inspector: &Inspector) -> Option<char> {
     #[derive(Deserialize)]
     struct Status {
@@ -179,7 +183,7 @@ async fn ask(inspector: &Inspector) -> Option<char> {
     if symbol != RUNNING && symbol != PAUSED {
         return Some(symbol);
     }
-    // A VM runs on while it is sent elsewhere.
+    // A VM keeps running while it is migrated away.
     let migration: Option<Migration> = inspector.ask("query-migrate", json!({})).await;
     let migration = migration.and_then(|migration| migration.status);
     Some(match migration.as_deref() {

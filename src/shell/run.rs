@@ -18,20 +18,20 @@ use crate::lang::conceal;
 use crate::render::{self, clip};
 use crate::vm::{Stopped, shutdown};
 
-/// The event that is not shown unless asked for: a guest that keeps its clock sends it all day.
+/// The event that is muted by default: a guest that adjusts its clock causes it all day.
 const MUTED: &str = "RTC_CHANGE";
 
-/// What the prompt is to do besides what the user enters.
+/// Options of the interactive shell.
 pub struct Plan {
-    /// Keep the history in a file.
+    /// Whether to keep the history in a file.
     pub history: bool,
 }
 
-/// Runs the shell until the user leaves.
+/// Runs the shell until the user leaves, and returns the exit status.
 ///
 /// # Errors
 ///
-/// What kept it from starting, or the terminal failing.
+/// The shell could not start, or the terminal failed.
 pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
     let (terminal, _restore) = Terminal::start()?;
     let log = target.log.as_deref().map(Log::open).transpose()?;
@@ -91,8 +91,8 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     Ok(result?)
 }
 
-/// Ends the VM that we launched, and leaves the terminal: in this order, lest a terminal that takes nothing keeps the
-/// VM alive.
+/// Stops the VM that we launched, then leaves the terminal. In this order, because a blocked terminal must not
+/// keep the VM alive.
 async fn leave(context: &Context, terminal: &Terminal) -> anyhow::Result<()> {
     let end = async {
         let Some(vm) = &context.target.vm else {
@@ -114,7 +114,7 @@ async fn leave(context: &Context, terminal: &Terminal) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows what came of the lines of listeners and timers, each with its origin.
+/// Shows the outcomes of listeners and timers, each with its origin.
 async fn show_reports(
     context: Context,
     mut reports: mpsc::Receiver<Report>,
@@ -133,7 +133,7 @@ async fn show_reports(
         if matches!(output, Output::Quit) {
             quit.notify_one();
         }
-        // The terminal sets the pace.
+        // Run the lines no faster than the terminal shows their outcomes.
         terminal.settle().await;
     }
 }

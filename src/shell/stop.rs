@@ -1,4 +1,4 @@
-//! What ends the wait for something, or the shell.
+//! What stops the shell, or stops it waiting.
 
 use std::io;
 use std::sync::Arc;
@@ -8,24 +8,25 @@ use tokio::sync::Notify;
 use crate::failure::Status;
 use crate::os::stop::{StopSignal, StopSignals};
 
-/// What can stop the shell, or what it waits for.
+/// The sources of requests to stop.
 pub(super) struct Stops {
     pub signals: StopSignals,
-    /// Told when a line of a listener or a timer ends the shell.
+    /// Notified when the line of a listener or timer quits the shell.
     pub quit: Arc<Notify>,
 }
 
-/// What is stopped.
+/// What to stop.
 pub(super) enum Stop {
-    /// Ctrl-C, while no line is edited: the waiting for whatever it is.
+    /// Ctrl-C while no line is being edited: stop waiting.
     Waiting,
+    /// Exit the shell with this status.
     Shell(Status),
 }
 
 impl Stops {
     /// # Errors
     ///
-    /// A signal cannot be handled.
+    /// The signal handlers cannot be installed.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             signals: StopSignals::all()?,
@@ -33,7 +34,7 @@ impl Stops {
         })
     }
 
-    /// Resolves when something is to be stopped.
+    /// Waits for a request to stop.
     pub async fn stop(&mut self) -> Stop {
         tokio::select! {
             signal = self.signals.recv() => match signal {
@@ -44,7 +45,7 @@ impl Stops {
         }
     }
 
-    /// Resolves when the shell is to end, with its status.
+    /// Waits for a request to exit the shell, and returns the exit status.
     pub async fn leave(&mut self) -> Status {
         tokio::select! {
             () = self.signals.ended() => Status::Interrupted,

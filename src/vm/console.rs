@@ -1,4 +1,4 @@
-//! A guest's console: always drained into a log, whoever looks at it.
+//! A guest's console. It is always drained into a log, whether or not a terminal is attached.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -24,57 +24,56 @@ use super::error::Error;
 use crate::os::private;
 use crate::transport::Address;
 
-/// How much is read from a console at once.
+/// How many bytes to read from a console at once.
 const PIECE: usize = 64 << 10;
 
-/// How long to wait before somebody who has gone is dialled again.
+/// How long to wait before reconnecting to a console that is gone.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A console and its log. Who is at the other end may change, and it goes on with the next one.
+/// A console and its log. When the other end goes away, it continues with the next connection.
 pub struct Console {
-    /// Where the log is, unless it is gone with the console.
+    /// The path of the log; `None` if the log is removed with the console.
     path: Option<PathBuf>,
     shared: Arc<Shared>,
-    /// Follows how long the log is.
+    /// Follows the length of the log in bytes.
     length: watch::Receiver<u64>,
-    /// How much of the log has been looked at.
+    /// How many bytes of the log the user has seen.
     shown: AtomicU64,
-    /// Dials who has gone.
+    /// The task that reconnects, unless the VM is ours.
     dialler: Option<AbortHandle>,
 }
 
 struct Shared {
     log: File,
     length: watch::Sender<u64>,
-    /// The other end, while there is somebody.
+    /// The connection to the other end, while there is one.
     end: Mutex<Option<End>>,
     connected: watch::Sender<bool>,
 }
 
-/// A connection to a console. Dropping it ends the thread that drains it.
+/// A connection to a console. Dropping it stops the thread that drains the console.
 struct End {
     file: Arc<File>,
     _stop: PipeWriter,
 }
 
-/// Where a console is, other than with a VM we started.
+/// The address of a console that is not our launched VM's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsoleAddress {
+    /// A Unix socket.
     Unix(PathBuf),
-    Tcp {
-        host: String,
-        port: u16,
-    },
-    /// A terminal device.
+    /// A TCP port.
+    Tcp { host: String, port: u16 },
+    /// A pseudoterminal device.
     Pty(PathBuf),
 }
 
 impl ConsoleAddress {
-    /// Where an address of a socket leads.
+    /// The console at the socket `address`.
     ///
     /// # Errors
     ///
-    /// It cannot be attached to.
+    /// A console cannot be attached there.
     pub fn of_address(address: &Address) -> Result<Self, Error> {
         match address {
             Address::Unix(path) => Ok(Self::Unix(path.clone())),
@@ -86,12 +85,12 @@ impl ConsoleAddress {
         }
     }
 
-    /// Where the chardev `name` is, which QEMU describes as `filename`: `disconnected:unix:/run/s,server=on`,
-    /// `tcp:127.0.0.1:4444,server=on <-> …`, `pty:/dev/pts/3`.
+    /// The console at the chardev `name`, which QEMU describes as `filename`:
+    /// `disconnected:unix:/run/s,server=on`, `tcp:127.0.0.1:4444,server=on <-> …`, `pty:/dev/pts/3`.
     ///
     /// # Errors
     ///
-    /// It cannot be attached to.
+    /// A console cannot be attached there.
     pub fn of_chardev(name: &str, filename: &str) -> Result<Self, Error> {
         let failed = || Error::NotAttachable {
             name: name.to_owned(),
@@ -121,7 +120,7 @@ impl fmt::Display for ConsoleAddress {
 }
 
 impl Console {
-    /// A console without anybody at the other end, which appends to the log at `path`.
+    /// Creates a console that is not connected yet, and that appends to the log at `path`.
     ///
     /// # Errors
     ///
@@ -132,11 +131,11 @@ impl Console {
         Self::with_log(log, Some(path.to_owned()))
     }
 
-    /// Connects to the console at `place`, and again whenever it comes back. Its log is gone with it.
+    /// Connects to the console at `place`, and reconnects whenever the connection ends. The log is temporary.
     ///
     /// # Errors
     ///
-    /// Nobody serves it.
+    /// The connection fails, or the log cannot be created.
     pub async fn at(place: ConsoleAddress) -> io::Result<Self> {
         let end = dial(&place).await?;
         let mut console = Self::with_log(tempfile::tempfile()?, None)?;
@@ -172,31 +171,31 @@ impl Console {
         })
     }
 
-    /// Goes on with `end`, whatever there was before.
+    /// Makes `end` the other end, in place of any before it, and starts to drain it.
     ///
     /// # Errors
     ///
-    /// The system gives us no thread, or no descriptor.
+    /// A thread or a pipe cannot be created.
     pub(super) fn plug(&self, end: OwnedFd) -> io::Result<()> {
         self.shared.plug(end)
     }
 
-    /// Where the log is, if it stays.
+    /// The path of the log, unless the log is temporary.
     pub fn log(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Follows how many bytes there are in the log.
+    /// Follows the length of the log in bytes.
     pub fn length(&self) -> watch::Receiver<u64> {
         self.length.clone()
     }
 
-    /// Follows whether there is somebody at the other end.
+    /// Follows whether the other end is connected.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.shared.connected.subscribe()
     }
 
-    /// At most `most` bytes of the log, from `offset` on.
+    /// Reads at most `most` bytes of the log, starting at `offset`.
     pub fn read(&self, offset: u64, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most];
         let length = self.shared.log.read_at(&mut bytes, offset).unwrap_or(0);
@@ -204,22 +203,22 @@ impl Console {
         bytes
     }
 
-    /// Sends keys, as many as are taken now; how many those are.
+    /// Sends as many of `keys` as the other end takes without blocking, and returns how many bytes that was.
     pub fn send(&self, keys: &[u8]) -> usize {
         let file = self.shared.end.lock().as_ref().map(|end| end.file.clone());
         match file {
             Some(file) => (&*file).write(keys).unwrap_or(0),
-            // Nobody is there to take them, now or later.
+            // Nobody will ever take them, so drop them.
             None => keys.len(),
         }
     }
 
-    /// How much of the log has been looked at.
+    /// How many bytes of the log the user has seen.
     pub fn shown(&self) -> u64 {
         self.shown.load(Ordering::Relaxed)
     }
 
-    /// Says that the log has been looked at, up to `offset`.
+    /// Notes that the user has seen the log up to `offset`.
     pub fn set_shown(&self, offset: u64) {
         self.shown.store(offset, Ordering::Relaxed);
     }
@@ -230,16 +229,15 @@ impl Drop for Console {
         if let Some(dialler) = &self.dialler {
             dialler.abort();
         }
-        // The dialler may hold on to what is shared a little longer.
+        // The aborted task may still hold `shared` for a moment.
         *self.shared.end.lock() = None;
     }
 }
 
 impl Shared {
-    /// Starts to drain `end`. That has a thread of its own, so that nothing else we do keeps the guest
-    /// waiting.
+    /// Starts to drain `end`, in a thread of its own so that nothing else we do can block the guest.
     fn plug(self: &Arc<Self>, end: OwnedFd) -> io::Result<()> {
-        // Whoever else has the other end does not share the flag.
+        // This does not affect the other end: each end of a connection has flags of its own.
         let flags = OFlag::from_bits_retain(fcntl(&end, FcntlArg::F_GETFL)?);
         fcntl(&end, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         let file = Arc::new(File::from(end));
@@ -255,7 +253,7 @@ impl Shared {
             .spawn(move || {
                 drain(&file, &stop, &shared);
                 let mut end = shared.end.lock();
-                // Unless there is another one by now.
+                // Another connection may have replaced it by now.
                 if end
                     .as_ref()
                     .is_some_and(|end| Arc::ptr_eq(&end.file, &file))
@@ -268,7 +266,7 @@ impl Shared {
     }
 }
 
-/// Moves what comes from `console` into the log, until it ends, or `stop` does.
+/// Copies everything from `console` to the log, until `console` or `stop` is closed.
 fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
     let mut piece = vec![0; PIECE];
     loop {
@@ -285,7 +283,7 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
         match (&*console).read(&mut piece) {
             Ok(0) => return,
             Ok(length) => {
-                // A disk that is full must not keep the guest waiting.
+                // A full disk must not block the guest, so failed writes are ignored.
                 if (&shared.log).write_all(&piece[..length]).is_ok() {
                     shared.length.send_modify(|total| *total += length as u64);
                 }
@@ -293,7 +291,7 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock if stopped => return,
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
-                // A terminal device says so when nobody has its other side.
+                // A pty fails with EIO when its other side is closed.
                 _ => return,
             },
         }
@@ -328,7 +326,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[tokio::test]
-    async fn everything_is_drained_into_the_log_whoever_is_at_the_other_end() {
+    async fn everything_is_drained_into_the_log_even_after_a_reconnection() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log");
         let console = Console::logging_to(&path).expect("a log");
@@ -352,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_nobody_takes_do_not_block() {
+    fn keys_that_the_guest_does_not_take_do_not_block() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let console = Console::logging_to(&directory.path().join("log")).expect("a log");
         let (_guest, ours) = UnixStream::pair().expect("sockets");

@@ -3,41 +3,48 @@ use std::path::PathBuf;
 
 use crate::transport;
 
-/// Why a VM was not launched, or a console not attached to.
+/// Why a VM was not launched, or a console not attached.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the VM runs already")]
+    /// QEMU is to be started but is already running.
+    #[error("the VM is already running")]
     Running,
-    #[error("no temporary directory in {}: {error}", .path.display())]
+    /// The directory for temporary files cannot be created in `path`.
+    #[error("cannot create a temporary directory in {}: {error}", .path.display())]
     Directory { path: PathBuf, error: io::Error },
-    #[error("no log at {}: {error}", .path.display())]
+    /// The log at `path` cannot be opened.
+    #[error("cannot open the log {}: {error}", .path.display())]
     Log { path: PathBuf, error: io::Error },
-    #[error("no socket for QEMU's monitor: {0}")]
+    /// A socket pair for the monitor or the console cannot be created.
+    #[error("cannot create a socket for QEMU: {0}")]
     Socket(io::Error),
-    #[error("no console: {0}")]
+    /// The thread or pipe for draining the console cannot be created.
+    #[error("cannot set up the console: {0}")]
     Console(io::Error),
-    /// There is nowhere for the monitor.
+    /// The monitor's socket cannot be created at its address.
     #[error(transparent)]
     Monitor(#[from] transport::Error),
-    #[error("there is no `{0}` to run")]
+    /// There is no such program.
+    #[error("cannot run `{0}`: program not found")]
     NoProgram(String),
-    /// `command` is QEMU's whole command line.
+    /// `command` is QEMU's complete command line.
     #[error("cannot run `{command}`: {error}")]
     Run { command: String, error: io::Error },
-    /// QEMU ran, and ended before there was a connection: how, its command line, and what it printed.
+    /// QEMU ended before we were connected. The text says how, with its command line and output.
     #[error("{0}")]
     Ended(String),
-    #[error("a console is at a Unix socket or a TCP port")]
+    /// The address is of a kind that a console cannot have.
+    #[error("a console's address must be a Unix socket or a TCP port")]
     NotAConsole,
-    /// QEMU has such a chardev, elsewhere: `filename` is what it says.
+    /// The chardev exists but cannot be attached to. `filename` is how QEMU describes it.
     #[error(
-        "the chardev `{name}` is `{filename}`; only a socket at which QEMU listens, or a pty, can be attached to"
+        "cannot attach to the chardev `{name}` (`{filename}`): it must be a socket at which QEMU listens, or a pty"
     )]
     NotAttachable { name: String, filename: String },
 }
 
 impl Error {
-    /// Whether this machine is to blame, not what was asked for.
+    /// Whether the cause is this machine, rather than QEMU or the user's request.
     pub fn is_local(&self) -> bool {
         matches!(
             self,

@@ -8,22 +8,26 @@ use tokio::time::sleep;
 
 use crate::os::child::Child;
 
-/// How often a file that grows is looked at.
+/// How often to check whether the file has grown.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How much is taken at once.
+/// How many bytes to read at once.
 const PIECE: usize = 64 << 10;
 
-/// A file that a process writes, as it grows.
+/// Reads a file while a process appends to it.
 pub struct Follow {
     file: File,
     offset: u64,
-    /// The process, if there is one: nothing more comes once it has ended.
+    /// The process that writes the file; the file is complete once it has ended, or if there is none.
     writer: Option<Child>,
 }
 
 impl Follow {
-    /// Follows the file at `path` from its start.
+    /// Opens the file at `path`, to be read from its start.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened.
     pub(super) fn open(path: &Path, writer: Option<Child>) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,
@@ -32,10 +36,11 @@ impl Follow {
         })
     }
 
-    /// What has been added, or nothing once the process has ended. Cancelling it loses nothing.
+    /// Waits for more text, and returns it; `None` at the end of the file once the process has ended. It can be
+    /// cancelled without losing text.
     pub async fn next(&mut self) -> Option<String> {
         loop {
-            // Asked before the file is: what was written before the end is seen.
+            // Checked before reading, so that nothing written before the process ended is missed.
             let ended = self
                 .writer
                 .as_ref()
@@ -43,7 +48,7 @@ impl Follow {
             let mut piece = vec![0; PIECE];
             match self.file.read_at(&mut piece, self.offset) {
                 Ok(length @ 1..) => {
-                    // Not in the middle of a character, unless that is all there is.
+                    // Do not split a character, unless the piece holds nothing else.
                     let whole = match std::str::from_utf8(&piece[..length]) {
                         Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
                             error.valid_up_to()

@@ -1,5 +1,5 @@
-//! `--list`: the QEMUs that run here, as `/proc` knows them. Nothing is connected to: QEMU serves one
-//! client at a time, and it may be about to be another's turn.
+//! `--list`: the QEMUs running on this machine, found through `/proc`. It never connects to a monitor: QEMU
+//! serves one client at a time, so that could get in another client's way.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,17 +11,19 @@ use super::options::{Options, QmpSocket};
 use super::sockets::{SocketState, Sockets};
 use crate::render::escape_line;
 
-/// A QEMU that runs here.
+/// A QEMU running on this machine.
 pub struct Machine {
+    /// The process id.
     pub pid: i32,
-    /// What `-name` calls it.
+    /// The name given by `-name`.
     pub name: Option<String>,
+    /// The file name of the program, such as `qemu-system-x86_64`.
     pub program: String,
-    /// Its QMP sockets, and how they are.
+    /// The address and state of each of its QMP sockets.
     pub monitors: Vec<(String, SocketState)>,
 }
 
-/// Every QEMU that we may see, by pid.
+/// Every QEMU that we are allowed to see, sorted by pid.
 pub fn machines() -> Vec<Machine> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -30,7 +32,7 @@ pub fn machines() -> Vec<Machine> {
     machines
 }
 
-/// The process `pid`, if it is a QEMU and still there.
+/// The process `pid`, if it is a QEMU and still running.
 fn machine(pid: i32) -> Option<Machine> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let words = words(&process.join("cmdline"));
@@ -60,7 +62,7 @@ fn machine(pid: i32) -> Option<Machine> {
     })
 }
 
-/// The words of a file in which each ends in a NUL.
+/// Reads a file of NUL-terminated words.
 fn words(path: &Path) -> Vec<String> {
     let bytes = fs::read(path).unwrap_or_default();
     let words = bytes.split(|byte| *byte == 0);
@@ -71,12 +73,13 @@ fn words(path: &Path) -> Vec<String> {
     words
 }
 
-/// The name of a program that is a QEMU. A process may call itself anything, so the binary is asked too.
+/// The program's name, if it is a QEMU. Checks the binary too, because a process can set its argv[0] to
+/// anything.
 fn program(process: &Path, called: &str) -> Option<String> {
     let binary = fs::read_link(process.join("exe")).unwrap_or_default();
     [Path::new(called), &binary].into_iter().find_map(|path| {
         let name = path.file_name()?.to_str()?;
-        // Of a binary that was replaced by a newer one.
+        // The kernel appends this if the binary was replaced by a newer one.
         let name = name.strip_suffix(" (deleted)").unwrap_or(name);
         let is_qemu = name.starts_with("qemu-system-")
             || ["qemu-kvm", "kvm", "qemu-storage-daemon"].contains(&name);
@@ -84,12 +87,12 @@ fn program(process: &Path, called: &str) -> Option<String> {
     })
 }
 
-/// A path as we can use it, where the process has a relative one.
+/// Makes a path of the process absolute. Returns it unchanged if the file is not found.
 fn absolute(process: &Path, path: &str) -> String {
     if path.starts_with(['/', '@']) {
         return path.to_owned();
     }
-    // One that made itself a daemon has left the directory it was started in.
+    // A process that daemonized has left the directory it was started in.
     let started_in = words(&process.join("environ"))
         .into_iter()
         .find_map(|variable| variable.strip_prefix("PWD=").map(PathBuf::from));
@@ -100,7 +103,7 @@ fn absolute(process: &Path, path: &str) -> String {
     found.map_or_else(|| path.to_owned(), |path| path.display().to_string())
 }
 
-/// The machines as a table; empty if there are none.
+/// Formats the machines as a table; empty if there are none.
 pub fn table(machines: &[Machine]) -> String {
     let mut rows = vec![["PID", "NAME", "STATE", "QMP"].map(str::to_owned)];
     for machine in machines {
@@ -132,7 +135,7 @@ pub fn table(machines: &[Machine]) -> String {
     text
 }
 
-/// The machines as JSON, for programs.
+/// Formats the machines as a JSON array.
 pub fn json(machines: &[Machine]) -> Value {
     let monitor = |(address, state): &(String, SocketState)| json!({"address": address, "state": state.name()});
     let machines = machines.iter().map(|machine| {

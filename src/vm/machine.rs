@@ -17,28 +17,28 @@ use super::error::Error;
 use super::plan::{Passed, Plan};
 use crate::os::child::{Child, Ended};
 
-/// How often to look whether a process has ended, where nothing tells.
+/// How often to poll for the end of a process when the runtime is not available.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A process that runs, or has run.
+/// A process that is running or has ended.
 pub(super) struct Machine {
     name: String,
-    /// Its command line, so that a shell would read it.
+    /// Its command line, quoted for a shell.
     command: String,
     child: Child,
     started: Instant,
-    /// Its end is our doing.
+    /// Whether we are ending it.
     expected: AtomicBool,
-    /// Keeps a wrapper's QEMU from outliving us.
+    /// The process that kills a wrapper's QEMU when we are gone.
     guard: Option<std::process::Child>,
 }
 
 impl Machine {
-    /// Starts the process. What it prints goes to `output`.
+    /// Starts the process. Its standard output and error go to `output`.
     ///
     /// # Errors
     ///
-    /// It cannot be run.
+    /// The program cannot be run.
     pub fn start(plan: &Plan, passed: Passed, output: File) -> Result<Self, Error> {
         let mut command = plan.command(&passed);
         let words = [command.get_program()]
@@ -78,47 +78,52 @@ impl Machine {
         })
     }
 
+    /// QEMU's file name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// Its command line, quoted for a shell.
     pub fn command(&self) -> &str {
         &self.command
     }
 
+    /// Its process id; the wrapper's if there is one.
     pub fn pid(&self) -> i32 {
         self.child.pid().as_raw()
     }
 
+    /// The child process.
     pub fn child(&self) -> &Child {
         &self.child
     }
 
-    /// Resolves when it has ended.
+    /// Waits until it has ended.
     pub async fn wait(&self) -> Ended {
         self.child.wait().await
     }
 
+    /// Whether it is still running.
     pub fn runs(&self) -> bool {
         self.child.ended().is_none()
     }
 
-    /// From now on, its end is expected.
+    /// Notes that we are ending it.
     pub fn expect_end(&self) {
         self.expected.store(true, Ordering::Relaxed);
     }
 
-    /// Whether its end is expected.
+    /// Whether we are ending it.
     pub fn is_expected(&self) -> bool {
         self.expected.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody should be told that it ended so.
+    /// Whether the user should be told that it ended this way.
     pub fn is_unexpected(&self, ended: Ended) -> bool {
         !self.is_expected() && !ended.success()
     }
 
-    /// What it is doing, in a few words.
+    /// Its state in a few words, for the user.
     pub fn describe(&self) -> String {
         match self.child.ended() {
             None => format!(
@@ -130,18 +135,19 @@ impl Machine {
         }
     }
 
-    /// Asks it to end.
+    /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
         self.child.signal(Signal::SIGTERM);
-        // A process that is stopped takes no other signal.
+        // A stopped process handles SIGTERM only once it continues.
         self.child.signal(Signal::SIGCONT);
     }
 
+    /// Kills it (SIGKILL).
     pub fn kill(&self) {
         self.child.signal(Signal::SIGKILL);
     }
 
-    /// Ends it without the runtime: asks, waits for as long as `limit`, kills.
+    /// Ends it without the runtime: asks it, waits for at most `limit`, then kills it.
     pub fn end_now(&self, limit: Duration) {
         self.expect_end();
         self.terminate();
@@ -176,11 +182,12 @@ impl Drop for Machine {
     }
 }
 
-/// Starts what kills the process group `group` when we are gone.
+/// Starts a process that kills the process group `group` when we are gone. `None` if it cannot be started.
 ///
-/// The kernel's parent-death signal reaches the wrapper alone, and not every wrapper takes its child along.
+/// The kernel's parent-death signal reaches only the wrapper, and not every wrapper kills its child when it
+/// dies.
 fn guard(group: Pid) -> Option<std::process::Child> {
-    // Its standard input ends with us.
+    // When we die, its standard input is closed and `read` returns.
     let script = format!("read -r _; kill -KILL -{group}");
     let mut command = std::process::Command::new("/bin/sh");
     command
@@ -192,7 +199,7 @@ fn guard(group: Pid) -> Option<std::process::Child> {
     command.spawn().ok()
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for a shell, if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -207,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_is_shown_so_that_a_shell_reads_it() {
+    fn a_command_line_is_quoted_for_a_shell() {
         assert_eq!(quoted("-m"), "-m");
         assert_eq!(quoted("it's a name"), r"'it'\''s a name'");
         assert_eq!(quoted(""), "''");

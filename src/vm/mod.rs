@@ -1,4 +1,4 @@
-//! The QEMUs of this machine: those that run ([`list`]), and the one that we start ourselves ([`Vm`]).
+//! The QEMUs on this machine: those that are running ([`list`]), and the one that we launch ([`Vm`]).
 
 mod console;
 mod error;
@@ -36,54 +36,54 @@ pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 use machine::Machine;
 use plan::Passed;
 
-/// How long a QEMU that did not greet may take to end.
+/// How long to wait for the exit of a QEMU that closed its monitor without a greeting.
 const FAILURE: Duration = Duration::from_secs(1);
 
-/// How much of what QEMU said last is told when it ended badly.
+/// How many of the last bytes that QEMU printed an error message quotes.
 const LAST_WORDS: u64 = 1 << 10;
 
-/// A QEMU that we start, and start again; at most one runs at a time. The kernel ends it when the thread
-/// that started it ends.
+/// A QEMU that we launch and can restart; at most one process runs at a time. The kernel kills it when the
+/// thread that started it ends.
 pub struct Vm {
     plan: Plan,
     launch: Mutex<Launch>,
-    /// Where its monitor's other end is left.
+    /// Passes our end of the monitor's socket pair to the session.
     handover: Handover,
     log: PathBuf,
     console: Option<Arc<Console>>,
     say: OnceLock<Say>,
-    /// Removed in the end, with all that is in it.
+    /// The directory for temporary files, removed on exit with everything in it.
     directory: Mutex<Option<TempDir>>,
 }
 
 #[derive(Default)]
 struct Launch {
     machine: Option<Arc<Machine>>,
-    /// The monitor's socket, if it has an address.
+    /// The monitor's listening socket, if it has an address.
     socket: Option<ServerSocket>,
-    /// How long the log was when the machine was started.
+    /// The length of the log in bytes when the machine was started.
     log_start: u64,
 }
 
-/// How a QEMU that we ended has ended.
+/// How a QEMU that we stopped ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// It did not run.
+    /// It was not running.
     Already,
-    /// As it was asked to.
+    /// It shut down when asked to.
     Gracefully,
-    /// By SIGKILL, as we wanted.
+    /// We killed it right away (SIGKILL).
     Killed,
-    /// By SIGKILL, because it did not end within its time.
+    /// It did not shut down in time, so we killed it (SIGKILL).
     TimedOut,
 }
 
 impl Vm {
-    /// Prepares what `plan` says. Nothing runs yet.
+    /// Creates the directory and the console log for `plan`. QEMU is not started yet.
     ///
     /// # Errors
     ///
-    /// There is nowhere to put its files.
+    /// The directory or the console log cannot be created.
     pub fn new(plan: Plan) -> Result<Self, Error> {
         let directory = temporary_directory(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
@@ -107,17 +107,17 @@ impl Vm {
         })
     }
 
-    /// Sets who is told when QEMU ends unexpectedly. Only the first call has an effect.
+    /// Sets the callback that is told when QEMU ends unexpectedly. Only the first call has an effect.
     pub fn report_to(&self, say: Say) {
         let _ = self.say.set(say);
     }
 
-    /// Starts QEMU, which does not run.
+    /// Starts QEMU.
     ///
     /// # Errors
     ///
-    /// It does not start. That it started does not mean that it goes on: see
-    /// [`Vm::failure`].
+    /// QEMU is already running, or cannot be started. A QEMU that starts but exits right away is not an error
+    /// here; see [`Vm::failure`].
     pub fn start(&self) -> Result<(), Error> {
         let mut launch = self.launch.lock();
         if launch
@@ -127,7 +127,7 @@ impl Vm {
         {
             return Err(Error::Running);
         }
-        // The old one first, if it is to be at the same place.
+        // Drop the old socket first: the new one may have the same address.
         launch.socket = None;
         let mut passed = Passed::default();
         let mut monitor = None;
@@ -169,7 +169,7 @@ impl Vm {
         Ok(())
     }
 
-    /// Where its monitor is, if it has one.
+    /// Where to connect to its monitor, if it has one.
     pub fn endpoint(&self) -> Option<Endpoint> {
         match &self.plan.monitor {
             Monitor::None => None,
@@ -183,8 +183,8 @@ impl Vm {
         }
     }
 
-    /// Why QEMU has ended, if it has, or does within a moment: its exit status, the command, and what it
-    /// said. For when it did not greet.
+    /// Why QEMU ended, if it has or does so within a second: exit status, command line and output. Call it when
+    /// the connection failed.
     pub async fn failure(&self) -> Option<Error> {
         let (machine, log_start) = {
             let launch = self.launch.lock();
@@ -194,7 +194,7 @@ impl Vm {
         Some(Error::Ended(autopsy(&machine, ended, &self.log, log_start)))
     }
 
-    /// Resolves when QEMU has ended.
+    /// Resolves when QEMU has ended. If it was never started, resolves at once.
     pub async fn ended(&self) {
         let machine = self.launch.lock().machine.clone();
         if let Some(machine) = machine {
@@ -202,12 +202,12 @@ impl Vm {
         }
     }
 
-    /// From now on, tells when QEMU ends unexpectedly.
+    /// From now on, reports it when QEMU ends unexpectedly.
     pub fn watch(&self) {
         let launch = self.launch.lock();
         if let (Some(machine), Some(say)) = (launch.machine.clone(), self.say.get().cloned()) {
             let (log, start) = (self.log.clone(), launch.log_start);
-            // Where there is a connection, its end tells.
+            // With a connection, its end tells the user. Without one, report every exit.
             let silent = matches!(self.plan.monitor, Monitor::None);
             tokio::spawn(async move {
                 let ended = machine.wait().await;
@@ -220,8 +220,8 @@ impl Vm {
         }
     }
 
-    /// Ends QEMU: asks it through `client`, or by SIGTERM if there is none, and kills it when it takes longer
-    /// than the plan allows. Cancelling this waits no longer, nothing more.
+    /// Stops QEMU: sends `quit` through `client`, or SIGTERM without one, and kills QEMU if it takes longer
+    /// than [`Vm::shutdown_timeout`]. Cancelling this only stops the waiting.
     pub async fn stop(&self, client: Option<&Client>) -> Stopped {
         let Some(machine) = self.running() else {
             return Stopped::Already;
@@ -241,12 +241,12 @@ impl Vm {
         }
     }
 
-    /// How long QEMU may take to end when it is asked to.
+    /// How long QEMU may take to shut down before it is killed.
     pub fn shutdown_timeout(&self) -> Duration {
         self.plan.shutdown_timeout
     }
 
-    /// Kills QEMU.
+    /// Kills QEMU, and waits until it has ended.
     pub async fn kill(&self) -> Stopped {
         let Some(machine) = self.running() else {
             return Stopped::Already;
@@ -257,17 +257,17 @@ impl Vm {
         Stopped::Killed
     }
 
-    /// The console of the guest, if it was given one.
+    /// The guest's console, if `--console` added one.
     pub fn console(&self) -> Option<&Arc<Console>> {
         self.console.as_ref()
     }
 
-    /// Whether a chardev is the console that a launched VM is given.
+    /// Whether `chardev` is the id of the console that `--console` adds.
     pub fn is_console(chardev: &str) -> bool {
         chardev == plan::CONSOLE
     }
 
-    /// What QEMU printed, from the start, and what it prints until it ends.
+    /// Follows the log, from its start until QEMU ends.
     ///
     /// # Errors
     ///
@@ -277,7 +277,7 @@ impl Vm {
         Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
     }
 
-    /// What QEMU printed.
+    /// Returns what QEMU has printed so far.
     ///
     /// # Errors
     ///
@@ -287,7 +287,7 @@ impl Vm {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// Status, command line and files, a line each.
+    /// Describes the VM: state, command line, monitor and logs, one per line.
     pub fn describe(&self) -> String {
         let launch = self.launch.lock();
         let mut text = String::new();
@@ -297,14 +297,14 @@ impl Vm {
         }
         let monitor = match (&self.plan.monitor, &launch.socket) {
             (Monitor::None, _) => "none".to_owned(),
-            (Monitor::Pair, _) => "ours alone".to_owned(),
+            (Monitor::Pair, _) => "private socket".to_owned(),
             (Monitor::At(address), None) => address.to_string(),
             (Monitor::At(_), Some(socket)) => socket.address().to_string(),
         };
         let _ = writeln!(text, "monitor   {monitor}");
         if let Some(console) = &self.console {
             let log = console.log().map(Path::display);
-            let _ = writeln!(text, "console   {}", log.expect("it stays"));
+            let _ = writeln!(text, "console   {}", log.expect("its log has a path"));
         }
         let _ = writeln!(text, "log       {}", self.log.display());
         text
@@ -316,12 +316,12 @@ impl Vm {
     }
 }
 
-/// Ends a VM when it is dropped, whoever else still holds that, and removes its files.
+/// Stops a VM and removes its files when dropped, even if other references to the VM remain.
 pub struct KillOnDrop(pub Arc<Vm>);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Who could still wait for it did so with `stop`; this is a panic, or close to one.
+        // An orderly exit has called `stop` already; this is for panics and errors.
         if let Some(machine) = self.0.running() {
             machine.end_now(self.0.plan.shutdown_timeout);
         }
@@ -330,7 +330,8 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// A directory for the owner alone, in `parent` or where temporary files belong.
+/// Creates a directory that only the owner can access, in `parent` or in the system's directory for temporary
+/// files.
 fn temporary_directory(parent: Option<&Path>) -> Result<TempDir, Error> {
     let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
     tempfile::Builder::new()
@@ -348,7 +349,7 @@ fn no_log(path: &Path, error: io::Error) -> Error {
     Error::Log { path, error }
 }
 
-/// How QEMU ended, the command, and what it said last.
+/// Describes how QEMU ended, with its command line and the end of its output.
 fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> String {
     let mut text = format!("{} {ended}\ncommand: {}", machine.name(), machine.command());
     let said = last_words(log, log_start);
@@ -359,7 +360,7 @@ fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> Strin
     text
 }
 
-/// The end of what was written to `log` from the offset `start` on.
+/// The last part of what was written to `log` after the offset `start`.
 fn last_words(log: &Path, start: u64) -> String {
     use std::os::unix::fs::FileExt;
     let Ok(file) = std::fs::File::open(log) else {

@@ -1,8 +1,8 @@
-//! What QEMU's own command line says of its monitors (`qemu-options.hx`).
+//! Finds the monitors in a QEMU's command line (`qemu-options.hx`).
 
 use std::collections::HashMap;
 
-/// The options that matter here.
+/// The options that `--list` needs.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Options {
     pub name: Option<String>,
@@ -17,20 +17,20 @@ pub(super) enum QmpSocket {
         host: String,
         port: u16,
     },
-    /// A descriptor that QEMU was started with.
+    /// A descriptor that QEMU inherited.
     Inherited(i32),
 }
 
-/// An option's value: what stands first without a key, and the keys.
+/// An option's value: the first part, if it has no key, and the keys.
 struct Keys {
     first: Option<String>,
     keys: HashMap<String, String>,
 }
 
 impl Keys {
-    /// Reads `first,key=value,switch`; a comma in a value is doubled.
+    /// Parses `first,key=value,switch`. In a value, `,,` stands for a comma.
     fn read(text: &str) -> Self {
-        // No argument of a command line has this in it.
+        // An argument cannot contain a NUL, so it can stand for the doubled comma.
         let text = text.replace(",,", "\0");
         let mut parts = text
             .split(',')
@@ -52,11 +52,11 @@ impl Keys {
 }
 
 impl Options {
-    /// Reads the words after the program's name.
+    /// Reads the options from the words after the program's name.
     pub fn read(words: &[String]) -> Self {
         let mut options = Self::default();
         let mut chardevs = HashMap::new();
-        // A chardev may be named before it is defined.
+        // A chardev may be used before it is defined, so they are matched at the end.
         let mut by_chardev = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -79,7 +79,7 @@ impl Options {
                 "mon" if keys.get("mode") == Some("control") => {
                     by_chardev.extend(keys.get("chardev").map(str::to_owned).or(keys.first));
                 }
-                // The storage daemon's monitors are QMP, always.
+                // The storage daemon's monitors always speak QMP.
                 "monitor" => by_chardev.extend(keys.get("chardev").map(str::to_owned)),
                 _ => continue,
             }
@@ -91,10 +91,10 @@ impl Options {
     }
 }
 
-/// The socket that a `-chardev socket` is.
+/// The socket of a `-chardev socket`.
 fn socket(keys: &Keys) -> Option<QmpSocket> {
     if let Some(path) = keys.get("path") {
-        // An abstract socket is spelled as the kernel shows it.
+        // The kernel shows abstract sockets with an `@`.
         let abstract_mark = if keys.get("abstract") == Some("on") {
             "@"
         } else {
@@ -111,7 +111,7 @@ fn socket(keys: &Keys) -> Option<QmpSocket> {
     })
 }
 
-/// The socket of `unix:PATH,…` and `tcp:HOST:PORT,…`.
+/// The socket of `unix:PATH,…` or `tcp:HOST:PORT,…`, as `-qmp` takes it.
 fn legacy(text: &str) -> Option<QmpSocket> {
     let first = Keys::read(text).first?;
     if let Some(path) = first.strip_prefix("unix:") {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_open_a_monitor_is_known() {
+    fn every_way_to_open_a_monitor_is_recognized() {
         let unix = |path: &str| vec![QmpSocket::Unix(path.into())];
         for (line, monitors) in [
             ("-qmp unix:/run/a,server=on,wait=off", unix("/run/a")),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_known_in_both_spellings() {
+    fn a_name_is_read_in_both_spellings() {
         assert_eq!(read("-name a,process=b").name.as_deref(), Some("a"));
         assert_eq!(
             read("-name guest=a,,b,debug-threads=on").name.as_deref(),

@@ -1,4 +1,4 @@
-//! What to start: QEMU's command line, and what we add to it.
+//! What to launch: QEMU's command line, and what we add to it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,41 +9,46 @@ use std::time::Duration;
 
 use crate::transport::{Address, AddressError};
 
-/// The ids that our own monitor and console have in QEMU.
+/// The chardev id of our monitor in QEMU.
 const MONITOR: &str = "qmpsh-monitor";
+
+/// The chardev id of our console in QEMU.
 pub(super) const CONSOLE: &str = "qmpsh-console";
 
-/// How long QEMU may take to end, unless told otherwise.
+/// How long QEMU may take to shut down by default.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What to start.
+/// What to launch.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// QEMU and its arguments, as they were given: possibly without QEMU, possibly nothing.
+    /// QEMU and its arguments as given. QEMU may be missing, and there may be no words at all.
     pub words: Vec<OsString>,
-    /// What to run QEMU with, `strace -f` for example.
+    /// The command to run QEMU under, for example `strace -f`; may be empty.
     pub wrapper: Vec<String>,
+    /// Where to put the monitor.
     pub monitor: Monitor,
+    /// The inherited descriptors to pass to QEMU.
     pub passed: Vec<PassedFd>,
+    /// The name of the VM and of its log files.
     pub name: Option<String>,
     /// Give the guest a serial console.
     pub console: bool,
-    /// Where the logs are to be and to stay; otherwise they go with the temporary directory.
+    /// Where to keep the logs. Without it they are in the temporary directory, and removed with it.
     pub log_dir: Option<PathBuf>,
-    /// Where the temporary directory is to be.
+    /// Where to create the temporary directory.
     pub temp_dir: Option<PathBuf>,
-    /// How long QEMU may take to end when it is asked to.
+    /// How long QEMU may take to shut down before it is killed.
     pub shutdown_timeout: Duration,
 }
 
 /// Where QEMU's monitor is.
 #[derive(Debug, Clone)]
 pub enum Monitor {
-    /// A pair of sockets: no path, nobody else.
+    /// One end of a socket pair, which only we can use.
     Pair,
-    /// At an address, for others too.
+    /// At an address, where other clients can connect too.
     At(Address),
-    /// There is none: only the process is looked after.
+    /// No monitor of ours; we only look after the process.
     None,
 }
 
@@ -64,24 +69,25 @@ impl FromStr for Monitor {
     }
 }
 
-/// A descriptor of ours that QEMU is to have, as its own `-add-fd` says it.
+/// An inherited descriptor to pass to QEMU with its option `-add-fd`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedFd {
+    /// The descriptor's number, in our process and in QEMU.
     pub number: i32,
-    /// What QEMU is told of it: `fd=3,set=3`.
+    /// The value of QEMU's option: `fd=3,set=3`.
     option: String,
 }
 
 impl FromStr for PassedFd {
     type Err = String;
 
-    /// Reads `N[,set=M][,opaque=TEXT]`; the set has the descriptor's number unless it is given.
+    /// Parses `N[,set=M][,opaque=TEXT]`. The set defaults to the descriptor's number.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.strip_prefix("fd=").unwrap_or(text);
         let (number, more) = text.split_once(',').unwrap_or((text, ""));
         let number: i32 = match number.parse() {
             Ok(number @ 3..) => number,
-            _ => return Err("expected the number of a descriptor, 3 or more".to_owned()),
+            _ => return Err("expected a descriptor number, 3 or higher".to_owned()),
         };
         let set = match more.split(',').any(|part| part.starts_with("set=")) {
             true => String::new(),
@@ -95,12 +101,12 @@ impl FromStr for PassedFd {
     }
 }
 
-/// Descriptors for QEMU.
+/// The descriptors that QEMU inherits.
 #[derive(Default)]
 pub(super) struct Passed {
-    /// A connection to its monitor.
+    /// QEMU's end of a connection to its monitor.
     pub monitor: Option<OwnedFd>,
-    /// A socket at which its monitor is to listen.
+    /// A listening socket for its monitor.
     pub server: Option<OwnedFd>,
     pub console: Option<OwnedFd>,
 }
@@ -113,14 +119,14 @@ impl Plan {
         name.to_string_lossy().into_owned()
     }
 
-    /// What the names of logs start with.
+    /// What the names of the log files start with.
     pub fn file_name(&self) -> String {
         let name = self.name.as_deref().unwrap_or("qemu");
-        // A name is no path.
+        // A slash would make it a path.
         name.replace('/', "_")
     }
 
-    /// The program, and what it is given without having been asked for.
+    /// The program to run: the first word, or the default QEMU.
     fn program(&self) -> OsString {
         match self.words.first() {
             Some(word) if !is_option(word) => word.clone(),
@@ -128,7 +134,7 @@ impl Plan {
         }
     }
 
-    /// The command to run, for a QEMU that inherits `passed`.
+    /// The command to run. QEMU inherits `passed`, which its options name by number.
     pub(super) fn command(&self, passed: &Passed) -> Command {
         let program = self.program();
         let mut words: Vec<OsString> = self.wrapper.iter().map(OsString::from).collect();
@@ -186,7 +192,7 @@ fn is_option(word: &OsStr) -> bool {
     word.as_encoded_bytes().starts_with(b"-")
 }
 
-/// QEMU for this machine's architecture, as QEMU spells it.
+/// The QEMU for this machine's architecture.
 fn default_program() -> String {
     let architecture = match std::env::consts::ARCH {
         "x86" => "i386",
@@ -197,10 +203,10 @@ fn default_program() -> String {
     format!("qemu-system-{architecture}")
 }
 
-/// What a QEMU needs that nobody has given any option.
+/// The options to add if the user names no QEMU.
 fn default_options() -> &'static [&'static [&'static str]] {
     match std::env::consts::ARCH {
-        // These have no machine that goes without saying.
+        // These architectures have no default machine.
         "aarch64" | "arm" | "riscv32" | "riscv64" | "loongarch64" => {
             &[&["-display", "none"], &["-machine", "virt"]]
         }
@@ -237,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_qemu_that_is_named_is_given_its_own_options_alone() {
+    fn a_named_qemu_gets_no_default_options() {
         assert_eq!(
             command(&plan(&["/opt/qemu", "-m", "1G"])),
             ["/opt/qemu", "-m", "1G"]
@@ -245,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn options_alone_are_for_the_qemu_of_this_machine() {
+    fn options_without_a_qemu_are_for_the_default_qemu() {
         let words = command(&plan(&["-m", "1G"]));
         assert!(words[0].starts_with("qemu-system-"));
         assert_eq!(words[1..3], ["-display", "none"]);
@@ -254,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapper_comes_first_and_a_name_is_one_value() {
+    fn a_wrapper_comes_first_and_commas_in_a_name_are_doubled() {
         let mut plan = plan(&["qemu"]);
         plan.wrapper = vec!["strace".into(), "-f".into()];
         plan.name = Some("a,b/c".into());

@@ -1,4 +1,4 @@
-//! Ends the VM we launched when we leave, and says how it went.
+//! Stops the launched VM on exit, and reports how it ended.
 
 use std::io;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::{Stopped, Vm};
 use crate::os::stop::StopSignals;
 use crate::qmp::Client;
 
-/// How long the user waits before he is told what for.
+/// How long to wait before telling the user what we are waiting for.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Ends `vm`, asking it through `client` if there is one. A signal while that takes its time kills it. What
-/// the user should know is given to `report`; how it ended is returned.
+/// Stops `vm`, through `client` if there is one. A signal during the wait kills it. Messages for the user go to
+/// `report`. Returns how the VM ended.
 ///
 /// # Errors
 ///
-/// Signals cannot be handled.
+/// Signal handlers cannot be installed.
 pub async fn end(
     vm: &Vm,
     client: Option<&Client>,
@@ -34,13 +34,13 @@ pub async fn end(
     let stopped = tokio::select! {
         stopped = &mut stopping => stopped,
         () = sleep(SILENCE) => {
-            report("waiting for the VM to end; Ctrl-C kills it".to_owned());
+            report("waiting for the VM to shut down; Ctrl-C kills it".to_owned());
             stopping.await
         }
     };
     match stopped {
         Stopped::TimedOut => report(format!(
-            "the VM did not end within {} s and was killed (SIGKILL)",
+            "the VM did not shut down within {} s and was killed (SIGKILL)",
             vm.shutdown_timeout().as_secs_f64()
         )),
         Stopped::Killed => report("the VM was killed (SIGKILL)".to_owned()),

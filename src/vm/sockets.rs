@@ -1,21 +1,22 @@
-//! The sockets of a process, as `/proc/PID/net` shows them (`proc_net(5)`).
+//! The sockets of a process, from `/proc/PID/net` (`proc_net(5)`).
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// How a server's socket is.
+/// The state of a server's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketState {
-    /// It waits for a client.
+    /// It is waiting for a client.
     Free,
     /// A client is connected.
     Connected,
-    /// Nobody listens, and nobody is connected.
+    /// It is not listening, and no client is connected.
     Closed,
 }
 
 impl SocketState {
+    /// The state in one word, as `--list` prints it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Free => "free",
@@ -37,7 +38,7 @@ impl SocketState {
 pub(super) struct Sockets {
     unix: Vec<Unix>,
     tcp: Vec<Tcp>,
-    /// The inodes behind the process's descriptors. Another user's process shows us none.
+    /// The socket inodes of the process's descriptors. Empty for another user's process.
     own: HashMap<i32, u64>,
 }
 
@@ -56,7 +57,7 @@ struct Tcp {
 }
 
 impl Sockets {
-    /// The sockets that the process in that directory of `/proc` can see.
+    /// Reads the sockets that the process can see. `process` is its directory in `/proc`.
     pub fn of(process: &Path) -> Self {
         let table = |name: &str| {
             let text = fs::read(process.join("net").join(name)).unwrap_or_default();
@@ -82,12 +83,12 @@ impl Sockets {
         }
     }
 
-    /// The state of the server at `path`, given as it was when it was bound.
+    /// The state of the server at `path`, spelled as when it was bound.
     pub fn unix(&self, path: &str) -> SocketState {
         let at_path = || self.unix.iter().filter(|socket| socket.path == path);
         SocketState::of(
             at_path().any(|socket| socket.listening),
-            // A server's end of a connection has the path of the server.
+            // A server's end of a connection has the server's path.
             at_path().any(|socket| socket.connected),
         )
     }
@@ -105,7 +106,7 @@ impl Sockets {
         )
     }
 
-    /// The address and the state of the socket behind a descriptor of the process.
+    /// The address and state of the socket that descriptor `number` of the process refers to.
     pub fn inherited(&self, number: i32) -> (String, SocketState) {
         let inode = self.own.get(&number);
         let unix = self.unix.iter().find(|socket| Some(&socket.inode) == inode);

@@ -1,4 +1,4 @@
-//! Lines that listeners and timers run.
+//! Runs the lines of listeners and timers.
 
 mod timer;
 
@@ -15,17 +15,19 @@ use crate::failure::Failure;
 use crate::lang::{Line, Statement};
 use crate::qmp::State;
 
-/// How long a timer without interval rests after its line has failed: that takes no time at all.
+/// How long a timer with interval 0 pauses after its line failed. A failure takes no time, so the timer would
+/// spin.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
-/// Makes a context whose listeners and timers run, and returns it with what comes of their lines.
+/// Creates a context, and starts the task that runs its listeners and timers. Their outcomes arrive at the
+/// receiver.
 pub fn begin(settings: Settings, target: Target) -> (Context, mpsc::Receiver<Report>) {
     let (context, reports, scheduled) = Context::new(settings, target);
     tokio::spawn(run_scheduled(context.clone(), scheduled));
     (context, reports)
 }
 
-/// Starts a task for each new entry of the agenda.
+/// Starts a task for each new entry in the agenda.
 async fn run_scheduled(context: Context, mut scheduled: mpsc::UnboundedReceiver<Scheduled>) {
     while let Some(entry) = scheduled.recv().await {
         let id = entry.id;
@@ -67,7 +69,7 @@ async fn run_entry(context: Context, entry: Scheduled) {
             timer::wait(Instant::now(), &mut interval).await;
             repeated.connection().await;
             let outcome = run().await;
-            // First: a script that gets the report looks whether there are other entries.
+            // Before the report: on receiving it, a script checks whether any entries are left.
             repeated.context.agenda.finish(id);
             repeated.report(outcome).await;
         }
@@ -91,10 +93,10 @@ async fn run_entry(context: Context, entry: Scheduled) {
     }
 }
 
-/// A line that is run again and again, by a listener or a timer.
+/// A line that a listener or timer runs repeatedly.
 struct Repeated {
     context: Context,
-    /// Who runs it.
+    /// Which listener or timer runs it, as `timer 1`.
     origin: String,
     line: Line,
     text: String,
@@ -105,14 +107,14 @@ impl Repeated {
         let outcome = run(&self.context, self.line.clone()).await;
         match outcome.output {
             Output::Follow(_) | Output::Console(_) => Failure::Usage(
-                "this goes on until the user ends it, so it needs the prompt".to_owned(),
+                "this runs until the user stops it, so it works only at the prompt".to_owned(),
             )
             .into(),
             _ => outcome,
         }
     }
 
-    /// Reports an outcome; resolves when the report has been taken.
+    /// Reports an outcome. Waits while the queue of reports is full.
     async fn report(&self, outcome: Outcome) {
         let report = Report {
             origin: self.origin.clone(),
@@ -120,11 +122,11 @@ impl Repeated {
             target: self.context.target.clone(),
             outcome,
         };
-        // Nobody left to take it is the end of the program.
+        // If the receiver is gone, the program is ending.
         let _ = self.context.reports.send(report).await;
     }
 
-    /// Waits for a connection if the line needs one: a tick without a connection is no error.
+    /// If the line needs a connection, waits for one: a timer is not an error while disconnected.
     async fn connection(&self) {
         if let Statement::Command(_) | Statement::Message(_) = self.line.statement {
             let mut states = self.context.target.session.watch();

@@ -1,11 +1,12 @@
-//! When a timer is due.
+//! Computes when a timer is due.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Waits until a timer that was due at `last` is due again, and says when that was.
+/// Waits until a timer that was last due at `last` is due again, and returns that time. Follows changes of
+/// `interval`.
 pub(super) async fn wait(last: Instant, interval: &mut watch::Receiver<Duration>) -> Instant {
     loop {
         let length = *interval.borrow_and_update();
@@ -20,8 +21,8 @@ pub(super) async fn wait(last: Instant, interval: &mut watch::Receiver<Duration>
     }
 }
 
-/// When a timer that was due at `last` is due again. Ticks that were missed are left out, and the others keep
-/// their rhythm, so that it never drifts.
+/// When a timer that was last due at `last` is due again. Missed ticks are skipped, and the others keep their
+/// rhythm, so the timer never drifts.
 fn next(last: Instant, length: Duration, now: Instant) -> Instant {
     if length.is_zero() {
         return now;
@@ -35,15 +36,15 @@ fn next(last: Instant, length: Duration, now: Instant) -> Instant {
 mod tests {
     use super::*;
 
-    /// The times at which a timer runs its line, of which the `n`th run takes `takes(n)`.
+    /// The times within an hour at which a timer runs its line, when run number `n` takes `takes(n)`.
     fn hour(length: Duration, takes: impl Fn(u32) -> Duration) -> Vec<Duration> {
         let start = Instant::now();
         let (mut due, mut now, mut runs) = (start, start, Vec::new());
         while now - start < Duration::from_secs(3600) {
             runs.push(now - start);
-            now += takes(u32::try_from(runs.len()).expect("fewer"));
+            now += takes(u32::try_from(runs.len()).expect("fewer than 2^32 runs"));
             due = next(due, length, now);
-            // A runtime's clock ticks in milliseconds, and never too soon.
+            // The runtime's clock has millisecond steps, and wakes late, never early.
             now = due.max(now) + Duration::from_micros(700);
         }
         runs
@@ -62,13 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn ticks_that_were_missed_are_left_out_and_the_rhythm_stays() {
-        // Every tenth takes three and a half seconds.
+    fn missed_ticks_are_skipped_and_the_rhythm_stays() {
+        // Every tenth run takes three and a half seconds.
         let runs = hour(Duration::from_secs(1), |run| match run % 10 {
             0 => Duration::from_millis(3500),
             _ => Duration::ZERO,
         });
-        // Of 13 seconds ten have a run.
+        // Ten runs take 13 seconds.
         assert_eq!(runs.len(), 3600 / 13 * 10 + 10);
         for at in runs {
             assert!(at.subsec_millis() < 2, "{at:?}");

@@ -12,30 +12,30 @@ use crate::qmp::{Request, State};
 use crate::render::escape_line;
 use crate::transport::{Address, Endpoint};
 
-/// How long `:status` waits for an answer. When QEMU is stuck, one asks all the more.
+/// How long `:status` waits for an answer. It is short because a stuck QEMU is when people run `:status`.
 const ROUND_TRIP: Duration = Duration::from_secs(1);
 
 pub(super) const STATUS: Builtin = Builtin {
     name: "status",
     forms: &[&[]],
     summary: "show the connection and the server",
-    help: "That is its address, version and pid, the messages so far, and the round-trip time.",
+    help: "Shows the address, QEMU's version and pid, the number of messages, and the round-trip time.",
     run: |call| Box::pin(status(call.context)),
 };
 
 pub(super) const CONNECT: Builtin = Builtin {
     name: "connect",
     forms: &[&[], &[Part::Address]],
-    summary: "connect there, or again where we were connected last",
-    help: "ADDRESS is a path, HOST:PORT, [V6]:PORT, :PORT, unix:PATH, tcp:HOST:PORT, fd:N\n\
-           or exec:COMMAND LINE.",
+    summary: "connect to ADDRESS, or reconnect to the last address",
+    help: "ADDRESS is a path, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT, fd:N or\n\
+           exec:COMMAND LINE.",
     run: |call| Box::pin(connect(call)),
 };
 
 pub(super) const DISCONNECT: Builtin = Builtin {
     name: "disconnect",
     forms: &[&[]],
-    summary: "close the connection, so that another client may use the monitor",
+    summary: "close the connection, so that another client can use the monitor",
     help: "",
     run: |call| Box::pin(disconnect(call.context)),
 };
@@ -43,17 +43,17 @@ pub(super) const DISCONNECT: Builtin = Builtin {
 pub(super) const OOB: Builtin = Builtin {
     name: "oob",
     forms: &[&[Part::OobCommand]],
-    summary: "send a command out of band, ahead of those still running",
-    help: "Few commands allow it: those with `allow-oob` in query-qmp-schema.",
+    summary: "send a command out of band, ahead of commands still running",
+    help: "Only commands with `allow-oob` in query-qmp-schema can run out of band.",
     run: |call| Box::pin(async move { oob(call) }),
 };
 
 async fn connect(call: &Call<'_>) -> Result<Effect, Failure> {
     let session = &call.context.target.session;
     let endpoint = match &call.args()?[..] {
-        [] => session
-            .endpoint()
-            .ok_or_else(|| Failure::Usage("no address: say :connect ADDRESS".to_owned()))?,
+        [] => session.endpoint().ok_or_else(|| {
+            Failure::Usage("no address to reconnect to; use `:connect ADDRESS`".to_owned())
+        })?,
         [address] => address.parse::<Address>()?.into(),
         _ => return Err(call.usage()),
     };
@@ -79,11 +79,11 @@ async fn disconnect(context: &Context) -> Result<Effect, Failure> {
     Ok(Output::notice(notice).into())
 }
 
-/// The monitor of a VM that we launched may be ours alone. Closed, it is lost to everybody.
+/// The monitor of a VM that we launched may be a private socket. Once closed, nobody can connect to it again.
 fn refuse_to_leave_launched(context: &Context) -> Result<(), Failure> {
     match context.target.session.endpoint() {
         Some(Endpoint::Launched(_)) => Err(Failure::Usage(
-            "this shell launched its VM and stays with it; `:vm stop` ends it, `:vm restart` starts it again"
+            "this shell stays connected to the VM that it launched; `:vm stop` stops the VM, `:vm restart` restarts it"
                 .to_owned(),
         )),
         _ => Ok(()),
@@ -94,7 +94,7 @@ fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
     let client = call.context.target.session.client();
     if client.is_some_and(|client| !client.oob()) {
         return Err(Failure::Usage(
-            "this connection has no out-of-band execution".to_owned(),
+            "out-of-band execution is not enabled on this connection".to_owned(),
         ));
     }
     let words = &call.line.words;
@@ -107,7 +107,7 @@ fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
             Ok(Effect::Send(line))
         }
         Statement::Message(_) => Err(Failure::Usage(
-            "a whole message says `exec-oob` itself".to_owned(),
+            "to send a whole message out of band, use `exec-oob` in place of `execute`".to_owned(),
         )),
         Statement::Nothing | Statement::Builtin(_) => Err(call.usage()),
     }
@@ -125,7 +125,7 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
         return Ok(Output::text(text).into());
     };
     let started = Instant::now();
-    // Any reply will do, a refusal too.
+    // Any reply will do, even an error.
     let reply = client.send(Request::new("query-version").quietly())?;
     let trip = timeout(context.settings().patience().min(ROUND_TRIP), reply).await;
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
@@ -152,12 +152,12 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
     ));
     text.push_str(&match trip {
         Some(trip) => format!("round trip   {:.2} ms\n", trip.as_secs_f64() * 1e3),
-        None => "round trip   no answer in time\n".to_owned(),
+        None => "round trip   no reply in time\n".to_owned(),
     });
     Ok(Output::text(text).into())
 }
 
-/// A distribution's version behind QEMU's own.
+/// The distribution's version, to follow QEMU's own.
 fn package(package: &str) -> String {
     match package.trim() {
         "" => String::new(),

@@ -1,4 +1,4 @@
-//! What one built-in is, and what it is called with.
+//! Defines a built-in, its arguments and its call.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,24 +10,25 @@ use crate::lang::{self, BuiltinLine, Line, Parser, Statement, Words, any_of, nea
 
 /// A built-in.
 pub struct Builtin {
-    /// Its name, without the colon.
+    /// The name, without the colon.
     pub name: &'static str,
-    /// The ways to call it, each the parts that follow the name.
+    /// The forms in which it can be called, each a list of the parts after the name.
     pub forms: &'static [&'static [Part]],
-    /// What it does, as a line without its full stop.
+    /// What it does: one line, without a full stop.
     pub summary: &'static str,
-    /// More about it, in whole sentences; possibly empty.
+    /// More help, in full sentences; may be empty.
     pub help: &'static str,
     pub(super) run: for<'a> fn(&'a Call<'a>) -> Running<'a>,
 }
 
-/// A built-in that runs.
+/// A running built-in.
 pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Effect, Failure>> + Send + 'a>>;
 
-/// What a built-in leads to.
+/// What a built-in results in.
 pub enum Effect {
+    /// Something to show or do.
     Show(Output),
-    /// A command to send in its place.
+    /// A command to send instead.
     Send(Line),
 }
 
@@ -37,32 +38,32 @@ impl From<Output> for Effect {
     }
 }
 
-/// A part of what a built-in takes. Synopsis and completion follow from it.
+/// One part of a built-in's arguments. The synopsis and completion are derived from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// One of these very words.
+    /// One of these literal words.
     Word(&'static [&'static str]),
-    /// What may be left out.
+    /// Parts that may be left out together.
     Optional(&'static [Part]),
-    /// An option with its value, or without one if that is empty. It may be left out.
+    /// An option, which may be left out: its name, and the name of its value (empty if it takes none).
     Flag(&'static str, &'static str),
-    /// A name of something that cannot be completed.
+    /// A word that cannot be completed; the text is how the synopsis names it.
     Name(&'static str),
-    /// A setting, and its new value.
+    /// A setting and its new value, from this list of settings and their values.
     Setting(&'static [(&'static str, &'static [&'static str])]),
     /// A duration.
     Time,
-    /// Names of events, with commas between them.
+    /// Names of events, separated by commas.
     Events,
-    /// What an event's data must hold; possibly nothing.
+    /// Any number of KEY=VALUE conditions on an event's data.
     Match,
     /// The id of a job.
     Job,
     /// An address, which may be a path.
     Address,
-    /// What `help` explains.
+    /// Anything that `help` explains.
     Topic,
-    /// A command that may run out of band.
+    /// A command that can run out of band.
     OobCommand,
     /// Any line.
     Line,
@@ -95,7 +96,7 @@ fn form(parts: &[Part]) -> String {
 }
 
 impl Builtin {
-    /// What follows the name, as usage messages and help show it.
+    /// The arguments, as usage messages and help show them.
     pub fn synopsis(&self) -> String {
         let forms: Vec<String> = self.forms.iter().map(|parts| form(parts)).collect();
         let named: Vec<&str> = forms.iter().map(String::as_str).collect();
@@ -105,14 +106,14 @@ impl Builtin {
             .filter(|form| !form.is_empty())
             .collect();
         let all = given.join(" | ");
-        // A built-in that may stand alone has an empty form.
+        // A built-in that needs no arguments has an empty form.
         match given.len() < named.len() && !given.is_empty() {
             true => format!("[{all}]"),
             false => all,
         }
     }
 
-    /// Its name and what follows it.
+    /// The name with its colon, followed by the synopsis.
     pub fn headline(&self) -> String {
         format!(":{} {}", self.name, self.synopsis())
             .trim_end()
@@ -124,14 +125,15 @@ impl Builtin {
     }
 }
 
-/// The parts of `form` that may come next, given the words before, each with the number of words before it.
+/// The parts of `form` that may come next after `words`, each with the index of the word at which it starts.
 pub fn expected<'a>(form: &'a [Part], words: &[String]) -> Vec<(&'a Part, usize)> {
     let mut found = Vec::new();
     follow(form, &[], words, 0, &mut found);
     found
 }
 
-/// Walks through `parts`, and then `rest`, past the words from number `at` on.
+/// Matches `words`, from index `at` on, against `parts` and then `rest`, and collects in `found` what may come
+/// next.
 fn follow<'a>(
     parts: &'a [Part],
     rest: &[&'a [Part]],
@@ -186,7 +188,7 @@ fn follow<'a>(
     }
 }
 
-/// A built-in with what it is called with.
+/// A call of a built-in.
 pub(super) struct Call<'a> {
     pub context: &'a Context,
     pub line: &'a BuiltinLine,
@@ -196,25 +198,34 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The arguments as plain words.
+    /// The arguments as plain words, unquoted.
+    ///
+    /// # Errors
+    ///
+    /// A word is quoted wrongly, or is JSON.
     pub fn args(&self) -> Result<Vec<String>, Failure> {
         let args = self.line.args();
         args.map_err(|error| Failure::syntax(error, self.line.words.source()))
     }
 
-    /// The error for arguments that the built-in cannot take.
+    /// The failure for arguments that fit none of the built-in's forms.
     pub fn usage(&self) -> Failure {
         Failure::Usage(format!("usage: {}", self.builtin.headline()))
     }
 
-    /// Reads a line that is to be run later, and refuses one that never could.
+    /// Parses a line that will run later.
+    ///
+    /// # Errors
+    ///
+    /// The line does not parse, or could never run: its built-in does not exist, or its transaction is not
+    /// closed.
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
         let mut parser = Parser::default();
         let line = parser.parse(words);
         let line = line.map_err(|error| Failure::syntax(error, words.source()))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
-                "a transaction goes on one line here: transaction( ACTION )".to_owned(),
+                "a transaction must fit on one line here: transaction( ACTION )".to_owned(),
             ));
         }
         if let Statement::Builtin(inner) = &line.statement
@@ -226,13 +237,13 @@ impl Call<'_> {
     }
 }
 
-/// The built-in of that name in `table`, given with or without its colon.
+/// Finds a built-in in `table` by its name, given with or without the colon.
 pub(super) fn find(table: &'static [Builtin], name: &str) -> Option<&'static Builtin> {
     let name = name.strip_prefix(':').unwrap_or(name);
     table.iter().find(|builtin| builtin.name == name)
 }
 
-/// The error for a name that no built-in in `table` has, given without its colon.
+/// The failure for a name, given without the colon, that is not in `table`.
 pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
     let near = nearest(name, table.iter().map(|builtin| builtin.name));
     let near: Vec<String> = near.iter().map(|name| format!(":{name}")).collect();
@@ -245,7 +256,11 @@ pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
     })
 }
 
-/// A duration: seconds, or with a unit.
+/// Parses a duration: seconds, or a number with the unit `ms`, `s`, `m`, `min` or `h`.
+///
+/// # Errors
+///
+/// `text` is not a duration.
 pub(super) fn time(text: &str) -> Result<Duration, Failure> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[number.len()..] {
@@ -264,7 +279,7 @@ pub(super) fn time(text: &str) -> Result<Duration, Failure> {
     })
 }
 
-/// A duration in seconds, to the second.
+/// Formats a duration given in seconds, rounded to the second.
 pub(super) fn span(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

@@ -14,7 +14,7 @@ use crate::lang::{self, Words, matches};
 use crate::qmp::{Event, Filter, HISTORY, State};
 use crate::schema::Schema;
 
-/// How long a `:wait` waits before it asks whether that can be in vain.
+/// How long `:wait` waits before it checks whether the server has such an event at all.
 const DOUBT: Duration = Duration::from_secs(1);
 
 pub(super) const EVENTS: Builtin = Builtin {
@@ -31,32 +31,37 @@ pub(super) const EVENTS: Builtin = Builtin {
         ],
         &[Part::Word(&["clear"])],
     ],
-    summary: "show the last events, or choose which are shown as they come",
-    help: "KEY=VALUE is what an event's data must have among others. TIME is how long ago (30s, 5m, 1h) or a\n\
-           time of day (9:30, 9:30:15). The history has the last 10,000 events, fewer if they are large.\n\
-           Muted events are kept there all the same; `:events mute` alone lists their names.",
+    summary: "show past events, or choose which events are shown as they arrive",
+    help: "KEY=VALUE selects events whose data contains it. TIME is how long ago (30s, 5m, 1h) or a time of\n\
+           day (9:30, 9:30:15). The history keeps the last 10,000 events, fewer if they are large.\n\
+           Muted events are kept there too. `:events mute` without names lists the muted events.",
     run: |call| Box::pin(async move { events(call) }),
 };
 
 pub(super) const WAIT: Builtin = Builtin {
     name: "wait",
     forms: &[&[Part::Events, Part::Match, Part::Flag("--timeout", "SECS")]],
-    summary: "wait for such an event, and print it",
-    help: "NAME is an event, and `*` is any. KEY=VALUE is what its data must have among others.\n\
-           An event that came since the last command was sent counts too, so that none is missed; each event\n\
+    summary: "wait for an event, and print it",
+    help: "NAME is an event; `*` is any event. KEY=VALUE selects events whose data contains it.\n\
+           Events that arrived since the last command was sent count too, so that none is missed. Each event\n\
            ends one wait.",
     run: |call| Box::pin(wait(call)),
 };
 
-/// The events that somebody wants.
+/// The events that a line asks for.
 pub(super) struct Wanted {
+    /// Their names as given; `*` is any event.
     pub names: Vec<String>,
     pub filter: Filter,
-    /// For how long.
+    /// How long to wait for one.
     pub limit: Option<Duration>,
 }
 
-/// Reads `NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]`.
+/// Parses `NAME[,NAME…] [KEY=VALUE…] [--timeout SECS]`.
+///
+/// # Errors
+///
+/// The words do not have this form, or the server is known not to have one of the events.
 pub(super) fn wanted(call: &Call<'_>, words: &Words) -> Result<Wanted, Failure> {
     let (mut plain, data) = conditions(words)?;
     let limit = take_option(&mut plain, "--timeout")?;
@@ -65,7 +70,7 @@ pub(super) fn wanted(call: &Call<'_>, words: &Words) -> Result<Wanted, Failure> 
     if names.is_empty() {
         return Err(call.usage());
     }
-    // What cannot come is not waited for, if that is known.
+    // If the schema is known already, refuse events that cannot come.
     if let Some(schema) = call.context.target.inspector().known_schema()
         && let Some(failure) = unknown(&names, &schema)
     {
@@ -78,7 +83,7 @@ pub(super) fn wanted(call: &Call<'_>, words: &Words) -> Result<Wanted, Failure> 
     })
 }
 
-/// The failure if one of these is no event of the server's.
+/// The failure if the server does not have one of these events.
 fn unknown(names: &[String], schema: &Schema) -> Option<Failure> {
     let mut names = names.iter();
     let unknown = names.find(|name| *name != "*" && schema.event(name).is_none())?;
@@ -91,7 +96,7 @@ fn conditions(words: &Words) -> Result<(Vec<String>, lang::Object), Failure> {
     conditions.map_err(|error| Failure::syntax(error, words.source()))
 }
 
-/// The events of these names, `*` being any, whose data has `data` among others.
+/// Selects events with one of these names (`*` is any) whose data contains `data`.
 fn filter(names: Vec<String>, data: lang::Object) -> Filter {
     Filter {
         names: match names.iter().any(|name| name == "*") {
@@ -105,7 +110,7 @@ fn filter(names: Vec<String>, data: lang::Object) -> Filter {
     }
 }
 
-/// Takes `option` and the word behind it out of `words`.
+/// Removes `option` and its value from `words`, and returns the value.
 fn take_option(words: &mut Vec<String>, option: &str) -> Result<Option<String>, Failure> {
     let Some(at) = words.iter().position(|word| word.starts_with(option)) else {
         return Ok(None);
@@ -116,11 +121,11 @@ fn take_option(words: &mut Vec<String>, option: &str) -> Result<Option<String>, 
         None if word == option && at < words.len() => Some(words.remove(at)),
         None => None,
     };
-    let missing = || Failure::Usage(format!("`{option}` needs a value behind it"));
+    let missing = || Failure::Usage(format!("`{option}` needs a value"));
     value.map(Some).ok_or_else(missing)
 }
 
-/// The names in words like `STOP,RESUME`.
+/// Splits words like `STOP,RESUME` into names.
 fn names(words: &[String]) -> Result<Vec<String>, Failure> {
     let names = words.iter().flat_map(|word| word.split(','));
     let names: Vec<String> = names
@@ -129,11 +134,9 @@ fn names(words: &[String]) -> Result<Vec<String>, Failure> {
         .collect();
     match names.iter().find(|name| name.starts_with(['-', '&'])) {
         Some(word) if word == "&" => Err(Failure::Usage(
-            "a built-in does not run in the background".to_owned(),
+            "a built-in cannot run in the background; leave out the `&`".to_owned(),
         )),
-        Some(option) => Err(Failure::Usage(format!(
-            "there is no option `{option}` here"
-        ))),
+        Some(option) => Err(Failure::Usage(format!("unknown option `{option}`"))),
         None => Ok(names),
     }
 }
@@ -160,8 +163,8 @@ async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
     }
 }
 
-/// Resolves, after a while, if one of these events can never come. The server is not asked at once: most events are
-/// there before it could answer.
+/// Resolves, after a while, if one of these events can never come. It does not query the server at once: most
+/// events arrive before the server could answer.
 async fn in_vain(context: &Context, names: &[String]) -> Failure {
     sleep(DOUBT).await;
     if let Some(schema) = context.schema().await
@@ -172,7 +175,7 @@ async fn in_vain(context: &Context, names: &[String]) -> Failure {
     pending().await
 }
 
-/// Resolves when there is no connection, and none is sought.
+/// Resolves when there is no connection and no attempt to connect.
 pub(super) async fn no_connection(context: &Context) -> State {
     let mut states = context.target.session.watch();
     let idle = states
@@ -208,7 +211,7 @@ fn events(call: &Call<'_>) -> Result<Effect, Failure> {
     let notice = match hub.evicted() {
         0 => String::new(),
         evicted => {
-            format!("{evicted} older events are gone: the history keeps the last {HISTORY}")
+            format!("{evicted} older events were dropped: the history keeps at most {HISTORY}")
         }
     };
     Ok(Output::Text { text, notice }.into())
@@ -229,7 +232,8 @@ fn mute(call: &Call<'_>, mute: bool, names: Vec<String>) -> Result<Effect, Failu
     Ok(Output::nothing().into())
 }
 
-/// A moment in seconds since 1970: so long ago, or the last time it was so late.
+/// A point in time, in seconds since 1970, given as a duration before now, or as a time of day in the last 24
+/// hours.
 fn moment(text: &str) -> Result<f64, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs_f64();
@@ -256,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_is_taken_with_its_value() {
+    fn an_option_is_removed_with_its_value() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut plain = words("A --timeout 5 B");
         let taken = take_option(&mut plain, "--timeout").expect("it has a value");

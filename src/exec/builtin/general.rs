@@ -1,4 +1,4 @@
-//! `:set`, and the ways out.
+//! `:set`, `:quit` and `:exit`.
 
 use clap::ValueEnum;
 
@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::lang::{any_of, nearest, seconds};
 use crate::render::Format;
 
-/// The settings, each with the values that can be listed.
+/// The settings, each with those of its values that completion can offer.
 const SETTINGS: &[(&str, &[&str])] = &[
     ("confirm", &["on", "off"]),
     ("envelope", &["on", "off"]),
@@ -20,18 +20,18 @@ pub(super) const SET: Builtin = Builtin {
     name: "set",
     forms: &[&[], &[Part::Setting(SETTINGS)]],
     summary: "show or change a setting",
-    help: "confirm on|off: ask before `quit` ends the VM.\n\
-           envelope on|off: print whole replies, not just the value.\n\
-           output auto|pretty|json|raw: how values are printed.\n\
-           timeout SECS|off: how long to wait for a reply.",
+    help: "confirm on|off: whether to ask before `quit` ends the VM.\n\
+           envelope on|off: whether to print whole replies instead of just the value.\n\
+           output auto|pretty|json|raw: how to print values.\n\
+           timeout SECS|off: how long to wait for each reply.",
     run: |call| Box::pin(async move { set(call) }),
 };
 
 pub(super) const QUIT: Builtin = Builtin {
     name: "quit",
     forms: &[&[]],
-    summary: "leave qmpsh; the VM goes on",
-    help: "`quit` without the colon is QMP's own command, and ends the VM.",
+    summary: "leave qmpsh; the VM keeps running",
+    help: "`quit` without the colon is a QMP command and ends the VM.",
     run: |_| Box::pin(async { Ok(Output::Quit.into()) }),
 };
 
@@ -63,7 +63,9 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
         ["output", value] => {
             settings.style.format = match Format::from_str(value, false) {
                 Ok(Format::Table) => {
-                    return Err(Failure::Usage("`output table` is not built yet".to_owned()));
+                    return Err(Failure::Usage(
+                        "`output table` is not implemented yet".to_owned(),
+                    ));
                 }
                 Ok(format) => format,
                 Err(_) => {
@@ -106,14 +108,16 @@ fn switch(value: &str) -> Result<bool, Failure> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(Failure::Usage(format!("`{value}` is neither on nor off"))),
+        _ => Err(Failure::Usage(format!(
+            "`{value}` is neither `on` nor `off`"
+        ))),
     }
 }
 
 fn no_such_setting(name: &str) -> Failure {
     let near = nearest(name, SETTINGS.iter().map(|(setting, _)| *setting));
     Failure::Usage(match &near[..] {
-        [] => format!("there is no setting `{name}`; `:set` alone lists them"),
+        [] => format!("there is no setting `{name}`; `:set` lists the settings"),
         near => format!(
             "there is no setting `{name}`; did you mean {}?",
             any_of(near)

@@ -1,4 +1,4 @@
-//! `help`: on the built-ins, and on all that the server accepts.
+//! `help`, on the built-ins and on everything that the server accepts.
 
 use std::fmt::Write;
 
@@ -15,10 +15,10 @@ use crate::schema::{ProblemKind, Property, Schema};
 pub(super) const HELP: Builtin = Builtin {
     name: "help",
     forms: &[&[], &[Part::Topic]],
-    summary: "list everything there is, or explain some of it",
-    help: "It needs no colon. KEY=VALUE narrows a command's page to what goes with that value:\n\
+    summary: "list all commands, events and built-ins, or explain one",
+    help: "The colon may be left out. KEY=VALUE narrows a command's page to what applies with that value:\n\
            `help blockdev-add driver=qcow2 file.driver=file`, `help device_add driver=e1000`.\n\
-           Any other WORD is looked for in the names of commands, events, arguments and values.",
+           Any other WORD is searched for in the names of commands, events, arguments and values.",
     run: |call| Box::pin(help(call)),
 };
 
@@ -75,7 +75,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
     }
 }
 
-/// The command that help is asked on, with what was said of its arguments.
+/// The command to explain, with the arguments that were given.
 fn asked(call: &Call<'_>) -> Result<Command, Failure> {
     let words = &call.line.words;
     let line = Parser::default().parse(words);
@@ -86,7 +86,7 @@ fn asked(call: &Call<'_>) -> Result<Command, Failure> {
     }
 }
 
-/// What QOM says of the type that the command makes one of. Arguments and values that do not exist are an error.
+/// The properties of the QOM type that the command would create. Unknown arguments or values are an error.
 async fn properties(
     context: &Context,
     schema: &Schema,
@@ -118,7 +118,7 @@ async fn properties(
     })
 }
 
-/// The page of a built-in.
+/// The help page of a built-in.
 fn page(builtin: &Builtin) -> Effect {
     let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
     for line in builtin.help.lines() {
@@ -127,12 +127,12 @@ fn page(builtin: &Builtin) -> Effect {
     Output::text(text).into()
 }
 
-/// The language and the built-ins: what needs no server.
+/// An overview of what needs no server: the syntax and the built-ins.
 fn overview(table: &[Builtin], sheet: Sheet) -> String {
     let language = "A line is a QMP command and its arguments:\n  \
                     COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [&]\n  \
-                    {\"execute\": …}              a whole message, sent as typed\n  \
-                    transaction(                a line an action, up to `)`\n\n\
+                    {\"execute\": …}              a whole message, sent as it is\n  \
+                    transaction(                one action per line, up to `)`\n\n\
                     or a built-in:\n";
     let headline = |builtin: &Builtin| match builtin.name {
         "help" => ":help [TOPIC]".to_owned(),
@@ -140,16 +140,18 @@ fn overview(table: &[Builtin], sheet: Sheet) -> String {
     };
     let builtins = table.iter().map(|b| (headline(b), b.summary));
     let builtins = list(sheet, builtins);
-    let more = "\n`help COMMAND`, `help EVENT` and `help :BUILT-IN` explain one, `help WORD` searches.\n\
-                TAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them touches the VM.\n";
+    let more = "\n`help COMMAND`, `help EVENT` and `help :BUILT-IN` explain one; `help WORD` searches.\n\
+                TAB completes, Ctrl-C stops waiting, Ctrl-D leaves. None of them affects the VM.\n";
     format!("{language}{builtins}{more}")
 }
 
-/// What there is to say where the server does not tell what it accepts.
+/// Help without a schema, when the server does not say what it accepts.
 async fn without_schema(call: &Call<'_>, topic: &str, sheet: Sheet) -> Result<Effect, Failure> {
     let why = match call.context.target.session.client() {
         None => "not connected, so only the built-ins are known",
-        Some(_) => "the server does not answer query-qmp-schema, which tells what commands take",
+        Some(_) => {
+            "the server does not answer query-qmp-schema, so the arguments of its commands are unknown"
+        }
     };
     let commands = call.context.commands().await;
     let names = || commands.iter().map(String::as_str);
@@ -165,7 +167,7 @@ async fn without_schema(call: &Call<'_>, topic: &str, sheet: Sheet) -> Result<Ef
     }
     let what = match names().any(|name| name == topic) {
         true => format!("`{topic}` is a command of this server"),
-        false => format!("there is no help on `{topic}`"),
+        false => format!("no help on `{topic}`"),
     };
     Err(Failure::Usage(match &nearest(topic, names())[..] {
         near if !near.is_empty() && !near.contains(&topic) => {
@@ -175,14 +177,14 @@ async fn without_schema(call: &Call<'_>, topic: &str, sheet: Sheet) -> Result<Ef
     }))
 }
 
-/// The error for a word that is found nowhere.
+/// The failure for a word that is found nowhere.
 fn nothing(schema: &Schema, table: &[Builtin], word: &str) -> Failure {
     let commands = schema.commands().map(|(name, _)| name);
     let events = schema.events().map(|(name, _)| name);
     let builtins = table.iter().map(|builtin| builtin.name);
     let near = nearest(word, commands.chain(events).chain(builtins));
     Failure::Usage(match &near[..] {
-        [] => format!("nothing is called `{word}`, or has that in its name"),
-        near => format!("nothing is called `{word}`; did you mean {}?", any_of(near)),
+        [] => format!("nothing matches `{word}`"),
+        near => format!("nothing matches `{word}`; did you mean {}?", any_of(near)),
     })
 }

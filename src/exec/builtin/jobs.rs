@@ -1,4 +1,4 @@
-//! `:jobs` and `:job`: what runs for long.
+//! `:jobs` and `:job`.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,8 +18,9 @@ use crate::render::table;
 pub(super) const JOBS: Builtin = Builtin {
     name: "jobs",
     forms: &[&[]],
-    summary: "show the jobs: status, progress, speed, time left",
-    help: "The time left is known for jobs whose start was seen. In scripts the jobs are JSON.",
+    summary: "list the jobs with status, progress, speed and time left",
+    help: "Speed and time left are shown for jobs that started while qmpsh was connected.\n\
+           Scripts get the jobs as JSON.",
     run: |call| Box::pin(jobs(call.context)),
 };
 
@@ -33,25 +34,26 @@ pub(super) const JOB: Builtin = Builtin {
         ],
         &[Part::Word(&VERBS), Part::Job],
     ],
-    summary: "wait for a job, or tell it what to do",
-    help: "`wait` shows the progress on a terminal, and fails with the job's error. It ends when the job has\n\
-           concluded, or reached STATUS: running, ready, standby, pending, ….",
+    summary: "wait for a job, or pause, resume, cancel or otherwise control it",
+    help: "`wait` shows the progress on a terminal. It ends when the job has concluded or has reached STATUS\n\
+           (running, ready, standby, pending, …), and fails if the job fails.",
     run: |call| Box::pin(job(call)),
 };
 
-/// What QMP has a command for, `job-VERB`.
+/// The verbs for which QMP has a command `job-VERB`.
 const VERBS: [&str; 6] = [
     "pause", "resume", "cancel", "complete", "finalize", "dismiss",
 ];
 
-/// How often a job that is waited for is looked at.
+/// How often `:job wait` queries the job.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How wide a progress bar is, and how much of the id stands before it: they share a row with the rest.
+/// The width of the progress bar, in columns.
 const WIDTH: u64 = 30;
+/// How many characters of the job's id stand before the bar, so that everything fits on one row.
 const ID: usize = 20;
 
-/// The jobs, and the reply they are read from.
+/// Queries the jobs. Also returns the JSON of the reply.
 async fn query(context: &Context) -> Result<(Vec<Job>, String), Failure> {
     let session = &context.target.session;
     let Some(client) = session.client() else {
@@ -71,7 +73,7 @@ async fn query(context: &Context) -> Result<(Vec<Job>, String), Failure> {
     let jobs = jobs.map_err(|error| {
         Failure::from(QmpError {
             class: "query-jobs".to_owned(),
-            desc: format!("its reply cannot be read: {error}"),
+            desc: format!("cannot read its reply: {error}"),
         })
     })?;
     Ok((jobs, json.to_owned()))
@@ -122,7 +124,7 @@ async fn jobs(context: &Context) -> Result<Effect, Failure> {
     Ok(Output::text(table(&rows)).into())
 }
 
-/// The limits on block jobs' speed, in bytes a second; those without one are left out.
+/// The speed limits of block jobs, in bytes per second, by the job's id. Jobs without a limit are left out.
 async fn speeds(context: &Context) -> Vec<(String, u64)> {
     #[derive(Deserialize)]
     struct BlockJob {
@@ -137,7 +139,7 @@ async fn speeds(context: &Context) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// For how many seconds a job has run, if its start was seen.
+/// How many seconds ago a job started, if the start is in the history of events.
 fn since_start(context: &Context, id: &str) -> Option<f64> {
     let history = context.target.session.hub().history();
     let start = history.iter().rev().find(|event| {
@@ -184,7 +186,7 @@ async fn wait(context: &Context, id: &str, status: &str) -> Result<Effect, Failu
 
 async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(), Failure> {
     let hub = context.target.session.hub();
-    // First: whatever changes from now on is seen.
+    // Before the first query, so that no change is missed.
     let mut changes = hub.listen(ending_events(), HISTORY);
     let mark = context.target.wait_from();
     let started = Instant::now();
@@ -194,7 +196,7 @@ async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(
         let (jobs, _) = query(context).await?;
         let found = jobs.into_iter().find(|job| job.id == id);
         let Some(job) = found else {
-            // One that dismisses itself is gone when it has concluded; its events are what is left of it.
+            // A job with auto-dismiss disappears when it concludes, so look at its events instead.
             let mut events = hub.history();
             events.retain(|event| seen || event.number >= mark);
             return match end(events.iter().map(|event| (event.name(), event.data())), id) {
@@ -202,7 +204,7 @@ async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(
                 Some(None) => Ok(()),
                 None => Err(Failure::from(QmpError {
                     class: "no such job".to_owned(),
-                    desc: format!("`{id}`; `:jobs` lists them"),
+                    desc: format!("`{id}`; `:jobs` lists the jobs"),
                 })),
             };
         };
@@ -218,13 +220,13 @@ async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(
         }
         let first = *first.get_or_insert(job.current_progress);
         let since_start = since_start(context, id).or_else(|| {
-            // Of one whose start was not seen, what it did since we look must do.
+            // Without a known start, extrapolate from the progress since the first query.
             let done = job.current_progress.saturating_sub(first) as f64;
             let share = done / job.current_progress.max(1) as f64;
             (share > 0.0).then(|| started.elapsed().as_secs_f64() / share)
         });
         bar.show(&job, since_start);
-        // An event about it says there is something new; its progress has none.
+        // An event about the job ends the pause early. Progress alone causes no event.
         let _ = timeout(LOOK, async {
             while let Some(event) = changes.next().await {
                 if event.data().contains(id) {
@@ -249,7 +251,7 @@ fn ending_events() -> Filter {
     }
 }
 
-/// Whether these events tell of the end of the job `id`, and of an error it ended with.
+/// How the job `id` ended according to these events: `None` if it did not, else its error, if any.
 fn end<'a>(events: impl Iterator<Item = (&'a str, &'a str)>, id: &str) -> Option<Option<String>> {
     #[derive(Deserialize)]
     struct Ended {
@@ -260,7 +262,7 @@ fn end<'a>(events: impl Iterator<Item = (&'a str, &'a str)>, id: &str) -> Option
     for (name, data) in events {
         if name == "JOB_STATUS_CHANGE" {
             match JobStatusChange::read(data) {
-                // Another of the same id may have ended before.
+                // An earlier job may have had the same id.
                 Some(change) if change.id == id && change.status == "created" => end = None,
                 Some(change) if change.id == id && change.status == "concluded" => {
                     end = end.or(Some(None));
@@ -289,7 +291,7 @@ fn failed(id: &str, error: String) -> Failure {
     })
 }
 
-/// A progress bar, where there is a terminal for one. It vanishes when it is dropped.
+/// A progress bar, if there is a terminal to show it. Dropping it removes it from the screen.
 struct Bar {
     shown: Option<Progress>,
 }
@@ -327,7 +329,7 @@ impl Drop for Bar {
     }
 }
 
-/// An amount with a unit of 1024.
+/// Formats an amount with a binary prefix.
 fn amount(number: f64) -> String {
     let mut number = number;
     for unit in ["", "k", "M", "G"] {
@@ -355,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_follows_from_what_was_done() {
+    fn the_time_left_follows_from_the_progress() {
         assert_eq!(job("running", 25, 100).left(10.0), Some(30.0));
         assert_eq!(job("running", 0, 100).left(10.0), None);
         assert_eq!(job("ready", 25, 100).left(10.0), None);
@@ -364,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_job_is_known_by_its_events() {
+    fn events_tell_how_a_job_ended() {
         let change = |status| format!(r#"{{"id": "j", "status": "{status}"}}"#);
         let (created, concluded) = (change("created"), change("concluded"));
         let (status, completed) = ("JOB_STATUS_CHANGE", "BLOCK_JOB_COMPLETED");

@@ -1,4 +1,4 @@
-//! `:on` and `:off`: lines that events run.
+//! `:on` and `:off`: lines that run when events arrive.
 
 use super::entry::{Builtin, Call, Effect, Part};
 use super::events::wanted;
@@ -13,16 +13,16 @@ pub(super) const ON: Builtin = Builtin {
         &[],
         &[Part::Events, Part::Match, Part::Word(&["do"]), Part::Line],
     ],
-    summary: "run a line whenever such an event comes; alone, list who listens",
-    help: "NAME is an event, and `*` is any. KEY=VALUE is what its data must have among others.\n\
-           LINE is a command or a built-in, run for one event after the other. `:off` ends it.",
+    summary: "run a line whenever an event arrives; without arguments, list the listeners",
+    help: "NAME is an event; `*` is any event. KEY=VALUE selects events whose data contains it.\n\
+           LINE is a command or a built-in. It runs once per event, one at a time, until `:off`.",
     run: |call| Box::pin(async move { on(call) }),
 };
 
 pub(super) const OFF: Builtin = Builtin {
     name: "off",
     forms: &[&[Part::Name("ID")]],
-    summary: "end a listener of :on",
+    summary: "remove a listener added with :on",
     help: "",
     run: |call| Box::pin(async move { off(call) }),
 };
@@ -44,7 +44,7 @@ fn on(call: &Call<'_>) -> Result<Effect, Failure> {
         return Err(call.usage());
     }
     let line = call.inner_line(&words)?;
-    // From now on: no event is missed until the line is run for the first.
+    // Listen from now on, so that no event is missed before the task that runs the line starts.
     let events = call
         .context
         .target
@@ -67,7 +67,7 @@ fn off(call: &Call<'_>) -> Result<Effect, Failure> {
             Ok(Output::nothing().into())
         }
         _ => Err(Failure::Usage(format!(
-            "there is no listener {id}; `:on` lists them"
+            "there is no listener {id}; `:on` lists the listeners"
         ))),
     }
 }

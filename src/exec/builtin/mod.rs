@@ -1,4 +1,4 @@
-//! The built-ins: one table, which running, help, completion and the man page all read.
+//! The built-ins. Running, help, completion and the man page all use the same table.
 
 mod connection;
 mod entry;

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
 
-/// Every built-in, in the order of their help.
+/// Every built-in, in the order in which help lists them.
 pub const BUILTINS: &[Builtin] = &[
     help::HELP,
     connection::STATUS,
@@ -29,19 +29,19 @@ pub const BUILTINS: &[Builtin] = &[
     general::EXIT,
 ];
 
-/// The built-ins that act on what a dry run does not have.
+/// The built-ins that a dry run refuses: they need a connection, or time to pass.
 const NOT_DRY: [&str; 3] = ["connect", "after", "every"];
 
-/// The built-in of that name, given with or without its colon.
+/// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     super::entry::find(BUILTINS, name)
 }
 
-/// Runs the built-in that a line asks for.
+/// Runs the built-in that `line` calls.
 ///
 /// # Errors
 ///
-/// There is none of that name, or what the built-in says.
+/// There is no built-in of that name, its arguments are wrong, or it fails.
 pub async fn run(context: &Context, line: &BuiltinLine) -> Result<Effect, Failure> {
     let Some(builtin) = find(&line.name) else {
         return Err(unknown(BUILTINS, &line.name));

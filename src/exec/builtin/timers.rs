@@ -1,4 +1,4 @@
-//! `:every`, `:after`, `:timers`, `:timer` and `:cancel`: lines that time runs.
+//! `:every`, `:after`, `:timers`, `:timer` and `:cancel`: lines that run at intervals or later.
 
 use tokio::sync::watch;
 
@@ -10,18 +10,18 @@ use crate::render::table;
 pub(super) const EVERY: Builtin = Builtin {
     name: "every",
     forms: &[&[Part::Time, Part::Line]],
-    summary: "run a line now and then every so often, until :cancel",
-    help: "TIME is a number of seconds, or has a unit: 500ms, 2s, 1m, 1h. 0 is as fast as replies come.\n\
-           A line that takes longer than TIME is not run twice at once: what was missed is left out.\n\
-           While there is no connection, commands wait for one.",
+    summary: "run a line now and then at every interval, until :cancel",
+    help: "TIME is a number of seconds, or has a unit: 500ms, 2s, 1m, 1h. 0 runs LINE as fast as replies arrive.\n\
+           If LINE takes longer than TIME, the runs that were missed are skipped.\n\
+           Without a connection, commands wait for one.",
     run: |call| Box::pin(async move { timer(call, false) }),
 };
 
 pub(super) const AFTER: Builtin = Builtin {
     name: "after",
     forms: &[&[Part::Time, Part::Line]],
-    summary: "run a line once, after so long",
-    help: "TIME is as in :every. A script ends no sooner.",
+    summary: "run a line once, after TIME",
+    help: "TIME is as for :every. A script does not end before the line has run.",
     run: |call| Box::pin(async move { timer(call, true) }),
 };
 
@@ -36,15 +36,15 @@ pub(super) const TIMERS: Builtin = Builtin {
 pub(super) const TIMER: Builtin = Builtin {
     name: "timer",
     forms: &[&[Part::Name("ID"), Part::Time]],
-    summary: "change a timer's time",
-    help: "It counts from when the line was run last.",
+    summary: "change the interval of a timer",
+    help: "The new interval counts from the last run.",
     run: |call| Box::pin(async move { change(call) }),
 };
 
 pub(super) const CANCEL: Builtin = Builtin {
     name: "cancel",
     forms: &[&[Part::Name("ID")]],
-    summary: "end a timer",
+    summary: "remove a timer",
     help: "",
     run: |call| Box::pin(async move { cancel(call) }),
 };
@@ -78,7 +78,7 @@ fn list(call: &Call<'_>) -> String {
     rows("TIMER", &timers)
 }
 
-/// A table of entries of the agenda; nothing if there are none.
+/// Formats entries of the agenda as a table. Empty if there are none.
 pub(super) fn rows(title: &str, rows: &[Row]) -> String {
     if rows.is_empty() {
         return String::new();
@@ -120,5 +120,7 @@ fn cancel(call: &Call<'_>) -> Result<Effect, Failure> {
 }
 
 fn no_timer(id: &str) -> Failure {
-    Failure::Usage(format!("there is no timer {id}; `:timers` lists them"))
+    Failure::Usage(format!(
+        "there is no timer {id}; `:timers` lists the timers"
+    ))
 }

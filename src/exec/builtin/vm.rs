@@ -17,10 +17,10 @@ pub(super) const VM: Builtin = Builtin {
         &[Part::Word(&["restart"])],
         &[Part::Word(&["log"]), Part::Flag("-f", "")],
     ],
-    summary: "show, stop or restart the VM that was launched, or show what it printed",
-    help: "stop: ask it to `quit`, and kill it if it takes too long; with --hard, kill it at once.\n\
-           restart: end it if it runs, and start it with the same arguments.\n\
-           log: what QEMU printed; with -f, also what it prints until it ends.",
+    summary: "show, stop or restart the launched VM, or show its output",
+    help: "stop: send `quit`, and kill the VM if it takes too long; with --hard, kill it immediately.\n\
+           restart: stop the VM if it is running, and start it again with the same arguments.\n\
+           log: show what QEMU has printed; with -f, keep showing output until QEMU exits.",
     run: |call| Box::pin(vm(call)),
 };
 
@@ -28,8 +28,9 @@ pub(super) const CONSOLE: Builtin = Builtin {
     name: "console",
     forms: &[&[], &[Part::Name("CHARDEV")], &[Part::Address]],
     summary: "attach the terminal to the guest's console; Ctrl-] detaches",
-    help: "Without an argument it is the console of --console. CHARDEV is a name from query-chardev, ADDRESS a\n\
-           path or HOST:PORT at which QEMU serves a chardev. Events wait meanwhile, and are shown after.",
+    help: "Without an argument, attaches to the console that --console adds. CHARDEV is a name from\n\
+           query-chardev; ADDRESS is a path or HOST:PORT at which QEMU serves a chardev. Events that arrive\n\
+           meanwhile are shown after you detach.",
     run: |call| Box::pin(console(call)),
 };
 
@@ -37,7 +38,7 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
     let target = &call.context.target;
     let Some(vm) = &target.vm else {
         return Err(Failure::Usage(
-            "no VM was launched; `qmpsh --launch` does that".to_owned(),
+            "no VM was launched; `qmpsh --launch` launches one".to_owned(),
         ));
     };
     let words = call.args()?;
@@ -51,7 +52,7 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
             target.open(None).await?;
             Ok(match target.session.client() {
                 Some(_) => Output::Connected.into(),
-                None => Output::notice("the VM runs again").into(),
+                None => Output::notice("the VM is running again").into(),
             })
         }
         ["log"] => {
@@ -73,11 +74,11 @@ async fn stop(context: &Context, vm: &Vm) -> Stopped {
 
 fn ended(vm: &Vm, stopped: Stopped) -> Effect {
     let notice = match stopped {
-        Stopped::Already => "the VM does not run".to_owned(),
+        Stopped::Already => "the VM is not running".to_owned(),
         Stopped::Gracefully => "the VM has shut down".to_owned(),
         Stopped::Killed => "the VM was killed (SIGKILL)".to_owned(),
         Stopped::TimedOut => format!(
-            "the VM did not end within {} s and was killed (SIGKILL)",
+            "the VM did not shut down within {} s and was killed (SIGKILL)",
             vm.shutdown_timeout().as_secs_f64()
         ),
     };
@@ -96,13 +97,13 @@ async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
         ([], Some(console)) => return Ok(Output::Console(console.clone()).into()),
         ([], None) => {
             return Err(Failure::Usage(
-                "there is no console; --launch --console gives the guest one, and `:console CHARDEV` or \
-                 `:console ADDRESS` names another"
+                "no console: launch the VM with --launch --console, or use `:console CHARDEV` or \
+                 `:console ADDRESS`"
                     .to_owned(),
             ));
         }
         ([name], ours) => match (chardev(call.context, name).await?, ours) {
-            // The other end of this one is ours.
+            // We hold the other end of this chardev.
             (Some(_), Some(console)) if Vm::is_console(name) => {
                 return Ok(Output::Console(console.clone()).into());
             }
@@ -117,7 +118,7 @@ async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
     Ok(Output::Console(Arc::new(console)).into())
 }
 
-/// Where the chardev `name` is, as QEMU puts it, if there is one and a connection to ask.
+/// QEMU's description of where the chardev `name` is. `None` if there is no such chardev, or no connection.
 async fn chardev(context: &Context, name: &str) -> Result<Option<String>, Failure> {
     #[derive(serde::Deserialize)]
     struct Chardev {
@@ -132,7 +133,7 @@ async fn chardev(context: &Context, name: &str) -> Result<Option<String>, Failur
         .await?;
     let chardevs: Vec<Chardev> = match reply.value() {
         Ok(value) => serde_json::from_str(value).unwrap_or_default(),
-        // Not every server knows of chardevs.
+        // Not every server has `query-chardev`.
         Err(_) => Vec::new(),
     };
     let found = chardevs.into_iter().find(|chardev| chardev.label == name);

@@ -1,4 +1,4 @@
-//! The words of a built-in.
+//! Completes the arguments of built-ins.
 
 use super::candidates::{Candidate, Completion, matching};
 use super::given::GivenCommand;
@@ -7,25 +7,25 @@ use super::sources::{Sources, builtin_names, plain};
 use crate::exec::builtin::{self, Part};
 use crate::lang::{self, Value};
 
-/// A word of a built-in's that is being typed, and what stands before it.
+/// An argument of a built-in that is being typed, and the words before it.
 pub(super) struct Words<'a> {
     pub line: &'a str,
     pub at: usize,
-    /// The built-in's name, without its colon.
+    /// The built-in's name, without the colon.
     pub name: &'a str,
     pub before: &'a [String],
     pub start: usize,
 }
 
-/// What a word of a built-in's is.
+/// How to complete an argument of a built-in.
 pub(super) enum Found {
-    /// Words that could take its place.
+    /// With these candidates.
     Here(Completion),
-    /// A part of a line of its own, which starts there.
+    /// As part of an inner line that starts at this offset.
     LineAt(usize),
 }
 
-/// Completes a word of a built-in's: with all that may come next in any of its forms.
+/// Completes an argument of a built-in, with everything that may come next in any of its forms.
 pub(super) fn complete(words: &Words<'_>, sources: &Sources<'_>) -> Found {
     let forms = builtin::find(words.name).map_or(&[][..], |builtin| builtin.forms);
     let expected = forms
@@ -40,7 +40,7 @@ pub(super) fn complete(words: &Words<'_>, sources: &Sources<'_>) -> Found {
             Found::Here(new) => new,
             line => return line,
         };
-        // What starts elsewhere, in the middle of the word, is the closer fit.
+        // Candidates that start in the middle of the word fit better.
         if new.start != found.start && !new.candidates.is_empty() {
             return Found::Here(new);
         }
@@ -54,13 +54,13 @@ pub(super) fn complete(words: &Words<'_>, sources: &Sources<'_>) -> Found {
 }
 
 impl Sources<'_> {
-    /// Completes one part, which has `at` words before it.
+    /// Completes one part, which starts at the word with index `at`.
     fn part(&self, part: &Part, at: usize, words: &Words<'_>) -> Found {
         let typed = &words.line[words.start..words.at];
         let listed = |names: &[&str]| names.iter().map(|name| Candidate::word(name, "")).collect();
         let candidates: Vec<Candidate> = match part {
             Part::Word(choices) => listed(choices),
-            // Options are there for who asks for them.
+            // Offer options only once the user has typed a dash.
             Part::Flag(name, _) if typed.starts_with('-') => listed(&[*name]),
             Part::Setting(settings) => match &words.before[at..] {
                 [] => listed(&settings.iter().map(|(name, _)| *name).collect::<Vec<_>>()),
@@ -92,7 +92,7 @@ impl Sources<'_> {
         })
     }
 
-    /// Completes the last of several names with commas between them.
+    /// Completes the last of several names separated by commas.
     fn event_names(&self, words: &Words<'_>) -> Completion {
         let typed = &words.line[words.start..words.at];
         let start = words.start + typed.rfind(',').map_or(0, |comma| comma + 1);
@@ -102,7 +102,7 @@ impl Sources<'_> {
         }
     }
 
-    /// Completes what the data of the events named before may have.
+    /// Completes the members that the data of the events named before can have.
     fn event_data(&self, words: &Words<'_>) -> Completion {
         let typed = &words.line[words.start..words.at];
         let (key, value) = match typed.split_once('=') {
@@ -136,7 +136,7 @@ impl Sources<'_> {
             candidates.extend(found);
         }
         for candidate in &mut candidates {
-            // An event always has what it has: there is nothing to require.
+            // "Required" means nothing to somebody who only selects events.
             candidate.note = candidate.note.replace(", required", "");
         }
         Completion {
@@ -147,7 +147,7 @@ impl Sources<'_> {
 }
 
 impl Words<'_> {
-    /// Where the word number `index` starts, or would start.
+    /// The offset at which the word number `index` starts, or would start.
     fn start_of(&self, index: usize) -> usize {
         let after = |from: usize, word: &str| {
             let found = self.line[from..].find(word).unwrap_or(0);

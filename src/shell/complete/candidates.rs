@@ -1,13 +1,13 @@
 use std::cmp::Reverse;
 
-/// Something that could stand at the cursor.
+/// A completion candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// What is shown, and compared with what is typed.
+    /// What is shown, and matched against the typed text.
     pub label: String,
-    /// What takes the place of what is typed.
+    /// What replaces the typed text.
     pub text: String,
-    /// What it is, in a few words.
+    /// What it is, in a few words; may be empty.
     pub note: String,
 }
 
@@ -20,20 +20,20 @@ impl Candidate {
         }
     }
 
-    /// A word that a space follows.
+    /// A candidate whose replacement is `label` and a space.
     pub fn word(label: &str, note: impl Into<String>) -> Self {
         Self::new(label, format!("{label} "), note)
     }
 }
 
-/// What could take the place of what is typed from `start` to the cursor.
+/// The candidates to replace the text from the offset `start` to the cursor.
 #[derive(Debug)]
 pub struct Completion {
     pub start: usize,
     pub candidates: Vec<Candidate>,
 }
 
-/// How well a candidate fits what is typed. The best comes first.
+/// How well a candidate matches the typed text. The best match comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
     Subsequence,
@@ -42,8 +42,8 @@ enum Fit {
     Prefix,
 }
 
-/// The candidates that fit `typed` best: those that start with it, or else those that hold it, or else
-/// those with its letters in their order.
+/// The candidates that match `typed` best: those that start with it, or else those that contain it, or else
+/// those that contain its letters in order.
 pub(super) fn matching(candidates: Vec<Candidate>, typed: &str) -> Vec<Candidate> {
     let mut found: Vec<(Fit, Candidate)> = candidates
         .into_iter()
@@ -69,7 +69,7 @@ fn fit(label: &str, typed: &str) -> Option<Fit> {
     if label.contains(&typed) {
         return Some(Fit::Substring);
     }
-    // A single letter is found in almost everything.
+    // Almost everything contains a single letter.
     let mut letters = label.chars();
     let is_subsequence = typed.chars().all(|c| letters.any(|letter| letter == c));
     (typed.chars().count() > 2 && is_subsequence).then_some(Fit::Subsequence)
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_kind_of_match_alone_counts() {
+    fn only_the_best_kind_of_match_counts() {
         assert_eq!(found("block"), ["block-commit"]);
         assert_eq!(found("query-"), ["query-status", "query-block"]);
         assert_eq!(found("xe"), ["Xen"]);

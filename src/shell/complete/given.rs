@@ -5,7 +5,7 @@ use super::values;
 use crate::lang::{self, CursorContext, Value};
 use crate::schema::{Member, Scalar, Schema, Type, TypeId};
 
-/// The type that holds the arguments of what the context is about.
+/// The type of the arguments of the command or action at the cursor.
 pub(in crate::shell) fn root(schema: &Schema, context: &CursorContext) -> Option<TypeId> {
     let name = context.command.as_deref()?;
     if !context.action {
@@ -17,12 +17,12 @@ pub(in crate::shell) fn root(schema: &Schema, context: &CursorContext) -> Option
     Some(members.iter().find(|member| &*member.name == "data")?.of)
 }
 
-/// One line to be completed.
+/// The command to complete, with the arguments given so far.
 pub(super) struct GivenCommand<'a> {
     pub command: String,
     pub root: Option<TypeId>,
     pub given: Value,
-    /// The quotes that JSON on this line has.
+    /// The kind of quotes to use in JSON on this line.
     pub quote: char,
     pub sources: &'a Sources<'a>,
 }
@@ -38,7 +38,7 @@ impl<'a> GivenCommand<'a> {
         }
     }
 
-    /// The type of the device that is to be added, where that is what the line does.
+    /// The device type that the line adds, if it is a `device_add`.
     pub fn driver(&self) -> Option<String> {
         if self.command != "device_add" {
             return None;
@@ -52,7 +52,7 @@ impl<'a> GivenCommand<'a> {
         schema.resolve(self.root?, Some(&self.given), &path)
     }
 
-    /// What is given at a path already.
+    /// The value given so far at `path`.
     fn given(&self, path: &[String]) -> Option<&Value> {
         path.iter()
             .try_fold(&self.given, |value, segment| match value {
@@ -69,7 +69,7 @@ impl<'a> GivenCommand<'a> {
         }
     }
 
-    /// The members that the object at `path` may have, the required ones first.
+    /// The members that the object at `path` can have, required ones first.
     fn members(&self, path: &[String]) -> Vec<&Member> {
         let schema = self.sources.schema;
         let (Some(schema), Some(of)) = (schema, self.resolve(path)) else {
@@ -86,7 +86,8 @@ impl<'a> GivenCommand<'a> {
         members
     }
 
-    /// Whether the member has all it can have: then it is not offered again.
+    /// Whether the member has a complete value, so that it should not be offered again. Objects and arrays can
+    /// still grow.
     fn is_given(&self, path: &[String], name: &str) -> bool {
         let given = self.given(path);
         let Some(Value::Object(members)) = given else {
@@ -98,7 +99,7 @@ impl<'a> GivenCommand<'a> {
         )
     }
 
-    /// The dotted keys that could follow `path`.
+    /// The candidates for the next part of the dotted key after `path`.
     pub fn keys(&self, path: &[String]) -> Vec<Candidate> {
         let Some(schema) = self.sources.schema else {
             return Vec::new();
@@ -137,7 +138,7 @@ impl<'a> GivenCommand<'a> {
         keys
     }
 
-    /// A key of that type: with `=` if it takes a value, with a dot if it goes on.
+    /// The candidates for a key of type `of`: with `=` if it takes a value, with a dot if it has members.
     fn key(&self, name: &str, of: TypeId, note: &str) -> Vec<Candidate> {
         let schema = self.sources.schema.expect("the type is from it");
         let mut keys = Vec::new();
@@ -152,7 +153,7 @@ impl<'a> GivenCommand<'a> {
         keys
     }
 
-    /// What the value at `path` could be; `put` makes a candidate of it.
+    /// The candidates for the value at `path`. `put` makes a candidate of an answer.
     pub fn values(
         &self,
         path: &[String],
@@ -175,19 +176,19 @@ impl<'a> GivenCommand<'a> {
         answers.iter().map(put).collect()
     }
 
-    /// Who is to be asked about a value.
+    /// The question whose answers are candidates for a value.
     fn question(&self, of: TypeId, path: &[String], typed: &str) -> Option<Question> {
         let schema = self.sources.schema?;
         if let Type::Enum(_) | Type::Scalar(Scalar::Bool) = schema.get(of) {
             return None;
         }
         let named = values::question(&self.command, path, self.top(), typed);
-        // A node is described, or called by its name.
+        // A node can be given as an object or by its name.
         let is_node = || self.command.starts_with("block") && schema.object(of).is_some();
         named.or_else(|| is_node().then_some(Question::Nodes))
     }
 
-    /// The values that the type itself lists.
+    /// The values that the type itself lists, such as those of an enum.
     fn of_type(&self, of: TypeId, typed: &str) -> Vec<Answer> {
         let schema = self.sources.schema.expect("the type is from it");
         match schema.get(of) {
@@ -250,7 +251,7 @@ impl<'a> GivenCommand<'a> {
         })
     }
 
-    /// A JSON string, or the relaxed form of one.
+    /// Quotes a JSON string, with the kind of quotes that the line uses.
     pub fn quoted(&self, text: &str) -> String {
         match self.quote {
             '\'' if !text.contains(['\'', '\\']) => format!("'{text}'"),
@@ -259,7 +260,7 @@ impl<'a> GivenCommand<'a> {
     }
 }
 
-/// Whether a bare word could be of this type.
+/// Whether a bare word can have this type.
 fn takes_value(schema: &Schema, of: TypeId) -> bool {
     match schema.get(of) {
         Type::Scalar(_) | Type::Enum(_) => true,

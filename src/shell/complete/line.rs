@@ -5,11 +5,11 @@ use super::question::Question;
 use super::sources::{Sources, plain};
 use crate::lang::{CursorContext, CursorPlace};
 
-/// Completes `line` at the offset `at`; `in_transaction` if it is an action of a transaction that was
+/// Completes `line` at the byte offset `at`. `in_transaction` says that the line is an action of a transaction
 /// opened before.
 pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'_>) -> Completion {
     let (mut line, mut at, mut in_transaction) = (line, at, in_transaction);
-    // Lines may stand inside lines: `:every 1s :oob …`.
+    // Lines can be nested: `:every 1s :oob …`.
     let mut skipped = 0;
     loop {
         let context = CursorContext::of(line, at, in_transaction);
@@ -38,7 +38,7 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
     }
 }
 
-/// A completion, seen from a text in which the line starts `by` bytes later.
+/// Moves the start of a completion by `by` bytes.
 fn shifted(completion: Completion, by: usize) -> Completion {
     Completion {
         start: completion.start + by,
@@ -46,10 +46,10 @@ fn shifted(completion: Completion, by: usize) -> Completion {
     }
 }
 
-/// Completes a line that gives a command, or a whole message.
+/// Completes a line that is a command or a whole message.
 fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'_>) -> Completion {
     let place = context.place.clone();
-    // Inside JSON, one kind of quotes goes on.
+    // Inside JSON, continue with the kind of quotes that the line uses.
     let quote = if line[..at].contains('\'') { '\'' } else { '"' };
     let action = context.action;
     let given = GivenCommand::new(context, quote, sources);
@@ -119,7 +119,8 @@ fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'
     }
 }
 
-/// The key whose value is being typed at the offset `at`, with what it takes: for when nothing can be offered.
+/// The key whose value is being typed at the offset `at`, with the value's type as its note. It is shown when
+/// there are no candidates for the value.
 pub fn expected(
     line: &str,
     at: usize,

@@ -8,19 +8,19 @@ use tokio::runtime::Handle;
 use super::question::{self, Answer, Question};
 use crate::context::Inspector;
 
-/// How long the questions of one completion may take together.
+/// How long all queries of one completion may take together.
 pub const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Asks the running server from the editor's thread, and gives up in time.
+/// Queries the running server from the editor's thread, with a time limit.
 pub struct Live {
     runtime: Handle,
-    /// A question whose answer was not waited for. Until it comes nothing else is asked: a server that
-    /// does not answer is not to find a heap of questions when it wakes up.
+    /// A query that timed out. Until its answer arrives no other is sent, so that queries do not pile up at a
+    /// server that does not answer.
     unanswered: Mutex<Option<Receiver<Vec<Answer>>>>,
 }
 
 impl Live {
-    /// Asks on the runtime that the connection lives on.
+    /// Sends queries on `runtime`, to which the connection belongs.
     pub fn on(runtime: Handle) -> Self {
         Self {
             runtime,
@@ -28,7 +28,8 @@ impl Live {
         }
     }
 
-    /// Asks, and waits until `patience` is used up.
+    /// Sends a query, and waits for its answers for at most `patience`, from which it subtracts the time it
+    /// took. Returns no answers if that is not enough.
     pub fn ask(
         &self,
         inspector: &Arc<Inspector>,

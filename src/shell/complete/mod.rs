@@ -1,7 +1,7 @@
-//! What could stand at the cursor.
+//! Completes the word at the cursor.
 //!
-//! The schema knows commands, keys and the values of enums; what only the running server knows is asked
-//! of it, by questions that change nothing. Nothing is offered that the server would not take.
+//! The schema knows the commands, keys and enum values. Everything else is queried from the running server,
+//! with commands that change nothing. Only what the server would accept is offered.
 
 mod builtins;
 mod candidates;

@@ -1,4 +1,4 @@
-//! What only the running server, or the disk, can tell.
+//! Finds candidates that only the running server, or the disk, knows.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::context::Inspector;
 
-/// A question whose answers could stand at the cursor. Asking it changes nothing.
+/// A question whose answers are completion candidates. Asking it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// Devices with an id.
@@ -15,7 +15,7 @@ pub enum Question {
     DeviceTypes,
     /// The properties of a device type.
     DeviceProperties(String),
-    /// What a property of a device type can be.
+    /// The values of a property of a device type.
     DeviceProperty {
         driver: String,
         name: String,
@@ -26,12 +26,12 @@ pub enum Question {
     QomPath(String),
     /// The properties at a QOM path.
     QomProperties(String),
-    /// What a property of the object at a QOM path can be.
+    /// The values of a property of the object at a QOM path.
     QomProperty {
         path: String,
         name: String,
     },
-    /// Objects that `object-add` made.
+    /// Objects created with `object-add`.
     Objects,
     Nodes,
     Drives,
@@ -48,19 +48,19 @@ pub enum Question {
     CpuModels,
     TraceEvents,
     CommandLineOptions,
-    /// Nobody knows: it is a name yet to be given.
+    /// Nothing to ask: the user chooses a new name.
     Nothing,
     /// Files at a path that is still being typed.
     Files(String),
 }
 
-/// An answer: something that could stand there.
+/// An answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub value: String,
     /// What it is, in a few words.
     pub note: String,
-    /// It may go on: a directory.
+    /// Whether it can be continued, such as a directory.
     pub partial: bool,
 }
 
@@ -74,7 +74,7 @@ impl Answer {
     }
 }
 
-/// Asks for the answers. A server that has none to give, or not that command, gives none.
+/// Returns the answers to a question; none if the server lacks the command or it fails.
 pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answer> {
     let list = async |command: &str, value: &str, notes: &[&str]| {
         let items = inspector.ask(command, json!({})).await;
@@ -158,7 +158,7 @@ pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answe
     }
 }
 
-/// A member of each item, with others of it as its note.
+/// Makes an answer of the member `value` of each item, with other members as its note.
 fn answers(items: Vec<Value>, value: &str, notes: &[&str]) -> Vec<Answer> {
     let mut answers: Vec<Answer> = items
         .iter()
@@ -184,7 +184,7 @@ fn values(values: &[String]) -> Vec<Answer> {
     values.iter().map(|value| Answer::new(value, "")).collect()
 }
 
-/// The children of the object at a QOM path, each with `prefix` before its name.
+/// The children of the object at a QOM path, each name with `prefix` before it.
 async fn children(inspector: &Inspector, path: &str, prefix: &str) -> Vec<Answer> {
     let properties = inspector.qom_properties(path).await.unwrap_or_default();
     properties
@@ -194,15 +194,15 @@ async fn children(inspector: &Inspector, path: &str, prefix: &str) -> Vec<Answer
             Some(Answer {
                 value: format!("{prefix}{}", property.name),
                 note: of.to_owned(),
-                // A path may go on below.
+                // The path can continue below this child.
                 partial: !prefix.is_empty(),
             })
         })
         .collect()
 }
 
-/// Device types. QMP knows neither what they are nor which a user may add; the human monitor does, and
-/// where it does not answer, that is missing.
+/// Device types. QMP tells neither their descriptions nor which of them users can add. The human monitor does;
+/// without its answer, all types are offered, each with its parent type as the note.
 async fn device_types(inspector: &Inspector) -> Vec<Answer> {
     let types = json!({"implements": "device", "abstract": false});
     let types = inspector.ask("qom-list-types", types).await;
@@ -230,7 +230,7 @@ async fn device_types(inspector: &Inspector) -> Vec<Answer> {
 }
 
 async fn named_nodes(inspector: &Inspector) -> Vec<Value> {
-    // Without the images behind each node, if this server can leave them out.
+    // Leave out the backing images of each node, if this server can.
     let flat = inspector.known_schema().is_some_and(|schema| {
         let command = schema.command("query-named-block-nodes");
         let arguments = command.and_then(|command| schema.object(command.arguments));
@@ -269,7 +269,7 @@ async fn bitmaps(inspector: &Inspector, of: Option<&str>) -> Vec<Answer> {
     found
 }
 
-/// The files that a path could go on to. Directories end in a slash.
+/// The files that complete a path. Directories end in a slash.
 fn files(typed: &str) -> Vec<Answer> {
     let (directory, prefix) = match typed.rfind('/') {
         Some(0) => ("/", "/"),

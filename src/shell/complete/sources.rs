@@ -4,16 +4,18 @@ use crate::exec::builtin::BUILTINS;
 use crate::lang;
 use crate::schema::{Object, Schema};
 
-/// What completion knows, and whom it may ask.
+/// What completion knows, and how it asks for more.
 pub struct Sources<'a> {
+    /// The server's schema, if it is known.
     pub schema: Option<&'a Schema>,
-    /// The names of the commands, as far as anybody has said.
+    /// The names of the server's commands, for use without a schema; may be empty.
     pub commands: &'a [String],
-    /// Answers a question, or gives up in time.
+    /// Answers a question within a time limit.
     pub ask: &'a dyn Fn(&Question) -> Vec<Answer>,
 }
 
 impl Sources<'_> {
+    /// The candidates for the first word of a line; `action` if it is an action of a transaction.
     pub fn first_word(&self, typed: &str, action: bool) -> Vec<Candidate> {
         if let Some(actions) = action.then(|| self.actions()).flatten() {
             return actions;
@@ -24,7 +26,7 @@ impl Sources<'_> {
         let mut words = self.commands();
         words.push(Candidate::word(
             "transaction(",
-            "a line an action, up to `)`",
+            "one action per line, up to `)`",
         ));
         words.push(Candidate::word(
             "help",
@@ -33,6 +35,7 @@ impl Sources<'_> {
         words
     }
 
+    /// The names of the commands.
     pub fn commands(&self) -> Vec<Candidate> {
         match self.schema {
             Some(schema) => schema
@@ -49,7 +52,7 @@ impl Sources<'_> {
         }
     }
 
-    /// The actions that a transaction takes.
+    /// The actions that a transaction can contain.
     fn actions(&self) -> Option<Vec<Candidate>> {
         let schema = self.schema?;
         let variants = &action(schema)?.variants;
@@ -59,7 +62,7 @@ impl Sources<'_> {
         Some(actions.collect())
     }
 
-    /// Those that may run out of band.
+    /// The commands that can run out of band.
     pub fn oob_commands(&self) -> Vec<Candidate> {
         let mut commands = self.commands();
         if let Some(schema) = self.schema {
@@ -71,6 +74,7 @@ impl Sources<'_> {
         commands
     }
 
+    /// The names of the events.
     pub fn events(&self) -> Vec<Candidate> {
         let events = self.schema.into_iter().flat_map(|schema| schema.events());
         events
@@ -78,7 +82,7 @@ impl Sources<'_> {
             .collect()
     }
 
-    /// The answers to a question, as they stand on a line.
+    /// The answers to a question, as candidates for a bare word.
     pub fn answers(&self, question: &Question) -> Vec<Candidate> {
         let answers = (self.ask)(question);
         answers.iter().map(|answer| plain(answer, None)).collect()
@@ -92,7 +96,7 @@ pub(super) fn action(schema: &Schema) -> Option<&Object> {
     schema.object(action)
 }
 
-/// A value as it stands on the line.
+/// A candidate for an argument's value, quoted if necessary; with `open_quote` if the user has opened a quote.
 pub(super) fn plain(answer: &Answer, open_quote: Option<char>) -> Candidate {
     let mut text = match open_quote {
         Some('\'') if !answer.value.contains('\'') => format!("'{}'", answer.value),
@@ -107,7 +111,7 @@ pub(super) fn plain(answer: &Answer, open_quote: Option<char>) -> Candidate {
     Candidate::new(&answer.value, text, &answer.note)
 }
 
-/// The names of the built-ins.
+/// The names of the built-ins, each with `colon` before it.
 pub(super) fn builtin_names(colon: &str) -> Vec<Candidate> {
     let all = BUILTINS.iter();
     all.map(|builtin| Candidate::word(&format!("{colon}{}", builtin.name), builtin.summary))

@@ -1,13 +1,12 @@
-//! Which question tells what the value of an argument could be.
+//! Maps arguments to the questions whose answers complete their values.
 
 use super::question::Question;
 use crate::lang::{self, Value};
 
-/// Who to ask, given what the line says so far and the value as far as it is typed.
+/// Makes the question, from the arguments so far and the typed part of the value.
 type Ask = fn(&lang::Object, &str) -> Question;
 
-/// The command (a `*` at its end stands for anything), the argument, and who to ask. The first that
-/// fits counts.
+/// The command, the argument, and the question to ask. `*` matches any text. The first match counts.
 const SOURCES: &[(&str, &str, Ask)] = &[
     ("device_add", "driver", |_, _| Question::DeviceTypes),
     ("device-list-properties", "typename", |_, _| {
@@ -61,7 +60,7 @@ const SOURCES: &[(&str, &str, Ask)] = &[
     ("query-command-line-options", "option", |_, _| {
         Question::CommandLineOptions
     }),
-    // The name of a node that is about to be.
+    // The name of a node yet to be created.
     ("blockdev-add", "node-name", |_, _| Question::Nothing),
     ("blockdev-create", "node-name", |_, _| Question::Nothing),
     ("*", "node-name", |_, _| Question::Nodes),
@@ -123,14 +122,14 @@ const SOURCES: &[(&str, &str, Ask)] = &[
     }),
 ];
 
-/// Who knows what the value at `path` among the arguments of `command` could be.
+/// The question whose answers complete the value at `path` in the arguments of `command`, if there is one.
 pub(super) fn question(
     command: &str,
     path: &[String],
     given: &lang::Object,
     typed: &str,
 ) -> Option<Question> {
-    // An item of an array is called as the array is.
+    // An item of an array has the array's name.
     let key = path
         .iter()
         .rfind(|segment| segment.parse::<usize>().is_err())?;

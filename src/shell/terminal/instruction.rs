@@ -1,34 +1,37 @@
-//! What is to be shown, and what the writer makes of it.
+//! What to show, and how the writer's thread gets it.
 
 use tokio::sync::oneshot;
 
-/// What is to be done, in order.
+/// An entry in the queue of things to show.
 pub(super) enum Instruction {
+    /// Shows a text.
     Show(String),
-    /// Goes to standard error, unless a line is being edited.
+    /// Writes a text to standard error; above the line if one is being edited.
     Complain(String),
-    /// Shows how far something is, until anything else is shown.
+    /// Shows progress until anything else is shown.
     Progress(String),
-    /// Draws the line being edited again.
+    /// Redraws the line being edited.
     Repaint,
-    /// Tells that everything before it is on the terminal.
+    /// Sends a signal when everything before it is on the terminal.
     Settle(oneshot::Sender<()>),
 }
 
-/// What the writer does next.
+/// The writer's next task.
 pub(super) struct Task {
+    /// What to write; may be empty.
     pub text: Vec<u8>,
     pub to: To,
-    /// A progress bar is shown, and has to go first.
+    /// Whether to remove a progress bar first.
     pub clear: bool,
-    /// Told when it is done.
+    /// Gets a signal when the task is done.
     pub done: Option<oneshot::Sender<()>>,
 }
 
+/// Where a task's text goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum To {
     Output,
     Error,
-    /// The terminal, from a guest.
+    /// The terminal, for a guest's output.
     Console,
 }

@@ -1,4 +1,4 @@
-//! Who has the terminal, and what is written to it.
+//! Tracks who owns the terminal, and writes to it.
 //!
 //! ```text
 //!              a line is drawn              Ctrl-R
@@ -14,17 +14,19 @@
 //! +----------+                 - - - - - - -
 //! ```
 //!
-//! - showing: the terminal is cooked, and the writer's thread writes what is to be shown.
-//! - editing: the terminal is raw, and rustyline draws. What is to be shown is handed over to rustyline's external
-//!   printer, which shows it above the line.
-//! - searching: the history is searched, during which rustyline shows nothing above. The writer does so itself.
-//! - attached: the terminal is raw, and the writer writes what a guest prints. Everything else is held back.
-//! - suspended: rustyline has made the terminal cooked and stopped the process, see [`Terminal::take_suspending`]. None
-//!   of our threads runs, so no variant of the enum stands for this.
-//! - leaving: the terminal is as it was found, rustyline's output leads nowhere, and the writer writes the last words.
+//! - showing: the terminal is cooked, and the writer's thread writes the output.
+//! - editing: the terminal is raw, and rustyline draws. Output is handed over to rustyline's external printer,
+//!   which shows it above the line.
+//! - searching: the user searches the history. rustyline shows nothing above the line meanwhile, so the writer
+//!   does.
+//! - attached: the terminal is raw, and the writer writes what a guest prints. All other output is held back.
+//! - suspended: rustyline has made the terminal cooked and stopped the process; see
+//!   [`Terminal::take_suspending`]. None of our threads runs, so the enum has no variant for this state.
+//! - leaving: the terminal is as we found it, rustyline's output goes nowhere, and the writer writes the last
+//!   messages.
 //!
-//! A terminal may take nothing, for ever (Ctrl-S, a dead ssh). So only the writer's thread writes, and it holds no lock
-//! while it does. rustyline may block, too, but it blocks the editor's thread alone.
+//! A terminal may block writes forever (Ctrl-S, a dead ssh). So only the writer's thread writes, and it holds
+//! no lock while it does. rustyline may block too, but that blocks only the editor's thread.
 
 mod instruction;
 mod mode;
@@ -46,43 +48,43 @@ use instruction::Instruction;
 use mode::Mode;
 use shared::Shared;
 
-/// How long the terminal may take for what is written last.
+/// How long to wait for the terminal to take the last output.
 const LAST_OUTPUT: Duration = Duration::from_millis(700);
 
-/// Ends what rustyline asked the terminal for, to hold back output (2026) and to mark pasted text (2004), and goes to a
-/// new line.
+/// Ends the modes that rustyline sets, synchronized output (2026) and bracketed paste (2004), and starts a new
+/// line.
 const LEAVE_LINE: &str = "\x1b[?2026l\x1b[?2004l\n";
 
-/// Undoes what a guest may have done to the terminal: the alternate screen, mouse reports, bracketed paste,
-/// colours, margins, a hidden cursor (xterm's control sequences; a soft reset is DECSTR).
+/// Undoes what a guest may have done to the terminal: alternate screen, mouse reports, bracketed paste,
+/// colours, margins, hidden cursor (xterm's control sequences; `\x1b[!p` is a soft reset).
 const LEAVE_CONSOLE: &str = "\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\
                              \x1b[!p\x1b[?7h\x1b[?25h\x1b[0m\r\n";
 
-/// The terminal. Whatever is shown is shown in order.
+/// The terminal. Shows everything in the order in which it was given. Clones share the same terminal.
 #[derive(Clone)]
 pub(super) struct Terminal {
     shared: Arc<Shared>,
     mode: Arc<Mode>,
 }
 
-/// Leaves the terminal when dropped, a panic included.
+/// Leaves the terminal when dropped, even by a panic.
 pub(super) struct Restore(Terminal);
 
 impl Drop for Restore {
     fn drop(&mut self) {
         self.0.leave();
         self.0.shared.wait_until_written(LAST_OUTPUT);
-        // The editor may have been about to make it raw when we left it.
+        // The editor may have made the terminal raw after we left it.
         self.0.mode.restore();
     }
 }
 
 impl Terminal {
-    /// Takes the terminal, for as long as what is returned besides is kept.
+    /// Takes the terminal, and holds it until the returned [`Restore`] is dropped.
     ///
     /// # Errors
     ///
-    /// There are no descriptors or threads left.
+    /// The system is out of descriptors or threads.
     pub fn start() -> io::Result<(Self, Restore)> {
         let terminal = Self {
             shared: Arc::new(Shared::new()),
@@ -93,8 +95,8 @@ impl Terminal {
         Ok((terminal.clone(), Restore(terminal)))
     }
 
-    /// Puts the terminal back as it was found. Does not block: what is shown last has time to appear until [`Restore`] is
-    /// dropped.
+    /// Puts the terminal back as we found it. Does not block: the last output can still appear until
+    /// [`Restore`] is dropped.
     pub fn leave(&self) {
         if self.shared.is_leaving() {
             return;
@@ -108,7 +110,8 @@ impl Terminal {
             true => LEAVE_LINE,
             false => "",
         });
-        // The editor may be about to draw. Nor may standard output block when the process flushes it at its exit.
+        // The editor may still try to draw, and the flush of standard output on exit must not block, so send
+        // both nowhere.
         if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
             let _ = dup2_stdout(nowhere);
         }
@@ -116,73 +119,74 @@ impl Terminal {
     }
 }
 
-/// For whoever has something to show.
+/// For all who show something.
 impl Terminal {
-    /// Shows `text`, which ends in a line break.
+    /// Shows `text`, which must end in a line break.
     pub fn show(&self, text: String) {
         self.shared.push(Instruction::Show(text));
     }
 
-    /// Shows `text`, which ends in a line break, as what went wrong.
+    /// Shows `text`, which must end in a line break, as an error: on standard error if no line is being edited.
     pub fn complain(&self, text: &str) {
         self.shared.push(Instruction::Complain(text.to_owned()));
     }
 
-    /// Shows a line that stands until anything else is shown; an empty one takes it away.
+    /// Shows a line that stays until anything else is shown; an empty one removes it.
     pub fn progress(&self, text: &str) {
         self.shared.push(Instruction::Progress(text.to_owned()));
     }
 
-    /// Draws the line being edited again, if one is, with the prompt as it looks by now.
+    /// Redraws the line being edited, if there is one, with the current prompt.
     pub fn repaint(&self) {
         self.shared.push(Instruction::Repaint);
     }
 
-    /// Resolves when everything so far is on the terminal, or handed over to the editor.
+    /// Resolves when everything given so far is on the terminal, or handed over to the editor.
     pub async fn settle(&self) {
         let (done, wait) = oneshot::channel();
         self.shared.push(Instruction::Settle(done));
         let _ = wait.await;
     }
 
-    /// Drops what is being shown and what is to be shown after that, and says how much.
+    /// Drops the output that is not on the terminal yet, and shows how much that was.
     pub fn drop_output(&self) {
         self.shared.drop_output();
     }
 }
 
-/// For the editor, and those who wait for it.
+/// For the editor, and for the prompt, which waits for it.
 impl Terminal {
-    /// Lets the calling thread, the editor's, take the signal that suspends (Ctrl-Z).
+    /// Lets the calling thread, which must be the editor's, take the signal that suspends (Ctrl-Z).
     ///
-    /// rustyline restores the terminal, suspends the process, and takes the terminal again when the process continues.
-    /// If another thread took the signal, the editor's would go on until that has happened, and leave the terminal raw
-    /// to the user's shell.
+    /// rustyline restores the terminal, suspends the process, and makes the terminal raw again when the process
+    /// continues. If another thread took the signal, the process could be suspended before rustyline restored
+    /// the terminal, and the user's shell would find it raw.
     pub fn take_suspending() {
         mode::take_suspending();
     }
 
-    /// Takes what shows text above the line being edited.
+    /// Sets rustyline's printer, which shows text above the line being edited.
     ///
     /// # Errors
     ///
-    /// There are no threads left.
+    /// The system is out of threads.
     pub fn use_above(&self, above: impl ExternalPrinter + Send + 'static) -> io::Result<()> {
         writer::start_above(self.shared.clone(), above)
     }
 
-    /// Says that rustyline is about to draw a line, or a search of the history with this prompt. Blocks until what is
-    /// being written is written.
+    /// Notes that rustyline is about to draw a line, or a search of the history with the prompt `search`.
+    /// Blocks until the writer has finished its current write.
     pub fn begin_editing(&self, search: Option<&str>) {
         self.shared.edit(search);
     }
 
-    /// Says that the editing of a line has ended.
+    /// Notes that the editing of a line has ended.
     pub fn end_editing(&self) {
         self.shared.edited();
     }
 
-    /// Says what stands after the prompt of a search, if one is shown.
+    /// Notes the line that a search shows after its prompt, and the cursor's offset in it in bytes. Ignored
+    /// outside a search.
     pub fn set_found(&self, line: &str, at: usize) {
         self.shared.found(line, at);
     }
@@ -192,7 +196,7 @@ impl Terminal {
         self.shared.is_edited()
     }
 
-    /// Resolves when a line that is edited has been drawn since this last did.
+    /// Resolves when a line has been drawn since the last time this resolved.
     pub async fn drawn(&self) {
         self.shared.drawn.notified().await;
     }
@@ -200,11 +204,12 @@ impl Terminal {
 
 /// For a guest's console.
 impl Terminal {
-    /// Gives the terminal to a guest, raw, once everything so far is on it. What else is to be shown waits.
+    /// Makes the terminal raw and gives it to a guest, once everything given so far is on it. Other output is
+    /// held back.
     ///
     /// # Errors
     ///
-    /// It cannot be made raw.
+    /// The terminal cannot be made raw.
     pub async fn attach(&self) -> io::Result<()> {
         loop {
             self.settle().await;
@@ -215,16 +220,16 @@ impl Terminal {
         self.mode.make_raw().inspect_err(|_| self.shared.detach())
     }
 
-    /// Writes what the guest printed. What is returned resolves when it is on the terminal.
+    /// Writes what the guest printed. The receiver resolves when it is on the terminal, or will never be.
     pub fn write_console(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
         self.shared.push_console(bytes)
     }
 
-    /// Takes the terminal back from the guest, and shows what waited.
+    /// Takes the terminal back from the guest, and shows the output that was held back.
     pub async fn detach(&self) {
         self.shared.drop_console();
         let written = self.write_console(LEAVE_CONSOLE.into());
-        // A terminal that takes nothing must not keep us.
+        // The terminal may block forever, so the wait is bounded.
         let _ = timeout(LAST_OUTPUT, written).await;
         self.mode.forget_input();
         self.mode.restore();

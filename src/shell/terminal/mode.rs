@@ -1,4 +1,4 @@
-//! The terminal's mode: cooked as it was found, or raw.
+//! Switches the terminal between the mode in which we found it (cooked) and raw mode.
 
 use std::io;
 
@@ -9,18 +9,18 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 
 use crate::os::sys::restore_when_aborted;
 
-/// How the terminal was found.
+/// Remembers the mode in which we found the terminal.
 pub(super) struct Mode {
-    // nix's own type cannot be shared between threads.
+    // Not nix's own type, which cannot be shared between threads.
     found: Option<libc::termios>,
 }
 
 impl Mode {
-    /// Remembers the mode, and has it restored when the process is aborted (SIGQUIT, SIGABRT).
+    /// Remembers the mode, and arranges for it to be restored when the process is aborted (SIGQUIT, SIGABRT).
     ///
     /// # Errors
     ///
-    /// Those signals cannot be handled.
+    /// The handlers for those signals cannot be installed.
     pub fn remember() -> io::Result<Self> {
         let found = tcgetattr(io::stdin()).ok();
         if let Some(found) = &found {
@@ -31,17 +31,19 @@ impl Mode {
         })
     }
 
+    /// Makes the terminal raw.
+    ///
     /// # Errors
     ///
-    /// Standard input is no terminal.
+    /// Standard input is not a terminal.
     pub fn make_raw(&self) -> io::Result<()> {
         let mut raw = tcgetattr(io::stdin())?;
         cfmakeraw(&mut raw);
         Ok(tcsetattr(io::stdin(), SetArg::TCSANOW, &raw)?)
     }
 
-    /// Whether it is another than was found, and ours to restore: to a process in the background the terminal is
-    /// somebody else's.
+    /// Whether the mode has changed and is ours to restore. While we are in the background, the terminal
+    /// belongs to another process.
     pub fn is_raw(&self) -> bool {
         let Some(found) = &self.found else {
             return false;
@@ -51,28 +53,28 @@ impl Mode {
         differs && tcgetpgrp(io::stdin()) == Ok(getpgrp())
     }
 
-    /// Makes it as it was found. Does not wait for what is being written.
+    /// Restores the mode in which we found the terminal, without waiting for pending output.
     pub fn restore(&self) {
         if self.is_raw()
             && let Some(found) = &self.found
         {
-            // A terminal that is gone needs no restoring.
+            // If the terminal is gone, there is nothing to restore.
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &Termios::from(*found));
         }
     }
 
-    /// Forgets what was typed for a guest, and what the terminal answered it: that is none of ours.
+    /// Discards unread input: it was typed for the guest, or is the terminal's answer to the guest.
     pub fn forget_input(&self) {
         let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
     }
 }
 
-/// Keeps the signal that suspends from this thread and those it starts.
+/// Blocks the signal that suspends (SIGTSTP) in this thread and in threads that it starts.
 pub(super) fn leave_suspending_to_the_editor() {
     suspending().thread_block().expect("the signal exists");
 }
 
-/// Lets this thread take that signal.
+/// Unblocks that signal in this thread.
 pub(super) fn take_suspending() {
     suspending().thread_unblock().expect("the signal exists");
 }

@@ -1,6 +1,6 @@
-//! What the threads share: the state of the terminal, what waits to be written, and what the writer is doing.
+//! What the threads share: the state of the terminal, the queue of output, and what the writer is doing.
 //!
-//! Everything is kept under one lock, which nobody holds while writing.
+//! One lock protects all of it, and nobody holds it while writing.
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -12,25 +12,26 @@ use tokio::sync::{Notify, oneshot};
 use super::instruction::{Instruction, Task, To};
 use super::state::{Attached, TerminalState};
 
-/// What is printed above a line only so that the line is drawn again: a row up, a row down. In the topmost row there
-/// is no row up, so that a line which Ctrl-L has put there moves down by one.
+/// Printed above a line only to have the line redrawn: moves a row up and a row down. In the topmost row, where
+/// the cursor cannot move up, the line moves down by one instead.
 const NOTHING: &str = "\x1b[A\n";
 
-/// What the writer thread is doing.
+/// What the writer's thread is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Writer {
     Waiting,
     Writing(To),
-    /// It is to write no more of what it is writing. So many bytes that were to come after that are dropped, too.
+    /// It was told to stop writing. The number counts bytes that were queued after its text and dropped as
+    /// well.
     Told(usize),
 }
 
-/// What the threads share.
+/// The state shared by the threads.
 pub(super) struct Shared {
     inner: Mutex<Inner>,
-    /// Anything in there has changed.
+    /// Signalled when anything in `inner` has changed.
     changed: Condvar,
-    /// A line that is edited has been drawn.
+    /// Signalled when the line being edited has been drawn.
     pub drawn: Notify,
 }
 
@@ -38,11 +39,11 @@ struct Inner {
     state: TerminalState,
     queue: VecDeque<Instruction>,
     writer: Writer,
-    /// Hands over to rustyline what is to be shown above the line.
+    /// Hands over to rustyline what to show above the line.
     above: Option<mpsc::Sender<String>>,
-    /// rustyline has not taken yet what it was handed last.
+    /// Whether rustyline has yet to take the last text that was handed over.
     handing_over: bool,
-    /// A progress bar is shown.
+    /// Whether a progress bar is shown.
     progress: bool,
 }
 
@@ -63,8 +64,8 @@ impl Shared {
         }
     }
 
-    /// To editing, or to searching if the prompt of a search is given: rustyline is about to draw. Returns when
-    /// nobody else is writing. For the editor's thread.
+    /// To editing, or to searching if `search` gives the prompt of a search: rustyline is about to draw.
+    /// Returns once the writer has finished its current write. Only for the editor's thread.
     pub fn edit(&self, search: Option<&str>) {
         let mut inner = self.inner.lock();
         inner.state.edit(search);
@@ -76,40 +77,43 @@ impl Shared {
         self.drawn.notify_one();
     }
 
-    /// Sets what stands after the prompt of a search, if one is shown.
+    /// Sets the line after the prompt of a search, and the cursor's offset in it in bytes. Ignored outside a
+    /// search.
     pub fn found(&self, line: &str, at: usize) {
         self.inner.lock().state.found(line, at);
     }
 
-    /// From editing or searching to showing: the line has ended.
+    /// From editing or searching to showing, when the line has ended.
     pub fn edited(&self) {
         self.change(|inner| inner.state.edited());
     }
 
+    /// Whether rustyline has the terminal.
     pub fn is_edited(&self) -> bool {
         self.inner.lock().state.is_edited()
     }
 
-    /// From showing to attached, unless something is still to be shown; whether it was done.
+    /// From showing to attached, unless output is still queued. Returns whether it changed the state.
     pub fn attach(&self) -> bool {
         self.change(|inner| inner.is_idle() && inner.state.attach())
     }
 
-    /// From attached to showing: what was held is shown.
+    /// From attached to showing. Shows the output that was held back.
     pub fn detach(&self) {
         self.change(|inner| {
             if let Some(Attached {
                 lost: lost @ 1.., ..
             }) = inner.state.detach()
             {
-                let text = format!("{lost} more outputs came than could be kept\n");
+                let text =
+                    format!("{lost} more outputs were dropped while the console was attached\n");
                 inner.queue.push_back(Instruction::Complain(text));
             }
         });
     }
 
-    /// From any state to leaving. What `last` returns, which is told whether a guest had the terminal, is shown before
-    /// anything else.
+    /// From any state to leaving. Calls `last` with whether a guest had the terminal, and shows its result
+    /// before anything else.
     pub fn leave(&self, last: impl FnOnce(bool) -> &'static str) {
         self.change(|inner| {
             let attached = inner.state.leave();
@@ -122,6 +126,7 @@ impl Shared {
         });
     }
 
+    /// Whether the terminal has been left.
     pub fn is_leaving(&self) -> bool {
         matches!(self.inner.lock().state, TerminalState::Leaving)
     }
@@ -133,8 +138,9 @@ impl Shared {
     }
 }
 
-/// What those who have something to show do.
+/// For all who show something.
 impl Shared {
+    /// Adds to the queue. While a guest has the terminal, output is held back up to a limit.
     pub fn push(&self, instruction: Instruction) {
         self.change(|inner| {
             if let TerminalState::Attached(attached) = &mut inner.state {
@@ -157,7 +163,8 @@ impl Shared {
         });
     }
 
-    /// Writes a guest's `bytes`, if it has the terminal. What is returned resolves when that is done or will never be.
+    /// Writes a guest's output, if a guest has the terminal. The receiver resolves when the output is written
+    /// or dropped.
     pub fn push_console(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
         let (done, wait) = oneshot::channel();
         self.change(|inner| {
@@ -168,7 +175,7 @@ impl Shared {
         wait
     }
 
-    /// Drops what a guest printed and is not written yet.
+    /// Drops the guest's output that is not written yet.
     pub fn drop_console(&self) {
         self.change(|inner| {
             if let TerminalState::Attached(attached) = &mut inner.state {
@@ -178,7 +185,7 @@ impl Shared {
         });
     }
 
-    /// Drops what is being shown and what was to be shown after that, and says so.
+    /// Drops the output that is being written and the output in the queue, and shows how much that was.
     pub fn drop_output(&self) {
         self.change(|inner| {
             let mut dropped = 0;
@@ -195,7 +202,7 @@ impl Shared {
         });
     }
 
-    /// Waits until everything is written, but no longer than `limit`.
+    /// Blocks until everything is written, for at most `limit`.
     pub fn wait_until_written(&self, limit: Duration) {
         let due = Instant::now() + limit;
         let mut inner = self.inner.lock();
@@ -204,9 +211,10 @@ impl Shared {
     }
 }
 
-/// What the writer's threads do.
+/// For the writer's threads.
 impl Shared {
-    /// Waits for something to do; until it is [`Shared::finish`]ed, the terminal is the writer's.
+    /// Blocks until there is a task, and returns it. The terminal is the writer's until it calls
+    /// [`Shared::finish`].
     pub fn next(&self) -> Task {
         let mut inner = self.inner.lock();
         loop {
@@ -218,12 +226,12 @@ impl Shared {
         }
     }
 
-    /// Whether the writer is to go on with what it is writing.
+    /// Whether the writer should continue with its current task.
     pub fn goes_on(&self) -> bool {
         matches!(self.inner.lock().writer, Writer::Writing(_))
     }
 
-    /// Ends a task of which `rest` was not written.
+    /// Ends a task, of which the last `rest` bytes were not written.
     pub fn finish(&self, to: To, rest: usize) {
         self.change(|inner| {
             if let Writer::Told(dropped) = inner.writer
@@ -235,25 +243,25 @@ impl Shared {
         });
     }
 
-    /// Takes what hands over to rustyline what is to be shown above the line.
+    /// Sets the channel that hands text over to rustyline.
     pub fn use_above(&self, above: mpsc::Sender<String>) {
         self.change(|inner| inner.above = Some(above));
     }
 
-    /// rustyline has taken what it was handed.
+    /// Notes that rustyline has taken the last text that was handed over.
     pub fn handed_over(&self) {
         self.change(|inner| inner.handing_over = false);
     }
 }
 
 impl Inner {
-    /// Whether nothing is to be written.
+    /// Whether there is nothing to write.
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.writer == Writer::Waiting
     }
 
-    /// Tells the writer to write no more of what it is writing; `dropped` bytes after that are dropped, too. Whether it
-    /// was told: a complaint it writes to the end.
+    /// Tells the writer to stop writing, unless it is writing an error message. `dropped` is how many queued
+    /// bytes were dropped as well. Returns whether it was told.
     fn stop_writing(&mut self, dropped: usize) -> bool {
         let stops = matches!(self.writer, Writer::Writing(To::Output | To::Console));
         if stops {
@@ -264,7 +272,7 @@ impl Inner {
 
     fn say_dropped(&mut self, count: usize) {
         if count > 0 {
-            // Colours end here, and a sequence that was cut off.
+            // Resets colours, and ends a control sequence that was cut off.
             let text = format!("\x1b[0m\n… {count} bytes are not shown\n");
             self.queue.push_front(Instruction::Complain(text));
         }
@@ -282,8 +290,8 @@ impl Inner {
         }
         let edited = self.state.is_edited();
         loop {
-            // rustyline takes one text at a time. When the line ends before that, it takes it once the next line is
-            // edited, and nothing else waits for that.
+            // rustyline takes one text at a time. If the line ends first, rustyline takes the text when the
+            // next line is edited; meanwhile, the writer continues with other output.
             if edited && self.handing_over {
                 return None;
             }
@@ -336,7 +344,7 @@ mod tests {
         shared.push(Instruction::Show(text.to_owned()));
     }
 
-    /// What is written next.
+    /// Takes the next task, and returns its text.
     fn written(shared: &Shared) -> String {
         let task = shared.next();
         shared.finish(task.to, 0);
@@ -344,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_editor_has_not_taken_when_the_line_ends_keeps_nothing_else_waiting() {
+    fn a_text_that_the_editor_did_not_take_delays_no_other_output() {
         let shared = Shared::new();
         let (sender, above) = mpsc::channel();
         shared.use_above(sender);
@@ -365,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_counted_and_complaints_are_not() {
+    fn dropped_output_is_counted_and_error_messages_are_kept() {
         let shared = Shared::new();
         show(&shared, "a long reply");
         let task = shared.next();
@@ -379,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_guest_has_the_terminal_a_bounded_number_of_bytes_is_held() {
+    fn the_output_held_back_while_a_guest_has_the_terminal_is_bounded() {
         let shared = Shared::new();
         assert!(shared.attach());
         for _ in 0..5 {
@@ -397,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_out_of_leaving() {
+    fn no_transition_leads_out_of_leaving() {
         let shared = Shared::new();
         shared.edit(None);
         shared.leave(|attached| if attached { "attached" } else { "a line" });

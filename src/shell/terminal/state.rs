@@ -1,4 +1,4 @@
-//! The states of the terminal, and the transitions between them, which the module `terminal` draws.
+//! The states of the terminal and the transitions between them; see the diagram in [`super`].
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::render::width;
 
-/// How many bytes wait at most while the terminal is attached to a console.
+/// How many bytes of output can be held back while the terminal is attached to a console.
 const MOST_HELD: usize = 4 << 20;
 
 /// Who has the terminal.
@@ -20,21 +20,21 @@ pub(super) enum TerminalState {
     Searching(Search),
     /// A guest does.
     Attached(Attached),
-    /// We do, for the last words.
+    /// We do, for the last messages.
     Leaving,
 }
 
-/// A search of the history, as it is shown.
+/// A search of the history, as it looks on the terminal.
 pub(super) struct Search {
     prompt: String,
     line: String,
-    /// Where the cursor is in the line, in bytes.
+    /// The cursor's offset in the line, in bytes.
     at: usize,
 }
 
 impl Search {
-    /// What shows `text` above the search and leaves the search as it was. Nothing if the search takes more than a
-    /// row: then only rustyline knows where the cursor is.
+    /// Output that shows `text` above the search and redraws the search. `None` if the search takes more than
+    /// one row: then only rustyline knows where the cursor is.
     pub fn show_above(&self, text: &str) -> Option<String> {
         let Self { prompt, line, at } = self;
         let column = prompt.width() + line[..*at].width();
@@ -44,19 +44,20 @@ impl Search {
     }
 }
 
-/// What waits while the terminal is a guest's.
+/// What waits while a guest has the terminal.
 #[derive(Default)]
 pub(super) struct Attached {
-    /// What the guest printed, and what we remark on it.
+    /// The guest's output, and our remarks in it.
     pub pieces: VecDeque<(Vec<u8>, oneshot::Sender<()>)>,
-    /// How many bytes wait for the guest to give the terminal back.
+    /// How many bytes of other output are held back.
     held: usize,
-    /// How many outputs found no room among those.
+    /// How many outputs were dropped because there was no room for them.
     pub lost: u64,
 }
 
 impl Attached {
-    /// Whether an output of `length` bytes can be held; if not, it is counted.
+    /// Makes room for an output of `length` bytes. Returns whether there was room; if not, counts the output as
+    /// lost.
     pub fn hold(&mut self, length: usize) -> bool {
         let room = self.held + length <= MOST_HELD;
         match room {
@@ -67,9 +68,9 @@ impl Attached {
     }
 }
 
-/// The transitions. One that the drawing does not have changes nothing.
+/// The transitions. A transition that is not in the diagram changes nothing.
 impl TerminalState {
-    /// To editing, or to searching if the prompt of a search is given.
+    /// To editing, or to searching if `search` gives the prompt of a search.
     pub fn edit(&mut self, search: Option<&str>) {
         if !matches!(self, Self::Showing | Self::Editing | Self::Searching(_)) {
             return;
@@ -83,7 +84,7 @@ impl TerminalState {
         });
     }
 
-    /// Searching on, with another line found.
+    /// From searching to searching, with another line found.
     pub fn found(&mut self, line: &str, at: usize) {
         if let Self::Searching(search) = self {
             (search.line, search.at) = (line.to_owned(), at);
@@ -97,7 +98,7 @@ impl TerminalState {
         }
     }
 
-    /// From showing to attached; whether it was showing.
+    /// From showing to attached. Returns whether it changed the state.
     pub fn attach(&mut self) -> bool {
         let showing = matches!(self, Self::Showing);
         if showing {
@@ -106,7 +107,7 @@ impl TerminalState {
         showing
     }
 
-    /// From attached to showing; what waited.
+    /// From attached to showing. Returns what waited, if it was attached.
     pub fn detach(&mut self) -> Option<Attached> {
         match std::mem::replace(self, Self::Showing) {
             Self::Attached(attached) => Some(attached),
@@ -117,7 +118,7 @@ impl TerminalState {
         }
     }
 
-    /// From any to leaving; whether it was attached.
+    /// From any state to leaving. Returns whether it was attached.
     pub fn leave(&mut self) -> bool {
         let attached = matches!(self, Self::Attached(_));
         *self = Self::Leaving;

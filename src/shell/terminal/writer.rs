@@ -1,4 +1,4 @@
-//! The thread that writes to the terminal, and the one that hands over to rustyline.
+//! The thread that writes to the terminal, and the thread that hands text over to rustyline.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind::{Interrupted, WouldBlock};
@@ -17,26 +17,26 @@ use rustyline::ExternalPrinter;
 use super::instruction::{Task, To};
 use super::shared::Shared;
 
-/// How much is written at once before the writer looks whether it is to go on.
+/// How many bytes to write at once before checking whether to stop.
 const PIECE: usize = 4 << 10;
 
-/// How much is written at once where a write may block. What is ready has room for that much: Linux counts a pty's
-/// room in 256 bytes, and a line break may take two.
+/// How many bytes to write at once if a write may block. A pty that polls as ready has room for this many:
+/// Linux reports room from 256 bytes on, and each byte may be a line break, which takes two.
 const BLOCKING_PIECE: usize = 128;
 
-/// How long a terminal that takes nothing is waited for before the writer looks whether it is to go on, in ms.
+/// How long to wait for a blocked terminal before checking whether to stop, in milliseconds.
 const LOOK: u16 = 50;
 
-/// Takes away the line the cursor is in.
+/// Clears the line with the cursor.
 const CLEAR_LINE: &[u8] = b"\r\x1b[K";
 
-/// Starts the writer.
+/// Starts the writer's thread.
 ///
 /// # Errors
 ///
-/// There are no descriptors left, or no threads.
+/// The system is out of descriptors or threads.
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<()> {
-    // rustyline's output may lead nowhere one day: see `Terminal::leave`.
+    // Opened now, because `Terminal::leave` redirects standard output.
     let output = Output::open(io::stdout())?;
     let error = Output::open(io::stderr())?;
     thread::Builder::new()
@@ -64,16 +64,16 @@ fn work(task: Task, shared: &Shared, output: &Output, error: &Output) {
     }
 }
 
-/// Where the writer writes.
+/// A destination of the writer.
 struct Output {
     file: File,
-    /// How much is written at once.
+    /// How many bytes to write at once.
     piece: usize,
 }
 
 impl Output {
-    /// Opens what `stream` leads to; a terminal, so that a write does not block. Only that: other processes write
-    /// through what we were started with.
+    /// Opens the destination of `stream`. A terminal is opened anew, so that only our own writes are
+    /// non-blocking: other processes share the descriptor that we inherited.
     fn open(stream: impl AsFd) -> io::Result<Self> {
         let open = |path| {
             OpenOptions::new()
@@ -81,7 +81,7 @@ impl Output {
                 .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
                 .open(path)
         };
-        // It may be another user's, or not have a name here.
+        // This fails if the terminal belongs to another user, or has no name in this mount namespace.
         if let Ok(path) = ttyname(&stream)
             && let Ok(file) = open(path)
         {
@@ -93,7 +93,7 @@ impl Output {
         })
     }
 
-    /// Writes `bytes`, unless the writer is told to stop; how many were not written.
+    /// Writes `bytes` until the writer is told to stop. Returns how many bytes were not written.
     fn write(&self, mut bytes: &[u8], shared: &Shared) -> usize {
         while !bytes.is_empty() && shared.goes_on() {
             let mut ready = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
@@ -106,7 +106,7 @@ impl Output {
             match (&self.file).write(&bytes[..bytes.len().min(self.piece)]) {
                 Ok(count @ 1..) => bytes = &bytes[count..],
                 Err(error) if matches!(error.kind(), Interrupted | WouldBlock) => {}
-                // The terminal is gone. That is no reason to stop: a signal tells the shell.
+                // The terminal is gone. The shell learns that from a signal.
                 _ => return 0,
             }
         }
@@ -114,8 +114,8 @@ impl Output {
     }
 }
 
-/// Starts the thread that hands over to rustyline what is to be shown above the line. That blocks when rustyline has
-/// not taken yet what it was handed before.
+/// Starts the thread that hands text over to rustyline, to be shown above the line. It is a thread of its own
+/// because it blocks until rustyline has taken the text before.
 ///
 /// # Errors
 ///
@@ -130,7 +130,7 @@ pub(super) fn start_above(
         .name("above".to_owned())
         .spawn(move || {
             for text in texts {
-                // If the terminal is gone, a signal tells the shell.
+                // If the terminal is gone, the shell learns that from a signal.
                 let _ = above.print(text);
                 shared.handed_over();
             }
