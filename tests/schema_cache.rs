@@ -417,7 +417,7 @@ fn one_shot_words_and_dry_runs_are_typed_the_same() {
     std::fs::write(&schema, reply.assert_status(0).stdout()).expect("written");
     let expected = json!({"node-name": "5", "size": 1024});
     let one_shot = qemu.qmpsh(&["-v", "block_resize", "node-name=5", "size=1k"]);
-    let message = format!(r#"-> {{"execute":"block_resize","arguments":{expected},"#);
+    let message = format!(r#"-> {{"execute":"block_resize","arguments":{expected}}}"#);
     one_shot.assert_says(&message);
 
     let whole = schema.with_file_name("reply.json");

@@ -145,7 +145,7 @@ impl Hinter for Helper {
     type Hint = Missing;
 
     fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Missing> {
-        if self.paste.character() || at < line.len() || line.contains('\n') || !self.color {
+        if self.paste.character(line) || at < line.len() || line.contains('\n') || !self.color {
             return None;
         }
         let schema = self.target.inspector().known_schema()?;

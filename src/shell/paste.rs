@@ -14,6 +14,10 @@ use tokio::time::sleep;
 
 use super::terminal::Terminal;
 
+/// So many bytes of a line are drawn in colours however fast they come: even keys typed in haste may come two at
+/// a time, and drawing a short line is cheap.
+const SHORT: usize = 200;
+
 /// When so much time has passed since the last character, it was the last one of a paste.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,11 +43,11 @@ impl Paste {
         }
     }
 
-    /// Takes note of a character; whether it is part of a paste.
-    pub fn character(&self) -> bool {
+    /// Takes note of a character that was added to `line`; whether it is part of a long paste.
+    pub fn character(&self, line: &str) -> bool {
         // rustyline reads ahead, so what is left of a paste may be in its buffer alone.
         let follows = self.goes_on.get() && self.last.lock().elapsed() < PAUSE;
-        let goes_on = follows || has_input();
+        let goes_on = line.len() > SHORT && (follows || has_input());
         self.goes_on.set(goes_on);
         *self.last.lock() = Instant::now();
         if goes_on && !self.repaints.swap(true, Ordering::Relaxed) {
@@ -64,7 +68,7 @@ impl Paste {
         goes_on
     }
 
-    /// Whether the last character was part of a paste that goes on.
+    /// Whether the last character was part of a long paste that goes on.
     pub fn goes_on(&self) -> bool {
         self.goes_on.get() && self.last.lock().elapsed() < PAUSE
     }
