@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use super::types::Types;
 use crate::lang::{Command, Object, Value, nearest, quote};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
@@ -17,6 +18,53 @@ use crate::schema::{self, Problem, ProblemKind, Property, Schema, needs_types};
 /// What a device type ends in whose name was cut short: `virtio-net` is an alias, which only `device_add`
 /// knows.
 const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
+
+/// What a running VM is asked. None of it changes the VM, or has QEMU load code into it. Everything else goes to its
+/// [twin](crate::vm::twin).
+///
+/// A QEMU built with modules loads them when it needs one of their types. Modules of another build, as an upgrade leaves
+/// them for those that still run, do not load; QEMU before 6.0 and since goes on with a warning at best, and aborts at
+/// worst (`module_load_dso: Assertion`). This was seen by tracing what QEMU 5.2, 7.2, 10.0 and 11.1 open:
+///
+/// | question | what it opens |
+/// | --- | --- |
+/// | `qom-list-types`, whatever it is to list | all modules with types (`module_load_qom_all`) |
+/// | HMP's `info qdm` and `device_add help` | the same |
+/// | `device-list-properties`, `qom-list-properties` | the module of that type, and what that needs; from 7.0 on, QEMU aborts if a part of it is missing. They also make an object of the type, and drop it |
+/// | `query-accelerators` (since 11.0) | the accelerators' modules |
+/// | `query-sgx-capabilities` | `/dev/sgx_vepc` |
+/// | `device_add`, `object-add`, `chardev-add`, `blockdev-add`, `netdev_add` | the module of what they add, and firmware: only if the user sends them |
+/// | every other `query-*` and `x-query-*` without arguments | nothing |
+/// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
+/// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
+const HARMLESS: [&str; 17] = [
+    "qom-list",
+    "query-block",
+    "query-block-exports",
+    "query-block-jobs",
+    "query-chardev",
+    "query-command-line-options",
+    "query-commands",
+    "query-cpu-definitions",
+    "query-cpus-fast",
+    "query-fdsets",
+    "query-iothreads",
+    "query-jobs",
+    "query-migrate",
+    "query-name",
+    "query-named-block-nodes",
+    "query-status",
+    "trace-event-get-state",
+];
+
+/// What `qom-list` tells of a device that its type's properties do not have.
+const NOT_OF_THE_TYPE: [&str; 5] = [
+    "type",
+    "realized",
+    "hotpluggable",
+    "hotplugged",
+    "parent_bus",
+];
 
 /// Asks one server, and remembers what cannot change while it runs. Nothing it asks changes the VM.
 #[derive(Default)]
@@ -28,18 +76,32 @@ pub struct Inspector {
     commands: OnceCell<Arc<[String]>>,
     /// By the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
+    types: Option<Arc<Types>>,
+}
+
+/// A device type, as `qom-list-types` tells it.
+#[derive(Debug, Deserialize)]
+pub struct DeviceType {
+    pub name: String,
+    pub parent: Option<String>,
 }
 
 /// The connection went away before the answer came.
 struct Gone;
 
 impl Inspector {
-    /// Asks whoever answers on this connection.
+    /// Asks whoever answers on this connection. About types it asks nobody.
     pub fn of(client: &Arc<Client>) -> Self {
         Self {
             client: Arc::downgrade(client),
             ..Self::default()
         }
+    }
+
+    /// Asks about types, too.
+    pub(super) fn with_types(mut self, types: Types) -> Self {
+        self.types = Some(Arc::new(types));
+        self
     }
 
     /// Whether it is this connection that it asks.
@@ -95,12 +157,17 @@ impl Inspector {
         Ok(schema)
     }
 
-    /// The answer to a command that changes nothing, if there is one of that form.
+    /// The answer to a command that changes nothing, if there is one of that form. What the VM must not be asked, its
+    /// twin is.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         command: &str,
         arguments: serde_json::Value,
     ) -> Option<T> {
+        if !HARMLESS.contains(&command) {
+            let answer = self.types.as_ref()?.ask(command, &arguments).await?;
+            return serde_json::from_str(&answer).ok();
+        }
         let request = Request {
             text: format!(
                 r#"{{"execute":{},"arguments":{arguments}}}"#,
@@ -125,9 +192,6 @@ impl Inspector {
         if let Some(properties) = self.known_properties(driver) {
             return Some(properties);
         }
-        if driver.contains("-gl") && !self.has_gl().await {
-            return None;
-        }
         let mut answer: Option<Vec<Property>> = None;
         for transport in VIRTIO_TRANSPORTS {
             let typename = format!("{driver}{transport}");
@@ -138,7 +202,9 @@ impl Inspector {
                 break;
             }
         }
-        let mut properties = answer?;
+        let Some(mut properties) = answer else {
+            return self.loaded_device_properties(driver).await;
+        };
         properties.sort_by(|a, b| a.name.cmp(&b.name));
         let properties: Arc<[Property]> = properties.into();
         let mut known = self.properties.lock();
@@ -146,32 +212,81 @@ impl Inspector {
         Some(properties)
     }
 
-    /// Whether the part that virtio-gpu-gl-pci and virtio-vga-gl are made around is there. It is a module of its
-    /// own, and where that is not installed QEMU aborts when it is asked what those two take.
-    async fn has_gl(&self) -> bool {
-        let types = self.names("qom-list-types", json!({"implements": "virtio-device"}));
-        types.await.iter().any(|of| of == "virtio-gpu-gl-device")
+    /// The same as far as a device of that type shows them, which the VM has.
+    async fn loaded_device_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
+        let is_meant = |of: &str| {
+            of.strip_prefix(driver).is_some_and(|rest| {
+                rest.is_empty()
+                    || driver.starts_with("virtio-") && VIRTIO_TRANSPORTS.contains(&rest)
+            })
+        };
+        let loaded = self.loaded_devices().await;
+        let (_, path) = loaded.iter().find(|(of, _)| is_meant(of))?;
+        let mut properties = self.qom_properties(path).await?;
+        properties.retain(|property| !NOT_OF_THE_TYPE.contains(&&*property.name));
+        Some(properties.into())
+    }
+
+    /// The devices that the VM has: the type and the QOM path of each.
+    async fn loaded_devices(&self) -> Vec<(String, String)> {
+        let mut devices = Vec::new();
+        for (parent, names) in [
+            ("/machine/peripheral", ""),
+            ("/machine/peripheral-anon", ""),
+            ("/machine/unattached", "device["),
+        ] {
+            devices.extend(
+                self.children(parent)
+                    .await
+                    .filter(|(_, name)| name.starts_with(names))
+                    .map(|(of, name)| (of, format!("{parent}/{name}"))),
+            );
+        }
+        devices
+    }
+
+    /// The children of the object at a QOM path: the type and the name of each.
+    async fn children(&self, path: &str) -> impl Iterator<Item = (String, String)> + use<> {
+        let properties = self.qom_properties(path).await.unwrap_or_default();
+        properties.into_iter().filter_map(|property| {
+            let of = property.of.strip_prefix("child<")?.strip_suffix('>')?;
+            Some((of.to_owned(), property.name))
+        })
     }
 
     /// The properties that an object of this QOM type takes, whatever it is.
-    pub async fn type_properties(&self, of: &str) -> Option<Vec<Property>> {
-        let of = json!({"typename": of});
-        self.ask("qom-list-properties", of).await
+    pub async fn object_properties(&self, of: &str) -> Option<Vec<Property>> {
+        let typename = json!({"typename": of});
+        if let Some(properties) = self.ask("qom-list-properties", typename).await {
+            return Some(properties);
+        }
+        // As far as an object of that type shows them, which the VM has.
+        let (_, name) = self
+            .children("/objects")
+            .await
+            .find(|(loaded, _)| loaded == of)?;
+        self.qom_properties(&format!("/objects/{name}")).await
     }
 
     /// The device types that can be plugged, or at least instantiated.
-    pub async fn device_types(&self) -> Vec<String> {
+    pub async fn device_types(&self) -> Vec<DeviceType> {
         let types = json!({"implements": "device", "abstract": false});
-        self.names("qom-list-types", types).await
+        if let Some(types) = self.ask("qom-list-types", types).await {
+            return types;
+        }
+        let loaded = self.loaded_devices().await.into_iter();
+        loaded
+            .map(|(name, _)| DeviceType { name, parent: None })
+            .collect()
     }
 
     /// What is wrong with a device type that does not exist, if it does not.
     pub async fn unknown_driver(&self, driver: &str) -> Option<Problem> {
         let types = self.device_types().await;
-        if types.is_empty() || types.iter().any(|known| known == driver) {
+        if types.is_empty() || types.iter().any(|known| known.name == driver) {
             return None;
         }
-        let near = nearest(driver, types.iter().map(String::as_str));
+        let near = nearest(driver, types.iter().map(|known| &*known.name));
         Some(Problem::new(ProblemKind::Value {
             key: "driver".to_owned(),
             value: driver.to_owned(),
@@ -206,52 +321,67 @@ impl Inspector {
         Some(properties)
     }
 
-    /// Gives the bare words of a command the types that the server wants.
+    /// Gives the bare words of a command the types that the server wants, as far as it says so itself.
     pub async fn type_words(&self, command: &mut Command) {
         let Some(schema) = self.schema().await else {
             return;
         };
         schema.type_words(command);
         // What the schema leaves open, QOM may tell.
-        let text = |key| {
-            let text = command.arguments.get(key).and_then(Value::as_str);
-            text.map(str::to_owned)
-        };
-        if !needs_types(command) {
-            return;
+        if command.name == "qom-set" && needs_types(command) {
+            let (Some(path), Some(name)) = (text(command, "path"), text(command, "property"))
+            else {
+                return;
+            };
+            let properties = self.qom_properties(path).await.unwrap_or_default();
+            if let Some(property) = properties.iter().find(|p| p.name == name) {
+                type_word(&mut command.arguments, "value", property);
+            }
         }
+    }
+
+    /// Gives the bare words of `device_add` the types that the device's properties have, and those of `object-add` the
+    /// object's.
+    ///
+    /// Cancelling this leaves the command as it was.
+    pub async fn type_properties(&self, command: &mut Command) {
         match &*command.name {
             "device_add" => {
-                let Some(driver) = text("driver") else { return };
-                if let Some(properties) = self.device_properties(&driver).await {
-                    for property in &*properties {
-                        type_word(&mut command.arguments, &property.name, property);
+                let Some(driver) = text(command, "driver") else {
+                    return;
+                };
+                let properties = self.device_properties(driver).await;
+                for property in properties.iter().flat_map(|properties| properties.iter()) {
+                    type_word(&mut command.arguments, &property.name, property);
+                }
+            }
+            "object-add" if !self.lists_object_properties() => {
+                let Some(of) = text(command, "qom-type") else {
+                    return;
+                };
+                for property in self.object_properties(of).await.iter().flatten() {
+                    type_word(&mut command.arguments, &property.name, property);
+                    if let Some(Value::Object(props)) = command.arguments.get_mut("props") {
+                        type_word(props, &property.name, property);
                     }
-                }
-            }
-            "qom-set" => {
-                let (Some(path), Some(name)) = (text("path"), text("property")) else {
-                    return;
-                };
-                let properties = self.qom_properties(&path).await.unwrap_or_default();
-                if let Some(property) = properties.iter().find(|p| p.name == name) {
-                    type_word(&mut command.arguments, "value", property);
-                }
-            }
-            // Before QEMU 6.0 the schema says nothing of what is in `props`.
-            "object-add" => {
-                let Some(kind) = text("qom-type") else { return };
-                let Some(Value::Object(props)) = command.arguments.get_mut("props") else {
-                    return;
-                };
-                let properties = self.type_properties(&kind).await;
-                for property in properties.iter().flatten() {
-                    type_word(props, &property.name, property);
                 }
             }
             _ => {}
         }
     }
+
+    /// Whether the schema tells what each type of object takes. Before QEMU 6.0 it does not.
+    fn lists_object_properties(&self) -> bool {
+        self.known_schema().is_some_and(|schema| {
+            let command = schema.command("object-add");
+            let arguments = command.and_then(|command| schema.object(command.arguments));
+            arguments.is_some_and(|object| !object.variants.is_empty())
+        })
+    }
+}
+
+fn text<'a>(command: &'a Command, key: &str) -> Option<&'a str> {
+    command.arguments.get(key)?.as_str()
 }
 
 /// Types the word at `key` as the property has it.

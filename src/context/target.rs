@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::inspector::Inspector;
+use super::types::{Probe, Types};
 use crate::failure::Failure;
 use crate::qmp::{self, Notice, Notices, Retry, Session};
 use crate::render;
@@ -43,6 +44,7 @@ pub struct Target {
     /// The schema that counts, whatever the server says.
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
+    probe: Arc<Probe>,
     /// The number of the first message since the last command was sent.
     wait_from: Arc<AtomicU64>,
 }
@@ -66,7 +68,9 @@ impl Target {
                 let _ = sender.send(Notice::Said(text));
             }));
         }
+        let probe = Arc::new(Probe::new(session.notice_sender()));
         let target = Self {
+            probe,
             session: Arc::new(session),
             vm,
             schema,
@@ -130,13 +134,24 @@ impl Target {
         if let Some(client) = self.session.client()
             && !inspector.asks(&client)
         {
-            let new = Inspector::of(&client);
+            let types = Types::of(&client, self.probe.clone());
+            let new = Inspector::of(&client).with_types(types);
             *inspector = Arc::new(match &self.schema {
                 Some(schema) => new.with_schema(schema.clone()),
                 None => new,
             });
         }
         inspector.clone()
+    }
+
+    /// Whether the VM itself may be asked what it loads its modules for.
+    pub fn probe(&self) -> bool {
+        self.probe.allowed.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether the VM itself may be asked what it loads its modules for.
+    pub fn set_probe(&self, allowed: bool) {
+        self.probe.allowed.store(allowed, Ordering::Relaxed);
     }
 
     /// What there is a connection to, if there is one, in one line: version, the VM's name if it has one, address.

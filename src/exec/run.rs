@@ -4,6 +4,7 @@ use super::pending::PendingCommand;
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Statement};
+use crate::qmp::Notice;
 use crate::schema::needs_types;
 use tokio::time::timeout;
 
@@ -68,7 +69,7 @@ async fn send(context: &Context, mut line: Line) -> Result<Run, Failure> {
 }
 
 /// Gives the bare words of a command the types that the server wants. It is asked only if that can make a
-/// difference.
+/// difference. Its twin has less time: where that does not answer, words are what they look like.
 ///
 /// # Errors
 ///
@@ -85,6 +86,20 @@ async fn type_words(context: &Context, command: &mut Command) -> Result<(), Fail
             name: "query-qmp-schema".to_owned(),
             limit,
         })?,
+    }
+    if needs_types(command) {
+        let typing = inspector.type_properties(command);
+        if timeout(context.settings().patience(), typing)
+            .await
+            .is_err()
+        {
+            let text = format!(
+                "what the arguments of `{}` must be is not known yet; they are what they look like",
+                command.name
+            );
+            let notices = context.target.session.notice_sender();
+            let _ = notices.send(Notice::Said(text));
+        }
     }
     Ok(())
 }
