@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -34,9 +34,8 @@ impl Probe {
             return;
         }
         let _ = self.notices.send(Notice::Said(format!(
-            "{why}: of device types and their properties, only those are known that the VM has loaded or that were \
-             asked for before. `:set probe on` asks the VM itself, which loads all its modules for it and ends if they \
-             were upgraded"
+            "device types and their properties are known only where the VM has such a device: {why}. `:set probe on` \
+             asks the VM itself; it then loads its modules, and aborts if those were upgraded"
         )));
     }
 }
@@ -46,7 +45,7 @@ pub(super) struct Types {
     client: Weak<Client>,
     version: Version,
     pid: Option<i32>,
-    cache: Option<Cache>,
+    cache: OnceLock<Option<Cache>>,
     /// By the question's text.
     answers: Mutex<HashMap<String, Option<String>>>,
     twin: OnceCell<Result<Arc<Twin>, NoTwin>>,
@@ -58,13 +57,11 @@ pub(super) struct Types {
 impl Types {
     /// The types of whoever answers on this connection.
     pub fn of(client: &Arc<Client>, probe: Arc<Probe>) -> Self {
-        let version = client.greeting().version.clone();
-        let pid = client.peer_pid();
         Self {
             client: Arc::downgrade(client),
-            cache: pid.and_then(|pid| Cache::of(&version.qemu.to_string(), &version.package, pid)),
-            version,
-            pid,
+            version: client.greeting().version.clone(),
+            pid: client.peer_pid(),
+            cache: OnceLock::new(),
             answers: Mutex::default(),
             twin: OnceCell::new(),
             failed: Mutex::default(),
@@ -97,11 +94,17 @@ impl Types {
         if let Some(known) = self.answers.lock().get(question) {
             return Some(known.clone());
         }
-        let json = self.cache.as_ref()?.answer(question).load_json()?;
+        let json = self.cache()?.answer(question).load_json()?;
         // What does not exist is kept as `null`, which no command returns.
         let answer = (json != "null").then_some(json);
         self.keep(question, &answer);
         Some(answer)
+    }
+
+    fn cache(&self) -> Option<&Cache> {
+        let Version { qemu, package } = &self.version;
+        let cache = || Cache::of(&qemu.to_string(), package, self.pid?);
+        self.cache.get_or_init(cache).as_ref()
     }
 
     fn keep(&self, question: &str, answer: &Option<String>) {
@@ -143,7 +146,7 @@ impl Types {
         let asked = twin.ask(request, broad).await;
         let answer = asked.inspect_err(|why| *self.failed.lock() = Some(why.clone()))?;
         self.keep(question, &answer.json);
-        if let Some(cache) = self.cache.as_ref().filter(|_| answer.lasting) {
+        if let Some(cache) = self.cache().filter(|_| answer.lasting) {
             // A cache that cannot be written costs time, nothing else.
             let json = answer.json.as_deref().unwrap_or("null");
             let _ = cache.answer(question).store(json);
