@@ -176,7 +176,8 @@ fn a_vm_whose_modules_were_upgraded_survives_tab_typing_advice_and_help() {
     );
     terminal.assert_answer("device_add driver=virtio-rng-pc", "`virtio-rng-pci`?");
     terminal.enter("help device_add driver=virtio-gpu-pci");
-    terminal.assert_answer("help device_add driver=virtio-rng-pci", "vectors");
+    terminal.enter("help device_add driver=virtio-rng-pci");
+    assert!(terminal.output().contains("max-bytes"));
     terminal.enter("device_add driver=virtio-rng-pci max-bytes=1k");
     terminal.assert_answer("query-status", "running");
     assert_eq!(mapped(qemu.pid()), before);
@@ -329,11 +330,11 @@ fn over_tcp_only_what_the_vm_has_is_known_unless_it_may_be_asked() {
         "device_add driver=virtio-rng-pci max-b",
         "max-bytes=",
     );
-    terminal.type_line("device_add driver=virtio-n");
+    terminal.type_line("device_add driver=e10");
     // What follows a TAB is taken once that is done.
     terminal.keys(TAB);
     terminal.keys("x");
-    terminal.wait_for_line("(QEMU) device_add driver=virtio-nx");
+    terminal.wait_for_line("(QEMU) device_add driver=e10x");
     terminal.cancel();
     assert_eq!(terminal.output().matches("does not tell").count(), 1);
     terminal.enter(":set probe on");

@@ -330,3 +330,58 @@ fn is_safe(file: &fs::Metadata) -> bool {
         && !others_write
         && (!group_writes || [0, group].contains(&file.gid()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_qemu_with_devices_has_a_twin() {
+        for name in [
+            "qemu-system-x86_64",
+            "qemu-kvm",
+            "kvm",
+            "kvm (deleted)",
+            "qemu-system-arm (deleted)",
+        ] {
+            assert!(is_qemu(&Path::new("/usr/bin").join(name)), "{name}");
+        }
+        for name in [
+            "qemu-storage-daemon",
+            "qemu-storage-daemon (deleted)",
+            "libvirtd",
+            "systemd",
+            "kvmtool",
+        ] {
+            assert!(!is_qemu(&Path::new("/usr/bin").join(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_safe_if_only_its_owner_or_our_group_can_write_to_it() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let group = Some(getegid());
+        nix::unistd::fchown(&file, None, group).expect("our own group");
+        for (mode, safe) in [(0o755, true), (0o775, true), (0o777, false), (0o757, false)] {
+            let permissions = Permissions::from_mode(mode);
+            file.as_file().set_permissions(permissions).expect("ours");
+            let metadata = file.as_file().metadata().expect("it is there");
+            assert_eq!(is_safe(&metadata), safe, "{mode:o}");
+        }
+        if geteuid().is_root() {
+            let stranger = Some(nix::unistd::Gid::from_raw(12345));
+            nix::unistd::fchown(&file, None, stranger).expect("root may");
+            let safe = |mode| {
+                let permissions = Permissions::from_mode(mode);
+                file.as_file().set_permissions(permissions).expect("ours");
+                is_safe(&file.as_file().metadata().expect("it is there"))
+            };
+            assert!(safe(0o755) && !safe(0o775));
+            let stranger = Some(nix::unistd::Uid::from_raw(12345));
+            nix::unistd::fchown(&file, stranger, None).expect("root may");
+            assert!(!safe(0o755));
+        }
+    }
+}
