@@ -22,16 +22,16 @@ const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 /// What a running VM is asked. None of it changes the VM, or has QEMU load code into it. Everything else goes to its
 /// [twin](crate::vm::twin).
 ///
-/// A QEMU built with modules loads them when it needs one of their types. Modules of another build, as an upgrade leaves
-/// them for those that still run, do not load; QEMU before 6.0 and since goes on with a warning at best, and aborts at
-/// worst (`module_load_dso: Assertion`). This was seen by tracing what QEMU 5.2, 7.2, 10.0 and 11.1 open:
+/// A QEMU built with modules loads them when it needs one of their types. After an upgrade on disk, a QEMU that still
+/// runs finds modules of another build: 5.2 warns and goes on, 7.2 to 11.1 abort when they have met two of them
+/// (`module_load_dso: Assertion`). A trace of what 5.2, 7.2, 10.0 and 11.1 open shows:
 ///
 /// | question | what it opens |
 /// | --- | --- |
 /// | `qom-list-types`, whatever it is to list | all modules with types (`module_load_qom_all`) |
 /// | HMP's `info qdm` and `device_add help` | the same |
-/// | `device-list-properties`, `qom-list-properties` | the module of that type, and what that needs; from 7.0 on, QEMU aborts if a part of it is missing. They also make an object of the type, and drop it |
-/// | `query-accelerators` (since 11.0) | the accelerators' modules |
+/// | `device-list-properties`, `qom-list-properties` | the module of that type, and those it needs; 7.2 aborts if one of those is not installed. They also make an object of the type, and drop it |
+/// | `query-accelerators` (11.1) | the accelerators' modules |
 /// | `query-sgx-capabilities` | `/dev/sgx_vepc` |
 /// | `device_add`, `object-add`, `chardev-add`, `blockdev-add`, `netdev_add` | the module of what they add, and firmware: only if the user sends them |
 /// | every other `query-*` and `x-query-*` without arguments | nothing |
@@ -268,10 +268,10 @@ impl Inspector {
         self.qom_properties(&format!("/objects/{name}")).await
     }
 
-    /// The device types that can be plugged, or at least instantiated.
+    /// The device types that can be plugged, or at least instantiated; if nobody tells, those that the VM has devices
+    /// of.
     pub async fn device_types(&self) -> Vec<DeviceType> {
-        let types = json!({"implements": "device", "abstract": false});
-        if let Some(types) = self.ask("qom-list-types", types).await {
+        if let Some(types) = self.all_device_types().await {
             return types;
         }
         let loaded = self.loaded_devices().await.into_iter();
@@ -280,10 +280,19 @@ impl Inspector {
             .collect()
     }
 
-    /// What is wrong with a device type that does not exist, if it does not.
+    async fn all_device_types(&self) -> Option<Vec<DeviceType>> {
+        let types = json!({"implements": "device", "abstract": false});
+        self.ask("qom-list-types", types).await
+    }
+
+    /// What is wrong with a device type that does not exist, if it does not. Where only those types are known that the
+    /// VM has devices of, nobody can tell.
     pub async fn unknown_driver(&self, driver: &str) -> Option<Problem> {
-        let types = self.device_types().await;
-        if types.is_empty() || types.iter().any(|known| known.name == driver) {
+        let types = self.all_device_types().await?;
+        let loaded = self.loaded_devices().await;
+        let is_known = types.iter().any(|known| known.name == driver)
+            || loaded.iter().any(|(known, _)| known == driver);
+        if is_known {
             return None;
         }
         let near = nearest(driver, types.iter().map(|known| &*known.name));
