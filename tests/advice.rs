@@ -271,8 +271,7 @@ fn the_server_is_asked_only_about_names_and_only_once() {
         ["set-action", "query-qmp-schema"]
     );
     let line = "device_add driver=virtio-rng-pci bus=port0 max-byte=x";
-    let expected = ["device_add", "query-qmp-schema", "device-list-properties"];
-    assert_eq!(asked(&qemu, line), expected);
+    assert_eq!(asked(&qemu, line), ["device_add", "query-qmp-schema"]);
     let twice = asked(&qemu, "stpo\nstpo");
     assert_eq!(twice, ["stpo", "stpo", "query-qmp-schema"]);
 }

@@ -150,7 +150,9 @@ fn features_that_are_not_built_yet_say_so_in_a_sentence() {
     ] {
         let all = [&["-c", "x.sock", "-n"], args].concat();
         let outcome = qmpsh(&all, "");
-        outcome.assert_fails(2, "not implemented yet").assert_stdout("");
+        outcome
+            .assert_fails(2, "not implemented yet")
+            .assert_stdout("");
     }
 }
 

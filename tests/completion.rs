@@ -261,16 +261,13 @@ fn completion_sends_nothing_that_changes_the_vm() {
     for command in &*sent {
         let name = string(command, "execute");
         let harmless = match &*name {
-            "qom-list" | "qom-list-types" | "device-list-properties" | "trace-event-get-state" => {
-                true
-            }
-            "human-monitor-command" => command["arguments"]["command-line"] == "info qdm",
+            "qom-list" | "trace-event-get-state" => true,
             name => name.starts_with("query-"),
         };
         assert!(harmless, "{command}");
         asked.insert(name);
     }
-    assert!(asked.len() > 12, "{asked:?}");
+    assert!(asked.len() > 10, "{asked:?}");
 }
 
 #[test]

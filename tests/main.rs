@@ -38,6 +38,7 @@ mod terminal_restored;
 mod timers;
 mod tls;
 mod transports;
+mod twin;
 mod typing;
 mod waits;
 mod whole_schema;

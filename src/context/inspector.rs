@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use super::types::Types;
 use crate::lang::{Command, Object, Value, nearest, quote};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
@@ -16,6 +17,53 @@ use crate::schema::{self, Problem, ProblemKind, Property, Schema, needs_types};
 
 /// Suffixes to try on device names like `virtio-net`: that is an alias, which only `device_add` knows.
 const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
+
+/// The commands that may be sent to a running VM: none of them changes it, or makes QEMU load code. All others go to its
+/// [twin](crate::vm::twin).
+///
+/// A QEMU built with modules loads them when it needs one of their types. After an upgrade on disk, a QEMU that still
+/// runs finds modules of another build: 5.2 warns and goes on, 7.2 to 11.1 abort when they have met two of them
+/// (`module_load_dso: Assertion`). A trace of what 5.2, 7.2, 10.0 and 11.1 open shows:
+///
+/// | question | what it opens |
+/// | --- | --- |
+/// | `qom-list-types`, whatever it is to list | all modules with types (`module_load_qom_all`) |
+/// | HMP's `info qdm` and `device_add help` | the same |
+/// | `device-list-properties`, `qom-list-properties` | the module of that type, and those it needs; 7.2 aborts if one of those is not installed. They also make an object of the type, and drop it |
+/// | `query-accelerators` (11.1) | the accelerators' modules |
+/// | `query-sgx-capabilities` | `/dev/sgx_vepc` |
+/// | `device_add`, `object-add`, `chardev-add`, `blockdev-add`, `netdev_add` | the module of what they add, and firmware: only if the user sends them |
+/// | every other `query-*` and `x-query-*` without arguments | nothing |
+/// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
+/// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
+const HARMLESS: [&str; 17] = [
+    "qom-list",
+    "query-block",
+    "query-block-exports",
+    "query-block-jobs",
+    "query-chardev",
+    "query-command-line-options",
+    "query-commands",
+    "query-cpu-definitions",
+    "query-cpus-fast",
+    "query-fdsets",
+    "query-iothreads",
+    "query-jobs",
+    "query-migrate",
+    "query-name",
+    "query-named-block-nodes",
+    "query-status",
+    "trace-event-get-state",
+];
+
+/// What `qom-list` tells of a device that its type's properties do not have.
+const NOT_OF_THE_TYPE: [&str; 5] = [
+    "type",
+    "realized",
+    "hotpluggable",
+    "hotplugged",
+    "parent_bus",
+];
 
 /// Queries one server, and remembers what cannot change while it runs. No query changes the VM.
 #[derive(Default)]
@@ -27,18 +75,32 @@ pub struct Inspector {
     commands: OnceCell<Arc<[String]>>,
     /// Properties by the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
+    types: Option<Arc<Types>>,
+}
+
+/// A device type, as `qom-list-types` tells it.
+#[derive(Debug, Deserialize)]
+pub struct DeviceType {
+    pub name: String,
+    pub parent: Option<String>,
 }
 
 /// The connection ended before the reply arrived.
 struct Gone;
 
 impl Inspector {
-    /// Creates an inspector that queries the server on this connection.
+    /// Creates an inspector that queries the server on this connection, and nobody about types.
     pub fn of(client: &Arc<Client>) -> Self {
         Self {
             client: Arc::downgrade(client),
             ..Self::default()
         }
+    }
+
+    /// Adds a source of types.
+    pub(super) fn with_types(mut self, types: Types) -> Self {
+        self.types = Some(Arc::new(types));
+        self
     }
 
     /// Whether it queries this connection.
@@ -95,12 +157,16 @@ impl Inspector {
     }
 
     /// Sends a command that must not change anything, and returns the value of its reply. `None` if the command
-    /// fails, or its value is not a `T`.
+    /// fails, or its value is not a `T`. A command that is not [`HARMLESS`] goes to the VM's twin.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         command: &str,
         arguments: serde_json::Value,
     ) -> Option<T> {
+        if !HARMLESS.contains(&command) {
+            let answer = self.types.as_ref()?.ask(command, &arguments).await?;
+            return serde_json::from_str(&answer).ok();
+        }
         let request = Request {
             text: format!(
                 r#"{{"execute":{},"arguments":{arguments}}}"#,
@@ -125,9 +191,6 @@ impl Inspector {
         if let Some(properties) = self.known_properties(driver) {
             return Some(properties);
         }
-        if driver.contains("-gl") && !self.has_gl().await {
-            return None;
-        }
         let mut answer: Option<Vec<Property>> = None;
         for transport in VIRTIO_TRANSPORTS {
             let typename = format!("{driver}{transport}");
@@ -138,7 +201,9 @@ impl Inspector {
                 break;
             }
         }
-        let mut properties = answer?;
+        let Some(mut properties) = answer else {
+            return self.loaded_device_properties(driver).await;
+        };
         properties.sort_by(|a, b| a.name.cmp(&b.name));
         let properties: Arc<[Property]> = properties.into();
         let mut known = self.properties.lock();
@@ -146,32 +211,90 @@ impl Inspector {
         Some(properties)
     }
 
-    /// Whether the device that virtio-gpu-gl-pci and virtio-vga-gl wrap is available. It is in a module of its
-    /// own; if the module is not installed, QEMU aborts when asked for the properties of those two.
-    async fn has_gl(&self) -> bool {
-        let types = self.names("qom-list-types", json!({"implements": "virtio-device"}));
-        types.await.iter().any(|of| of == "virtio-gpu-gl-device")
+    /// The same as far as a device of that type shows them, which the VM has.
+    async fn loaded_device_properties(&self, driver: &str) -> Option<Arc<[Property]>> {
+        let is_meant = |of: &str| {
+            of.strip_prefix(driver).is_some_and(|rest| {
+                rest.is_empty()
+                    || driver.starts_with("virtio-") && VIRTIO_TRANSPORTS.contains(&rest)
+            })
+        };
+        let loaded = self.loaded_devices().await;
+        let (_, path) = loaded.iter().find(|(of, _)| is_meant(of))?;
+        let mut properties = self.qom_properties(path).await?;
+        properties.retain(|property| !NOT_OF_THE_TYPE.contains(&&*property.name));
+        Some(properties.into())
     }
 
-    /// The properties of any QOM type. `None` if the server does not tell.
-    pub async fn type_properties(&self, of: &str) -> Option<Vec<Property>> {
-        let of = json!({"typename": of});
-        self.ask("qom-list-properties", of).await
+    /// The devices that the VM has: the type and the QOM path of each.
+    async fn loaded_devices(&self) -> Vec<(String, String)> {
+        let mut devices = Vec::new();
+        for (parent, names) in [
+            ("/machine/peripheral", ""),
+            ("/machine/peripheral-anon", ""),
+            ("/machine/unattached", "device["),
+        ] {
+            devices.extend(
+                self.children(parent)
+                    .await
+                    .filter(|(_, name)| name.starts_with(names))
+                    .map(|(of, name)| (of, format!("{parent}/{name}"))),
+            );
+        }
+        devices
     }
 
-    /// The names of all device types that are not abstract.
-    pub async fn device_types(&self) -> Vec<String> {
+    /// The children of the object at a QOM path: the type and the name of each.
+    async fn children(&self, path: &str) -> impl Iterator<Item = (String, String)> + use<> {
+        let properties = self.qom_properties(path).await.unwrap_or_default();
+        properties.into_iter().filter_map(|property| {
+            let of = property.of.strip_prefix("child<")?.strip_suffix('>')?;
+            Some((of.to_owned(), property.name))
+        })
+    }
+
+    /// The properties that an object of this QOM type takes, whatever it is.
+    pub async fn object_properties(&self, of: &str) -> Option<Vec<Property>> {
+        let typename = json!({"typename": of});
+        if let Some(properties) = self.ask("qom-list-properties", typename).await {
+            return Some(properties);
+        }
+        // As far as an object of that type shows them, which the VM has.
+        let (_, name) = self
+            .children("/objects")
+            .await
+            .find(|(loaded, _)| loaded == of)?;
+        self.qom_properties(&format!("/objects/{name}")).await
+    }
+
+    /// The device types that can be plugged, or at least instantiated; if nobody tells, those that the VM has devices
+    /// of.
+    pub async fn device_types(&self) -> Vec<DeviceType> {
+        if let Some(types) = self.all_device_types().await {
+            return types;
+        }
+        let loaded = self.loaded_devices().await.into_iter();
+        loaded
+            .map(|(name, _)| DeviceType { name, parent: None })
+            .collect()
+    }
+
+    async fn all_device_types(&self) -> Option<Vec<DeviceType>> {
         let types = json!({"implements": "device", "abstract": false});
-        self.names("qom-list-types", types).await
+        self.ask("qom-list-types", types).await
     }
 
-    /// The problem with the device type `driver`, if it does not exist.
+    /// The problem with the device type `driver`, if it does not exist. `None` as well if only the types of the VM's
+    /// devices are known.
     pub async fn unknown_driver(&self, driver: &str) -> Option<Problem> {
-        let types = self.device_types().await;
-        if types.is_empty() || types.iter().any(|known| known == driver) {
+        let types = self.all_device_types().await?;
+        let loaded = self.loaded_devices().await;
+        let is_known = types.iter().any(|known| known.name == driver)
+            || loaded.iter().any(|(known, _)| known == driver);
+        if is_known {
             return None;
         }
-        let near = nearest(driver, types.iter().map(String::as_str));
+        let near = nearest(driver, types.iter().map(|known| &*known.name));
         Some(Problem::new(ProblemKind::Value {
             key: "driver".to_owned(),
             value: driver.to_owned(),
@@ -206,52 +329,67 @@ impl Inspector {
         Some(properties)
     }
 
-    /// Gives the bare words of a command the types that the server expects. Without a schema, changes nothing.
+    /// Gives the bare words of a command the types that the server itself describes. Without a schema, changes nothing.
     pub async fn type_words(&self, command: &mut Command) {
         let Some(schema) = self.schema().await else {
             return;
         };
         schema.type_words(command);
-        // QOM may know what the schema does not.
-        let text = |key| {
-            let text = command.arguments.get(key).and_then(Value::as_str);
-            text.map(str::to_owned)
-        };
-        if !needs_types(command) {
-            return;
+        // What the schema leaves open, QOM may tell.
+        if command.name == "qom-set" && needs_types(command) {
+            let (Some(path), Some(name)) = (text(command, "path"), text(command, "property"))
+            else {
+                return;
+            };
+            let properties = self.qom_properties(path).await.unwrap_or_default();
+            if let Some(property) = properties.iter().find(|p| p.name == name) {
+                type_word(&mut command.arguments, "value", property);
+            }
         }
+    }
+
+    /// Gives the bare words of `device_add` the types that the device's properties have, and those of `object-add` the
+    /// object's.
+    ///
+    /// Cancelling this leaves the command as it was.
+    pub async fn type_properties(&self, command: &mut Command) {
         match &*command.name {
             "device_add" => {
-                let Some(driver) = text("driver") else { return };
-                if let Some(properties) = self.device_properties(&driver).await {
-                    for property in &*properties {
-                        type_word(&mut command.arguments, &property.name, property);
+                let Some(driver) = text(command, "driver") else {
+                    return;
+                };
+                let properties = self.device_properties(driver).await;
+                for property in properties.iter().flat_map(|properties| properties.iter()) {
+                    type_word(&mut command.arguments, &property.name, property);
+                }
+            }
+            "object-add" if !self.lists_object_properties() => {
+                let Some(of) = text(command, "qom-type") else {
+                    return;
+                };
+                for property in self.object_properties(of).await.iter().flatten() {
+                    type_word(&mut command.arguments, &property.name, property);
+                    if let Some(Value::Object(props)) = command.arguments.get_mut("props") {
+                        type_word(props, &property.name, property);
                     }
-                }
-            }
-            "qom-set" => {
-                let (Some(path), Some(name)) = (text("path"), text("property")) else {
-                    return;
-                };
-                let properties = self.qom_properties(&path).await.unwrap_or_default();
-                if let Some(property) = properties.iter().find(|p| p.name == name) {
-                    type_word(&mut command.arguments, "value", property);
-                }
-            }
-            // Before QEMU 6.0 the schema does not describe the members of `props`.
-            "object-add" => {
-                let Some(kind) = text("qom-type") else { return };
-                let Some(Value::Object(props)) = command.arguments.get_mut("props") else {
-                    return;
-                };
-                let properties = self.type_properties(&kind).await;
-                for property in properties.iter().flatten() {
-                    type_word(props, &property.name, property);
                 }
             }
             _ => {}
         }
     }
+
+    /// Whether the schema tells what each type of object takes. Before QEMU 6.0 it does not.
+    fn lists_object_properties(&self) -> bool {
+        self.known_schema().is_some_and(|schema| {
+            let command = schema.command("object-add");
+            let arguments = command.and_then(|command| schema.object(command.arguments));
+            arguments.is_some_and(|object| !object.variants.is_empty())
+        })
+    }
+}
+
+fn text<'a>(command: &'a Command, key: &str) -> Option<&'a str> {
+    command.arguments.get(key)?.as_str()
 }
 
 /// Gives the word at `key` the property's type.

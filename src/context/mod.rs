@@ -7,6 +7,7 @@ mod outcome;
 mod settings;
 mod target;
 pub mod traffic;
+mod types;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use crate::schema::Schema;
 
 pub use agenda::{Agenda, Kind, Report, Row, Scheduled, Trigger};
-pub use inspector::Inspector;
+pub use inspector::{DeviceType, Inspector};
 pub use job::{Job, JobStatusChange};
 pub use outcome::{Outcome, Output};
 pub use settings::Settings;

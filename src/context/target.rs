@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::inspector::Inspector;
+use super::types::{Probe, Types};
 use crate::failure::Failure;
 use crate::qmp::{self, Notice, Notices, Retry, Session};
 use crate::render;
@@ -47,6 +48,7 @@ pub struct Target {
     /// The schema to use instead of the server's own.
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
+    probe: Arc<Probe>,
     /// The number of the first message that arrived after the last command was sent.
     wait_from: Arc<AtomicU64>,
 }
@@ -70,7 +72,9 @@ impl Target {
                 let _ = sender.send(Notice::Said(text));
             }));
         }
+        let probe = Arc::new(Probe::new(session.notice_sender()));
         let target = Self {
+            probe,
             session: Arc::new(session),
             vm,
             schema,
@@ -134,13 +138,24 @@ impl Target {
         if let Some(client) = self.session.client()
             && !inspector.asks(&client)
         {
-            let new = Inspector::of(&client);
+            let types = Types::of(&client, self.probe.clone());
+            let new = Inspector::of(&client).with_types(types);
             *inspector = Arc::new(match &self.schema {
                 Some(schema) => new.with_schema(schema.clone()),
                 None => new,
             });
         }
         inspector.clone()
+    }
+
+    /// Whether the VM itself may be asked what it loads its modules for.
+    pub fn probe(&self) -> bool {
+        self.probe.allowed.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether the VM itself may be asked what it loads its modules for.
+    pub fn set_probe(&self, allowed: bool) {
+        self.probe.allowed.store(allowed, Ordering::Relaxed);
     }
 
     /// One line that says what we are connected to: version, the VM's name if it has one, address. `None`

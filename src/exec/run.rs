@@ -4,6 +4,7 @@ use super::pending::PendingCommand;
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Statement};
+use crate::qmp::Notice;
 use crate::schema::needs_types;
 use tokio::time::timeout;
 
@@ -71,7 +72,7 @@ async fn send(context: &Context, mut line: Line) -> Result<Run, Failure> {
 }
 
 /// Gives the bare words of a command the types that the server expects. Queries the server only if the type of
-/// a word matters.
+/// a word matters. Its twin has less time: if that does not answer, words are typed by their looks.
 ///
 /// # Errors
 ///
@@ -88,6 +89,20 @@ async fn type_words(context: &Context, command: &mut Command) -> Result<(), Fail
             name: "query-qmp-schema".to_owned(),
             limit,
         })?,
+    }
+    if needs_types(command) {
+        let typing = inspector.type_properties(command);
+        if timeout(context.settings().patience(), typing)
+            .await
+            .is_err()
+        {
+            let text = format!(
+                "what the arguments of `{}` must be is not known yet; they are what they look like",
+                command.name
+            );
+            let notices = context.target.session.notice_sender();
+            let _ = notices.send(Notice::Said(text));
+        }
     }
     Ok(())
 }

@@ -82,6 +82,39 @@ pub fn tie(command: &mut Command, descriptors: Vec<OwnedFd>, death: Signal) {
     }
 }
 
+/// From now on, the process `pid`, one of ours, opens nothing whose descriptor would get the number `limit` or a higher
+/// one (`RLIMIT_NOFILE`; on Linux only).
+///
+/// # Errors
+///
+/// It is gone, or not ours to limit.
+pub fn limit_descriptors(pid: Pid, limit: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let limit = libc::rlimit {
+            rlim_cur: limit.into(),
+            rlim_max: limit.into(),
+        };
+        let no_old_limit = std::ptr::null_mut();
+        // SAFETY: it reads a whole `rlimit`, and writes nowhere.
+        let result = unsafe {
+            libc::prlimit(
+                pid.as_raw(),
+                libc::RLIMIT_NOFILE,
+                &raw const limit,
+                no_old_limit,
+            )
+        };
+        Errno::result(result)?;
+        Ok(())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (pid, limit);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Has the terminal at standard input put back into the mode `found` when SIGQUIT or SIGABRT ends the process.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ mod tasks;
 pub use client::{Client, Pending, Stats};
 pub use error::{Ending, Error, Lost, QmpError};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
-pub use message::{Event, Greeting, Reply};
+pub use message::{Event, Greeting, Reply, Version};
 pub use notice::{Late, Notice, NoticeSender, Notices};
 pub use options::{Direction, Options, Retry, Tap};
 pub use request::Request;

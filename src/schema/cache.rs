@@ -1,4 +1,5 @@
-//! Keeps schemas on disk, so that a one-shot command need not ask for 200 kB to type one word.
+//! What a QEMU says of itself, on disk: its schema, so that a one-shot command need not ask for 200 kB to type one word,
+//! and its types, so that not every shell must start a QEMU to ask.
 
 use std::fs::{self, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,11 +13,14 @@ use etcetera::BaseStrategy;
 use super::Schema;
 use crate::os::private;
 
-/// The most schemas to keep.
-const KEPT: usize = 16;
+/// How many schemas are kept.
+const SCHEMAS: usize = 16;
 
-/// The cache file for the schema of one build of QEMU.
-#[derive(Debug)]
+/// How many answers about types are kept. There is one for each type that somebody asked for.
+const ANSWERS: usize = 256;
+
+/// Where the schema of one very QEMU is kept, or its answer to a question.
+#[derive(Debug, Clone)]
 pub struct Cache {
     path: PathBuf,
     key: String,
@@ -62,15 +66,30 @@ impl Cache {
         }
     }
 
-    /// Returns the schema, if the file exists and is undamaged.
-    pub fn load(&self) -> Option<Schema> {
-        let text = fs::read_to_string(&self.path).ok()?;
-        let (header, json) = text.split_once('\n')?;
-        (header == self.header(json)).then_some(())?;
-        Schema::read(json).ok()
+    /// Where the same QEMU's answer to `question` is kept.
+    pub fn answer(&self, question: &str) -> Self {
+        let key = format!("{} {}", self.key, question.replace('\n', " "));
+        Self {
+            path: self
+                .path
+                .with_file_name(format!("types-{:016x}", hash(&key))),
+            key,
+        }
     }
 
-    /// Stores what `query-qmp-schema` returned, atomically.
+    /// The schema, if it is there and undamaged.
+    pub fn load(&self) -> Option<Schema> {
+        Schema::read(&self.load_json()?).ok()
+    }
+
+    /// What was stored, if it is there and undamaged.
+    pub fn load_json(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let (header, json) = text.split_once('\n')?;
+        (header == self.header(json)).then(|| json.to_owned())
+    }
+
+    /// Keeps what was returned, whole or not at all.
     ///
     /// # Errors
     ///
@@ -95,20 +114,29 @@ impl Cache {
         self.forget_old()
     }
 
-    /// The first line of the file: a checksum of the schema, and the key.
+    /// The first line of the file: whose answer follows, and its sum.
     fn header(&self, json: &str) -> String {
         format!("{:016x} {}", hash(json), self.key)
     }
 
+    fn is_answer(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with("types-")
+    }
+
     fn forget_old(&self) -> io::Result<()> {
         let directory = self.path.parent().expect("it lies in a directory");
+        let (kind, kept) = match self.is_answer() {
+            true => ("types-", ANSWERS),
+            false => ("schema-", SCHEMAS),
+        };
         let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(directory)?
             .flatten()
-            .filter(|file| file.file_name().to_string_lossy().starts_with("schema-"))
+            .filter(|file| file.file_name().to_string_lossy().starts_with(kind))
             .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
             .collect();
         files.sort();
-        let old = files.len().saturating_sub(KEPT);
+        let old = files.len().saturating_sub(kept);
         files[..old]
             .iter()
             .try_for_each(|(_, path)| fs::remove_file(path))
@@ -171,10 +199,30 @@ mod tests {
     #[test]
     fn old_schemas_are_removed() {
         let home = tempfile::tempdir().expect("a temporary directory");
-        for key in 0..KEPT + 5 {
+        for key in 0..SCHEMAS + 5 {
             let cache = Cache::new(home.path(), key.to_string());
             cache.store(JSON).expect("stored");
         }
-        assert_eq!(fs::read_dir(home.path()).expect("there").count(), KEPT);
+        let count = || fs::read_dir(home.path()).expect("there").count();
+        assert_eq!(count(), SCHEMAS);
+        // What is kept of one kind takes no room from the other.
+        let cache = Cache::new(home.path(), "0".to_owned());
+        for type_name in 0..ANSWERS + 5 {
+            let answer = cache.answer(&type_name.to_string());
+            answer.store("[]").expect("stored");
+        }
+        assert_eq!(count(), SCHEMAS + ANSWERS);
+    }
+
+    #[test]
+    fn an_answer_is_kept_under_its_question() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache::new(home.path(), "1".to_owned());
+        cache.answer("a").store("[1]").expect("stored");
+        assert_eq!(cache.answer("a").load_json().as_deref(), Some("[1]"));
+        assert_eq!(cache.answer("b").load_json(), None);
+        assert_eq!(cache.load_json(), None);
+        let other = Cache::new(home.path(), "2".to_owned());
+        assert_eq!(other.answer("a").load_json(), None);
     }
 }

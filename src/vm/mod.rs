@@ -9,6 +9,7 @@ mod options;
 mod plan;
 pub mod shutdown;
 mod sockets;
+pub mod twin;
 
 use std::fmt::Write;
 use std::fs::{OpenOptions, Permissions};

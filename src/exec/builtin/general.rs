@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::entry::{Builtin, Call, Effect, Part};
-use crate::context::{Output, Settings};
+use crate::context::{Output, Settings, Target};
 use crate::failure::Failure;
 use crate::lang::{any_of, nearest, seconds};
 use crate::render::Format;
@@ -13,6 +13,7 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ("confirm", &["on", "off"]),
     ("envelope", &["on", "off"]),
     ("output", &["auto", "pretty", "json", "raw"]),
+    ("probe", &["on", "off"]),
     ("timeout", &["off"]),
 ];
 
@@ -23,6 +24,8 @@ pub(super) const SET: Builtin = Builtin {
     help: "confirm on|off: whether to ask before `quit` ends the VM.\n\
            envelope on|off: whether to print whole replies instead of just the value.\n\
            output auto|pretty|json|raw: how to print values.\n\
+           probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
+           loads all its modules, and aborts if those were upgraded since it was started.\n\
            timeout SECS|off: how long to wait for each reply.",
     run: |call| Box::pin(async move { set(call) }),
 };
@@ -45,12 +48,13 @@ pub(super) const EXIT: Builtin = Builtin {
 
 fn set(call: &Call<'_>) -> Result<Effect, Failure> {
     let args = call.args()?;
+    let target = &call.context.target;
     let settings = &mut *call.context.settings_mut();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        [] => return Ok(Output::text(list(settings)).into()),
+        [] => return Ok(Output::text(list(settings, target)).into()),
         [name] => {
-            let listed = list(settings);
+            let listed = list(settings, target);
             let line = listed
                 .lines()
                 .find(|line| line.split_whitespace().next() == Some(name));
@@ -75,6 +79,7 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
                 }
             }
         }
+        ["probe", value] => target.set_probe(switch(value)?),
         ["timeout", "off"] => settings.timeout = None,
         ["timeout", value] => {
             let limit = value.parse().ok().and_then(seconds);
@@ -90,14 +95,15 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
     Ok(Output::nothing().into())
 }
 
-fn list(settings: &Settings) -> String {
+fn list(settings: &Settings, target: &Target) -> String {
     let switch = |on| if on { "on" } else { "off" };
     let format = settings.style.format.to_possible_value();
     format!(
-        "confirm   {}\nenvelope  {}\noutput    {}\ntimeout   {}\n",
+        "confirm   {}\nenvelope  {}\noutput    {}\nprobe     {}\ntimeout   {}\n",
         switch(settings.confirm),
         switch(settings.envelope),
         format.as_ref().map_or("", |format| format.get_name()),
+        switch(target.probe()),
         settings
             .timeout
             .map_or("off".to_owned(), |limit| limit.as_secs_f64().to_string()),

@@ -112,7 +112,7 @@ async fn properties(
         },
         "object-add" => match text("qom-type") {
             None => Vec::new(),
-            Some(of) => inspector.type_properties(of).await.unwrap_or_default(),
+            Some(of) => inspector.object_properties(of).await.unwrap_or_default(),
         },
         _ => Vec::new(),
     })

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::context::Inspector;
+use crate::context::{DeviceType, Inspector};
 
 /// A question whose answers are completion candidates. Asking it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,9 +204,11 @@ async fn children(inspector: &Inspector, path: &str, prefix: &str) -> Vec<Answer
 /// Device types. QMP tells neither their descriptions nor which of them users can add. The human monitor does;
 /// without its answer, all types are offered, each with its parent type as the note.
 async fn device_types(inspector: &Inspector) -> Vec<Answer> {
-    let types = json!({"implements": "device", "abstract": false});
-    let types = inspector.ask("qom-list-types", types).await;
-    let mut types = answers(types.unwrap_or_default(), "name", &["parent"]);
+    let types = inspector.device_types().await.into_iter();
+    let answer = |of: DeviceType| Answer::new(of.name, of.parent.unwrap_or_default());
+    let mut types: Vec<Answer> = types.map(answer).collect();
+    types.sort_by(|a, b| a.value.cmp(&b.value));
+    types.dedup();
     let described: Option<String> = inspector
         .ask("human-monitor-command", json!({"command-line": "info qdm"}))
         .await;
