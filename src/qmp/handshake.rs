@@ -1,5 +1,7 @@
 //! How a connection begins: the server greets, and capabilities are negotiated (`docs/interop/qmp-spec`).
 
+use serde_json::Value;
+
 use super::connection::{Receiver, Sender};
 use super::error::{Error, Lost};
 use super::message::{Event, Greeting, Incoming};
@@ -43,7 +45,8 @@ pub(super) async fn negotiate(
     let mut events = Vec::new();
     loop {
         match receiver.receive().await {
-            Ok(Incoming::Reply(reply, None)) => {
+            // Ours has no id; some servers say null for that. Any other id answers a client that was connected before us.
+            Ok(Incoming::Reply(reply, None | Some(Value::Null))) => {
                 return match reply.value() {
                     Ok(_) => Ok(events),
                     Err(error) => Err(Error::Negotiation {
@@ -52,7 +55,6 @@ pub(super) async fn negotiate(
                     }),
                 };
             }
-            // Ours has no id. A reply with an id answers a client that was connected before us.
             Ok(Incoming::Reply(_, Some(_)) | Incoming::Greeting(_)) => {}
             Ok(Incoming::Event(event)) => events.push(event),
             Err(lost) => return Err(not_qmp(endpoint, lost)),

@@ -59,15 +59,16 @@ impl Commands {
     /// Takes out the command that a reply with this id belongs to.
     ///
     /// An error without an id belongs to the oldest one: QEMU sends it for JSON that it could not parse. Any other
-    /// reply without an id belongs to a command only if there is just one.
+    /// reply without an id belongs to a command only if there is just one. Some servers say null for no id.
     pub fn take(&mut self, id: Option<&Value>, failed: bool) -> Option<InFlight> {
-        let at = match id {
-            None if failed || self.in_flight.len() == 1 => 0,
-            None => return None,
-            Some(id) => self
-                .in_flight
-                .iter()
-                .position(|command| same_id(&command.id, id))?,
+        let named = id.and_then(|id| {
+            let mut commands = self.in_flight.iter();
+            commands.position(|command| same_id(&command.id, id))
+        });
+        let at = match (named, id) {
+            (Some(at), _) => at,
+            (None, None | Some(Value::Null)) if failed || self.in_flight.len() == 1 => 0,
+            _ => return None,
         };
         let command = self.in_flight.remove(at)?;
         match command.id.as_i64() {
