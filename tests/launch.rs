@@ -541,6 +541,13 @@ fn what_the_vm_prints_is_in_its_log_and_reaches_no_terminal_raw() {
 }
 
 #[test]
+fn what_is_added_to_the_command_line_makes_qemu_print_nothing() {
+    let home = Home::new();
+    let outcome = home.launch(&["--console", "-e", "query-status", "-e", ":vm log"]);
+    assert_eq!(outcome.assert_status(0).lines().len(), 1, "{outcome}");
+}
+
+#[test]
 fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
     let home = Home::new();
     let mut terminal = home.terminal(&[]);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
@@ -12,12 +13,22 @@ use crate::common::qemu::bare_qemu;
 use crate::common::running::Running;
 use crate::common::sockets::{Port, leave_no_room, leave_socket};
 use crate::common::terminal::Terminal;
-use crate::common::{kill, mode, qmpsh, scratch, text, wait_for};
+use crate::common::told::Told;
+use crate::common::{Qemu, kill, mode, qmpsh, scratch, text, wait_for};
+
+/// What has QEMU connect again, as `--help` has it: since 9.2 in milliseconds, and since 11 only so.
+static RECONNECT: LazyLock<&str> = LazyLock::new(|| {
+    let schema = Told::by(&Qemu::start()).json;
+    match schema.contains("\"reconnect-ms\"") {
+        true => "reconnect-ms=1000",
+        false => "reconnect=1",
+    }
+});
 
 /// A QEMU that connects its monitor to `place`, given as options of a chardev, where somebody else listens.
 fn dialler(place: &str, name: &str) -> Killed {
-    let chardev = format!("socket,id=c,{place},server=off,reconnect=1");
-    let options = ["-chardev", &chardev, "-mon", "chardev=c,mode=control"];
+    let chardev = format!("socket,id=c,{place},server=off,{}", *RECONNECT);
+    let options = ["-chardev", &chardev, "-qmp", "chardev:c"];
     bare_qemu(&[&["-name", name], &options[..]].concat(), Vec::new())
 }
 

@@ -37,7 +37,8 @@ pub struct Cli {
     /// Listen at ADDRESS, a Unix socket's path or HOST:PORT, and serve the QEMU that connects; every word left
     /// over is the command
     ///
-    /// QEMU is told to with -chardev socket,id=ID,path=PATH,server=off,reconnect=1 -mon chardev=ID,mode=control.
+    /// QEMU is told to with -chardev socket,id=ID,path=PATH,server=off,reconnect-ms=1000 -qmp chardev:ID; before QEMU 9.2
+    /// write reconnect=1 instead of reconnect-ms=1000.
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run", "tls_creds"])]
     pub listen: Option<String>,
 

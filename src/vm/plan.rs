@@ -159,8 +159,9 @@ impl Plan {
                 let monitor = format!("chardev={MONITOR}");
                 add(&["--chardev", &chardev, "--monitor", &monitor]);
             } else {
-                let monitor = format!("chardev={MONITOR},mode=control");
-                add(&["-chardev", &chardev, "-mon", &monitor]);
+                // QEMU 11.1 warns of `-mon`, which it will not have for ever.
+                let monitor = format!("chardev:{MONITOR}");
+                add(&["-chardev", &chardev, "-qmp", &monitor]);
             }
         }
         if let Some(socket) = &passed.console {
