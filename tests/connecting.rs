@@ -123,6 +123,13 @@ fn a_monitor_that_another_client_holds_is_explained() {
 }
 
 #[test]
+fn a_server_that_accepts_and_does_not_greet_is_not_said_to_be_held_by_us() {
+    let fake = Fake::start(|peer| peer.wait_for_end());
+    connect(fake.address())
+        .assert_fails(3, "within 1 second: another client may hold this monitor");
+}
+
+#[test]
 fn a_path_with_control_characters_is_shown_harmlessly() {
     connect("/no/\x1b[31m.sock").assert_fails(3, "there is no such socket");
 }

@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use crate::common::fake::{Fake, success};
 use crate::common::process::wait_for_end_of;
 use crate::common::run::run_on;
+use crate::common::running::Running;
 use crate::common::terminal::{CTRL_C, Terminal};
-use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch};
+use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch, wait_for};
 
 /// An `exec:` address that leads to QEMU's monitor.
 fn through_socat(qemu: &Qemu) -> String {
@@ -160,4 +161,36 @@ fn commands_that_pass_descriptors_are_refused_unsent_where_none_can_travel() {
     );
     assert_eq!(outcome.stderr().lines().count(), 5, "{outcome}");
     outcome.assert_stdout("{}\n");
+}
+
+/// How long until the kernel asks whether the peer of the TCP connection to this port of 127.0.0.1 is still there, in
+/// hundredths of a second (`proc_net_tcp`; the timer 2 is that of keepalive).
+fn keepalive(port: u16) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    let peer = format!("0100007F:{port:04X}");
+    let mut rows = table.lines().map(|row| row.split_whitespace());
+    rows.find_map(|mut fields| {
+        (fields.nth(2)? == peer && fields.next()? == "01").then_some(())?;
+        let when = fields.nth(1)?.strip_prefix("02:")?;
+        u64::from_str_radix(when, 16).ok()
+    })
+}
+
+#[test]
+fn the_kernel_asks_every_few_seconds_whether_a_tcp_peer_is_still_there() {
+    let qemu = Qemu::with_args(&[
+        "-machine",
+        "none",
+        "-qmp",
+        "tcp:127.0.0.1:0,server=on,wait=off",
+    ]);
+    let address = qemu.tcp_address();
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let port = port.parse().expect("a number");
+    let mut running = Running::qmpsh(qemu.directory.path(), &["-c", &address]);
+    running.send("query-status");
+    running.line();
+    // The last message may not be confirmed yet.
+    let due = wait_for("a timer", || keepalive(port));
+    assert!(due <= 1000, "{due}");
 }

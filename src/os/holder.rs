@@ -23,7 +23,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process whose connection the server at `path` has accepted, if there is one and we may look at it.
+/// Another process than ours whose connection the server at `path` has accepted, if there is one and we may look at it.
 pub fn of(path: &Path) -> Option<Holder> {
     #[cfg(target_os = "linux")]
     return linux::holder(path);
@@ -74,6 +74,8 @@ mod linux {
         processes
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            // A server may have accepted us and still not greet.
+            .filter(|pid| *pid != std::process::id())
             .find(|pid| has_open(*pid, &peers))
             .map(|pid| Holder {
                 pid,
@@ -219,7 +221,9 @@ mod linux {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn who_is_connected_is_known_by_pid_once_the_server_has_accepted() {
@@ -227,12 +231,26 @@ mod tests {
         let path = directory.path().join("a.sock");
         let listener = UnixListener::bind(&path).expect("a socket of ours");
         assert_eq!(super::of(&path), None);
-        let _client = UnixStream::connect(&path).expect("somebody listens");
+        let client = UnixStream::connect(&path).expect("somebody listens");
+        let mut other = Command::new("cat");
+        other.stdin(OwnedFd::from(client)).stdout(Stdio::null());
+        let mut other = other.spawn().expect("cat runs");
         // It is not accepted yet.
         assert_eq!(super::of(&path), None);
+        let server = listener.accept().expect("somebody waits");
+        let holder = super::of(&path).expect("it is that process");
+        assert_eq!((holder.pid, &*holder.command), (other.id(), "cat"));
+        drop(server);
+        other.wait().expect("it ends with the connection");
+    }
+
+    #[test]
+    fn this_process_is_not_the_one_that_holds_a_socket() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("a.sock");
+        let listener = UnixListener::bind(&path).expect("a socket of ours");
+        let _client = UnixStream::connect(&path).expect("somebody listens");
         let _server = listener.accept().expect("somebody waits");
-        let holder = super::of(&path).expect("it is this process");
-        assert_eq!(holder.pid, std::process::id());
-        assert!(!holder.command.is_empty());
+        assert_eq!(super::of(&path), None);
     }
 }

@@ -16,7 +16,7 @@ use tokio::net;
 
 use super::address::Address;
 use super::error::Error;
-use super::socket::Socket;
+use super::socket::{LOCALHOST, Socket, prepare};
 
 /// How many connections may wait to be accepted: QEMU serves one client at a time, and we one QEMU.
 const BACKLOG: i32 = 1;
@@ -68,7 +68,7 @@ impl ServerSocket {
                 })
             }
             Address::Tcp { host, port } => {
-                let host = if host.is_empty() { "localhost" } else { host };
+                let host = if host.is_empty() { LOCALHOST } else { host };
                 let bound = TcpListener::bind((host, *port))
                     .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
                 let (port, listener) = bound.map_err(|error| failed(error.to_string()))?;
@@ -117,8 +117,7 @@ impl ServerSocket {
             let listener = TcpListener::from(socket);
             listener.set_nonblocking(true)?;
             let (stream, _) = net::TcpListener::from_std(listener)?.accept().await?;
-            stream.set_nodelay(true)?;
-            Ok(Socket::Tcp(stream))
+            prepare(stream).map(Socket::Tcp)
         }
     }
 }

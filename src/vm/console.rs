@@ -15,14 +15,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::error::Error;
 use crate::os::private;
-use crate::transport::Address;
+use crate::transport::{Address, dial_tcp};
 
 /// How much is read from a console at once.
 const PIECE: usize = 64 << 10;
@@ -303,12 +303,7 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
 async fn dial(place: &ConsoleAddress) -> io::Result<OwnedFd> {
     match place {
         ConsoleAddress::Unix(path) => Ok(UnixStream::connect(path).await?.into_std()?.into()),
-        ConsoleAddress::Tcp { host, port } => {
-            let host = if host.is_empty() { "localhost" } else { host };
-            let stream = TcpStream::connect((host, *port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream.into_std()?.into())
-        }
+        ConsoleAddress::Tcp { host, port } => Ok(dial_tcp(host, *port).await?.into_std()?.into()),
         ConsoleAddress::Pty(path) => {
             let mut options = OpenOptions::new();
             let flags = (OFlag::O_NOCTTY | OFlag::O_NONBLOCK).bits();
