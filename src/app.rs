@@ -64,6 +64,9 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     if let Some(vm) = vm {
         // Unless it has been ended already, this was no orderly way out.
         shutdown::end(&vm, None, &|text| say(format!("qmpsh: {text}"))).await?;
+        if vm.has_failed() {
+            return result.map(|status| status.max(Status::Failed));
+        }
     }
     result
 }

@@ -205,9 +205,102 @@ fn a_vm_that_does_not_end_is_killed_and_the_user_is_told() {
         stderr.contains("did not end within 0.3 s and was killed (SIGKILL)"),
         "{stderr}"
     );
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(1));
     assert!(!exists(pid));
     home.assert_empty();
+}
+
+#[test]
+fn a_script_fails_if_its_vm_dies_of_a_signal() {
+    let home = Home::new();
+    let mut running = home.running(&[]);
+    let pid = pid_of(&mut running);
+    kill(pid, "SEGV");
+    wait_for_end_of(pid);
+    running.close();
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert_eq!(
+        stderr.matches("was killed by SIGSEGV").count(),
+        1,
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_vm_that_crashed_counts_even_if_it_was_restarted() {
+    let home = Home::new();
+    let mut running = home.running(&["-k"]);
+    let pid = pid_of(&mut running);
+    kill(pid, "SEGV");
+    running.wait_for_complaint("was killed by SIGSEGV");
+    running.send(":vm restart");
+    assert_ne!(pid_of(&mut running), pid);
+    running.close();
+    assert_eq!(running.wait().0.code(), Some(1));
+}
+
+#[test]
+fn the_exit_status_of_a_vm_that_ends_by_itself_counts() {
+    for (code, status) in [("0", 0), ("7", 1)] {
+        let script = format!("exit {code}");
+        let options = ["--launch", "--monitor", "none", ":vm", "log", "-f"];
+        let outcome = qmpsh(&[&options[..], &["--", "sh", "-c", &script]].concat(), "");
+        outcome.assert_status(status);
+        outcome.assert_says(&format!("sh ended with exit status {code}"));
+    }
+}
+
+#[test]
+fn a_vm_that_fails_while_it_shuts_down_counts() {
+    let home = Home::new();
+    let wrapper = home.path("wrapper");
+    fs::write(&wrapper, "\"$@\"\nexit 7\n").expect("a file of ours");
+    let wrapper = format!("sh {}", wrapper.display());
+    let options = ["--wrapper", &wrapper, "-e", "query-name"];
+    let outcome = home.launch(&options);
+    outcome.assert_fails(1, "ended with exit status 7");
+    let outcome = home.launch(&[&options[..], &["-e", ":vm stop"]].concat());
+    outcome.assert_fails(1, "`:vm stop`: ");
+    assert_eq!(
+        outcome.stderr().matches("exit status 7").count(),
+        1,
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_vm_that_ends_as_it_should_is_a_success() {
+    let home = Home::new();
+    for lines in [
+        &["quit"][..],
+        &[":vm stop"],
+        &[":vm stop --hard"],
+        &[":vm restart", ":vm restart"],
+    ] {
+        let options: Vec<&str> = lines.iter().flat_map(|line| ["-e", line]).collect();
+        home.launch(&options).assert_status(0);
+    }
+    // Without a monitor, it is told by a signal, and QEMU takes that well.
+    home.launch(&["--monitor", "none", ":vm"]).assert_status(0);
+    let mut running = home.running(&[]);
+    let pid = pid_of(&mut running);
+    kill(pid, "TERM");
+    wait_for_end_of(pid);
+    running.close();
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+#[test]
+fn the_prompt_ends_with_a_failure_if_its_vm_crashed() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&[]);
+    let pid = pid_on(&mut terminal);
+    kill(pid, "ABRT");
+    terminal.wait_for_text("was killed by SIGABRT");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.wait_for_end(), 1);
 }
 
 #[test]

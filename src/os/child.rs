@@ -93,6 +93,14 @@ impl Ended {
     pub fn success(self) -> bool {
         self.0.is_some_and(|status| status.success())
     }
+
+    /// Whether that signal ended it, or a shell says that it ended what the shell ran.
+    pub fn is_by(self, signal: signal::Signal) -> bool {
+        let number = Some(signal as i32);
+        let code = |status: ExitStatus| status.code().and_then(|code| code.checked_sub(128));
+        self.0
+            .is_some_and(|status| status.signal() == number || code(status) == number)
+    }
 }
 
 impl fmt::Display for Ended {
@@ -128,6 +136,15 @@ mod tests {
             assert_eq!(ended.to_string(), format!("ended with exit status {code}"));
             assert_eq!(ended.success(), code == 0);
             assert!(child.ended().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_signal_that_ended_a_process_is_known_also_through_a_shell() {
+        for script in ["kill -TERM $$", "sh -c 'kill -TERM $$'; exit $?"] {
+            let ended = shell(script).wait().await;
+            assert!(ended.is_by(signal::Signal::SIGTERM), "{script}");
+            assert!(!ended.is_by(signal::Signal::SIGKILL) && !ended.success());
         }
     }
 

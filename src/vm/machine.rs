@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 
 use super::error::Error;
 use super::plan::{Passed, Plan};
@@ -27,10 +28,24 @@ pub(super) struct Machine {
     command: String,
     child: Child,
     started: Instant,
-    /// Its end is our doing.
-    expected: AtomicBool,
+    our_part: Mutex<OurPart>,
+    /// Somebody was told that it ended abnormally.
+    told: AtomicBool,
     /// Keeps a wrapper's QEMU from outliving us.
     guard: Option<std::process::Child>,
+}
+
+/// What we did to end a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OurPart {
+    Nothing,
+    /// We asked for it over the monitor.
+    Quit,
+    Terminated,
+    /// As the user wanted.
+    Killed,
+    /// We killed it since it took too long to end.
+    GaveUp,
 }
 
 impl Machine {
@@ -73,7 +88,8 @@ impl Machine {
             command: line,
             child,
             started: Instant::now(),
-            expected: AtomicBool::new(false),
+            our_part: Mutex::new(OurPart::Nothing),
+            told: AtomicBool::new(false),
             guard,
         })
     }
@@ -103,19 +119,32 @@ impl Machine {
         self.child.ended().is_none()
     }
 
-    /// From now on, its end is expected.
-    pub fn expect_end(&self) {
-        self.expected.store(true, Ordering::Relaxed);
+    /// From now on, its end is our doing.
+    pub fn set_our_part(&self, part: OurPart) {
+        *self.our_part.lock() = part;
     }
 
-    /// Whether its end is expected.
+    /// Whether its end is our doing.
     pub fn is_expected(&self) -> bool {
-        self.expected.load(Ordering::Relaxed)
+        *self.our_part.lock() != OurPart::Nothing
     }
 
-    /// Whether somebody should be told that it ended so.
-    pub fn is_unexpected(&self, ended: Ended) -> bool {
-        !self.is_expected() && !ended.success()
+    /// Whether it has ended other than by itself with success, or as it was to.
+    pub fn ended_abnormally(&self) -> bool {
+        let Some(ended) = self.child.ended() else {
+            return false;
+        };
+        match *self.our_part.lock() {
+            OurPart::Nothing | OurPart::Quit => !ended.success(),
+            OurPart::Terminated => !ended.success() && !ended.is_by(Signal::SIGTERM),
+            OurPart::Killed => false,
+            OurPart::GaveUp => true,
+        }
+    }
+
+    /// Whether nobody was told so far. From now on, somebody was.
+    pub fn is_untold(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// What it is doing, in a few words.
@@ -132,6 +161,7 @@ impl Machine {
 
     /// Asks it to end.
     pub fn terminate(&self) {
+        self.set_our_part(OurPart::Terminated);
         self.child.signal(Signal::SIGTERM);
         // A process that is stopped takes no other signal.
         self.child.signal(Signal::SIGCONT);
@@ -143,7 +173,6 @@ impl Machine {
 
     /// Ends it without the runtime: asks, waits for as long as `limit`, kills.
     pub fn end_now(&self, limit: Duration) {
-        self.expect_end();
         self.terminate();
         let due = Instant::now() + limit;
         while self.is_there() {

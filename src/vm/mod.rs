@@ -33,7 +33,7 @@ pub use error::Error;
 pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
-use machine::Machine;
+use machine::{Machine, OurPart};
 use plan::Passed;
 
 /// How long a QEMU that did not greet may take to end.
@@ -63,6 +63,8 @@ struct Launch {
     socket: Option<ServerSocket>,
     /// How long the log was when the machine was started.
     log_start: u64,
+    /// One that was there before has ended abnormally.
+    failed_before: bool,
 }
 
 /// How a QEMU that we ended has ended.
@@ -76,6 +78,15 @@ pub enum Stopped {
     Killed,
     /// By SIGKILL, because it did not end within its time.
     TimedOut,
+    /// By another signal, or with an exit status other than 0, while it was to end.
+    Abnormally,
+}
+
+impl Stopped {
+    /// Whether that is not how a VM should end.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::TimedOut | Self::Abnormally)
+    }
 }
 
 impl Vm {
@@ -110,6 +121,13 @@ impl Vm {
     /// Sets who is told when QEMU ends unexpectedly. Only the first call has an effect.
     pub fn report_to(&self, say: Say) {
         let _ = self.say.set(say);
+    }
+
+    /// Says something to whoever is told when QEMU ends unexpectedly.
+    pub fn say(&self, text: String) {
+        if let Some(say) = self.say.get() {
+            say(text);
+        }
     }
 
     /// Starts QEMU, which does not run.
@@ -154,6 +172,10 @@ impl Vm {
         let output = output.map_err(|error| no_log(&self.log, error))?;
         launch.log_start = output.metadata().map_or(0, |file| file.len());
         let machine = Arc::new(Machine::start(&self.plan, passed, output)?);
+        launch.failed_before |= launch
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.ended_abnormally());
         if let Some(ours) = monitor {
             let process = Process {
                 name: self.plan.program_name(),
@@ -191,7 +213,25 @@ impl Vm {
             (launch.machine.clone()?, launch.log_start)
         };
         let ended = timeout(FAILURE, machine.wait()).await.ok()?;
+        machine.is_untold();
         Some(Error::Ended(autopsy(&machine, ended, &self.log, log_start)))
+    }
+
+    /// Whether a QEMU that we started has ended abnormally: by a signal, by its own exit status, or because it did not
+    /// end when it should.
+    pub fn has_failed(&self) -> bool {
+        let launch = self.launch.lock();
+        let machine = launch.machine.as_ref();
+        launch.failed_before || machine.is_some_and(|machine| machine.ended_abnormally())
+    }
+
+    /// How QEMU has ended, the command, and what it said, if it has ended abnormally and nobody was told so far.
+    pub fn bad_end(&self) -> Option<String> {
+        let launch = self.launch.lock();
+        let machine = launch.machine.as_ref()?;
+        let ended = machine.child().ended()?;
+        (machine.ended_abnormally() && machine.is_untold())
+            .then(|| autopsy(machine, ended, &self.log, launch.log_start))
     }
 
     /// Resolves when QEMU has ended.
@@ -211,9 +251,11 @@ impl Vm {
             let silent = matches!(self.plan.monitor, Monitor::None);
             tokio::spawn(async move {
                 let ended = machine.wait().await;
-                if machine.is_unexpected(ended) {
+                if machine.is_expected() {
+                    // Whoever ended it tells.
+                } else if machine.ended_abnormally() && machine.is_untold() {
                     say(autopsy(&machine, ended, &log, start));
-                } else if silent && !machine.is_expected() {
+                } else if silent && ended.success() {
                     say(format!("{} {ended}", machine.name()));
                 }
             });
@@ -226,14 +268,16 @@ impl Vm {
         let Some(machine) = self.running() else {
             return Stopped::Already;
         };
-        machine.expect_end();
+        machine.set_our_part(OurPart::Quit);
         let asked = client.and_then(|client| client.send(Request::new("quit").quietly()).ok());
         if asked.is_none() {
             machine.terminate();
         }
         match timeout(self.plan.shutdown_timeout, machine.wait()).await {
+            Ok(_) if machine.ended_abnormally() => Stopped::Abnormally,
             Ok(_) => Stopped::Gracefully,
             Err(_) => {
+                machine.set_our_part(OurPart::GaveUp);
                 machine.kill();
                 machine.wait().await;
                 Stopped::TimedOut
@@ -241,9 +285,21 @@ impl Vm {
         }
     }
 
-    /// How long QEMU may take to end when it is asked to.
-    pub fn shutdown_timeout(&self) -> Duration {
-        self.plan.shutdown_timeout
+    /// How a QEMU that we ended has ended, for the user.
+    pub fn describe_end(&self, stopped: Stopped) -> String {
+        match stopped {
+            Stopped::Already => "the VM does not run".to_owned(),
+            Stopped::Gracefully => "the VM has shut down".to_owned(),
+            Stopped::Killed => "the VM was killed (SIGKILL)".to_owned(),
+            Stopped::TimedOut => format!(
+                "the VM did not end within {} s and was killed (SIGKILL)",
+                self.plan.shutdown_timeout.as_secs_f64()
+            ),
+            Stopped::Abnormally => {
+                let told = || "the VM did not end as it should".to_owned();
+                self.bad_end().unwrap_or_else(told)
+            }
+        }
     }
 
     /// Kills QEMU.
@@ -251,7 +307,7 @@ impl Vm {
         let Some(machine) = self.running() else {
             return Stopped::Already;
         };
-        machine.expect_end();
+        machine.set_our_part(OurPart::Killed);
         machine.kill();
         machine.wait().await;
         Stopped::Killed

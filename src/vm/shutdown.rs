@@ -39,12 +39,12 @@ pub async fn end(
         }
     };
     match stopped {
-        Stopped::TimedOut => report(format!(
-            "the VM did not end within {} s and was killed (SIGKILL)",
-            vm.shutdown_timeout().as_secs_f64()
-        )),
-        Stopped::Killed => report("the VM was killed (SIGKILL)".to_owned()),
-        Stopped::Already | Stopped::Gracefully => {}
+        Stopped::Gracefully => {}
+        // It may have ended just now, and not as it should.
+        Stopped::Already => vm.bad_end().into_iter().for_each(report),
+        Stopped::Killed | Stopped::TimedOut | Stopped::Abnormally => {
+            report(vm.describe_end(stopped));
+        }
     }
     Ok(stopped)
 }

@@ -44,10 +44,13 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         [] => Ok(Output::text(escape(&vm.describe())).into()),
-        ["stop"] => Ok(ended(vm, stop(call.context, vm).await)),
-        ["stop", "--hard"] => Ok(ended(vm, vm.kill().await)),
+        ["stop"] => ended(vm, stop(call.context, vm).await),
+        ["stop", "--hard"] => ended(vm, vm.kill().await),
         ["restart"] => {
-            stop(call.context, vm).await;
+            let stopped = stop(call.context, vm).await;
+            if stopped.is_failure() {
+                vm.say(vm.describe_end(stopped));
+            }
             target.open(None).await?;
             Ok(match target.session.client() {
                 Some(_) => Output::Connected.into(),
@@ -71,17 +74,13 @@ async fn stop(context: &Context, vm: &Vm) -> Stopped {
     vm.stop(client.as_deref()).await
 }
 
-fn ended(vm: &Vm, stopped: Stopped) -> Effect {
-    let notice = match stopped {
-        Stopped::Already => "the VM does not run".to_owned(),
-        Stopped::Gracefully => "the VM has shut down".to_owned(),
-        Stopped::Killed => "the VM was killed (SIGKILL)".to_owned(),
-        Stopped::TimedOut => format!(
-            "the VM did not end within {} s and was killed (SIGKILL)",
-            vm.shutdown_timeout().as_secs_f64()
-        ),
-    };
-    Output::notice(notice).into()
+/// What is shown of the end of a VM that was to end.
+fn ended(vm: &Vm, stopped: Stopped) -> Result<Effect, Failure> {
+    let text = vm.describe_end(stopped);
+    match stopped.is_failure() {
+        true => Err(Failure::Local(text)),
+        false => Ok(Output::notice(text).into()),
+    }
 }
 
 fn no_log(error: &std::io::Error) -> Failure {
