@@ -1,13 +1,16 @@
 //! A socket at which we, or a QEMU we start, wait for the other side.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
@@ -20,6 +23,10 @@ use super::socket::{LOCALHOST, Socket, prepare};
 
 /// How many connections may wait to be accepted: QEMU serves one client at a time, and we one QEMU.
 const BACKLOG: i32 = 1;
+
+/// How long to wait for another server that starts in the same directory, and how often to look.
+const TURN: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A listening socket. A Unix socket's file is for its owner alone. It is removed when this is dropped, unless
 /// [`ServerSocket::take_file`] took it.
@@ -148,6 +155,7 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(text)?;
     // The file gets these rights when it is made, so nobody else can ever connect.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(text)?;
+    let _turn = take_turn(path);
     let mut bound = bind(socket.as_raw_fd(), &address);
     if bound == Err(Errno::EADDRINUSE) {
         remove_stale(path)?;
@@ -159,12 +167,32 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     Ok(socket)
 }
 
+/// Waits until nobody else looks whether a socket next to `path` is stale, but not for long. Between looking and
+/// removing the file, another server could have taken its place.
+fn take_turn(path: &Path) -> Option<Flock<File>> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let mut directory = File::open(parent.unwrap_or(Path::new("."))).ok()?;
+    let due = Instant::now() + TURN;
+    loop {
+        directory = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Some(turn),
+            Err((directory, Errno::EWOULDBLOCK)) if Instant::now() < due => directory,
+            Err(_) => return None,
+        };
+        sleep(LOOK);
+    }
+}
+
 /// Removes the file of a socket that nobody serves any more.
 fn remove_stale(path: &Path) -> Result<(), String> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
         return Err("there is a file that is not a socket".to_owned());
     }
+    if is_served(path) {
+        return Err("somebody listens there already".to_owned());
+    }
+    // Somebody whom the kernel does not show us may still listen, in a container.
     match connect_at_once(path) {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
         // It is gone by now.
@@ -172,6 +200,15 @@ fn remove_stale(path: &Path) -> Result<(), String> {
         Ok(_) | Err(Errno::EAGAIN) => Err("somebody listens there already".to_owned()),
         Err(error) => Err(format!("somebody may listen there already: {error}")),
     }
+}
+
+/// Whether somebody listens at `path`, as far as the kernel tells. A connection would disturb them.
+fn is_served(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    return crate::os::sock_diag::at(path)
+        .is_ok_and(|sockets| sockets.iter().any(|socket| socket.listening));
+    #[cfg(not(target_os = "linux"))]
+    return false;
 }
 
 /// Connects to a Unix socket, or fails with `EAGAIN` if that would take waiting.
@@ -186,6 +223,7 @@ fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
 
     fn unix(path: &Path) -> Address {
         Address::Unix(path.to_owned())
@@ -218,10 +256,16 @@ mod tests {
         );
         let address = UnixAddr::new(&path).expect("a short path");
         bind(stale.expect("a socket").as_raw_fd(), &address).expect("a path of ours");
-        let server = ServerSocket::bind(&unix(&path)).expect("nobody serves it");
+        let mut server = ServerSocket::bind(&unix(&path)).expect("nobody serves it");
         let error = ServerSocket::bind(&unix(&path)).expect_err("it is served");
         assert!(error.to_string().contains("somebody listens there already"));
-        drop(server);
+        // To look was no connection.
+        let file = server.take_file();
+        let listener = UnixListener::from(server.hand_over().expect("it is ours"));
+        listener.set_nonblocking(true).expect("a socket of ours");
+        let accepted = listener.accept().map_err(|error| error.kind());
+        assert!(matches!(accepted, Err(io::ErrorKind::WouldBlock)));
+        drop(file);
         fs::write(&path, "precious").expect("a file of ours");
         let error = ServerSocket::bind(&unix(&path)).expect_err("it is a file");
         assert!(error.to_string().contains("not a socket"), "{error}");
