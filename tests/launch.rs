@@ -94,9 +94,7 @@ fn pid_in(text: &str) -> u32 {
 fn pid_of(running: &mut Running) -> u32 {
     running.send(":vm");
     let pid = pid_in(&running.line());
-    for _ in 0..3 {
-        running.line();
-    }
+    while !running.line().starts_with("log ") {}
     pid
 }
 
@@ -370,6 +368,28 @@ fn a_shell_that_is_killed_leaves_no_orphan_whatever_the_vm_does() {
         running.wait();
         wait_for_end_of(pid);
     }
+}
+
+#[test]
+fn the_next_launch_removes_what_a_killed_shell_has_left() {
+    let home = Home::new();
+    let mut alive = home.running(&[]);
+    pid_of(&mut alive);
+    let left = || fs::read_dir(home.path("tmp")).expect("ours").count();
+    for signal in ["KILL", "QUIT", "ABRT"] {
+        let mut running = home.running(&["--console"]);
+        pid_of(&mut running);
+        kill(running.pid(), signal);
+        running.wait();
+        assert_eq!(left(), 2);
+        home.launch(&["query-status"]).assert_status(0);
+        assert_eq!(left(), 1);
+    }
+    alive.send(":vm log");
+    alive.close();
+    let (status, stderr) = alive.wait();
+    assert!(status.success(), "{stderr}");
+    home.assert_empty();
 }
 
 #[test]

@@ -194,3 +194,58 @@ fn the_kernel_asks_every_few_seconds_whether_a_tcp_peer_is_still_there() {
     let due = wait_for("a timer", || keepalive(port));
     assert!(due <= 1000, "{due}");
 }
+
+/// An `exec:` address of a program that takes no request to end, and the file in which it puts its pid and that of a
+/// child that takes none either.
+fn stubborn(qemu: &Qemu) -> (String, std::path::PathBuf) {
+    let pids = qemu.directory.path().join("pids");
+    let socat = format!("socat - UNIX-CONNECT:{}", qemu.socket.display());
+    let sleep = "while :; do sleep 0.1; done";
+    let line = format!(
+        "exec:trap '' TERM; echo $$ >{0}; sh -c 'echo $$ >>{0}; {sleep}' </dev/null >/dev/null & {socat}; {sleep}",
+        pids.display()
+    );
+    (line, pids)
+}
+
+fn pids(file: &std::path::Path) -> Vec<u32> {
+    wait_for("the pids", || {
+        let text = std::fs::read_to_string(file).ok()?;
+        let pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        (pids.len() == 2).then_some(pids)
+    })
+}
+
+#[test]
+fn a_program_that_ignores_the_request_to_end_does_not_outlive_qmpsh() {
+    for signal in [None, Some("KILL"), Some("TERM"), Some("INT"), Some("QUIT")] {
+        let qemu = Qemu::start();
+        let (address, file) = stubborn(&qemu);
+        let mut running = Running::qmpsh(qemu.directory.path(), &["-c", &address]);
+        running.send("query-status");
+        running.line();
+        let pids = pids(&file);
+        match signal {
+            None => running.close(),
+            Some(signal) => kill(running.pid(), signal),
+        }
+        running.wait();
+        for pid in pids {
+            wait_for_end_of(pid);
+        }
+    }
+}
+
+#[test]
+fn a_program_that_ignores_the_request_to_end_is_killed_when_it_is_disconnected() {
+    let qemu = Qemu::start();
+    let (address, file) = stubborn(&qemu);
+    let mut running = Running::qmpsh(qemu.directory.path(), &["-c", &address]);
+    running.send("query-status");
+    running.line();
+    let pids = pids(&file);
+    running.send(":disconnect");
+    for pid in pids {
+        wait_for_end_of(pid);
+    }
+}

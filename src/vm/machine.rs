@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 use parking_lot::Mutex;
 
 use super::error::Error;
 use super::plan::{Passed, Plan};
-use crate::os::child::{Child, Ended};
+use crate::os::child::{Bond, Child, Ended};
 
 /// How often to look whether a process has ended, where nothing tells.
 const LOOK: Duration = Duration::from_millis(5);
@@ -31,8 +30,6 @@ pub(super) struct Machine {
     our_part: Mutex<OurPart>,
     /// Somebody was told that it ended abnormally.
     told: AtomicBool,
-    /// Keeps a wrapper's QEMU from outliving us.
-    guard: Option<std::process::Child>,
 }
 
 /// What we did to end a process.
@@ -77,12 +74,11 @@ impl Machine {
                 .into_iter()
                 .flatten(),
         );
-        let child = Child::start(command, inherited, Signal::SIGKILL);
-        let child = child.map_err(failed)?;
-        let guard = match plan.wrapper.is_empty() {
-            true => None,
-            false => guard(child.pid()),
+        let bond = match plan.wrapper.is_empty() {
+            true => Bond::Kill,
+            false => Bond::KillGroup,
         };
+        let child = Child::start(command, inherited, bond).map_err(failed)?;
         Ok(Self {
             name: plan.program_name(),
             command: line,
@@ -90,7 +86,6 @@ impl Machine {
             started: Instant::now(),
             our_part: Mutex::new(OurPart::Nothing),
             told: AtomicBool::new(false),
-            guard,
         })
     }
 
@@ -194,31 +189,6 @@ impl Machine {
             }
         }
     }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        if let Some(guard) = &mut self.guard {
-            let _ = guard.kill();
-            let _ = guard.wait();
-        }
-    }
-}
-
-/// Starts what kills the process group `group` when we are gone.
-///
-/// The kernel's parent-death signal reaches the wrapper alone, and not every wrapper takes its child along.
-fn guard(group: Pid) -> Option<std::process::Child> {
-    // Its standard input ends with us.
-    let script = format!("read -r _; kill -KILL -{group}");
-    let mut command = std::process::Command::new("/bin/sh");
-    command
-        .args(["-c", &script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.spawn().ok()
 }
 
 /// A word as a shell reads it.

@@ -9,18 +9,17 @@ mod options;
 mod plan;
 pub mod shutdown;
 mod sockets;
+mod temporary;
 
 use std::fmt::Write;
-use std::fs::{OpenOptions, Permissions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::os::child::Ended;
@@ -35,6 +34,7 @@ pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
 use machine::{Machine, OurPart};
 use plan::Passed;
+use temporary::Temporary;
 
 /// How long a QEMU that did not greet may take to end.
 const FAILURE: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub struct Vm {
     console: Option<Arc<Console>>,
     say: OnceLock<Say>,
     /// Removed in the end, with all that is in it.
-    directory: Mutex<Option<TempDir>>,
+    directory: Mutex<Option<Temporary>>,
 }
 
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Vm {
     ///
     /// There is nowhere to put its files.
     pub fn new(plan: Plan) -> Result<Self, Error> {
-        let directory = temporary_directory(plan.temp_dir.as_deref())?;
+        let directory = Temporary::new(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
         let log = logs.join(format!("{}.log", plan.file_name()));
         let console = match plan.console {
@@ -384,19 +384,6 @@ impl Drop for KillOnDrop {
         self.0.launch.lock().socket = None;
         *self.0.directory.lock() = None;
     }
-}
-
-/// A directory for the owner alone, in `parent` or where temporary files belong.
-fn temporary_directory(parent: Option<&Path>) -> Result<TempDir, Error> {
-    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-    tempfile::Builder::new()
-        .prefix("qmpsh-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(&parent)
-        .map_err(|error| Error::Directory {
-            path: parent,
-            error,
-        })
 }
 
 fn no_log(path: &Path, error: io::Error) -> Error {
