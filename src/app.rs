@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
 use crate::failure::{Failure, Status};
-use crate::os::{self, stderr::say};
+use crate::os::{self, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
 use crate::schema::Schema;
@@ -63,7 +63,8 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     };
     if let Some(vm) = vm {
         // Unless it has been ended already, this was no orderly way out.
-        shutdown::end(&vm, None, &|text| say(format!("qmpsh: {text}"))).await?;
+        let report = |text| say(format!("qmpsh: {text}"));
+        shutdown::end(&vm, None, &mut StopSignals::all()?, &report).await;
         if vm.has_failed() {
             return result.map(|status| status.max(Status::Failed));
         }

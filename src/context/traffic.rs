@@ -3,11 +3,15 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chrono::{SecondsFormat, Utc};
+use nix::errno::Errno;
 
 use crate::lang::{mask_secrets, quote};
 use crate::os::private;
@@ -21,7 +25,15 @@ pub type Echo = Box<dyn Fn(String) + Send + Sync>;
 /// The log file, and the thread that writes it: a slow disk must not keep the client from reading.
 pub struct Log {
     queue: mpsc::Sender<Entry>,
+    /// How many pieces of it are written.
+    written: Arc<AtomicU64>,
 }
+
+/// How much is written at once.
+const PIECE: usize = 64 << 10;
+
+/// How long the log may take for a piece in the end: a FIFO that nobody reads takes nothing, ever.
+const STUCK: Duration = Duration::from_millis(300);
 
 enum Entry {
     Line(String),
@@ -37,9 +49,15 @@ impl Log {
     /// The file cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut file = private::open(OpenOptions::new().append(true).create(true), path)
+            .map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::ENXIO) => anyhow!("it is a FIFO, and nobody reads it"),
+                _ => error.into(),
+            })
             .with_context(|| format!("cannot log to {}", path.display()))?;
         let path = path.to_owned();
         let (queue, entries) = mpsc::channel();
+        let written = Arc::new(AtomicU64::new(0));
+        let progress = written.clone();
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
@@ -47,11 +65,17 @@ impl Log {
                 for entry in entries {
                     match entry {
                         Entry::Line(line) => {
-                            if let Err(error) = file.write_all(line.as_bytes())
-                                && !failed
-                            {
-                                failed = true;
-                                say(format!("qmpsh: cannot log to {}: {error}", path.display()));
+                            for piece in line.as_bytes().chunks(PIECE) {
+                                if let Err(error) = file.write_all(piece)
+                                    && !failed
+                                {
+                                    failed = true;
+                                    say(format!(
+                                        "qmpsh: cannot log to {}: {error}",
+                                        path.display()
+                                    ));
+                                }
+                                progress.fetch_add(1, Ordering::Relaxed);
                             }
                         }
                         Entry::Flush(done) => {
@@ -60,15 +84,23 @@ impl Log {
                     }
                 }
             })?;
-        Ok(Self { queue })
+        Ok(Self { queue, written })
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         let (done, wait) = mpsc::channel();
-        if self.queue.send(Entry::Flush(done)).is_ok() {
-            let _ = wait.recv();
+        let _ = self.queue.send(Entry::Flush(done));
+        // It is waited for as long as it gets anywhere.
+        let mut written = None;
+        while wait.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) {
+            let now = Some(self.written.load(Ordering::Relaxed));
+            if now == written {
+                say("qmpsh: the log takes nothing; its end is lost");
+                return;
+            }
+            written = now;
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetP
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement, conceal};
-use crate::os::stderr::{end_by_interrupt_while_blocked, say};
+use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
 use crate::os::stop::StopSignals;
 use crate::qmp::{Filter, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
@@ -54,8 +54,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let input = Input::new(plan)?;
     // There is something left to undo unless we leave in good order.
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
-    if !orderly {
-        end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
+    match orderly {
+        true => give_up_blocked_writes_when_stopped()?,
+        false => end_by_interrupt_while_blocked(Status::Interrupted as i32)?,
     }
     let mut stop = match orderly {
         true => StopSignals::all()?,
@@ -103,13 +104,19 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         () = script.all() => {}
         _ = stop.recv() => script.display.status = Status::Interrupted,
     }
+    if script.display.stdout.was_stopped() {
+        script.display.status = Status::Interrupted;
+        // It is the signal that we have acted on already; another one is to kill the VM.
+        stop.recv().await;
+    }
     // Those that came before the end.
     script.display.print_events();
     show_notices(&mut script.notices);
     let target = &script.context.target;
     if let Some(vm) = &target.vm {
         let client = target.session.client();
-        shutdown::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
+        let report = |text| say(format!("qmpsh: {text}"));
+        shutdown::end(vm, client.as_deref(), &mut stop, &report).await;
     }
     show_notices(&mut script.notices);
     let Display { stdout, status, .. } = script.display;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::os::stderr::while_blocked;
+use crate::os::stderr::{Interruptible, while_blocked};
 use crate::render::line_end;
 
 const BUFFER: usize = 16 << 10;
@@ -19,7 +19,7 @@ const BUSY: Duration = Duration::from_millis(10);
 
 /// Standard output, buffered while there is more to do. Once it fails, what follows is dropped.
 pub(super) struct Stdout {
-    file: BufWriter<File>,
+    file: BufWriter<Interruptible<File>>,
     /// Since when something waits to be flushed.
     dirty: Option<Instant>,
     error: Option<io::Error>,
@@ -30,7 +30,7 @@ impl Stdout {
         // Not through `io::stdout()`, which would flush at every line break.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
-            file: BufWriter::with_capacity(BUFFER, stdout),
+            file: BufWriter::with_capacity(BUFFER, Interruptible(stdout)),
             dirty: None,
             error: None,
         })
@@ -76,17 +76,24 @@ impl Stdout {
         self.error.is_some()
     }
 
+    /// Whether a write was given up because we are to stop.
+    pub fn was_stopped(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
     /// Flushes the rest.
     ///
     /// # Errors
     ///
-    /// Not everything could be written. That nobody reads any more (`| head`) is no error.
+    /// Not everything could be written. That nobody reads any more (`| head`) is no error, nor that we are to stop.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush();
         // What could not be written must not be tried again.
+        let stopped = self.was_stopped();
         let (_file, _unwritten) = self.file.into_parts();
         match self.error {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            Some(error) if !stopped && error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
     }

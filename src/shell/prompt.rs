@@ -48,6 +48,11 @@ impl Prompt {
         }
     }
 
+    /// What can stop the shell.
+    pub fn stops(&mut self) -> &mut Stops {
+        &mut self.stops
+    }
+
     /// Goes on until the user leaves; returns the exit status.
     ///
     /// # Errors

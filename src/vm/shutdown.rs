@@ -1,6 +1,5 @@
 //! Ends the VM we launched when we leave, and says how it went.
 
-use std::io;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -14,16 +13,12 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// Ends `vm`, asking it through `client` if there is one. A signal while that takes its time kills it. What
 /// the user should know is given to `report`; how it ended is returned.
-///
-/// # Errors
-///
-/// Signals cannot be handled.
 pub async fn end(
     vm: &Vm,
     client: Option<&Client>,
+    signals: &mut StopSignals,
     report: &(dyn Fn(String) + Sync),
-) -> io::Result<Stopped> {
-    let mut signals = StopSignals::all()?;
+) -> Stopped {
     let stopping = async {
         tokio::select! {
             stopped = vm.stop(client) => stopped,
@@ -46,5 +41,5 @@ pub async fn end(
             report(vm.describe_end(stopped));
         }
     }
-    Ok(stopped)
+    stopped
 }
