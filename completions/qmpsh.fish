@@ -25,6 +25,7 @@ complete -c qmpsh -l monitor -d 'Where its monitor is: a Unix socket\'s path or 
 complete -c qmpsh -l wrapper -d 'Run QEMU with this, `strace -f` for example; words are split at blanks' -r
 complete -c qmpsh -l add-fd -d 'Pass an inherited descriptor on: N[,set=M][,opaque=TEXT] is QEMU\'s -add-fd, in set N unless M is given; may be given again' -r
 complete -c qmpsh -l name -d 'Name the VM, and its logs' -r
+complete -c qmpsh -l console-log-limit -d 'How large the console\'s log may be: 512K, 64M, 2G; then it is begun anew, and what there was is kept once, as LOG.1; 0 is without a limit [default: 64M]' -r
 complete -c qmpsh -l log-dir -d 'Where to put, and leave, the logs of QEMU\'s output and of the console' -r -F
 complete -c qmpsh -l temp-dir -d 'Where to make the directory for temporary files, which is removed in the end' -r -F
 complete -c qmpsh -l shutdown-timeout -d 'How long QEMU may take to end before it is killed [default: 30]' -r

@@ -213,6 +213,7 @@ fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
         passed: options.add_fd.clone(),
         name: options.name.clone(),
         console: options.console,
+        console_log_limit: options.console_log_limit.unwrap_or(vm::CONSOLE_LOG_LIMIT),
         log_dir: options.log_dir.clone(),
         temp_dir: options.temp_dir.clone(),
         shutdown_timeout: options.shutdown_timeout.unwrap_or(vm::SHUTDOWN_TIMEOUT),

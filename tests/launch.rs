@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use nix::sys::stat::Mode;
 use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
 
-use crate::common::process::{descriptors, exists, spawn, wait_for_end_of};
+use crate::common::process::{Killed, descriptors, exists, memory, spawn, wait_for_end_of};
 use crate::common::qemu::BARE;
 use crate::common::run::{closed, run_to, through};
 use crate::common::running::Running;
@@ -454,6 +454,7 @@ fn a_panic_leaves_no_orphan() {
         passed: Vec::new(),
         name: None,
         console: true,
+        console_log_limit: 0,
         log_dir: None,
         temp_dir: Some(home.path("tmp")),
         shutdown_timeout: Duration::from_secs(30),
@@ -661,6 +662,63 @@ fn what_is_added_to_the_command_line_makes_qemu_print_nothing() {
 }
 
 #[test]
+fn the_end_of_a_long_log_is_shown_and_all_of_it_in_pieces() {
+    const LINES: usize = 40_000;
+    let home = Home::new();
+    let line = "x".repeat(999) + "\n";
+    fs::write(home.path("qemu.log"), line.repeat(LINES - 1)).expect("room");
+    let mut command = command(home.directory.path());
+    let logs = ["--log-dir", text(home.directory.path())];
+    command.args(["--launch", "--monitor", "none"]).args(logs);
+    command.args(["--", "sh", "-c", "echo the end; sleep 1000"]);
+    let mut running = Running::start(command);
+    let is_complete =
+        || fs::read(home.path("qemu.log")).is_ok_and(|log| log.ends_with(b"the end\n"));
+    wait_for("the last line", || is_complete().then_some(()));
+    running.send(":vm log");
+    let until_the_end = |running: &mut Running| {
+        let mut count = 1;
+        while running.line() != "the end" {
+            count += 1;
+        }
+        count
+    };
+    let before = memory(running.pid(), "VmHWM");
+    // So many fit into 64 KiB.
+    assert_eq!(until_the_end(&mut running), 66);
+    running.wait_for_complaint("bytes before this are left out; `:vm log --all` shows them");
+    running.send(":vm log --all");
+    assert_eq!(until_the_end(&mut running), LINES);
+    running.send(":vm log --all -f");
+    assert_eq!(until_the_end(&mut running), LINES);
+    let grown = memory(running.pid(), "VmHWM").saturating_sub(before);
+    assert!(grown < 4 << 10, "{grown} KiB more");
+    // It goes on following, and can be interrupted.
+    kill(running.pid(), "TERM");
+    assert_eq!(running.wait().0.code(), Some(130));
+}
+
+#[test]
+fn a_script_that_shows_a_long_log_can_be_interrupted() {
+    let home = Home::new();
+    let log = fs::File::create(home.path("qemu.log")).expect("a file of ours");
+    log.set_len(40 << 30).expect("a file with a hole");
+    let mut command = command(home.directory.path());
+    let logs = ["--log-dir", text(home.directory.path())];
+    command.args(["--launch", "--monitor", "none"]).args(logs);
+    command.args(["-e", ":vm log --all", "--", "sleep", "1000"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = Killed::spawn(command);
+    let mut stdout = process.stdout.take().expect("it was piped");
+    stdout.read_exact(&mut [0]).expect("it shows something");
+    let drain = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+    kill(process.id(), "TERM");
+    let ended = wait_for("the end of qmpsh", || process.try_wait().expect("ours"));
+    assert_eq!(ended.code(), Some(130));
+    drain.join().expect("no panic").expect("it reads");
+}
+
+#[test]
 fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
     let home = Home::new();
     let mut terminal = home.terminal(&[]);
@@ -692,9 +750,7 @@ fn a_script_that_follows_the_log_ends_when_its_reader_is_gone() {
         .arg("--launch")
         .args(options)
         .args(["--", "sh", "-c", talk]);
-    command
-        .stdout(closed())
-        .stderr(std::process::Stdio::piped());
+    command.stdout(closed()).stderr(Stdio::piped());
     run_to(command, b"");
 }
 

@@ -388,11 +388,17 @@ impl Script {
     /// Prints a file as it grows. Nobody follows what nobody reads.
     async fn follow(&mut self, mut file: Follow) {
         let stdout = &mut self.display.stdout;
+        if let Some(note) = file.left_out() {
+            stdout.flush();
+            say(note);
+        }
         while !stdout.has_failed()
             && let Some(text) = with_notices(&mut self.notices, file.next()).await
         {
             stdout.write(&escape(&text));
             stdout.flush();
+            // A long log is always ready, and can still be interrupted.
+            yield_now().await;
         }
     }
 

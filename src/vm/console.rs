@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,12 +20,15 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
+use super::console_log::ConsoleLog;
 use super::error::Error;
-use crate::os::private;
-use crate::transport::{Address, dial_tcp};
+use crate::transport::{Address, Say, dial_tcp};
 
 /// How much is read from a console at once.
 const PIECE: usize = 64 << 10;
+
+/// How many bytes the log may have before it is begun anew, unless told otherwise.
+pub const CONSOLE_LOG_LIMIT: u64 = 64 << 20;
 
 /// How long to wait before somebody who has gone is dialled again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -44,7 +47,7 @@ pub struct Console {
 }
 
 struct Shared {
-    log: File,
+    log: ConsoleLog,
     length: watch::Sender<u64>,
     /// The other end, while there is somebody.
     end: Mutex<Option<End>>,
@@ -121,15 +124,19 @@ impl fmt::Display for ConsoleAddress {
 }
 
 impl Console {
-    /// A console without anybody at the other end, which appends to the log at `path`.
+    /// A console without anybody at the other end, which appends to the log at `path`. That is begun anew when it has
+    /// `limit` bytes, unless that is 0.
     ///
     /// # Errors
     ///
     /// The log cannot be opened.
-    pub(super) fn logging_to(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let log = private::open(options.read(true).append(true).create(true), path)?;
-        Self::with_log(log, Some(path.to_owned()))
+    pub(super) fn logging_to(path: &Path, limit: u64) -> io::Result<Self> {
+        Self::with_log(Some(path.to_owned()), limit)
+    }
+
+    /// Sets who is told when the log is begun anew. Only the first call has an effect.
+    pub(super) fn report_to(&self, say: Say) {
+        self.shared.log.report_to(say);
     }
 
     /// Connects to the console at `place`, and again whenever it comes back. Its log is gone with it.
@@ -139,7 +146,7 @@ impl Console {
     /// Nobody serves it.
     pub async fn at(place: ConsoleAddress) -> io::Result<Self> {
         let end = dial(&place).await?;
-        let mut console = Self::with_log(tempfile::tempfile()?, None)?;
+        let mut console = Self::with_log(None, CONSOLE_LOG_LIMIT)?;
         console.shared.plug(end)?;
         let shared = console.shared.clone();
         let redial = async move {
@@ -155,8 +162,8 @@ impl Console {
         Ok(console)
     }
 
-    fn with_log(log: File, path: Option<PathBuf>) -> io::Result<Self> {
-        let so_far = log.metadata()?.len();
+    fn with_log(path: Option<PathBuf>, limit: u64) -> io::Result<Self> {
+        let (log, so_far) = ConsoleLog::open(path.clone(), limit)?;
         let (sender, length) = watch::channel(so_far);
         Ok(Self {
             path,
@@ -186,7 +193,7 @@ impl Console {
         self.path.as_deref()
     }
 
-    /// Follows how many bytes there are in the log.
+    /// Follows how many bytes there have been in the log.
     pub fn length(&self) -> watch::Receiver<u64> {
         self.length.clone()
     }
@@ -196,12 +203,9 @@ impl Console {
         self.shared.connected.subscribe()
     }
 
-    /// At most `most` bytes of the log, from `offset` on.
-    pub fn read(&self, offset: u64, most: usize) -> Vec<u8> {
-        let mut bytes = vec![0; most];
-        let length = self.shared.log.read_at(&mut bytes, offset).unwrap_or(0);
-        bytes.truncate(length);
-        bytes
+    /// At most `most` bytes of the log, and where they begin: at `offset`, or later if what was there is gone.
+    pub fn read(&self, offset: u64, most: usize) -> (u64, Vec<u8>) {
+        self.shared.log.read(offset, most)
     }
 
     /// Sends keys, as many as are taken now; how many those are.
@@ -286,8 +290,8 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
             Ok(0) => return,
             Ok(length) => {
                 // A disk that is full must not keep the guest waiting.
-                if (&shared.log).write_all(&piece[..length]).is_ok() {
-                    shared.length.send_modify(|total| *total += length as u64);
+                if let Ok(total) = shared.log.append(&piece[..length]) {
+                    shared.length.send_replace(total);
                 }
             }
             Err(error) => match error.kind() {
@@ -326,7 +330,7 @@ mod tests {
     async fn everything_is_drained_into_the_log_whoever_is_at_the_other_end() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log");
-        let console = Console::logging_to(&path).expect("a log");
+        let console = Console::logging_to(&path, 0).expect("a log");
         for text in ["first ", "second"] {
             let (mut guest, ours) = UnixStream::pair().expect("sockets");
             console.plug(ours.into()).expect("a thread");
@@ -343,13 +347,13 @@ mod tests {
             "first second"
         );
         assert_eq!(*console.length().borrow(), 12);
-        assert_eq!(console.read(6, 100), b"second");
+        assert_eq!(console.read(6, 100), (6, b"second".to_vec()));
     }
 
     #[test]
     fn keys_that_nobody_takes_do_not_block() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let console = Console::logging_to(&directory.path().join("log")).expect("a log");
+        let console = Console::logging_to(&directory.path().join("log"), 0).expect("a log");
         let (_guest, ours) = UnixStream::pair().expect("sockets");
         console.plug(ours.into()).expect("a thread");
         let keys = vec![b'x'; 64 << 20];

@@ -1,6 +1,7 @@
 //! The QEMUs of this machine: those that run ([`list`]), and the one that we start ourselves ([`Vm`]).
 
 mod console;
+mod console_log;
 mod error;
 mod follow;
 pub mod list;
@@ -27,11 +28,12 @@ use crate::os::private;
 use crate::qmp::{Client, Request};
 use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 
-pub use console::{Console, ConsoleAddress};
+pub use console::{CONSOLE_LOG_LIMIT, Console, ConsoleAddress};
 pub use error::Error;
 pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
+use follow::Until;
 use machine::{Machine, OurPart};
 use plan::Passed;
 use temporary::Temporary;
@@ -102,7 +104,8 @@ impl Vm {
         let console = match plan.console {
             true => {
                 let log = logs.join(format!("{}-console.log", plan.file_name()));
-                let console = Console::logging_to(&log).map_err(|error| no_log(&log, error))?;
+                let console = Console::logging_to(&log, plan.console_log_limit);
+                let console = console.map_err(|error| no_log(&log, error))?;
                 Some(Arc::new(console))
             }
             false => None,
@@ -118,8 +121,11 @@ impl Vm {
         })
     }
 
-    /// Sets who is told when QEMU ends unexpectedly. Only the first call has an effect.
+    /// Sets who is told when QEMU ends unexpectedly, or a log is full. Only the first call has an effect.
     pub fn report_to(&self, say: Say) {
+        if let Some(console) = &self.console {
+            console.report_to(say.clone());
+        }
         let _ = self.say.set(say);
     }
 
@@ -323,24 +329,18 @@ impl Vm {
         chardev == plan::CONSOLE
     }
 
-    /// What QEMU printed, from the start, and what it prints until it ends.
+    /// What QEMU printed: its end, or `all` of it; and, if that is to be followed, what it prints until it ends.
     ///
     /// # Errors
     ///
     /// The log cannot be read.
-    pub fn follow_log(&self) -> io::Result<Follow> {
+    pub fn log(&self, all: bool, follow: bool) -> io::Result<Follow> {
         let machine = self.launch.lock().machine.clone();
-        Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
-    }
-
-    /// What QEMU printed.
-    ///
-    /// # Errors
-    ///
-    /// The log cannot be read.
-    pub fn log(&self) -> io::Result<String> {
-        let text = std::fs::read(&self.log)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let until = match machine.filter(|_| follow) {
+            Some(machine) => Until::End(machine.child().clone()),
+            None => Until::Now,
+        };
+        Follow::open(&self.log, all, until)
     }
 
     /// Status, command line and files, a line each.

@@ -28,6 +28,8 @@ pub struct Plan {
     pub name: Option<String>,
     /// Give the guest a serial console.
     pub console: bool,
+    /// How many bytes the console's log may take before it is begun anew.
+    pub console_log_limit: u64,
     /// Where the logs are to be and to stay; otherwise they go with the temporary directory.
     pub log_dir: Option<PathBuf>,
     /// Where the temporary directory is to be.
@@ -221,6 +223,7 @@ mod tests {
             passed: Vec::new(),
             name: None,
             console: false,
+            console_log_limit: 0,
             log_dir: None,
             temp_dir: None,
             shutdown_timeout: SHUTDOWN_TIMEOUT,

@@ -1,5 +1,6 @@
 //! `:vm` and `:console`.
 
+use std::io;
 use std::sync::Arc;
 
 use super::entry::{Builtin, Call, Effect, Part};
@@ -15,12 +16,17 @@ pub(super) const VM: Builtin = Builtin {
         &[],
         &[Part::Word(&["stop"]), Part::Flag("--hard", "")],
         &[Part::Word(&["restart"])],
-        &[Part::Word(&["log"]), Part::Flag("-f", "")],
+        &[
+            Part::Word(&["log"]),
+            Part::Flag("--all", ""),
+            Part::Flag("-f", ""),
+        ],
     ],
     summary: "show, stop or restart the VM that was launched, or show what it printed",
     help: "stop: ask it to `quit`, and kill it if it takes too long; with --hard, kill it at once.\n\
            restart: end it if it runs, and start it with the same arguments.\n\
-           log: what QEMU printed; with -f, also what it prints until it ends.",
+           log: the last 200 lines that QEMU printed; with --all, everything; with -f, also what it prints until it\n\
+           ends.",
     run: |call| Box::pin(vm(call)),
 };
 
@@ -57,13 +63,17 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
                 None => Output::notice("the VM runs again").into(),
             })
         }
-        ["log"] => {
-            let log = vm.log().map_err(|error| no_log(&error))?;
-            Ok(Output::text(escape(&log)).into())
-        }
-        ["log", "-f"] => {
-            let log = vm.follow_log().map_err(|error| no_log(&error))?;
-            Ok(Output::Follow(log).into())
+        ["log", ref flags @ ..] => {
+            let (mut all, mut follow) = (false, false);
+            for flag in flags {
+                match *flag {
+                    "--all" => all = true,
+                    "-f" => follow = true,
+                    _ => return Err(call.usage()),
+                }
+            }
+            log(vm, all, follow)
+                .map_err(|error| Failure::Local(format!("cannot read the log: {error}")))
         }
         _ => Err(call.usage()),
     }
@@ -83,8 +93,17 @@ fn ended(vm: &Vm, stopped: Stopped) -> Result<Effect, Failure> {
     }
 }
 
-fn no_log(error: &std::io::Error) -> Failure {
-    Failure::Local(format!("cannot read the log: {error}"))
+/// What QEMU printed.
+fn log(vm: &Vm, all: bool, follow: bool) -> io::Result<Effect> {
+    let log = vm.log(all, follow)?;
+    if all || follow {
+        return Ok(Output::Follow(log).into());
+    }
+    Ok(Output::Text {
+        text: escape(&log.rest()?).into_owned(),
+        notice: log.left_out().unwrap_or_default(),
+    }
+    .into())
 }
 
 async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
