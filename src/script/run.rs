@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
@@ -33,6 +34,9 @@ const WINDOW: usize = 8;
 
 /// How long a script waits for connection and greeting unless told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a signal that made us give up a write may take to be seen.
+const SIGNAL: Duration = Duration::from_millis(100);
 
 /// Runs the lines that the command line gives or names.
 ///
@@ -99,15 +103,18 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         reading: Reading::Lines,
         context,
     };
-    tokio::select! {
+    let stopped = tokio::select! {
         biased;
-        () = script.all() => {}
-        _ = stop.recv() => script.display.status = Status::Interrupted,
-    }
-    if script.display.stdout.was_stopped() {
+        () = script.all() => false,
+        _ = stop.recv() => true,
+    };
+    let given_up = script.display.stdout.was_stopped();
+    if stopped || given_up {
         script.display.status = Status::Interrupted;
-        // It is the signal that we have acted on already; another one is to kill the VM.
-        stop.recv().await;
+    }
+    if given_up && !stopped {
+        // That was the signal, which we have acted on by now; another one is to kill the VM.
+        let _ = timeout(SIGNAL, stop.recv()).await;
     }
     // Those that came before the end.
     script.display.print_events();
