@@ -125,8 +125,9 @@ fn a_monitor_that_another_client_holds_is_explained() {
 #[test]
 fn a_server_that_accepts_and_does_not_greet_is_not_said_to_be_held_by_us() {
     let fake = Fake::start(|peer| peer.wait_for_end());
-    connect(fake.address())
-        .assert_fails(3, "within 1 second: another client may hold this monitor");
+    // It is explained after two seconds.
+    let outcome = fake.qmpsh(&["--connect-timeout", "3", "query-status"]);
+    outcome.assert_fails(3, "is silent: another client may hold this monitor");
 }
 
 #[test]
