@@ -25,6 +25,7 @@ complete -c qmpsh -l monitor -d 'Where to put QEMU\'s monitor: the path of a Uni
 complete -c qmpsh -l wrapper -d 'Run QEMU under COMMAND, for example `strace -f`; it is split at whitespace' -r
 complete -c qmpsh -l add-fd -d 'Pass the inherited descriptor N[,set=M][,opaque=TEXT] to QEMU, as with -add-fd; M defaults to N; can be repeated' -r
 complete -c qmpsh -l name -d 'Name of the VM and of its log files' -r
+complete -c qmpsh -l console-log-limit -d 'Size at which the console\'s log is renamed to LOG.1 and a new one started: 512K, 64M, 2G, or 0 for no limit [default: 64M]' -r
 complete -c qmpsh -l log-dir -d 'Keep the logs of QEMU\'s output and of the console in DIR [default: deleted on exit]' -r -F
 complete -c qmpsh -l temp-dir -d 'Create the directory for temporary files in DIR; it is removed on exit' -r -F
 complete -c qmpsh -l shutdown-timeout -d 'How long QEMU may take to shut down before it is killed [default: 30]' -r

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
 use crate::failure::{Failure, Status};
-use crate::os::{self, stderr::say};
+use crate::os::{self, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
 use crate::schema::Schema;
@@ -63,7 +63,11 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     };
     if let Some(vm) = vm {
         // Usually a no-op; after an error the VM may still be running.
-        shutdown::end(&vm, None, &|text| say(format!("qmpsh: {text}"))).await?;
+        let report = |text| say(format!("qmpsh: {text}"));
+        shutdown::end(&vm, None, &mut StopSignals::all()?, &report).await;
+        if vm.has_failed() {
+            return result.map(|status| status.max(Status::Failed));
+        }
     }
     result
 }
@@ -209,6 +213,7 @@ fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
         passed: options.add_fd.clone(),
         name: options.name.clone(),
         console: options.console,
+        console_log_limit: options.console_log_limit.unwrap_or(vm::CONSOLE_LOG_LIMIT),
         log_dir: options.log_dir.clone(),
         temp_dir: options.temp_dir.clone(),
         shutdown_timeout: options.shutdown_timeout.unwrap_or(vm::SHUTDOWN_TIMEOUT),

@@ -15,7 +15,8 @@ pub enum Status {
     /// Every command succeeded.
     #[default]
     Success = 0,
-    /// A command failed, or something on this machine did: a file, a program, the terminal.
+    /// A command failed, or something on this machine: a file, a program, the terminal. Or the VM that we launched ended
+    /// abnormally.
     Failed = 1,
     /// The command line, or a line of a script, does not parse.
     Usage = 2,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::fake::{Fake, GREETING, event};
+use crate::common::fake::{Fake, GREETING, event, success};
 use crate::common::sockets::{Port, hold, leave_socket, listens, nearly_full};
 use crate::common::{Outcome, Qemu, qmpsh, scratch, text, wait_for};
 
@@ -123,6 +123,14 @@ fn a_monitor_that_another_client_holds_is_explained() {
 }
 
 #[test]
+fn a_server_that_accepts_and_does_not_greet_is_not_said_to_be_held_by_us() {
+    let fake = Fake::start(|peer| peer.wait_for_end());
+    // It is explained after two seconds.
+    let outcome = fake.qmpsh(&["--connect-timeout", "3", "query-status"]);
+    outcome.assert_fails(3, "is silent: another client may hold this monitor");
+}
+
+#[test]
 fn a_path_with_control_characters_is_shown_harmlessly() {
     connect("/no/\x1b[31m.sock").assert_fails(3, "the socket does not exist");
 }
@@ -132,6 +140,44 @@ fn a_greeting_that_is_no_qmp_is_quoted_harmlessly() {
     let fake = Fake::greeting_with("SSH-2.0-\x1b[31m\x07\u{9b}\r\n");
     let outcome = fake.qmpsh(&["query-status"]);
     outcome.assert_fails(3, "not a QMP message: `SSH-2.0-\\x1b[31m\\x07");
+}
+
+#[test]
+fn a_greeting_may_lack_capabilities_and_package_or_make_them_null() {
+    for greeting in [
+        r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}}}"#,
+        r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": null}, "capabilities": null}}"#,
+    ] {
+        let fake = Fake::start(move |peer| {
+            peer.send(format!("{greeting}\r\n"));
+            let negotiation = peer.command();
+            assert_eq!(negotiation, Some(json!({"execute": "qmp_capabilities"})));
+            peer.send("{\"return\": {}}\r\n");
+            let Some(command) = peer.command() else {
+                return;
+            };
+            peer.send(success(&command, json!("done")));
+        });
+        let outcome = fake.qmpsh(&["query-status"]);
+        outcome.assert_status(0).assert_stdout("\"done\"\n");
+    }
+}
+
+#[test]
+fn a_server_may_answer_what_has_no_id_with_the_id_null() {
+    let fake = Fake::start(|peer| {
+        peer.send(format!("{GREETING}\r\n"));
+        if peer.command().is_some() {
+            peer.send("{\"return\": {}, \"id\": null}\r\n");
+        }
+        // Nor does it know the id of what it cannot read.
+        if peer.command().is_some() {
+            let error = json!({"class": "GenericError", "desc": "JSON parse error"});
+            peer.send(json!({"error": error, "id": null}).to_string() + "\r\n");
+        }
+    });
+    let outcome = fake.qmpsh(&["query-status"]);
+    outcome.assert_fails(1, "JSON parse error");
 }
 
 #[test]

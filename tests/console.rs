@@ -318,8 +318,9 @@ echo $count >count.new && mv count.new count
 exec sleep 600
 "#;
 
-fn flood() -> Session {
-    Session::start(&["--monitor", "none"], |directory| {
+fn flood(limit: &str) -> Session {
+    let options = ["--monitor", "none", "--console-log-limit", limit];
+    Session::start(&options, |directory| {
         let mut piece = String::new();
         for number in 0.. {
             if piece.len() >= 1 << 20 {
@@ -339,7 +340,7 @@ fn flood() -> Session {
 
 #[test]
 fn a_flood_is_logged_in_full_and_does_not_prevent_detaching() {
-    let mut session = flood();
+    let mut session = flood("0");
     let before = memory(session.terminal.qmpsh_pid(), "VmHWM");
     session.terminal.keys(":console\r");
     session.terminal.wait_for_text(ATTACHED);
@@ -373,13 +374,48 @@ fn a_flood_is_logged_in_full_and_does_not_prevent_detaching() {
 
 #[test]
 fn a_guest_that_reads_no_keys_does_not_prevent_detaching() {
-    let mut session = flood();
+    let mut session = flood("64M");
     session.terminal.keys(":console\r");
     session.terminal.wait_for_text(ATTACHED);
     for _ in 0..100 {
         session.terminal.keys(&"key".repeat(1000));
     }
     session.detach();
+    session.terminal.keys(CTRL_D);
+    session.ends_restored();
+}
+
+#[test]
+fn a_log_that_is_full_is_begun_anew_and_the_attached_terminal_goes_on() {
+    let mut session = flood("2M");
+    session.terminal.keys(":console\r");
+    session.terminal.wait_for_text(ATTACHED);
+    fs::write(session.path("go"), "").expect("a file of ours");
+    fs::write(session.path("done"), "").expect("a file of ours");
+    // The last line is seen, however often the log was begun anew before.
+    let piece = fs::read_to_string(session.path("piece")).expect("a file of ours");
+    let last = piece.lines().last().expect("it has lines").to_owned();
+    wait_for("the end of the flood", || {
+        session.path("count").exists().then_some(())
+    });
+    session.has_said(&last);
+    session.detach();
+    session.terminal.wait_for_text("is begun anew");
+    let [now, before] = ["qemu-console.log", "qemu-console.log.1"].map(|name| {
+        assert_eq!(mode(&session.path(name)), 0o600);
+        fs::read_to_string(session.path(name)).expect("a log")
+    });
+    assert!(now.len() <= 2 << 20 && before.len() <= 2 << 20);
+    // Nothing is missing between the two.
+    let end = before + &now;
+    assert!(end.len() > 2 << 20);
+    let whole = piece.repeat(5);
+    assert!(whole.ends_with(&end), "the end of the flood");
+    session.terminal.keys(":console\r");
+    session.is_attached(2);
+    session.detach();
+    let told = session.terminal.output().matches("is begun anew").count();
+    assert_eq!(told, 1);
     session.terminal.keys(CTRL_D);
     session.ends_restored();
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use nix::sys::stat::Mode;
 use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
 
-use crate::common::process::{descriptors, exists, spawn, wait_for_end_of};
+use crate::common::process::{Killed, descriptors, exists, memory, spawn, wait_for_end_of};
 use crate::common::qemu::BARE;
 use crate::common::run::{closed, run_to, through};
 use crate::common::running::Running;
@@ -94,9 +94,7 @@ fn pid_in(text: &str) -> u32 {
 fn pid_of(running: &mut Running) -> u32 {
     running.send(":vm");
     let pid = pid_in(&running.line());
-    for _ in 0..3 {
-        running.line();
-    }
+    while !running.line().starts_with("log ") {}
     pid
 }
 
@@ -205,9 +203,102 @@ fn a_vm_that_does_not_end_is_killed_and_the_user_is_told() {
         stderr.contains("did not shut down within 0.3 s and was killed (SIGKILL)"),
         "{stderr}"
     );
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(1));
     assert!(!exists(pid));
     home.assert_empty();
+}
+
+#[test]
+fn a_script_fails_if_its_vm_dies_of_a_signal() {
+    let home = Home::new();
+    let mut running = home.running(&[]);
+    let pid = pid_of(&mut running);
+    kill(pid, "SEGV");
+    wait_for_end_of(pid);
+    running.close();
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert_eq!(
+        stderr.matches("was killed by SIGSEGV").count(),
+        1,
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_vm_that_crashed_counts_even_if_it_was_restarted() {
+    let home = Home::new();
+    let mut running = home.running(&["-k"]);
+    let pid = pid_of(&mut running);
+    kill(pid, "SEGV");
+    running.wait_for_complaint("was killed by SIGSEGV");
+    running.send(":vm restart");
+    assert_ne!(pid_of(&mut running), pid);
+    running.close();
+    assert_eq!(running.wait().0.code(), Some(1));
+}
+
+#[test]
+fn the_exit_status_of_a_vm_that_ends_by_itself_counts() {
+    for (code, status) in [("0", 0), ("7", 1)] {
+        let script = format!("exit {code}");
+        let options = ["--launch", "--monitor", "none", ":vm", "log", "-f"];
+        let outcome = qmpsh(&[&options[..], &["--", "sh", "-c", &script]].concat(), "");
+        outcome.assert_status(status);
+        outcome.assert_says(&format!("sh ended with exit status {code}"));
+    }
+}
+
+#[test]
+fn a_vm_that_fails_while_it_shuts_down_counts() {
+    let home = Home::new();
+    let wrapper = home.path("wrapper");
+    fs::write(&wrapper, "\"$@\"\nexit 7\n").expect("a file of ours");
+    let wrapper = format!("sh {}", wrapper.display());
+    let options = ["--wrapper", &wrapper, "-e", "query-name"];
+    let outcome = home.launch(&options);
+    outcome.assert_fails(1, "ended with exit status 7");
+    let outcome = home.launch(&[&options[..], &["-e", ":vm stop"]].concat());
+    outcome.assert_fails(1, "`:vm stop`: ");
+    assert_eq!(
+        outcome.stderr().matches("exit status 7").count(),
+        1,
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_vm_that_ends_as_it_should_is_a_success() {
+    let home = Home::new();
+    for lines in [
+        &["quit"][..],
+        &[":vm stop"],
+        &[":vm stop --hard"],
+        &[":vm restart", ":vm restart"],
+    ] {
+        let options: Vec<&str> = lines.iter().flat_map(|line| ["-e", line]).collect();
+        home.launch(&options).assert_status(0);
+    }
+    // Without a monitor, it is told by a signal, and QEMU takes that well.
+    home.launch(&["--monitor", "none", ":vm"]).assert_status(0);
+    let mut running = home.running(&[]);
+    let pid = pid_of(&mut running);
+    kill(pid, "TERM");
+    wait_for_end_of(pid);
+    running.close();
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+#[test]
+fn the_prompt_ends_with_a_failure_if_its_vm_crashed() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&[]);
+    let pid = pid_on(&mut terminal);
+    kill(pid, "ABRT");
+    terminal.wait_for_text("was killed by SIGABRT");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.wait_for_end(), 1);
 }
 
 #[test]
@@ -280,6 +371,28 @@ fn a_shell_that_is_killed_leaves_no_orphan_whatever_the_vm_does() {
 }
 
 #[test]
+fn the_next_launch_removes_what_a_killed_shell_has_left() {
+    let home = Home::new();
+    let mut alive = home.running(&[]);
+    pid_of(&mut alive);
+    let left = || fs::read_dir(home.path("tmp")).expect("ours").count();
+    for signal in ["KILL", "QUIT", "ABRT"] {
+        let mut running = home.running(&["--console"]);
+        pid_of(&mut running);
+        kill(running.pid(), signal);
+        running.wait();
+        assert_eq!(left(), 2);
+        home.launch(&["query-status"]).assert_status(0);
+        assert_eq!(left(), 1);
+    }
+    alive.send(":vm log");
+    alive.close();
+    let (status, stderr) = alive.wait();
+    assert!(status.success(), "{stderr}");
+    home.assert_empty();
+}
+
+#[test]
 fn a_terminal_that_is_closed_leaves_no_orphan() {
     let home = Home::new();
     // Close-on-exec from the start: whoever inherited it would keep the terminal open.
@@ -341,6 +454,7 @@ fn a_panic_leaves_no_orphan() {
         passed: Vec::new(),
         name: None,
         console: true,
+        console_log_limit: 0,
         log_dir: None,
         temp_dir: Some(home.path("tmp")),
         shutdown_timeout: Duration::from_secs(30),
@@ -541,6 +655,70 @@ fn what_the_vm_prints_is_in_its_log_and_reaches_no_terminal_raw() {
 }
 
 #[test]
+fn what_is_added_to_the_command_line_makes_qemu_print_nothing() {
+    let home = Home::new();
+    let outcome = home.launch(&["--console", "-e", "query-status", "-e", ":vm log"]);
+    assert_eq!(outcome.assert_status(0).lines().len(), 1, "{outcome}");
+}
+
+#[test]
+fn the_end_of_a_long_log_is_shown_and_all_of_it_in_pieces() {
+    const LINES: usize = 40_000;
+    let home = Home::new();
+    let line = "x".repeat(999) + "\n";
+    fs::write(home.path("qemu.log"), line.repeat(LINES - 1)).expect("room");
+    let mut command = command(home.directory.path());
+    let logs = ["--log-dir", text(home.directory.path())];
+    command.args(["--launch", "--monitor", "none"]).args(logs);
+    command.args(["--", "sh", "-c", "echo the end; sleep 1000"]);
+    let mut running = Running::start(command);
+    let is_complete =
+        || fs::read(home.path("qemu.log")).is_ok_and(|log| log.ends_with(b"the end\n"));
+    wait_for("the last line", || is_complete().then_some(()));
+    running.send(":vm log");
+    let until_the_end = |running: &mut Running| {
+        let mut count = 1;
+        while running.line() != "the end" {
+            count += 1;
+        }
+        count
+    };
+    let before = memory(running.pid(), "VmHWM");
+    // So many fit into 64 KiB.
+    assert_eq!(until_the_end(&mut running), 66);
+    running.wait_for_complaint("bytes before this are left out; `:vm log --all` shows them");
+    running.send(":vm log --all");
+    assert_eq!(until_the_end(&mut running), LINES);
+    running.send(":vm log --all -f");
+    assert_eq!(until_the_end(&mut running), LINES);
+    let grown = memory(running.pid(), "VmHWM").saturating_sub(before);
+    assert!(grown < 4 << 10, "{grown} KiB more");
+    // It goes on following, and can be interrupted.
+    kill(running.pid(), "TERM");
+    assert_eq!(running.wait().0.code(), Some(130));
+}
+
+#[test]
+fn a_script_that_shows_a_long_log_can_be_interrupted() {
+    let home = Home::new();
+    let log = fs::File::create(home.path("qemu.log")).expect("a file of ours");
+    log.set_len(40 << 30).expect("a file with a hole");
+    let mut command = command(home.directory.path());
+    let logs = ["--log-dir", text(home.directory.path())];
+    command.args(["--launch", "--monitor", "none"]).args(logs);
+    command.args(["-e", ":vm log --all", "--", "sleep", "1000"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = Killed::spawn(command);
+    let mut stdout = process.stdout.take().expect("it was piped");
+    stdout.read_exact(&mut [0]).expect("it shows something");
+    let drain = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+    kill(process.id(), "TERM");
+    let ended = wait_for("the end of qmpsh", || process.try_wait().expect("ours"));
+    assert_eq!(ended.code(), Some(130));
+    drain.join().expect("no panic").expect("it reads");
+}
+
+#[test]
 fn vm_log_follows_until_the_vm_ends_or_ctrl_c() {
     let home = Home::new();
     let mut terminal = home.terminal(&[]);
@@ -572,9 +750,7 @@ fn a_script_that_follows_the_log_ends_when_its_reader_is_gone() {
         .arg("--launch")
         .args(options)
         .args(["--", "sh", "-c", talk]);
-    command
-        .stdout(closed())
-        .stderr(std::process::Stdio::piped());
+    command.stdout(closed()).stderr(Stdio::piped());
     run_to(command, b"");
 }
 

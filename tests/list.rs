@@ -1,13 +1,15 @@
 //! `--list`: the QEMUs that run here.
 
+use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::common::qemu::{bare_qemu, storage_daemon};
 use crate::common::sockets::Port;
-use crate::common::{Qemu, qmpsh, scratch, text, wait_for};
+use crate::common::{Qemu, qemu, qmpsh, scratch, text, wait_for};
 
 /// What `--list -o json` says of a process.
 fn listed(pid: u32) -> Option<Value> {
@@ -99,6 +101,46 @@ fn a_monitor_on_a_descriptor_has_the_path_it_was_bound_to() {
     let process = bare_qemu(&options, vec![listener.into()]);
     let machine = wait_for("QEMU", || listed(process.id()));
     assert_eq!(machine["qmp"][0]["address"], text(&path));
+}
+
+#[test]
+fn a_monitor_that_a_file_of_options_defines_is_found() {
+    let config = r#"
+[chardev "c"]
+  backend = "socket"
+  path = "from a file"
+  server = "on"
+  wait = "off"
+[mon "m"]
+  chardev = "c"
+  mode = "control"
+"#;
+    let directory = scratch();
+    let path = directory.path().join("config");
+    fs::write(&path, config).expect("a file of ours");
+    let qemu = Qemu::with_args(&["-machine", "none", "-readconfig", text(&path)]);
+    let machine = listed(qemu.pid()).expect("it runs");
+    let socket = qemu.directory.path().join("from a file");
+    assert_eq!(machine["qmp"][2]["address"], text(&socket));
+    assert_eq!(states(&machine)[2], "free");
+}
+
+#[test]
+fn a_monitor_that_is_an_object_is_found() {
+    let objects = Command::new(qemu()).args(["-object", "help"]).output();
+    let objects = objects.expect("QEMU runs").stdout;
+    if !String::from_utf8_lossy(&objects).contains("monitor-qmp") {
+        // Before 11.1 there is nothing to find.
+        return;
+    }
+    let directory = scratch();
+    let path = directory.path().join("sock");
+    let chardev = format!("socket,id=c,path={},server=on,wait=off", path.display());
+    let object = "monitor-qmp,id=m,chardev=c";
+    let args = ["-machine", "none", "-chardev", &chardev, "-object", object];
+    let qemu = Qemu::with_args(&args);
+    let machine = listed(qemu.pid()).expect("it runs");
+    assert_eq!(machine["qmp"][2]["address"], text(&path));
 }
 
 #[test]

@@ -1,23 +1,35 @@
 //! `--listen`: QEMU connects to us.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
+use crate::common::fake::GREETING;
 use crate::common::process::Killed;
 use crate::common::qemu::bare_qemu;
 use crate::common::running::Running;
-use crate::common::sockets::{Port, leave_no_room, leave_socket};
+use crate::common::sockets::{Port, leave_no_room, leave_socket, listens};
 use crate::common::terminal::Terminal;
-use crate::common::{kill, mode, qmpsh, scratch, text, wait_for};
+use crate::common::told::Told;
+use crate::common::{Qemu, kill, mode, qmpsh, scratch, text, wait_for};
+
+/// What has QEMU connect again, as `--help` has it: since 9.2 in milliseconds, and since 11 only so.
+static RECONNECT: LazyLock<&str> = LazyLock::new(|| {
+    let schema = Told::by(&Qemu::start()).json;
+    match schema.contains("\"reconnect-ms\"") {
+        true => "reconnect-ms=1000",
+        false => "reconnect=1",
+    }
+});
 
 /// A QEMU that connects its monitor to `place`, given as options of a chardev, where somebody else listens.
 fn dialler(place: &str, name: &str) -> Killed {
-    let chardev = format!("socket,id=c,{place},server=off,reconnect=1");
-    let options = ["-chardev", &chardev, "-mon", "chardev=c,mode=control"];
+    let chardev = format!("socket,id=c,{place},server=off,{}", *RECONNECT);
+    let options = ["-chardev", &chardev, "-qmp", "chardev:c"];
     bare_qemu(&[&["-name", name], &options[..]].concat(), Vec::new())
 }
 
@@ -118,8 +130,13 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_left_alone() {
     let live = UnixListener::bind(&path).expect("a socket of ours");
     qmpsh(&args, "").assert_fails(3, "another process already listens there");
     assert!(path.exists());
-    // Also if it can take no further connection now: the one that has just looked is still in its queue.
+    // To look was no connection.
+    live.set_nonblocking(true).expect("a socket of ours");
+    let accepted = live.accept().map_err(|error| error.kind());
+    assert!(matches!(accepted, Err(ErrorKind::WouldBlock)));
+    // Also if it can take no further connection now.
     leave_no_room(&live);
+    let _first = UnixStream::connect(&path).expect("room for one");
     qmpsh(&args, "").assert_fails(3, "another process already listens there");
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "precious").expect("a file of ours");
@@ -155,6 +172,122 @@ fn a_client_that_is_not_qemu_does_not_keep_qemu_from_connecting() {
     let _qemu = dialler_at(&path, "after all");
     terminal.wait_for_text("\"after all\" at");
     terminal.wait_for_prompt();
+}
+
+/// A script that listens, once it does.
+fn listening_script(directory: &TempDir, path: &Path) -> Running {
+    let running = Running::qmpsh(
+        directory.path(),
+        &["--listen", text(path), "--connect-timeout", "60"],
+    );
+    wait_for("the socket", || listens(path).then_some(()));
+    running
+}
+
+/// Asserts that a QEMU that connects is served, and that the script then ends in good order. Returns what the script
+/// has said on standard error.
+#[track_caller]
+fn serves_a_qemu(mut running: Running, path: &Path) -> String {
+    let _qemu = dialler_at(path, "after all");
+    running.send("query-name");
+    assert_eq!(running.line(), "{\"name\": \"after all\"}");
+    running.close();
+    let (status, stderr) = running.wait();
+    assert!(status.success(), "{stderr}");
+    assert!(!path.exists());
+    // That is said after a while.
+    let lines = stderr
+        .lines()
+        .filter(|line| !line.contains("waiting for a QEMU"));
+    lines.map(|line| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn a_script_goes_on_listening_after_connections_that_speak_no_qmp() {
+    let (directory, path) = place();
+    let running = listening_script(&directory, &path);
+    for sent in [
+        "",
+        "GET / HTTP/1.1\r\n\r\n",
+        "{\"return\": {}}\r\n",
+        "{\"QMP\": {}}\n",
+    ] {
+        let mut stranger = UnixStream::connect(&path).expect("it listens");
+        // It may have closed the connection by now.
+        let _ = stranger.write_all(sent.as_bytes());
+    }
+    let stderr = serves_a_qemu(running, &path);
+    assert!(
+        stderr.contains("spoke no QMP (the server closed the connection); still listening"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn a_greeting_without_an_answer_does_not_end_the_listening() {
+    let (directory, path) = place();
+    let running = listening_script(&directory, &path);
+    let mut stranger = UnixStream::connect(&path).expect("it listens");
+    stranger.write_all(GREETING.as_bytes()).expect("it reads");
+    drop(stranger);
+    serves_a_qemu(running, &path);
+}
+
+#[test]
+fn connections_that_are_silent_do_not_keep_a_qemu_out() {
+    let (directory, path) = place();
+    let running = listening_script(&directory, &path);
+    let _silent = UnixStream::connect(&path).expect("it listens");
+    let stderr = serves_a_qemu(running, &path);
+    assert!(
+        stderr.contains("is silent so far; still listening"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_flood_of_connections_is_told_in_a_few_lines() {
+    let (directory, path) = place();
+    let running = listening_script(&directory, &path);
+    for _ in 0..200 {
+        wait_for("room for a connection", || UnixStream::connect(&path).ok());
+    }
+    let stderr = serves_a_qemu(running, &path);
+    assert!(stderr.contains("100 connections to"), "{stderr}");
+    assert!(stderr.lines().count() < 6, "{stderr}");
+}
+
+#[test]
+fn a_second_listener_on_the_path_is_refused_and_the_first_one_is_not_disturbed() {
+    let (directory, path) = place();
+    let first = listening_script(&directory, &path);
+    for _ in 0..3 {
+        let second = qmpsh(&["--listen", text(&path), "stop"], "");
+        second.assert_fails(3, "somebody listens there already");
+    }
+    assert_eq!(serves_a_qemu(first, &path), "");
+}
+
+#[test]
+fn of_many_that_find_a_stale_socket_together_one_listens() {
+    let (directory, path) = place();
+    leave_socket(&path);
+    let args = ["--listen", text(&path), "--connect-timeout", "60"];
+    let mut all: Vec<_> = (0..8)
+        .map(|_| Running::qmpsh(directory.path(), &args))
+        .collect();
+    for _ in 0..7 {
+        let refused = wait_for("the end of one", || {
+            all.iter().position(|running| {
+                running
+                    .try_complaint()
+                    .is_some_and(|line| line.contains("listens there already"))
+            })
+        });
+        all.remove(refused).wait();
+    }
+    serves_a_qemu(all.remove(0), &path);
 }
 
 #[test]

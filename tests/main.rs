@@ -32,6 +32,7 @@ mod qmp_shell_syntax;
 mod schema_cache;
 mod scripts;
 mod session;
+mod stalled_output;
 mod stalled_terminal;
 mod tab;
 mod terminal_restored;

@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use crate::common::fake::{Fake, success};
 use crate::common::process::wait_for_end_of;
 use crate::common::run::run_on;
+use crate::common::running::Running;
 use crate::common::terminal::{CTRL_C, Terminal};
-use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch};
+use crate::common::{Outcome, Qemu, command, in_shell, kill, qmpsh, run, scratch, wait_for};
 
 /// An `exec:` address that leads to QEMU's monitor.
 fn through_socat(qemu: &Qemu) -> String {
@@ -160,4 +161,91 @@ fn commands_that_pass_descriptors_are_refused_unsent_where_none_can_travel() {
     );
     assert_eq!(outcome.stderr().lines().count(), 5, "{outcome}");
     outcome.assert_stdout("{}\n");
+}
+
+/// How long until the kernel asks whether the peer of the TCP connection to this port of 127.0.0.1 is still there, in
+/// hundredths of a second (`proc_net_tcp`; the timer 2 is that of keepalive).
+fn keepalive(port: u16) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    let peer = format!("0100007F:{port:04X}");
+    let mut rows = table.lines().map(|row| row.split_whitespace());
+    rows.find_map(|mut fields| {
+        (fields.nth(2)? == peer && fields.next()? == "01").then_some(())?;
+        let when = fields.nth(1)?.strip_prefix("02:")?;
+        u64::from_str_radix(when, 16).ok()
+    })
+}
+
+#[test]
+fn the_kernel_asks_every_few_seconds_whether_a_tcp_peer_is_still_there() {
+    let qemu = Qemu::with_args(&[
+        "-machine",
+        "none",
+        "-qmp",
+        "tcp:127.0.0.1:0,server=on,wait=off",
+    ]);
+    let address = qemu.tcp_address();
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let port = port.parse().expect("a number");
+    let mut running = Running::qmpsh(qemu.directory.path(), &["-c", &address]);
+    running.send("query-status");
+    running.line();
+    // The last message may not be confirmed yet.
+    let due = wait_for("a timer", || keepalive(port));
+    assert!(due <= 1000, "{due}");
+}
+
+/// An `exec:` address of a program that takes no request to end, and the file in which it puts its pid and that of a
+/// child that takes none either.
+fn stubborn(qemu: &Qemu) -> (String, std::path::PathBuf) {
+    let pids = qemu.directory.path().join("pids");
+    let socat = format!("socat - UNIX-CONNECT:{}", qemu.socket.display());
+    let sleep = "while :; do sleep 0.1; done";
+    let line = format!(
+        "exec:trap '' TERM; echo $$ >{0}; sh -c 'echo $$ >>{0}; {sleep}' </dev/null >/dev/null & {socat}; {sleep}",
+        pids.display()
+    );
+    (line, pids)
+}
+
+fn pids(file: &std::path::Path) -> Vec<u32> {
+    wait_for("the pids", || {
+        let text = std::fs::read_to_string(file).ok()?;
+        let pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        (pids.len() == 2).then_some(pids)
+    })
+}
+
+#[test]
+fn a_program_that_ignores_the_request_to_end_does_not_outlive_qmpsh() {
+    for signal in [None, Some("KILL"), Some("TERM"), Some("INT"), Some("QUIT")] {
+        let qemu = Qemu::start();
+        let (address, file) = stubborn(&qemu);
+        let mut running = Running::qmpsh(qemu.directory.path(), &["-c", &address]);
+        running.send("query-status");
+        running.line();
+        let pids = pids(&file);
+        match signal {
+            None => running.close(),
+            Some(signal) => kill(running.pid(), signal),
+        }
+        running.wait();
+        for pid in pids {
+            wait_for_end_of(pid);
+        }
+    }
+}
+
+#[test]
+fn a_program_that_ignores_the_request_to_end_is_killed_when_it_is_disconnected() {
+    let qemu = Qemu::start();
+    let (address, file) = stubborn(&qemu);
+    let mut running = Running::qmpsh(qemu.directory.path(), &["-c", &address]);
+    running.send("query-status");
+    running.line();
+    let pids = pids(&file);
+    running.send(":disconnect");
+    for pid in pids {
+        wait_for_end_of(pid);
+    }
 }

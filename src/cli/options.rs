@@ -38,7 +38,8 @@ pub struct Cli {
     /// Listen at ADDRESS (the path of a Unix socket, or HOST:PORT) and wait for QEMU to connect; all remaining
     /// words are the command
     ///
-    /// Start QEMU with -chardev socket,id=ID,path=PATH,server=off,reconnect=1 -mon chardev=ID,mode=control.
+    /// Start QEMU with -chardev socket,id=ID,path=PATH,server=off,reconnect-ms=1000 -qmp chardev:ID; before QEMU 9.2,
+    /// write reconnect=1 instead of reconnect-ms=1000.
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run", "tls_creds"])]
     pub listen: Option<String>,
 
@@ -191,6 +192,11 @@ pub struct VmOptions {
     #[arg(long, requires = "launch")]
     pub console: bool,
 
+    /// Size at which the console's log is renamed to LOG.1 and a new one started: 512K, 64M, 2G, or 0 for no limit
+    /// [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "console")]
+    pub console_log_limit: Option<u64>,
+
     /// Keep the logs of QEMU's output and of the console in DIR [default: deleted on exit]
     #[arg(long, value_name = "DIR", requires = "launch")]
     pub log_dir: Option<PathBuf>,
@@ -221,6 +227,22 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds".to_owned())
 }
 
+/// A number of bytes, or of KiB, MiB or GiB with a `K`, `M` or `G` after it.
+fn size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(['K', 'M', 'G']);
+    let unit: u64 = match &text[number.len()..] {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        _ => 0,
+    };
+    let number: Option<u64> = number.parse().ok().filter(|_| unit > 0);
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| "expected a size: 4096, 512K, 64M, 2G".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -230,5 +252,21 @@ mod tests {
     #[test]
     fn the_definition_of_the_options_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_size_has_a_unit_or_none() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("2K", 2048),
+            ("64M", 64 << 20),
+            ("1G", 1 << 30),
+        ] {
+            assert_eq!(size(text), Ok(bytes));
+        }
+        for text in ["", "K", "1KM", "1k", "-1", "1.5G", "99999999999G"] {
+            assert!(size(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,12 +1,17 @@
 //! `--verbose` and `--log`: prints and logs every message.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
+use nix::errno::Errno;
 
 use crate::failure::Failure;
 use crate::lang::{mask_secrets, quote};
@@ -22,7 +27,15 @@ pub type Echo = Box<dyn Fn(String) + Send + Sync>;
 /// Dropping it waits until everything is written.
 pub struct Log {
     queue: mpsc::Sender<Entry>,
+    /// How many pieces of it are written.
+    written: Arc<AtomicU64>,
 }
+
+/// How much is written at once.
+const PIECE: usize = 64 << 10;
+
+/// How long the log may take for a piece in the end: a FIFO that nobody reads takes nothing, ever.
+const STUCK: Duration = Duration::from_millis(300);
 
 enum Entry {
     Line(String),
@@ -37,10 +50,17 @@ impl Log {
     ///
     /// The file cannot be opened, or the thread not started.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut file = private::open(OpenOptions::new().append(true).create(true), path)
-            .map_err(|error| cannot_log(path, &error))?;
+        let mut file =
+            private::open(OpenOptions::new().append(true).create(true), path).map_err(|error| {
+                match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::ENXIO) => cannot_log(path, &"it is a FIFO that nobody reads"),
+                    _ => cannot_log(path, &error),
+                }
+            })?;
         let path = path.to_owned();
         let (queue, entries) = mpsc::channel();
+        let written = Arc::new(AtomicU64::new(0));
+        let progress = written.clone();
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
@@ -48,11 +68,14 @@ impl Log {
                 for entry in entries {
                     match entry {
                         Entry::Line(line) => {
-                            if let Err(error) = file.write_all(line.as_bytes())
-                                && !failed
-                            {
-                                failed = true;
-                                say(format!("qmpsh: {}", cannot_log(&path, &error)));
+                            for piece in line.as_bytes().chunks(PIECE) {
+                                if let Err(error) = file.write_all(piece)
+                                    && !failed
+                                {
+                                    failed = true;
+                                    say(format!("qmpsh: {}", cannot_log(&path, &error)));
+                                }
+                                progress.fetch_add(1, Ordering::Relaxed);
                             }
                         }
                         Entry::Flush(done) => {
@@ -61,19 +84,33 @@ impl Log {
                     }
                 }
             })?;
-        Ok(Self { queue })
+        Ok(Self { queue, written })
     }
 }
 
-fn cannot_log(path: &Path, error: &io::Error) -> Failure {
+fn cannot_log(path: &Path, error: &dyn Display) -> Failure {
     Failure::Local(format!("cannot log to {}: {error}", path.display()))
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         let (done, wait) = mpsc::channel();
-        if self.queue.send(Entry::Flush(done)).is_ok() {
-            let _ = wait.recv();
+        let _ = self.queue.send(Entry::Flush(done));
+        // It is waited for as long as it gets anywhere.
+        let mut written = None;
+        while wait.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) {
+            let now = Some(self.written.load(Ordering::Relaxed));
+            if now == written {
+                // Standard error may take nothing either.
+                let (said, wait) = mpsc::channel();
+                thread::spawn(move || {
+                    say("qmpsh: the log takes nothing; its end is lost");
+                    let _ = said.send(());
+                });
+                let _ = wait.recv_timeout(STUCK);
+                return;
+            }
+            written = now;
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{self, killpg};
 use nix::unistd::Pid;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::os::signals::{SIGCHLD, Signal};
 use crate::os::sys;
@@ -22,27 +23,46 @@ pub struct Child {
     ended: watch::Receiver<Option<Ended>>,
 }
 
+/// What becomes of a process when we end, for whatever reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bond {
+    /// The kernel kills it. What it started lives on.
+    Kill,
+    /// Its whole process group is killed.
+    KillGroup,
+    /// Its whole process group is asked to end, and killed if it is still there after [`GRACE`].
+    EndGroup,
+}
+
+/// How long a process may take to end that was asked to.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// How often to look whether a process group is still there.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// How a process ended, if known. Displayed, it follows the process's name: "ended with exit status
 /// 1".
 #[derive(Debug, Clone, Copy)]
 pub struct Ended(Option<ExitStatus>);
 
 impl Child {
-    /// Runs `command`, tied to us ([`sys::tie`]). A task of the runtime waits for its end.
+    /// Runs `command`, bound to us. It inherits `descriptors` ([`sys::tie`]). A task of the runtime waits for its end.
     ///
     /// # Errors
     ///
     /// The command cannot be run.
-    pub fn start(
-        mut command: Command,
-        descriptors: Vec<OwnedFd>,
-        death: signal::Signal,
-    ) -> io::Result<Self> {
+    pub fn start(mut command: Command, descriptors: Vec<OwnedFd>, bond: Bond) -> io::Result<Self> {
+        let death = match bond {
+            Bond::Kill | Bond::KillGroup => signal::Signal::SIGKILL,
+            Bond::EndGroup => signal::Signal::SIGTERM,
+        };
         sys::tie(&mut command, descriptors, death);
         // Handle the signal before the process starts, or we could miss its end.
         let mut any_ended = Signal::new(SIGCHLD)?;
         let mut process = command.spawn()?;
         let pid = i32::try_from(process.id()).expect("the system counts in i32");
+        let group = Pid::from_raw(pid);
+        let guard = guard(group, bond);
         let (sender, ended) = watch::channel(None);
         tokio::spawn(async move {
             let status = loop {
@@ -52,11 +72,16 @@ impl Child {
                 }
             };
             sender.send_replace(Some(Ended(status)));
+            if let Some(mut guard) = guard {
+                // As long as there is anybody in its group, no other group gets the number.
+                while group_exists(group) {
+                    sleep(LOOK).await;
+                }
+                let _ = guard.kill();
+                let _ = guard.wait();
+            }
         });
-        Ok(Self {
-            pid: Pid::from_raw(pid),
-            ended,
-        })
+        Ok(Self { pid: group, ended })
     }
 
     /// Its pid, which is also its process group and its session.
@@ -89,11 +114,74 @@ impl Child {
             let _ = killpg(self.pid, signal);
         }
     }
+
+    /// Asks its process group to end, and has it killed if it is still there after [`GRACE`].
+    pub fn end(&self) {
+        self.signal(signal::Signal::SIGTERM);
+        // A process that is stopped takes no other signal.
+        self.signal(signal::Signal::SIGCONT);
+        let group = self.pid;
+        // Where there is no runtime any more we are about to end, which its guard sees.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let due = Instant::now() + GRACE;
+                while group_exists(group) {
+                    if Instant::now() >= due {
+                        let _ = killpg(group, signal::Signal::SIGKILL);
+                        return;
+                    }
+                    sleep(LOOK).await;
+                }
+            });
+        }
+    }
+}
+
+/// Whether there is anybody in a process group.
+fn group_exists(group: Pid) -> bool {
+    killpg(group, None).is_ok()
+}
+
+/// Starts what ends the process group `group` when we are gone, if `bond` asks for that.
+///
+/// The kernel's parent-death signal reaches the process alone that we started, which may not take its children along, and
+/// may ignore a signal that only asks.
+fn guard(group: Pid, bond: Bond) -> Option<std::process::Child> {
+    // Its standard input ends with us.
+    let script = match bond {
+        Bond::Kill => return None,
+        Bond::KillGroup => format!("read -r _; kill -KILL -{group}"),
+        Bond::EndGroup => format!(
+            "read -r _; kill -TERM -{group}; kill -CONT -{group}
+             for _ in 1 2 3 4 5 6 7 8 9 10; do
+                 sleep {}; kill -0 -{group} || exit
+             done
+             kill -KILL -{group}",
+            (GRACE / 10).as_secs_f64()
+        ),
+    };
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // A key of the terminal is nothing to it.
+        .process_group(0);
+    command.spawn().ok()
 }
 
 impl Ended {
     pub fn success(self) -> bool {
         self.0.is_some_and(|status| status.success())
+    }
+
+    /// Whether that signal ended it, or a shell says that it ended what the shell ran.
+    pub fn is_by(self, signal: signal::Signal) -> bool {
+        let number = Some(signal as i32);
+        let code = |status: ExitStatus| status.code().and_then(|code| code.checked_sub(128));
+        self.0
+            .is_some_and(|status| status.signal() == number || code(status) == number)
     }
 }
 
@@ -114,12 +202,14 @@ impl fmt::Display for Ended {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn shell(script: &str) -> Child {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        Child::start(command, Vec::new(), signal::Signal::SIGKILL).expect("a shell")
+        Child::start(command, Vec::new(), Bond::Kill).expect("a shell")
     }
 
     #[tokio::test]
@@ -131,6 +221,27 @@ mod tests {
             assert_eq!(ended.success(), code == 0);
             assert!(child.ended().is_some());
         }
+    }
+
+    #[tokio::test]
+    async fn the_signal_that_ended_a_process_is_known_also_through_a_shell() {
+        for script in ["kill -TERM $$", "sh -c 'kill -TERM $$'; exit $?"] {
+            let ended = shell(script).wait().await;
+            assert!(ended.is_by(signal::Signal::SIGTERM), "{script}");
+            assert!(!ended.is_by(signal::Signal::SIGKILL) && !ended.success());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ignores_being_asked_to_end_is_killed() {
+        let mut child = Command::new("/bin/sh");
+        child.args(["-c", "trap '' TERM; echo; while :; do sleep 0.01; done"]);
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        child.stdout(writer);
+        let child = Child::start(child, Vec::new(), Bond::EndGroup).expect("a shell");
+        reader.read_exact(&mut [0]).expect("it has set its trap");
+        child.end();
+        assert_eq!(child.wait().await.to_string(), "was killed by SIGKILL");
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@ pub mod child;
 pub mod holder;
 pub mod private;
 pub mod signals;
+#[cfg(target_os = "linux")]
+pub mod sock_diag;
 pub mod stderr;
 pub mod stop;
 pub mod sys;

@@ -4,6 +4,11 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// Creates the directory of `path` if it does not exist.
 ///
@@ -17,11 +22,32 @@ pub fn create_parent(path: &Path) -> io::Result<()> {
         .map_or(Ok(()), |parent| builder.create(parent))
 }
 
-/// Opens a file with `options`. If that creates the file, only the owner can read it.
+/// How long to wait for the reader of a FIFO, and how often to look.
+const READER: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Opens a file as `options` say. If that creates it, only the owner can read it. A FIFO is given a moment for
+/// somebody to read it.
 ///
 /// # Errors
 ///
-/// The file cannot be opened.
+/// It cannot be opened, or is a FIFO that nobody reads (`ENXIO`).
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    options.mode(0o600).open(path)
+    let options = options.mode(0o600).custom_flags(OFlag::O_NONBLOCK.bits());
+    let due = Instant::now() + READER;
+    let file = loop {
+        match options.open(path) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
+                if Instant::now() >= due {
+                    return Err(error);
+                }
+            }
+            result => break result?,
+        }
+        sleep(LOOK);
+    };
+    // To open it was not to block; to write is.
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(file)
 }

@@ -1,5 +1,5 @@
-//! The calls that need `unsafe`: they trust a number to be a file descriptor, run between `fork`
-//! and `exec`, handle signals that end the process, or do what Rust's own start does.
+//! The calls that need `unsafe`: those that trust a number to be a file descriptor, that run between `fork` and
+//! `exec`, that handle signals, and that do what Rust's own start does.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -10,7 +10,8 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
 use nix::sys::stat::Mode;
 use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
@@ -138,4 +139,26 @@ pub fn restore_when_aborted(found: &Termios) -> io::Result<()> {
         unsafe { register(number, restore) }?;
     }
     Ok(())
+}
+
+/// Returns what makes a system call of the calling thread fail with `EINTR` if it blocks at that moment, for another
+/// thread to call. It uses SIGURG, which means nothing to us.
+///
+/// # Errors
+///
+/// The signal cannot be handled.
+pub fn interrupter() -> io::Result<impl Fn() + Send + 'static> {
+    extern "C" fn ignore(_: libc::c_int) {}
+    // Not SIG_IGN, and without SA_RESTART: either would let the call go on.
+    let action = SigAction::new(
+        SigHandler::Handler(ignore),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGURG, &action) }?;
+    let thread = pthread_self();
+    Ok(move || {
+        let _ = pthread_kill(thread, Signal::SIGURG);
+    })
 }

@@ -1,11 +1,13 @@
 //! Connects to an endpoint until it is ready for commands, and explains delays.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Receiver, Sender, split};
 use super::error::Error;
@@ -14,10 +16,13 @@ use super::message::{Event, Greeting};
 use super::notice::{Notice, NoticeSender};
 use super::options::Options;
 use crate::os::holder;
-use crate::transport::{Address, Endpoint, Say, open};
+use crate::transport::{Address, Endpoint, Say, Stream, open};
 
 /// How long a server may stay silent before we tell the user why.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// How many connections may be silent while we listen for the next one.
+const MOST_CANDIDATES: usize = 8;
 
 /// A connection that is ready for commands.
 pub(super) struct Connection {
@@ -116,23 +121,12 @@ pub(super) async fn connect(
         let _ = said.send(Notice::Said(text));
     });
     let connecting = async {
+        if matches!(endpoint, Endpoint::Listen(_)) {
+            return accept(endpoint, options, notices, &say).await;
+        }
         let stream = open(endpoint, options.tls.as_ref(), &say).await?;
-        let peer_pid = stream.peer_pid();
-        *stage.lock() = Stage::Greeting(peer_pid);
-        let (mut receiver, mut sender) = split(stream, options.tap.as_ref());
-        let greeting = greeting(&mut receiver, endpoint).await?;
-        *stage.lock() = Stage::Negotiating;
-        let oob = !options.no_oob && greeting.offers("oob");
-        let negotiated = negotiate(&mut receiver, &mut sender, endpoint, oob).await?;
-        Ok(Connection {
-            receiver,
-            sender,
-            greeting,
-            events: negotiated.events,
-            oob,
-            needs_ids: negotiated.needs_ids,
-            peer_pid,
-        })
+        let set_stage = |reached| *stage.lock() = reached;
+        meet(stream, endpoint, options, set_stage).await
     };
     let explained = async {
         let mut connecting = pin!(connecting);
@@ -155,4 +149,112 @@ pub(super) async fn connect(
             }
         },
     }
+}
+
+/// Takes the greeting of whoever is at the other end and negotiates capabilities. `set_stage` is told how far that is.
+async fn meet(
+    stream: Stream,
+    endpoint: &Endpoint,
+    options: &Options,
+    set_stage: impl Fn(Stage),
+) -> Result<Connection, Error> {
+    let peer_pid = stream.peer_pid();
+    set_stage(Stage::Greeting(peer_pid));
+    let (mut receiver, mut sender) = split(stream, options.tap.as_ref());
+    let greeting = greeting(&mut receiver, endpoint).await?;
+    set_stage(Stage::Negotiating);
+    let oob = !options.no_oob && greeting.offers("oob");
+    let negotiated = negotiate(&mut receiver, &mut sender, endpoint, oob).await?;
+    Ok(Connection {
+        receiver,
+        sender,
+        greeting,
+        events: negotiated.events,
+        needs_ids: negotiated.needs_ids,
+        oob,
+        peer_pid,
+    })
+}
+
+/// Accepts connections until one speaks QMP. Others are no reason to end, and who is silent keeps nobody waiting for
+/// longer than [`SILENCE`].
+///
+/// # Errors
+///
+/// No connection can be accepted, or one speaks QMP and refuses to negotiate.
+async fn accept(
+    endpoint: &Endpoint,
+    options: &Options,
+    notices: &NoticeSender,
+    say: &Say,
+) -> Result<Connection, Error> {
+    let mut strangers = Strangers {
+        endpoint,
+        notices,
+        count: 0,
+    };
+    let mut candidates = JoinSet::new();
+    let mut handles = VecDeque::new();
+    let mut listening = true;
+    let mut patience = pin!(sleep(SILENCE));
+    loop {
+        tokio::select! {
+            biased;
+            Some(met) = candidates.join_next() => {
+                match met {
+                    Ok(Ok(connection)) => return Ok(connection),
+                    Ok(Err(Error::NotQmp { lost, .. })) => strangers.add(&format!("spoke no QMP ({lost})")),
+                    Ok(Err(error)) => return Err(error),
+                    // There was no room for it any more.
+                    Err(_) => {}
+                }
+                listening |= candidates.is_empty();
+            }
+            stream = open(endpoint, options.tls.as_ref(), say), if listening => {
+                let (stream, endpoint, options) = (stream?, endpoint.clone(), options.clone());
+                let candidate = async move { meet(stream, &endpoint, &options, |_| ()).await };
+                handles.retain(|handle: &AbortHandle| !handle.is_finished());
+                handles.push_back(candidates.spawn(candidate));
+                if handles.len() > MOST_CANDIDATES && let Some(oldest) = handles.pop_front() {
+                    oldest.abort();
+                }
+                listening = false;
+                patience.as_mut().reset(Instant::now() + SILENCE);
+            }
+            () = &mut patience, if !listening => {
+                strangers.add("is silent so far");
+                listening = true;
+            }
+        }
+    }
+}
+
+/// Those who connected to us and were no QEMU.
+struct Strangers<'a> {
+    endpoint: &'a Endpoint,
+    notices: &'a NoticeSender,
+    count: u64,
+}
+
+impl Strangers<'_> {
+    /// Counts another one, of which `what` is known. The first is told, then the tenth, the hundredth and so on: there
+    /// may be a flood of them.
+    fn add(&mut self, what: &str) {
+        self.count += 1;
+        let endpoint = self.endpoint;
+        let text = match self.count {
+            1 => format!("a connection to {endpoint} {what}; still listening"),
+            count if is_power_of_ten(count) => {
+                format!("{count} connections to {endpoint} spoke no QMP so far; still listening")
+            }
+            _ => return,
+        };
+        let _ = self.notices.send(Notice::Said(text));
+    }
+}
+
+fn is_power_of_ten(number: u64) -> bool {
+    number
+        .checked_ilog10()
+        .is_some_and(|log| 10_u64.pow(log) == number)
 }

@@ -110,11 +110,6 @@ impl Error {
     pub(super) fn is_transient(&self, before: bool) -> bool {
         match self {
             Self::Transport(transport::Error::Connect { not_yet, .. }) => *not_yet || before,
-            // Something else connected to us; the next one may be QEMU.
-            Self::NotQmp {
-                endpoint: Endpoint::Listen(_),
-                ..
-            } => true,
             // A tunnel may have closed it, or a QEMU that is about to end.
             Self::NotQmp { lost, .. } => before && lost.is_transient(),
             _ => false,

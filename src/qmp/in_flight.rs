@@ -78,13 +78,18 @@ impl Commands {
     /// A reply without an id belongs to the oldest command without one. If there is none, it can only be QEMU's error
     /// for JSON that it could not parse, which belongs to the oldest command, or the reply to the only one.
     pub fn take(&mut self, id: Option<&Value>, failed: bool) -> Option<InFlight> {
-        let at = match id {
-            Some(id) => self.position(|command| command.id.is(id))?,
-            None => match self.position(|command| command.id == Id::Order) {
-                Some(at) => at,
-                None if failed || self.in_flight.len() == 1 => 0,
-                None => return None,
-            },
+        let named = id.and_then(|id| self.position(|command| command.id.is(id)));
+        let at = match (named, id) {
+            (Some(at), _) => at,
+            // Some servers return null for no id.
+            (None, None | Some(Value::Null)) => {
+                match self.position(|command| command.id == Id::Order) {
+                    Some(at) => at,
+                    None if failed || self.in_flight.len() == 1 => 0,
+                    None => return None,
+                }
+            }
+            (None, Some(_)) => return None,
         };
         let command = self.in_flight.remove(at)?;
         match command.id {

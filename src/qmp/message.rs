@@ -26,6 +26,7 @@ pub(super) enum Incoming {
 pub struct Greeting {
     pub version: Version,
     /// The capabilities on offer; `oob` is the only one so far.
+    #[serde(default, deserialize_with = "or_default")]
     pub capabilities: Vec<String>,
 }
 
@@ -43,7 +44,7 @@ impl Greeting {
 pub struct Version {
     pub qemu: Triple,
     /// The distribution's own version; may be empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub package: String,
 }
 
@@ -183,6 +184,15 @@ fn present<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Takes null for a member that is absent.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A string, borrowed if it contains no escapes.

@@ -1,7 +1,6 @@
 //! Prints a script's output, and its messages on standard error.
 
 use std::future::pending;
-use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use super::plan::EventsTo;
 use super::stdout::Stdout;
 use crate::context::{Context, Output};
 use crate::failure::{Failure, Status};
-use crate::os::stderr::say;
+use crate::os::stderr::{self, say};
 use crate::qmp::{Event, Listener, Notice, Notices};
 use crate::render::{self, compact};
 
@@ -134,6 +133,5 @@ pub(super) async fn with_notices<T>(notices: &mut Notices, future: impl Future<O
 
 /// Shows progress on standard error, in place of the progress shown before.
 pub(super) fn progress(text: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+    stderr::write(&format!("\r\x1b[K{text}"));
 }

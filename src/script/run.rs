@@ -9,13 +9,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement, conceal};
-use crate::os::stderr::{end_by_interrupt_while_blocked, say};
+use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
 use crate::os::stop::StopSignals;
 use crate::qmp::{Filter, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
@@ -33,6 +34,9 @@ const WINDOW: usize = 8;
 
 /// How long a script waits for the connection and the greeting by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a signal that made us give up a write may take to be seen.
+const SIGNAL: Duration = Duration::from_millis(100);
 
 /// Runs a script, and returns the exit status.
 ///
@@ -54,8 +58,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let input = Input::new(plan)?;
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
-    if !orderly {
-        end_by_interrupt_while_blocked(Status::Interrupted as i32)?;
+    match orderly {
+        true => give_up_blocked_writes_when_stopped()?,
+        false => end_by_interrupt_while_blocked(Status::Interrupted as i32)?,
     }
     let mut stop = match orderly {
         true => StopSignals::all()?,
@@ -98,10 +103,18 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         reading: Reading::Lines,
         context,
     };
-    tokio::select! {
+    let stopped = tokio::select! {
         biased;
-        () = script.all() => {}
-        _ = stop.recv() => script.display.status = Status::Interrupted,
+        () = script.all() => false,
+        _ = stop.recv() => true,
+    };
+    let given_up = script.display.stdout.was_stopped();
+    if stopped || given_up {
+        script.display.status = Status::Interrupted;
+    }
+    if given_up && !stopped {
+        // That was the signal, which we have acted on by now; another one is to kill the VM.
+        let _ = timeout(SIGNAL, stop.recv()).await;
     }
     // The events that arrived before the end.
     script.display.print_events();
@@ -109,7 +122,8 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let target = &script.context.target;
     if let Some(vm) = &target.vm {
         let client = target.session.client();
-        shutdown::end(vm, client.as_deref(), &|text| say(format!("qmpsh: {text}"))).await?;
+        let report = |text| say(format!("qmpsh: {text}"));
+        shutdown::end(vm, client.as_deref(), &mut stop, &report).await;
     }
     show_notices(&mut script.notices);
     let Display { stdout, status, .. } = script.display;
@@ -384,11 +398,17 @@ impl Script {
     /// Prints a file as it grows. Stops when standard output fails.
     async fn follow(&mut self, mut file: Follow) {
         let stdout = &mut self.display.stdout;
+        if let Some(note) = file.left_out() {
+            stdout.flush();
+            say(note);
+        }
         while !stdout.has_failed()
             && let Some(text) = with_notices(&mut self.notices, file.next()).await
         {
             stdout.write(&escape(&text));
             stdout.flush();
+            // A long log is always ready, and can still be interrupted.
+            yield_now().await;
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::os::stderr::while_blocked;
+use crate::os::stderr::{Interruptible, while_blocked};
 use crate::render::line_end;
 
 /// The size of the buffer, in bytes.
@@ -19,7 +19,7 @@ const BUSY: Duration = Duration::from_millis(10);
 
 /// Standard output, buffered while there is more to do. After an error, further output is dropped.
 pub(super) struct Stdout {
-    file: BufWriter<File>,
+    file: BufWriter<Interruptible<File>>,
     /// Since when the buffer holds something.
     dirty: Option<Instant>,
     error: Option<io::Error>,
@@ -35,7 +35,7 @@ impl Stdout {
         // Not `io::stdout()`, which flushes at every line break.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
-            file: BufWriter::with_capacity(BUFFER, stdout),
+            file: BufWriter::with_capacity(BUFFER, Interruptible(stdout)),
             dirty: None,
             error: None,
         })
@@ -84,17 +84,24 @@ impl Stdout {
         self.error.is_some()
     }
 
+    /// Whether a write was given up because we are to stop.
+    pub fn was_stopped(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
     /// Flushes the rest.
     ///
     /// # Errors
     ///
-    /// Some output could not be written. A reader that has gone (`| head`) is not an error.
+    /// Not everything could be written. That nobody reads any more (`| head`) is no error, nor that we are to stop.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush();
         // Dropping the `BufWriter` would retry what could not be written.
+        let stopped = self.was_stopped();
         let (_file, _unwritten) = self.file.into_parts();
         match self.error {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            Some(error) if !stopped && error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
     }

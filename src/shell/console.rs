@@ -152,7 +152,12 @@ impl Attached<'_> {
             self.offset = from;
             return Some(self.remark(&format!("{skipped} bytes skipped; the log has them")));
         }
-        let piece = self.console.read(self.offset, PIECE);
+        let (from, piece) = self.console.read(self.offset, PIECE);
+        if from > self.offset {
+            let skipped = from - self.offset;
+            self.offset = from;
+            return Some(self.remark(&format!("{skipped} bytes are gone from the log")));
+        }
         if piece.is_empty() {
             return None;
         }

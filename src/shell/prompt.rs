@@ -48,6 +48,11 @@ impl Prompt {
         }
     }
 
+    /// What can stop the shell.
+    pub fn stops(&mut self) -> &mut Stops {
+        &mut self.stops
+    }
+
     /// Reads and runs lines until the user leaves. Returns the exit status.
     ///
     /// # Errors
@@ -194,6 +199,9 @@ impl Prompt {
 
     /// Shows a file as it grows, until Ctrl-C.
     async fn follow(&mut self, mut file: Follow) -> Next {
+        if let Some(note) = file.left_out() {
+            self.terminal.complain(&format!("{note}\n"));
+        }
         let following = async {
             while let Some(text) = file.next().await {
                 self.terminal.show(escape(&text).into_owned());

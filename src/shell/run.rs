@@ -63,7 +63,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         }
     };
     if !matches!(connected, Ok(true)) {
-        leave(&context, &terminal).await?;
+        leave(&context, &terminal, &mut stops).await;
         connected?;
         return Ok(Status::Interrupted);
     }
@@ -87,31 +87,29 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let mut prompt = Prompt::new(context.clone(), terminal.clone(), symbol, editor, stops);
     let result = prompt.read_lines().await;
     showing.abort();
-    leave(&context, &terminal).await?;
+    leave(&context, &terminal, prompt.stops()).await;
     Ok(result?)
 }
 
 /// Stops the VM that we launched, then leaves the terminal. In this order, because a blocked terminal must not
 /// keep the VM alive.
-async fn leave(context: &Context, terminal: &Terminal) -> anyhow::Result<()> {
+async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
+    // A Ctrl-C from before is not about the VM.
+    stops.signals.forget_interrupt();
     let end = async {
-        let Some(vm) = &context.target.vm else {
-            return Ok(None);
-        };
+        let vm = context.target.vm.as_ref()?;
         let client = context.target.session.client();
         let complain = |text| terminal.complain(&format!("{text}\n"));
-        let ended = shutdown::end(vm, client.as_deref(), &complain).await;
-        ended.map(Some)
+        Some(shutdown::end(vm, client.as_deref(), &mut stops.signals, &complain).await)
     };
     let (ended, ()) = tokio::join! {
         biased;
         end,
         async { terminal.leave() },
     };
-    if ended? == Some(Stopped::Gracefully) {
+    if ended == Some(Stopped::Gracefully) {
         terminal.show("the VM has shut down\n".to_owned());
     }
-    Ok(())
 }
 
 /// Shows the outcomes of listeners and timers, each with its origin.

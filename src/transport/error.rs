@@ -51,6 +51,9 @@ impl StreamEnd {
         match error.kind() {
             io::ErrorKind::ConnectionReset => Self::Reset,
             io::ErrorKind::BrokenPipe => Self::Closed,
+            io::ErrorKind::TimedOut => {
+                Self::Io("the server's machine no longer answers".to_owned())
+            }
             _ => Self::Io(error.to_string()),
         }
     }

@@ -1,13 +1,16 @@
 //! Listening sockets, for us or for a QEMU that we start.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
@@ -16,10 +19,14 @@ use tokio::net;
 
 use super::address::Address;
 use super::error::Error;
-use super::socket::Socket;
+use super::socket::{LOCALHOST, Socket, prepare};
 
 /// How many connections may wait to be accepted: a QMP connection has one client.
 const BACKLOG: i32 = 1;
+
+/// How long to wait for another server that starts in the same directory, and how often to look.
+const TURN: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A listening socket. The file of a Unix socket is accessible only to its owner. It is removed
 /// when this is dropped, unless [`ServerSocket::take_file`] took it.
@@ -70,7 +77,7 @@ impl ServerSocket {
                 })
             }
             Address::Tcp { host, port } => {
-                let host = if host.is_empty() { "localhost" } else { host };
+                let host = if host.is_empty() { LOCALHOST } else { host };
                 let bound = TcpListener::bind((host, *port))
                     .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
                 let (port, listener) = bound.map_err(|error| failed(error.to_string()))?;
@@ -119,8 +126,7 @@ impl ServerSocket {
             let listener = TcpListener::from(socket);
             listener.set_nonblocking(true)?;
             let (stream, _) = net::TcpListener::from_std(listener)?.accept().await?;
-            stream.set_nodelay(true)?;
-            Ok(Socket::Tcp(stream))
+            prepare(stream).map(Socket::Tcp)
         }
     }
 }
@@ -151,6 +157,7 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(text)?;
     // The file gets these permissions when it is created, so nobody else can ever connect.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(text)?;
+    let _turn = take_turn(path);
     let mut bound = bind(socket.as_raw_fd(), &address);
     if bound == Err(Errno::EADDRINUSE) {
         remove_stale(path)?;
@@ -162,12 +169,32 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     Ok(socket)
 }
 
+/// Waits until nobody else looks whether a socket next to `path` is stale, but not for long. Between looking and
+/// removing the file, another server could have taken its place.
+fn take_turn(path: &Path) -> Option<Flock<File>> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let mut directory = File::open(parent.unwrap_or(Path::new("."))).ok()?;
+    let due = Instant::now() + TURN;
+    loop {
+        directory = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Some(turn),
+            Err((directory, Errno::EWOULDBLOCK)) if Instant::now() < due => directory,
+            Err(_) => return None,
+        };
+        sleep(LOOK);
+    }
+}
+
 /// Removes the file of a socket that nobody serves any more.
 fn remove_stale(path: &Path) -> Result<(), String> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
         return Err("a file that is not a socket exists there".to_owned());
     }
+    if is_served(path) {
+        return Err("somebody listens there already".to_owned());
+    }
+    // Somebody whom the kernel does not show us may still listen, in a container.
     match connect_at_once(path) {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
         // The file is gone already.
@@ -175,6 +202,15 @@ fn remove_stale(path: &Path) -> Result<(), String> {
         Ok(_) | Err(Errno::EAGAIN) => Err("another process already listens there".to_owned()),
         Err(error) => Err(format!("another process may already listen there: {error}")),
     }
+}
+
+/// Whether somebody listens at `path`, as far as the kernel tells. A connection would disturb them.
+fn is_served(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    return crate::os::sock_diag::at(path)
+        .is_ok_and(|sockets| sockets.iter().any(|socket| socket.listening));
+    #[cfg(not(target_os = "linux"))]
+    return false;
 }
 
 /// Connects to a Unix socket, or fails with `EAGAIN` if that would take waiting.
@@ -189,6 +225,7 @@ fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
 
     fn unix(path: &Path) -> Address {
         Address::Unix(path.to_owned())
@@ -222,14 +259,20 @@ mod tests {
         );
         let address = UnixAddr::new(&path).expect("a short path");
         bind(stale.expect("a socket").as_raw_fd(), &address).expect("a path of ours");
-        let server = ServerSocket::bind(&unix(&path)).expect("nobody serves it");
+        let mut server = ServerSocket::bind(&unix(&path)).expect("nobody serves it");
         let error = ServerSocket::bind(&unix(&path)).expect_err("it is served");
         assert!(
             error
                 .to_string()
                 .contains("another process already listens there")
         );
-        drop(server);
+        // To look was no connection.
+        let file = server.take_file();
+        let listener = UnixListener::from(server.hand_over().expect("it is ours"));
+        listener.set_nonblocking(true).expect("a socket of ours");
+        let accepted = listener.accept().map_err(|error| error.kind());
+        assert!(matches!(accepted, Err(io::ErrorKind::WouldBlock)));
+        drop(file);
         fs::write(&path, "precious").expect("a file of ours");
         let error = ServerSocket::bind(&unix(&path)).expect_err("it is a file");
         assert!(error.to_string().contains("not a socket"), "{error}");

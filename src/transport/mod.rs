@@ -24,4 +24,5 @@ pub use program::Say;
 pub use tls::Tls;
 
 pub(crate) use open::open;
+pub(crate) use socket::dial_tcp;
 pub(crate) use stream::{Reader, Stream, Writer};

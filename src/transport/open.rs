@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::address::Address;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::program::{Program, Say};
-use super::socket::Socket;
+use super::socket::{LOCALHOST, Socket, dial_tcp};
 use super::stream::Stream;
 use super::tls::{Tls, TlsConnection};
 use crate::os::sys;
@@ -40,12 +40,11 @@ pub(crate) async fn open(
     match endpoint {
         Endpoint::Dial(Address::Unix(path)) => dial_unix(path).await.map_err(failed),
         Endpoint::Dial(address @ Address::Tcp { host, port }) => {
-            let host = if host.is_empty() { "localhost" } else { host };
-            let stream = TcpStream::connect((host, *port)).await.map_err(failed)?;
-            stream.set_nodelay(true).map_err(failed)?;
+            let stream = dial_tcp(host, *port).await.map_err(failed)?;
             let Some(tls) = tls else {
                 return Ok(Stream::Tcp(stream));
             };
+            let host = if host.is_empty() { LOCALHOST } else { host };
             let handshake: Handshake = Box::pin(tls.wrap(stream, host, address));
             Ok(Stream::Tls(Box::new(handshake.await?)))
         }

@@ -4,14 +4,13 @@ use std::io;
 use std::process::Command;
 use std::sync::Arc;
 
-use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe::{Receiver, Sender, pipe};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::{END, StreamEnd};
-use crate::os::child::Child;
+use crate::os::child::{Bond, Child};
 
 /// A line longer than this is shown in pieces.
 const LINE: u64 = 4 << 10;
@@ -19,7 +18,7 @@ const LINE: u64 = 4 << 10;
 /// Receives a line that a program writes for the user, without its line break. Must not block.
 pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
-/// A running program. Dropping it sends it SIGTERM.
+/// A running program. Dropping it asks it to end, and has it killed if it does not.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
@@ -43,7 +42,7 @@ impl Program {
             .stdout(its_stdout.into_blocking_fd()?)
             .stderr(its_stderr.into_blocking_fd()?);
         // It gets its own session, so that Ctrl-C ends our waiting but not the connection.
-        let child = Child::start(command, Vec::new(), Signal::SIGTERM)?;
+        let child = Child::start(command, Vec::new(), Bond::EndGroup)?;
         let name = line.split_whitespace().next().unwrap_or(line).to_owned();
         let errors = tokio::spawn(pass_on(stderr, name.clone(), say));
         let program = Self {
@@ -70,7 +69,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         self.errors.abort();
-        self.child.signal(Signal::SIGTERM);
+        self.child.end();
     }
 }
 

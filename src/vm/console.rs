@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,17 +15,20 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
+use super::console_log::ConsoleLog;
 use super::error::Error;
-use crate::os::private;
-use crate::transport::Address;
+use crate::transport::{Address, Say, dial_tcp};
 
 /// How many bytes to read from a console at once.
 const PIECE: usize = 64 << 10;
+
+/// How many bytes the log may have before it is begun anew, unless told otherwise.
+pub const CONSOLE_LOG_LIMIT: u64 = 64 << 20;
 
 /// How long to wait before reconnecting to a console that is gone.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -44,7 +47,7 @@ pub struct Console {
 }
 
 struct Shared {
-    log: File,
+    log: ConsoleLog,
     length: watch::Sender<u64>,
     /// The connection to the other end, while there is one.
     end: Mutex<Option<End>>,
@@ -120,15 +123,19 @@ impl fmt::Display for ConsoleAddress {
 }
 
 impl Console {
-    /// Creates a console that is not connected yet, and that appends to the log at `path`.
+    /// A console without anybody at the other end, which appends to the log at `path`. That is begun anew when it has
+    /// `limit` bytes, unless that is 0.
     ///
     /// # Errors
     ///
     /// The log cannot be opened.
-    pub(super) fn logging_to(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let log = private::open(options.read(true).append(true).create(true), path)?;
-        Self::with_log(log, Some(path.to_owned()))
+    pub(super) fn logging_to(path: &Path, limit: u64) -> io::Result<Self> {
+        Self::with_log(Some(path.to_owned()), limit)
+    }
+
+    /// Sets who is told when the log is begun anew. Only the first call has an effect.
+    pub(super) fn report_to(&self, say: Say) {
+        self.shared.log.report_to(say);
     }
 
     /// Connects to the console at `place`, and reconnects whenever the connection ends. The log is temporary.
@@ -138,7 +145,7 @@ impl Console {
     /// The connection fails, or the log cannot be created.
     pub async fn at(place: ConsoleAddress) -> io::Result<Self> {
         let end = dial(&place).await?;
-        let mut console = Self::with_log(tempfile::tempfile()?, None)?;
+        let mut console = Self::with_log(None, CONSOLE_LOG_LIMIT)?;
         console.shared.plug(end)?;
         let shared = console.shared.clone();
         let redial = async move {
@@ -154,8 +161,8 @@ impl Console {
         Ok(console)
     }
 
-    fn with_log(log: File, path: Option<PathBuf>) -> io::Result<Self> {
-        let so_far = log.metadata()?.len();
+    fn with_log(path: Option<PathBuf>, limit: u64) -> io::Result<Self> {
+        let (log, so_far) = ConsoleLog::open(path.clone(), limit)?;
         let (sender, length) = watch::channel(so_far);
         Ok(Self {
             path,
@@ -185,7 +192,7 @@ impl Console {
         self.path.as_deref()
     }
 
-    /// Follows the length of the log in bytes.
+    /// Follows how many bytes there have been in the log.
     pub fn length(&self) -> watch::Receiver<u64> {
         self.length.clone()
     }
@@ -195,12 +202,9 @@ impl Console {
         self.shared.connected.subscribe()
     }
 
-    /// Reads at most `most` bytes of the log, starting at `offset`.
-    pub fn read(&self, offset: u64, most: usize) -> Vec<u8> {
-        let mut bytes = vec![0; most];
-        let length = self.shared.log.read_at(&mut bytes, offset).unwrap_or(0);
-        bytes.truncate(length);
-        bytes
+    /// At most `most` bytes of the log, and where they begin: at `offset`, or later if what was there is gone.
+    pub fn read(&self, offset: u64, most: usize) -> (u64, Vec<u8>) {
+        self.shared.log.read(offset, most)
     }
 
     /// Sends as many of `keys` as the other end takes without blocking, and returns how many bytes that was.
@@ -284,8 +288,8 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
             Ok(0) => return,
             Ok(length) => {
                 // A full disk must not block the guest, so failed writes are ignored.
-                if (&shared.log).write_all(&piece[..length]).is_ok() {
-                    shared.length.send_modify(|total| *total += length as u64);
+                if let Ok(total) = shared.log.append(&piece[..length]) {
+                    shared.length.send_replace(total);
                 }
             }
             Err(error) => match error.kind() {
@@ -301,12 +305,7 @@ fn drain(console: &File, stop: &impl AsFd, shared: &Shared) {
 async fn dial(place: &ConsoleAddress) -> io::Result<OwnedFd> {
     match place {
         ConsoleAddress::Unix(path) => Ok(UnixStream::connect(path).await?.into_std()?.into()),
-        ConsoleAddress::Tcp { host, port } => {
-            let host = if host.is_empty() { "localhost" } else { host };
-            let stream = TcpStream::connect((host, *port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream.into_std()?.into())
-        }
+        ConsoleAddress::Tcp { host, port } => Ok(dial_tcp(host, *port).await?.into_std()?.into()),
         ConsoleAddress::Pty(path) => {
             let mut options = OpenOptions::new();
             let flags = (OFlag::O_NOCTTY | OFlag::O_NONBLOCK).bits();
@@ -329,7 +328,7 @@ mod tests {
     async fn everything_is_drained_into_the_log_even_after_a_reconnection() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log");
-        let console = Console::logging_to(&path).expect("a log");
+        let console = Console::logging_to(&path, 0).expect("a log");
         for text in ["first ", "second"] {
             let (mut guest, ours) = UnixStream::pair().expect("sockets");
             console.plug(ours.into()).expect("a thread");
@@ -346,13 +345,13 @@ mod tests {
             "first second"
         );
         assert_eq!(*console.length().borrow(), 12);
-        assert_eq!(console.read(6, 100), b"second");
+        assert_eq!(console.read(6, 100), (6, b"second".to_vec()));
     }
 
     #[test]
     fn keys_that_the_guest_does_not_take_do_not_block() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let console = Console::logging_to(&directory.path().join("log")).expect("a log");
+        let console = Console::logging_to(&directory.path().join("log"), 0).expect("a log");
         let (_guest, ours) = UnixStream::pair().expect("sockets");
         console.plug(ours.into()).expect("a thread");
         let keys = vec![b'x'; 64 << 20];

@@ -14,38 +14,70 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How many bytes to read at once.
 const PIECE: usize = 64 << 10;
 
-/// Reads a file while a process appends to it.
+/// How much of the end of a log is shown unless all of it is asked for: so many lines, and no more bytes than that.
+const TAIL_LINES: usize = 200;
+const TAIL: u64 = 64 << 10;
+
+/// A file that a process writes, in pieces, and as it grows.
 pub struct Follow {
     file: File,
     offset: u64,
-    /// The process that writes the file; the file is complete once it has ended, or if there is none.
-    writer: Option<Child>,
+    left_out: u64,
+    /// How long it was at first.
+    length: u64,
+    until: Until,
+}
+
+/// Up to where a file is read.
+pub(super) enum Until {
+    /// Up to where it was at first.
+    Now,
+    /// Until the process has ended that writes it.
+    End(Child),
 }
 
 impl Follow {
-    /// Opens the file at `path`, to be read from its start.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be opened.
-    pub(super) fn open(path: &Path, writer: Option<Child>) -> io::Result<Self> {
+    /// Reads the file at `path` from its start if `all` of it is wanted, or the end of it.
+    pub(super) fn open(path: &Path, all: bool, until: Until) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let left_out = if all { 0 } else { tail_start(&file, length)? };
         Ok(Self {
-            file: File::open(path)?,
-            offset: 0,
-            writer,
+            file,
+            length,
+            offset: left_out,
+            left_out,
+            until,
         })
     }
 
-    /// Waits for more text, and returns it; `None` at the end of the file once the process has ended. It can be
-    /// cancelled without losing text.
+    /// What the user should know of what is left out, if anything is.
+    pub fn left_out(&self) -> Option<String> {
+        (self.left_out > 0).then(|| {
+            format!(
+                "{} bytes before this are left out; `:vm log --all` shows them",
+                self.left_out
+            )
+        })
+    }
+
+    /// The end of what was there at first, if no more was asked for.
+    pub fn rest(&self) -> io::Result<String> {
+        let length = self.length.saturating_sub(self.offset).min(TAIL);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, self.offset)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The next piece, or nothing at the end. Cancelling it loses nothing.
     pub async fn next(&mut self) -> Option<String> {
         loop {
             // Checked before reading, so that nothing written before the process ended is missed.
-            let ended = self
-                .writer
-                .as_ref()
-                .is_none_or(|writer| writer.ended().is_some());
-            let mut piece = vec![0; PIECE];
+            let (ended, room) = match &self.until {
+                Until::Now => (true, self.length.saturating_sub(self.offset)),
+                Until::End(writer) => (writer.ended().is_some(), u64::MAX),
+            };
+            let mut piece = vec![0; PIECE.min(usize::try_from(room).unwrap_or(PIECE))];
             match self.file.read_at(&mut piece, self.offset) {
                 Ok(length @ 1..) => {
                     // Do not split a character, unless the piece holds nothing else.
@@ -62,5 +94,55 @@ impl Follow {
                 _ => sleep(LOOK).await,
             }
         }
+    }
+}
+
+/// Where the end of a log begins that is shown: at the start of a line, if it has such short ones.
+fn tail_start(file: &File, length: u64) -> io::Result<u64> {
+    let from = length.saturating_sub(TAIL);
+    let mut bytes = vec![0; usize::try_from(length - from).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, from)?;
+    // Not the one that ends the last line.
+    let mut breaks = bytes
+        .iter()
+        .enumerate()
+        .rev()
+        .skip(1)
+        .filter(|(_, byte)| **byte == b'\n')
+        .map(|(at, _)| at + 1);
+    let start = match breaks.nth(TAIL_LINES - 1) {
+        Some(start) => start,
+        None if from == 0 => 0,
+        None => bytes
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1),
+    };
+    Ok(from + start as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tail(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("it is ours");
+        let follow = Follow::open(file.path(), false, Until::Now).expect("it is ours");
+        let rest = follow.rest().expect("it is ours");
+        assert_eq!(follow.left_out().is_some(), rest.len() < text.len());
+        rest
+    }
+
+    #[test]
+    fn the_end_of_a_log_is_so_many_lines_and_not_too_many_bytes() {
+        assert_eq!(tail(""), "");
+        assert_eq!(tail("a\nb"), "a\nb");
+        let lines = "a line\n".repeat(200);
+        assert_eq!(tail(&lines), lines);
+        assert_eq!(tail(&format!("{lines}b\n")), lines[7..].to_owned() + "b\n");
+        let long = "x".repeat(1000) + "\n";
+        assert_eq!(tail(&long.repeat(100)), long.repeat(65));
+        assert_eq!(tail(&"x".repeat(100_000)).len(), 64 << 10);
     }
 }

@@ -2,14 +2,20 @@
 //! serves one client at a time, so that could get in another client's way.
 
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use serde_json::{Value, json};
 
 use super::options::{Options, QmpSocket};
 use super::sockets::{SocketState, Sockets};
 use crate::render::escape_line;
+
+/// How much is read of a file of options.
+const CONFIG_SIZE: u64 = 1 << 20;
 
 /// A QEMU running on this machine.
 pub struct Machine {
@@ -37,7 +43,7 @@ fn machine(pid: i32) -> Option<Machine> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let words = words(&process.join("cmdline"));
     let program = program(&process, words.first()?)?;
-    let options = Options::read(&words[1..]);
+    let options = Options::read(&words[1..], |path| config(&absolute(&process, path)));
     let sockets = Sockets::of(&process);
     let monitors = options.monitors.into_iter().map(|monitor| match monitor {
         QmpSocket::Unix(path) => {
@@ -71,6 +77,21 @@ fn words(path: &Path) -> Vec<String> {
         .collect();
     words.pop();
     words
+}
+
+/// The text of a file of options, which another process names: only a regular file, and not more than it could need.
+fn config(path: &str) -> String {
+    let mut options = OpenOptions::new();
+    let options = options.read(true);
+    // A FIFO would keep us.
+    let file = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let mut text = Vec::new();
+    if let Ok(file) = file
+        && file.metadata().is_ok_and(|file| file.is_file())
+    {
+        let _ = file.take(CONFIG_SIZE).read_to_end(&mut text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The program's name, if it is a QEMU. Checks the binary too, because a process can set its argv[0] to

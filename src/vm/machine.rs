@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use parking_lot::Mutex;
 
 use super::error::Error;
 use super::plan::{Passed, Plan};
-use crate::os::child::{Child, Ended};
+use crate::os::child::{Bond, Child, Ended};
 
 /// How often to poll for the end of a process when the runtime is not available.
 const LOOK: Duration = Duration::from_millis(5);
@@ -27,10 +27,22 @@ pub(super) struct Machine {
     command: String,
     child: Child,
     started: Instant,
-    /// Whether we are ending it.
-    expected: AtomicBool,
-    /// The process that kills a wrapper's QEMU when we are gone.
-    guard: Option<std::process::Child>,
+    our_part: Mutex<OurPart>,
+    /// Somebody was told that it ended abnormally.
+    told: AtomicBool,
+}
+
+/// What we did to end a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OurPart {
+    Nothing,
+    /// We asked for it over the monitor.
+    Quit,
+    Terminated,
+    /// As the user wanted.
+    Killed,
+    /// We killed it since it took too long to end.
+    GaveUp,
 }
 
 impl Machine {
@@ -62,19 +74,18 @@ impl Machine {
                 .into_iter()
                 .flatten(),
         );
-        let child = Child::start(command, inherited, Signal::SIGKILL);
-        let child = child.map_err(failed)?;
-        let guard = match plan.wrapper.is_empty() {
-            true => None,
-            false => guard(child.pid()),
+        let bond = match plan.wrapper.is_empty() {
+            true => Bond::Kill,
+            false => Bond::KillGroup,
         };
+        let child = Child::start(command, inherited, bond).map_err(failed)?;
         Ok(Self {
             name: plan.program_name(),
             command: line,
             child,
             started: Instant::now(),
-            expected: AtomicBool::new(false),
-            guard,
+            our_part: Mutex::new(OurPart::Nothing),
+            told: AtomicBool::new(false),
         })
     }
 
@@ -108,19 +119,32 @@ impl Machine {
         self.child.ended().is_none()
     }
 
-    /// Notes that we are ending it.
-    pub fn expect_end(&self) {
-        self.expected.store(true, Ordering::Relaxed);
+    /// From now on, its end is our doing.
+    pub fn set_our_part(&self, part: OurPart) {
+        *self.our_part.lock() = part;
     }
 
-    /// Whether we are ending it.
+    /// Whether its end is our doing.
     pub fn is_expected(&self) -> bool {
-        self.expected.load(Ordering::Relaxed)
+        *self.our_part.lock() != OurPart::Nothing
     }
 
-    /// Whether the user should be told that it ended this way.
-    pub fn is_unexpected(&self, ended: Ended) -> bool {
-        !self.is_expected() && !ended.success()
+    /// Whether it has ended other than by itself with success, or as it was to.
+    pub fn ended_abnormally(&self) -> bool {
+        let Some(ended) = self.child.ended() else {
+            return false;
+        };
+        match *self.our_part.lock() {
+            OurPart::Nothing | OurPart::Quit => !ended.success(),
+            OurPart::Terminated => !ended.success() && !ended.is_by(Signal::SIGTERM),
+            OurPart::Killed => false,
+            OurPart::GaveUp => true,
+        }
+    }
+
+    /// Whether nobody was told so far. From now on, somebody was.
+    pub fn is_untold(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// Its state in a few words, for the user.
@@ -137,6 +161,7 @@ impl Machine {
 
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
+        self.set_our_part(OurPart::Terminated);
         self.child.signal(Signal::SIGTERM);
         // A stopped process handles SIGTERM only once it continues.
         self.child.signal(Signal::SIGCONT);
@@ -149,7 +174,6 @@ impl Machine {
 
     /// Ends it without the runtime: asks it, waits for at most `limit`, then kills it.
     pub fn end_now(&self, limit: Duration) {
-        self.expect_end();
         self.terminate();
         let due = Instant::now() + limit;
         while self.is_there() {
@@ -171,32 +195,6 @@ impl Machine {
             }
         }
     }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        if let Some(guard) = &mut self.guard {
-            let _ = guard.kill();
-            let _ = guard.wait();
-        }
-    }
-}
-
-/// Starts a process that kills the process group `group` when we are gone. `None` if it cannot be started.
-///
-/// The kernel's parent-death signal reaches only the wrapper, and not every wrapper kills its child when it
-/// dies.
-fn guard(group: Pid) -> Option<std::process::Child> {
-    // When we die, its standard input is closed and `read` returns.
-    let script = format!("read -r _; kill -KILL -{group}");
-    let mut command = std::process::Command::new("/bin/sh");
-    command
-        .args(["-c", &script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.spawn().ok()
 }
 
 /// Quotes a word for a shell, if necessary.

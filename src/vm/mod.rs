@@ -1,6 +1,7 @@
 //! The QEMUs on this machine: those that are running ([`list`]), and the one that we launch ([`Vm`]).
 
 mod console;
+mod console_log;
 mod error;
 mod follow;
 pub mod list;
@@ -9,19 +10,18 @@ mod options;
 mod plan;
 pub mod shutdown;
 mod sockets;
+mod temporary;
 pub mod twin;
 
 use std::fmt::Write;
-use std::fs::{OpenOptions, Permissions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::os::child::Ended;
@@ -29,13 +29,15 @@ use crate::os::private;
 use crate::qmp::{Client, Request};
 use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 
-pub use console::{Console, ConsoleAddress};
+pub use console::{CONSOLE_LOG_LIMIT, Console, ConsoleAddress};
 pub use error::Error;
 pub use follow::Follow;
 pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
-use machine::Machine;
+use follow::Until;
+use machine::{Machine, OurPart};
 use plan::Passed;
+use temporary::Temporary;
 
 /// How long to wait for the exit of a QEMU that closed its monitor without a greeting.
 const FAILURE: Duration = Duration::from_secs(1);
@@ -54,7 +56,7 @@ pub struct Vm {
     console: Option<Arc<Console>>,
     say: OnceLock<Say>,
     /// The directory for temporary files, removed on exit with everything in it.
-    directory: Mutex<Option<TempDir>>,
+    directory: Mutex<Option<Temporary>>,
 }
 
 #[derive(Default)]
@@ -64,6 +66,8 @@ struct Launch {
     socket: Option<ServerSocket>,
     /// The length of the log in bytes when the machine was started.
     log_start: u64,
+    /// One that was there before has ended abnormally.
+    failed_before: bool,
 }
 
 /// How a QEMU that we stopped ended.
@@ -77,6 +81,15 @@ pub enum Stopped {
     Killed,
     /// It did not shut down in time, so we killed it (SIGKILL).
     TimedOut,
+    /// By another signal, or with an exit status other than 0, while it was to end.
+    Abnormally,
+}
+
+impl Stopped {
+    /// Whether that is not how a VM should end.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::TimedOut | Self::Abnormally)
+    }
 }
 
 impl Vm {
@@ -86,13 +99,14 @@ impl Vm {
     ///
     /// The directory or the console log cannot be created.
     pub fn new(plan: Plan) -> Result<Self, Error> {
-        let directory = temporary_directory(plan.temp_dir.as_deref())?;
+        let directory = Temporary::new(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
         let log = logs.join(format!("{}.log", plan.file_name()));
         let console = match plan.console {
             true => {
                 let log = logs.join(format!("{}-console.log", plan.file_name()));
-                let console = Console::logging_to(&log).map_err(|error| no_log(&log, error))?;
+                let console = Console::logging_to(&log, plan.console_log_limit);
+                let console = console.map_err(|error| no_log(&log, error))?;
                 Some(Arc::new(console))
             }
             false => None,
@@ -108,9 +122,19 @@ impl Vm {
         })
     }
 
-    /// Sets the callback that is told when QEMU ends unexpectedly. Only the first call has an effect.
+    /// Sets who is told when QEMU ends unexpectedly, or a log is full. Only the first call has an effect.
     pub fn report_to(&self, say: Say) {
+        if let Some(console) = &self.console {
+            console.report_to(say.clone());
+        }
         let _ = self.say.set(say);
+    }
+
+    /// Says something to whoever is told when QEMU ends unexpectedly.
+    pub fn say(&self, text: String) {
+        if let Some(say) = self.say.get() {
+            say(text);
+        }
     }
 
     /// Starts QEMU.
@@ -155,6 +179,10 @@ impl Vm {
         let output = output.map_err(|error| no_log(&self.log, error))?;
         launch.log_start = output.metadata().map_or(0, |file| file.len());
         let machine = Arc::new(Machine::start(&self.plan, passed, output)?);
+        launch.failed_before |= launch
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.ended_abnormally());
         if let Some(ours) = monitor {
             let process = Process {
                 name: self.plan.program_name(),
@@ -192,7 +220,25 @@ impl Vm {
             (launch.machine.clone()?, launch.log_start)
         };
         let ended = timeout(FAILURE, machine.wait()).await.ok()?;
+        machine.is_untold();
         Some(Error::Ended(autopsy(&machine, ended, &self.log, log_start)))
+    }
+
+    /// Whether a QEMU that we started has ended abnormally: by a signal, by its own exit status, or because it did not
+    /// end when it should.
+    pub fn has_failed(&self) -> bool {
+        let launch = self.launch.lock();
+        let machine = launch.machine.as_ref();
+        launch.failed_before || machine.is_some_and(|machine| machine.ended_abnormally())
+    }
+
+    /// How QEMU has ended, the command, and what it said, if it has ended abnormally and nobody was told so far.
+    pub fn bad_end(&self) -> Option<String> {
+        let launch = self.launch.lock();
+        let machine = launch.machine.as_ref()?;
+        let ended = machine.child().ended()?;
+        (machine.ended_abnormally() && machine.is_untold())
+            .then(|| autopsy(machine, ended, &self.log, launch.log_start))
     }
 
     /// Resolves when QEMU has ended. If it was never started, resolves at once.
@@ -212,9 +258,11 @@ impl Vm {
             let silent = matches!(self.plan.monitor, Monitor::None);
             tokio::spawn(async move {
                 let ended = machine.wait().await;
-                if machine.is_unexpected(ended) {
+                if machine.is_expected() {
+                    // Whoever ended it tells.
+                } else if machine.ended_abnormally() && machine.is_untold() {
                     say(autopsy(&machine, ended, &log, start));
-                } else if silent && !machine.is_expected() {
+                } else if silent && ended.success() {
                     say(format!("{} {ended}", machine.name()));
                 }
             });
@@ -227,14 +275,16 @@ impl Vm {
         let Some(machine) = self.running() else {
             return Stopped::Already;
         };
-        machine.expect_end();
+        machine.set_our_part(OurPart::Quit);
         let asked = client.and_then(|client| client.send(Request::new("quit").quietly()).ok());
         if asked.is_none() {
             machine.terminate();
         }
         match timeout(self.plan.shutdown_timeout, machine.wait()).await {
+            Ok(_) if machine.ended_abnormally() => Stopped::Abnormally,
             Ok(_) => Stopped::Gracefully,
             Err(_) => {
+                machine.set_our_part(OurPart::GaveUp);
                 machine.kill();
                 machine.wait().await;
                 Stopped::TimedOut
@@ -242,9 +292,21 @@ impl Vm {
         }
     }
 
-    /// How long QEMU may take to shut down before it is killed.
-    pub fn shutdown_timeout(&self) -> Duration {
-        self.plan.shutdown_timeout
+    /// How a QEMU that we ended has ended, for the user.
+    pub fn describe_end(&self, stopped: Stopped) -> String {
+        match stopped {
+            Stopped::Already => "the VM is not running".to_owned(),
+            Stopped::Gracefully => "the VM has shut down".to_owned(),
+            Stopped::Killed => "the VM was killed (SIGKILL)".to_owned(),
+            Stopped::TimedOut => format!(
+                "the VM did not shut down within {} s and was killed (SIGKILL)",
+                self.plan.shutdown_timeout.as_secs_f64()
+            ),
+            Stopped::Abnormally => {
+                let told = || "the VM did not end as it should".to_owned();
+                self.bad_end().unwrap_or_else(told)
+            }
+        }
     }
 
     /// Kills QEMU, and waits until it has ended.
@@ -252,7 +314,7 @@ impl Vm {
         let Some(machine) = self.running() else {
             return Stopped::Already;
         };
-        machine.expect_end();
+        machine.set_our_part(OurPart::Killed);
         machine.kill();
         machine.wait().await;
         Stopped::Killed
@@ -268,24 +330,18 @@ impl Vm {
         chardev == plan::CONSOLE
     }
 
-    /// Follows the log, from its start until QEMU ends.
+    /// What QEMU printed: its end, or `all` of it; and, if that is to be followed, what it prints until it ends.
     ///
     /// # Errors
     ///
     /// The log cannot be read.
-    pub fn follow_log(&self) -> io::Result<Follow> {
+    pub fn log(&self, all: bool, follow: bool) -> io::Result<Follow> {
         let machine = self.launch.lock().machine.clone();
-        Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
-    }
-
-    /// Returns what QEMU has printed so far.
-    ///
-    /// # Errors
-    ///
-    /// The log cannot be read.
-    pub fn log(&self) -> io::Result<String> {
-        let text = std::fs::read(&self.log)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let until = match machine.filter(|_| follow) {
+            Some(machine) => Until::End(machine.child().clone()),
+            None => Until::Now,
+        };
+        Follow::open(&self.log, all, until)
     }
 
     /// Describes the VM: state, command line, monitor and logs, one per line.
@@ -329,20 +385,6 @@ impl Drop for KillOnDrop {
         self.0.launch.lock().socket = None;
         *self.0.directory.lock() = None;
     }
-}
-
-/// Creates a directory that only the owner can access, in `parent` or in the system's directory for temporary
-/// files.
-fn temporary_directory(parent: Option<&Path>) -> Result<TempDir, Error> {
-    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-    tempfile::Builder::new()
-        .prefix("qmpsh-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(&parent)
-        .map_err(|error| Error::Directory {
-            path: parent,
-            error,
-        })
 }
 
 fn no_log(path: &Path, error: io::Error) -> Error {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 /// The options that `--list` needs.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Options {
@@ -21,15 +23,27 @@ pub(super) enum QmpSocket {
     Inherited(i32),
 }
 
-/// An option's value: the first part, if it has no key, and the keys.
+/// A group of options, as a word, JSON or a section of a file gives it: what stands first without a key, and the keys.
+#[derive(Default)]
 struct Keys {
     first: Option<String>,
     keys: HashMap<String, String>,
 }
 
 impl Keys {
-    /// Parses `first,key=value,switch`. In a value, `,,` stands for a comma.
+    /// Reads `first,key=value,switch`, where a comma in a value is doubled, or an object in JSON.
     fn read(text: &str) -> Self {
+        if text.starts_with('{') {
+            let members: HashMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
+            let strings = members.into_iter().filter_map(|(key, value)| match value {
+                Value::String(value) => Some((key, value)),
+                _ => None,
+            });
+            return Self {
+                first: None,
+                keys: strings.collect(),
+            };
+        }
         // An argument cannot contain a NUL, so it can stand for the doubled comma.
         let text = text.replace(",,", "\0");
         let mut parts = text
@@ -49,46 +63,103 @@ impl Keys {
     fn get(&self, key: &str) -> Option<&str> {
         self.keys.get(key).map(String::as_str)
     }
+
+    /// The value of the key that need not be named where its value stands first.
+    fn first_or(&self, key: &str) -> Option<&str> {
+        self.first.as_deref().or_else(|| self.get(key))
+    }
+}
+
+/// What is known while options are read.
+#[derive(Default)]
+struct Reader {
+    options: Options,
+    chardevs: HashMap<String, QmpSocket>,
+    /// The chardevs of monitors. One may be named before it is defined.
+    by_chardev: Vec<String>,
 }
 
 impl Options {
-    /// Reads the options from the words after the program's name.
-    pub fn read(words: &[String]) -> Self {
-        let mut options = Self::default();
-        let mut chardevs = HashMap::new();
-        // A chardev may be used before it is defined, so they are matched at the end.
-        let mut by_chardev = Vec::new();
+    /// Reads the words after the program's name. `config` returns the text of a file that `-readconfig` names.
+    pub fn read(words: &[String], config: impl Fn(&str) -> String) -> Self {
+        let mut reader = Reader::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
             let Some((name, value)) = name.zip(words.as_slice().first()) else {
                 continue;
             };
-            let keys = Keys::read(value);
             match name {
-                "name" => options.name = keys.get("guest").map(str::to_owned).or(keys.first),
+                "readconfig" => reader.config(&config(value)),
                 "qmp" | "qmp-pretty" => match value.strip_prefix("chardev:") {
-                    Some(id) => by_chardev.push(id.to_owned()),
-                    None => options.monitors.extend(legacy(value)),
+                    Some(id) => reader.by_chardev.push(id.to_owned()),
+                    None => reader.options.monitors.extend(legacy(value)),
                 },
-                "chardev" if keys.first.as_deref() == Some("socket") => {
-                    if let Some((id, socket)) = keys.get("id").zip(socket(&keys)) {
-                        chardevs.insert(id.to_owned(), socket);
-                    }
+                "name" | "chardev" | "mon" | "monitor" | "object" => {
+                    reader.group(name, &Keys::read(value));
                 }
-                "mon" if keys.get("mode") == Some("control") => {
-                    by_chardev.extend(keys.get("chardev").map(str::to_owned).or(keys.first));
-                }
-                // The storage daemon's monitors always speak QMP.
-                "monitor" => by_chardev.extend(keys.get("chardev").map(str::to_owned)),
                 _ => continue,
             }
             words.next();
         }
+        let Reader {
+            mut options,
+            mut chardevs,
+            by_chardev,
+        } = reader;
         let named = by_chardev.iter().filter_map(|id| chardevs.remove(id));
         options.monitors.extend(named);
         options
     }
+}
+
+impl Reader {
+    /// Reads a group of options of this name.
+    fn group(&mut self, name: &str, keys: &Keys) {
+        let owned = |value: Option<&str>| value.map(str::to_owned);
+        match name {
+            "name" => self.options.name = owned(keys.get("guest").or(keys.first.as_deref())),
+            "chardev" if keys.first_or("backend") == Some("socket") => {
+                if let Some((id, socket)) = keys.get("id").zip(socket(keys)) {
+                    self.chardevs.insert(id.to_owned(), socket);
+                }
+            }
+            "mon" if keys.get("mode") == Some("control") => {
+                self.by_chardev.extend(owned(keys.first_or("chardev")));
+            }
+            "object" if keys.first_or("qom-type") == Some("monitor-qmp") => {
+                self.by_chardev.extend(owned(keys.get("chardev")));
+            }
+            // The storage daemon's monitors are QMP, always.
+            "monitor" => self.by_chardev.extend(owned(keys.get("chardev"))),
+            _ => {}
+        }
+    }
+
+    /// Reads a file of options: sections `[chardev "c"]`, each followed by lines `path = "/run/vm.sock"`
+    /// (QEMU's `util/qemu-config.c`).
+    fn config(&mut self, text: &str) {
+        let mut group = "";
+        let mut keys = Keys::default();
+        for line in text.lines().map(str::trim) {
+            if let Some(section) = line.strip_prefix('[') {
+                self.group(group, &keys);
+                let section = section.strip_suffix(']').unwrap_or(section);
+                let (name, id) = section.split_once(' ').unwrap_or((section, ""));
+                (group, keys) = (name, Keys::default());
+                keys.keys.insert("id".to_owned(), unquoted(id).to_owned());
+            } else if let Some((key, value)) = line.split_once('=') {
+                let value = unquoted(value).to_owned();
+                keys.keys.insert(key.trim_end().to_owned(), value);
+            }
+        }
+        self.group(group, &keys);
+    }
+}
+
+/// What stands between quotation marks.
+fn unquoted(text: &str) -> &str {
+    text.trim().trim_matches('"')
 }
 
 /// The socket of a `-chardev socket`.
@@ -131,8 +202,35 @@ mod tests {
 
     fn read(line: &str) -> Options {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Options::read(&words)
+        Options::read(&words, |path| match path {
+            "f" => CONFIG.to_owned(),
+            _ => String::new(),
+        })
     }
+
+    /// A file as `-readconfig` takes it.
+    const CONFIG: &str = r#"
+# qemu config file
+
+[chardev "c"]
+  backend = "socket"
+  path = "/run/a, b"
+  server = "on"
+
+[chardev "other"]
+  backend = "socket"
+  path = "/run/c"
+
+[mon "m"]
+  chardev = "c"
+  mode = "control"
+
+[mon]
+  chardev = "other"
+
+[name]
+  guest = "in a file"
+"#;
 
     #[test]
     fn every_way_to_open_a_monitor_is_recognized() {
@@ -153,6 +251,28 @@ mod tests {
                 "--chardev socket,path=/x,id=c --monitor chardev=c",
                 unix("/x"),
             ),
+            (
+                "-qmp-pretty chardev:c -chardev backend=socket,path=/x,id=c",
+                unix("/x"),
+            ),
+            (
+                "-chardev socket,id=c,path=/x -object monitor-qmp,id=m,chardev=c",
+                unix("/x"),
+            ),
+            (
+                r#"-object {"qom-type":"monitor-qmp","id":"m","pretty":true,"chardev":"c"} -chardev socket,id=c,path=/x"#,
+                unix("/x"),
+            ),
+            (
+                "-chardev socket,id=c,path=/x -object monitor-hmp,id=m,chardev=c",
+                Vec::new(),
+            ),
+            ("-readconfig f", unix("/run/a, b")),
+            (
+                "-readconfig f -qmp chardev:other",
+                [unix("/run/a, b"), unix("/run/c")].concat(),
+            ),
+            ("-readconfig missing -qmp unix:/x", unix("/x")),
             (
                 "-chardev socket,id=c,path=x,abstract=on -mon chardev=c,mode=control",
                 unix("@x"),
@@ -188,6 +308,7 @@ mod tests {
             read("-name guest=a,,b,debug-threads=on").name.as_deref(),
             Some("a,b")
         );
+        assert_eq!(read("-readconfig f").name.as_deref(), Some("in a file"));
         assert_eq!(read("-m 1G").name, None);
     }
 }

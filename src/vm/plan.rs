@@ -33,6 +33,8 @@ pub struct Plan {
     pub name: Option<String>,
     /// Give the guest a serial console.
     pub console: bool,
+    /// How many bytes the console's log may take before it is begun anew.
+    pub console_log_limit: u64,
     /// Where to keep the logs. Without it they are in the temporary directory, and removed with it.
     pub log_dir: Option<PathBuf>,
     /// Where to create the temporary directory.
@@ -165,8 +167,9 @@ impl Plan {
                 let monitor = format!("chardev={MONITOR}");
                 add(&["--chardev", &chardev, "--monitor", &monitor]);
             } else {
-                let monitor = format!("chardev={MONITOR},mode=control");
-                add(&["-chardev", &chardev, "-mon", &monitor]);
+                // QEMU 11.1 warns of `-mon`, which it will not have for ever.
+                let monitor = format!("chardev:{MONITOR}");
+                add(&["-chardev", &chardev, "-qmp", &monitor]);
             }
         }
         if let Some(socket) = &passed.console {
@@ -226,6 +229,7 @@ mod tests {
             passed: Vec::new(),
             name: None,
             console: false,
+            console_log_limit: 0,
             log_dir: None,
             temp_dir: None,
             shutdown_timeout: SHUTDOWN_TIMEOUT,

@@ -1,6 +1,5 @@
 //! Stops the launched VM on exit, and reports how it ended.
 
-use std::io;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -14,16 +13,12 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// Stops `vm`, through `client` if there is one. A signal during the wait kills it. Messages for the user go to
 /// `report`. Returns how the VM ended.
-///
-/// # Errors
-///
-/// Signal handlers cannot be installed.
 pub async fn end(
     vm: &Vm,
     client: Option<&Client>,
+    signals: &mut StopSignals,
     report: &(dyn Fn(String) + Sync),
-) -> io::Result<Stopped> {
-    let mut signals = StopSignals::all()?;
+) -> Stopped {
     let stopping = async {
         tokio::select! {
             stopped = vm.stop(client) => stopped,
@@ -39,12 +34,12 @@ pub async fn end(
         }
     };
     match stopped {
-        Stopped::TimedOut => report(format!(
-            "the VM did not shut down within {} s and was killed (SIGKILL)",
-            vm.shutdown_timeout().as_secs_f64()
-        )),
-        Stopped::Killed => report("the VM was killed (SIGKILL)".to_owned()),
-        Stopped::Already | Stopped::Gracefully => {}
+        Stopped::Gracefully => {}
+        // It may have ended just now, and not as it should.
+        Stopped::Already => vm.bad_end().into_iter().for_each(report),
+        Stopped::Killed | Stopped::TimedOut | Stopped::Abnormally => {
+            report(vm.describe_end(stopped));
+        }
     }
-    Ok(stopped)
+    stopped
 }

@@ -19,7 +19,7 @@ use nix::unistd::{getegid, geteuid};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::os::child::Child;
+use crate::os::child::{Bond, Child};
 use crate::os::sys;
 use crate::qmp::{Client, Options, Request, Retry, Session, Version};
 use crate::transport::{Endpoint, Handover, Process};
@@ -157,7 +157,7 @@ impl Twin {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let child = Child::start(command, vec![theirs.into()], Signal::SIGKILL);
+        let child = Child::start(command, vec![theirs.into()], Bond::Kill);
         let child = child.map_err(|error| failed(error.to_string()))?;
         let killed = KilledOnDrop(child.clone());
         let handover = Handover::default();

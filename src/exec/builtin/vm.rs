@@ -1,5 +1,6 @@
 //! `:vm` and `:console`.
 
+use std::io;
 use std::sync::Arc;
 
 use super::entry::{Builtin, Call, Effect, Part};
@@ -15,12 +16,19 @@ pub(super) const VM: Builtin = Builtin {
         &[],
         &[Part::Word(&["stop"]), Part::Flag("--hard", "")],
         &[Part::Word(&["restart"])],
-        &[Part::Word(&["log"]), Part::Flag("-f", "")],
+        &[
+            Part::Word(&["log"]),
+            Part::Flag("--all", ""),
+            Part::Flag("-f", ""),
+        ],
     ],
     summary: "show, stop or restart the launched VM, or show its output",
-    help: "stop: send `quit`, and kill the VM if it takes too long; with --hard, kill it immediately.\n\
-           restart: stop the VM if it is running, and start it again with the same arguments.\n\
-           log: show what QEMU has printed; with -f, keep showing output until QEMU exits.",
+    help: "stop: send `quit`, and kill the VM if it takes too long; with --hard, kill it immediately.
+\
+           restart: stop the VM if it is running, and start it again with the same arguments.
+\
+           log: show the last 200 lines that QEMU has printed; with --all, everything; with -f, keep showing output \
+           until QEMU exits.",
     run: |call| Box::pin(vm(call)),
 };
 
@@ -45,23 +53,30 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         [] => Ok(Output::text(escape(&vm.describe())).into()),
-        ["stop"] => Ok(ended(vm, stop(call.context, vm).await)),
-        ["stop", "--hard"] => Ok(ended(vm, vm.kill().await)),
+        ["stop"] => ended(vm, stop(call.context, vm).await),
+        ["stop", "--hard"] => ended(vm, vm.kill().await),
         ["restart"] => {
-            stop(call.context, vm).await;
+            let stopped = stop(call.context, vm).await;
+            if stopped.is_failure() {
+                vm.say(vm.describe_end(stopped));
+            }
             target.open(None).await?;
             Ok(match target.session.client() {
                 Some(_) => Output::Connected.into(),
                 None => Output::notice("the VM is running again").into(),
             })
         }
-        ["log"] => {
-            let log = vm.log().map_err(|error| no_log(&error))?;
-            Ok(Output::text(escape(&log)).into())
-        }
-        ["log", "-f"] => {
-            let log = vm.follow_log().map_err(|error| no_log(&error))?;
-            Ok(Output::Follow(log).into())
+        ["log", ref flags @ ..] => {
+            let (mut all, mut follow) = (false, false);
+            for flag in flags {
+                match *flag {
+                    "--all" => all = true,
+                    "-f" => follow = true,
+                    _ => return Err(call.usage()),
+                }
+            }
+            log(vm, all, follow)
+                .map_err(|error| Failure::Local(format!("cannot read the log: {error}")))
         }
         _ => Err(call.usage()),
     }
@@ -72,21 +87,26 @@ async fn stop(context: &Context, vm: &Vm) -> Stopped {
     vm.stop(client.as_deref()).await
 }
 
-fn ended(vm: &Vm, stopped: Stopped) -> Effect {
-    let notice = match stopped {
-        Stopped::Already => "the VM is not running".to_owned(),
-        Stopped::Gracefully => "the VM has shut down".to_owned(),
-        Stopped::Killed => "the VM was killed (SIGKILL)".to_owned(),
-        Stopped::TimedOut => format!(
-            "the VM did not shut down within {} s and was killed (SIGKILL)",
-            vm.shutdown_timeout().as_secs_f64()
-        ),
-    };
-    Output::notice(notice).into()
+/// What is shown of the end of a VM that was to end.
+fn ended(vm: &Vm, stopped: Stopped) -> Result<Effect, Failure> {
+    let text = vm.describe_end(stopped);
+    match stopped.is_failure() {
+        true => Err(Failure::Local(text)),
+        false => Ok(Output::notice(text).into()),
+    }
 }
 
-fn no_log(error: &std::io::Error) -> Failure {
-    Failure::Local(format!("cannot read the log: {error}"))
+/// What QEMU printed.
+fn log(vm: &Vm, all: bool, follow: bool) -> io::Result<Effect> {
+    let log = vm.log(all, follow)?;
+    if all || follow {
+        return Ok(Output::Follow(log).into());
+    }
+    Ok(Output::Text {
+        text: escape(&log.rest()?).into_owned(),
+        notice: log.left_out().unwrap_or_default(),
+    }
+    .into())
 }
 
 async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
