@@ -166,7 +166,7 @@ mod tests {
             assert_eq!(length, 0);
             let (sender, said) = std::sync::mpsc::channel();
             log.report_to(Arc::new(move |text| {
-                sender.send(text).expect("somebody reads")
+                sender.send(text).expect("somebody reads");
             }));
             let append = |text: &str| log.append(text.as_bytes()).expect("room");
             assert_eq!(append("01234"), 5);

@@ -62,6 +62,10 @@ impl Follow {
     }
 
     /// The end of what was there at first, if no more was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
     pub fn rest(&self) -> io::Result<String> {
         let length = self.length.saturating_sub(self.offset).min(TAIL);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
