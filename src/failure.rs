@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lang::{SyntaxError, conceal};
+use crate::lang::{SyntaxError, Words, conceal, mask_text};
 use crate::qmp::{self, QmpError, State};
 use crate::render::clip;
 use crate::transport::{self, AddressError};
@@ -42,14 +42,14 @@ pub enum Failure {
     #[error("{}", clip(.0))]
     Local(String),
     /// The server has refused a command. `help` says what it would have taken, as far as that is known.
-    #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
+    #[error("{}{}", clip(&mask_text(&.error.to_string())), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
     /// The VM, or its console, is not to be had.
     #[error("{}", clip(&.0.to_string()))]
     Vm(vm::Error),
-    #[error("{}", clip(&.0.to_string()))]
+    #[error("{}", clip(&mask_text(&.0.to_string())))]
     Qmp(qmp::Error),
-    #[error("not connected{}", clip(.0))]
+    #[error("not connected{}", clip(&mask_text(.0)))]
     NotConnected(String),
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
@@ -90,10 +90,21 @@ impl From<AddressError> for Failure {
 }
 
 impl Failure {
+    /// A line that does not parse.
     pub fn syntax(error: SyntaxError, source_text: &str) -> Self {
+        let shown = conceal(source_text);
         Self::Syntax {
-            error,
-            source_text: conceal(source_text).into_owned(),
+            error: error.without_secrets(source_text, &shown),
+            source_text: shown.into_owned(),
+        }
+    }
+
+    /// The same of a line that is in words.
+    pub fn syntax_of(error: SyntaxError, words: &Words) -> Self {
+        let shown = words.concealed();
+        Self::Syntax {
+            error: error.without_secrets(words.source(), &shown),
+            source_text: shown.into_owned(),
         }
     }
 

@@ -22,9 +22,9 @@
 //! - [`vm`]: the QEMUs of this machine, and the one that we launch
 //! - [`render`]: values, errors and events as text
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, what is wrong with a command, its cache on disk
-//! - [`lang`]: text to commands; pure
 //! - [`qmp`]: the protocol's client
 //! - [`transport`]: addresses and byte streams
+//! - [`lang`]: text to commands; pure
 //! - [`os`]: processes that we start, signals, private files, and what needs `unsafe`
 
 pub mod app;

@@ -30,6 +30,7 @@ mod prompt_transactions;
 mod qmp_shell_syntax;
 mod schema_cache;
 mod scripts;
+mod secrets;
 mod session;
 mod stalled_terminal;
 mod tab;

@@ -29,7 +29,7 @@ struct Entries {
 struct Entry {
     id: u64,
     kind: Kind,
-    /// The line it runs, as it was given.
+    /// The line it runs, as lists show it.
     text: String,
     runs: Arc<AtomicU64>,
     /// The task that runs it, once there is one.
@@ -52,7 +52,7 @@ pub struct Scheduled {
     pub id: u64,
     pub trigger: Trigger,
     pub line: Line,
-    /// The line as it was given.
+    /// The line as it is shown.
     pub text: String,
     /// Counts the runs.
     pub runs: Arc<AtomicU64>,
@@ -73,7 +73,7 @@ pub enum Trigger {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: u64,
-    /// What makes the line run, as it was given.
+    /// What makes the line run.
     pub when: String,
     pub line: String,
     pub runs: u64,
@@ -100,7 +100,7 @@ impl Agenda {
         (agenda, scheduled)
     }
 
-    /// Adds an entry that runs `line`, given as `text`, and returns its id.
+    /// Adds an entry that runs `line`, shown as `text`, and returns its id.
     pub fn add(&self, kind: Kind, trigger: Trigger, line: Line, text: &str) -> u64 {
         let mut entries = self.entries.lock();
         entries.last_id += 1;

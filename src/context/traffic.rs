@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::Context;
 use chrono::{SecondsFormat, Utc};
 
-use crate::lang::{mask_secrets, quote};
+use crate::lang::{mask_secrets, may_have_secret, quote};
 use crate::os::private;
 use crate::os::stderr::say;
 use crate::qmp::{Direction, Tap};
@@ -81,8 +81,9 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
     }
     Some(Arc::new(move |direction, message| {
         let masked = match direction {
-            Direction::Send => mask_secrets(message),
-            Direction::Receive => None,
+            // A server misspells nothing.
+            Direction::Receive if !may_have_secret(message) => None,
+            _ => mask_secrets(message),
         };
         let message = compact(masked.as_deref().unwrap_or(message));
         if let Some(echo) = &echo {

@@ -1,26 +1,13 @@
 //! Who else is connected to a Unix socket, as far as Linux tells: QEMU serves one client at a time.
 
-use std::fmt;
 use std::path::Path;
 
 /// A process that is connected to a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     pub pid: u32,
-    /// Its command line, the words separated by spaces.
-    pub command: String,
-}
-
-/// How many characters of a command line are shown.
-const CLIP: usize = 60;
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.command.chars().count() > CLIP;
-        let command: String = self.command.chars().take(CLIP).collect();
-        let dots = if cut { "…" } else { "" };
-        write!(f, "pid {}, `{command}{dots}`", self.pid)
-    }
+    /// The words of its command line.
+    pub command: Vec<String>,
 }
 
 /// The process whose connection the server at `path` has accepted, if there is one and we may look at it.
@@ -91,17 +78,17 @@ mod linux {
             .any(|link| links.iter().any(|other| link.as_os_str() == other.as_str()))
     }
 
-    fn command(pid: u32) -> String {
+    fn command(pid: u32) -> Vec<String> {
         let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         let arguments = read("cmdline");
         let words: Vec<_> = arguments
             .split(|byte| *byte == 0)
             .filter(|word| !word.is_empty())
-            .map(String::from_utf8_lossy)
+            .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect();
         match words.is_empty() {
-            true => String::from_utf8_lossy(&read("comm")).trim_end().to_owned(),
-            false => words.join(" "),
+            true => vec![String::from_utf8_lossy(&read("comm")).trim_end().to_owned()],
+            false => words,
         }
     }
 

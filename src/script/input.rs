@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Plan, Source};
 use crate::failure::Failure;
-use crate::lang::{SplitLine, SyntaxError, Words, line_has_secret, lines};
+use crate::lang::{SplitLine, SyntaxError, Words, conceal, lines};
 use crate::render::escape;
 
 /// A line longer than this is an error; QEMU's own limit for one message is the same.
@@ -59,13 +59,10 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place())?;
-        let text = self.text.trim();
-        if line_has_secret(text) {
-            return Ok(());
-        }
+        let text = conceal(self.text.trim());
         match text.char_indices().nth(QUOTE) {
             _ if text.is_empty() => Ok(()),
-            None => write!(f, "`{}`: ", escape(text)),
+            None => write!(f, "`{}`: ", escape(&text)),
             Some((end, _)) => write!(f, "`{}…`: ", escape(&text[..end])),
         }
     }

@@ -14,7 +14,7 @@ use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
-use crate::lang::{Line, Parser, Statement, conceal};
+use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, say};
 use crate::os::stop::StopSignals;
 use crate::qmp::{Filter, Notices, Reply, Retry, State};
@@ -248,7 +248,7 @@ impl Script {
         let line = match item.words {
             Ok(words) => {
                 let line = self.parser.parse(&words);
-                line.map_err(|error| Failure::syntax(error, words.source()))
+                line.map_err(|error| Failure::syntax_of(error, &words))
             }
             Err(failure) => {
                 self.parser.wrong_line();
@@ -336,7 +336,7 @@ impl Script {
 
     /// Shows what came of a line that a listener or timer ran. An error there ends nothing.
     async fn report(&mut self, report: Report) {
-        let line = clip(&conceal(&report.line)).into_owned();
+        let line = clip(&report.line).into_owned();
         let head = format!("{}: `{line}`: ", report.origin);
         if let Some(failure) = self.output(report.outcome).await {
             self.display.complain(&head, &failure);

@@ -2,11 +2,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::os::child::Child;
+use super::machine::Machine;
 
 /// How often a file that grows is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -19,12 +20,12 @@ pub struct Follow {
     file: File,
     offset: u64,
     /// The process, if there is one: nothing more comes once it has ended.
-    writer: Option<Child>,
+    writer: Option<Arc<Machine>>,
 }
 
 impl Follow {
     /// Follows the file at `path` from its start.
-    pub(super) fn open(path: &Path, writer: Option<Child>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, writer: Option<Arc<Machine>>) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,
             offset: 0,
@@ -36,10 +37,7 @@ impl Follow {
     pub async fn next(&mut self) -> Option<String> {
         loop {
             // Asked before the file is: what was written before the end is seen.
-            let ended = self
-                .writer
-                .as_ref()
-                .is_none_or(|writer| writer.ended().is_some());
+            let ended = self.writer.as_ref().is_none_or(|writer| !writer.runs());
             let mut piece = vec![0; PIECE];
             match self.file.read_at(&mut piece, self.offset) {
                 Ok(length @ 1..) => {
@@ -51,7 +49,11 @@ impl Follow {
                         _ => length,
                     };
                     self.offset += whole as u64;
-                    return Some(String::from_utf8_lossy(&piece[..whole]).into_owned());
+                    let text = String::from_utf8_lossy(&piece[..whole]);
+                    return Some(match &self.writer {
+                        Some(writer) => writer.without_secrets(&text),
+                        None => text.into_owned(),
+                    });
                 }
                 _ if ended => return None,
                 _ => sleep(LOOK).await,

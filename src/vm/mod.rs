@@ -274,7 +274,7 @@ impl Vm {
     /// The log cannot be read.
     pub fn follow_log(&self) -> io::Result<Follow> {
         let machine = self.launch.lock().machine.clone();
-        Follow::open(&self.log, machine.map(|machine| machine.child().clone()))
+        Follow::open(&self.log, machine)
     }
 
     /// What QEMU printed.
@@ -284,7 +284,11 @@ impl Vm {
     /// The log cannot be read.
     pub fn log(&self) -> io::Result<String> {
         let text = std::fs::read(&self.log)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let text = String::from_utf8_lossy(&text);
+        Ok(match &self.launch.lock().machine {
+            Some(machine) => machine.without_secrets(&text),
+            None => text.into_owned(),
+        })
     }
 
     /// Status, command line and files, a line each.
@@ -351,7 +355,7 @@ fn no_log(path: &Path, error: io::Error) -> Error {
 /// How QEMU ended, the command, and what it said last.
 fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> String {
     let mut text = format!("{} {ended}\ncommand: {}", machine.name(), machine.command());
-    let said = last_words(log, log_start);
+    let said = machine.without_secrets(&last_words(log, log_start));
     if !said.is_empty() {
         let _ = write!(text, "\noutput: {said}");
     }

@@ -199,7 +199,7 @@ impl Call<'_> {
     /// The arguments as plain words.
     pub fn args(&self) -> Result<Vec<String>, Failure> {
         let args = self.line.args();
-        args.map_err(|error| Failure::syntax(error, self.line.words.source()))
+        args.map_err(|error| Failure::syntax_of(error, &self.line.words))
     }
 
     /// The error for arguments that the built-in cannot take.
@@ -211,7 +211,7 @@ impl Call<'_> {
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
         let mut parser = Parser::default();
         let line = parser.parse(words);
-        let line = line.map_err(|error| Failure::syntax(error, words.source()))?;
+        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction goes on one line here: transaction( ACTION )".to_owned(),
