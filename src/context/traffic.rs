@@ -1,5 +1,6 @@
 //! `--verbose` and `--log`: every message as it passes.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
@@ -8,8 +9,11 @@ use std::thread;
 
 use anyhow::Context;
 use chrono::{SecondsFormat, Utc};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::lang::{mask_secrets, may_have_secret, quote};
+use crate::lang::{MASKED, mask_secrets, may_have_secret, names_secret, quote};
 use crate::os::private;
 use crate::os::stderr::say;
 use crate::qmp::{Direction, Tap};
@@ -79,11 +83,20 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
     if echo.is_none() && log.is_none() {
         return None;
     }
+    let asked = Mutex::new(Asked::default());
     Some(Arc::new(move |direction, message| {
         let masked = match direction {
-            // A server misspells nothing.
-            Direction::Receive if !may_have_secret(message) => None,
-            _ => mask_secrets(message),
+            Direction::Send => {
+                asked.lock().sent(message);
+                mask_secrets(message)
+            }
+            Direction::Receive => {
+                match asked.lock().received(message) {
+                    // A server misspells nothing, so a quick look will do.
+                    None if may_have_secret(message) => mask_secrets(message),
+                    answer => answer,
+                }
+            }
         };
         let message = compact(masked.as_deref().unwrap_or(message));
         if let Some(echo) = &echo {
@@ -109,4 +122,60 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
             let _ = log.send(Entry::Line(line));
         }
     }))
+}
+
+/// The questions for secrets that are not answered yet, by their ids: an answer has no key to know it by.
+#[derive(Default)]
+struct Asked(HashSet<String>);
+
+#[derive(Deserialize)]
+struct Question<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    arguments: QuestionArguments,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct QuestionArguments {
+    property: Option<String>,
+    command_line: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "return")]
+    value: &'a RawValue,
+}
+
+impl Asked {
+    fn sent(&mut self, message: &str) {
+        // QMP's `qom-get`, and the human monitor's.
+        if !message.contains("qom-get") {
+            return;
+        }
+        let Ok(Question { id, arguments }) = serde_json::from_str(message) else {
+            return;
+        };
+        let line = arguments.command_line.unwrap_or_default();
+        let mut names = arguments.property.iter().map(String::as_str);
+        if names.any(names_secret) || line.split_whitespace().any(names_secret) {
+            self.0.insert(id.map_or("", RawValue::get).to_owned());
+        }
+    }
+
+    /// The message masked, if it is the answer to such a question.
+    fn received(&mut self, message: &str) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let Answer { id, value } = serde_json::from_str(message).ok()?;
+        let id = id.map_or("", RawValue::get);
+        let (before, after) = message.split_once(value.get())?;
+        self.0
+            .remove(id)
+            .then(|| format!("{before}{MASKED}{after}"))
+    }
 }

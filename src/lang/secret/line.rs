@@ -71,6 +71,8 @@ enum After {
     Nothing,
     /// A secret, which may go on.
     Secret,
+    /// A secret in something that is not closed: all that follows may be part of it.
+    Torn,
     /// An option of a program whose value is a secret.
     Option,
     /// A command that takes a secret as a bare word.
@@ -87,9 +89,13 @@ impl Line<'_> {
         if PUNCTUATION.contains(&word) {
             return;
         }
-        if word.starts_with('{') {
+        if word.starts_with('{') && self.after != After::Torn {
             let found = json::find(word, self.depth);
             self.add(found, span.start);
+            return;
+        }
+        if self.after == After::Torn {
+            self.hide(span);
             return;
         }
         if let Some((key, value)) = key_and_value(word) {
@@ -106,9 +112,6 @@ impl Line<'_> {
             self.hide(span);
             self.follow(After::Secret);
             return;
-        }
-        if self.after == After::Secret {
-            self.after = After::Nothing;
         }
         let value = &self.source[span.clone()];
         if value.starts_with(['{', '[']) {
@@ -138,7 +141,7 @@ impl Line<'_> {
                 self.after = After::Nothing;
                 return;
             }
-            After::Secret | After::Command if !word.starts_with("<") => {
+            After::Secret | After::Command if !word.starts_with('<') => {
                 self.hide(span);
                 return;
             }
@@ -185,6 +188,13 @@ impl Line<'_> {
             true => text::find_in_line(&value, self.depth),
             false => text::find(&value, self.depth),
         };
+        let reaches_end = found.iter().any(|range| range.end == value.len());
+        let is_json = value.starts_with('{') || value.starts_with("json:");
+        let after = match reaches_end {
+            true if is_json => After::Torn,
+            true => After::Secret,
+            false => self.after,
+        };
         match &value {
             Cow::Borrowed(inner) => {
                 // The same text, perhaps without its quotes.
@@ -195,6 +205,7 @@ impl Line<'_> {
             Cow::Owned(_) if !found.is_empty() => self.hide(span),
             Cow::Owned(_) => {}
         }
+        self.follow(after);
     }
 
     /// What a value or a word means: what its quotes delimit, or the word itself.
@@ -216,7 +227,9 @@ impl Line<'_> {
     fn gap(&mut self, span: Range<usize>) {
         let gap = &self.source[span.clone()];
         let text = gap.trim_start_matches(|c: char| c == '#' || c.is_whitespace());
-        if !text.is_empty() {
+        if !text.is_empty() && matches!(self.after, After::Secret | After::Torn) {
+            self.hide(span);
+        } else if !text.is_empty() {
             let found = text::find(text, self.depth).into_iter();
             let start = span.end - text.len();
             self.found
@@ -228,7 +241,10 @@ impl Line<'_> {
     /// everything may be part of it.
     fn rest(&mut self, span: Range<usize>) {
         let rest = &self.source[span.clone()];
-        let is_hidden = matches!(self.after, After::Secret | After::Command | After::Option);
+        let is_hidden = matches!(
+            self.after,
+            After::Secret | After::Torn | After::Command | After::Option
+        );
         let has_type = || text::has_secret_type(self.source);
         let first = match is_hidden {
             true => Some(0),

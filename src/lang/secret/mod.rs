@@ -19,6 +19,9 @@ pub use quick::may_have_secret;
 /// What a secret is shown as.
 const MASK: &str = "••••";
 
+/// The same as JSON.
+pub const MASKED: &str = "\"••••\"";
+
 /// The place of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
@@ -97,16 +100,20 @@ pub fn mask_secrets(json: &str) -> Option<String> {
     if found.is_empty() {
         return None;
     }
-    let quoted = format!("\"{MASK}\"");
     let mut masked = String::with_capacity(json.len());
     let mut end = 0;
     for Found { range, is_value } in found {
         masked.push_str(&json[end..range.start]);
-        masked.push_str(if is_value { &quoted } else { MASK });
+        masked.push_str(if is_value { MASKED } else { MASK });
         end = range.end;
     }
     masked.push_str(&json[end..]);
     Some(masked)
+}
+
+/// Whether the property of this name is a secret, so that the reply to a question for it is one.
+pub fn names_secret(name: &str) -> bool {
+    keys::is_secret(name) || keys::is_data(name)
 }
 
 /// A sentence of somebody else's, with the secrets masked that it quotes.
