@@ -105,6 +105,18 @@ impl Key {
         }
     }
 
+    /// Reads what may be a key in a text: what can be told from its value alone.
+    pub fn in_text(name: &str) -> Self {
+        let letters = letters(name);
+        if may_be_secret(name)
+            || lacks_at_most(letters, "data", 1)
+            || lacks_at_most(letters, "value", 1)
+        {
+            return Self::of(name);
+        }
+        Self::default()
+    }
+
     /// Reads a dotted key. The last segment that is no index counts, and a secret on the way to it.
     pub fn of_path(path: &str) -> Self {
         let mut key = Self::default();
@@ -123,6 +135,9 @@ impl Key {
 
 /// Whether a value of this name is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
+    if !may_be_secret(name) {
+        return false;
+    }
     let whole = plain(name);
     if whole.len() > LONGEST {
         return PARTS.iter().any(|part| whole.contains(part));
@@ -160,13 +175,13 @@ pub(super) fn is_secret_type(name: &str) -> bool {
 
 /// Whether `name` is `data`, or nearly.
 pub(super) fn is_data(name: &str) -> bool {
-    name.len() <= LONGEST && is_near(&plain(name), "data", 1)
+    is_command(name, "data")
 }
 
 /// Whether `name` is a command that takes a secret, at the human monitor as a bare word.
 pub(super) fn takes_secret(name: &str) -> bool {
     let name = name.trim_start_matches([':', '-']);
-    if name.len() > LONGEST {
+    if name.len() > LONGEST || !lacks_at_most(letters(name), "passwd", 2) {
         return false;
     }
     let name = name.to_ascii_lowercase();
@@ -180,7 +195,9 @@ pub(super) fn takes_secret(name: &str) -> bool {
 
 /// Whether `name` is the command `command`, which is written here without `-` and `_`.
 pub(super) fn is_command(name: &str, command: &str) -> bool {
-    name.len() <= LONGEST && is_near(&plain(name), command, 1)
+    name.len() <= LONGEST
+        && lacks_at_most(letters(name), command, 1)
+        && is_near(&plain(name), command, 1)
 }
 
 /// In lower case, without what separates its parts.
@@ -195,16 +212,48 @@ fn is_near(name: &str, word: &str, wrong: usize) -> bool {
         return true;
     }
     // Each letter that is missing is a change. This spares most names the slow look.
-    let missing = letters(word) & !letters(name);
     name.len().abs_diff(word.len()) <= wrong
-        && missing.count_ones() as usize <= wrong
+        && lacks_at_most(letters(name), word, wrong)
         && osa_distance(name, word) <= wrong
 }
 
-/// Which letters a name has, a bit each.
-fn letters(name: &str) -> u32 {
-    let bytes = name.bytes();
-    bytes.fold(0, |letters, byte| letters | 1 << (byte & 31))
+/// Which letters a name has in either case, a bit each.
+const fn letters(name: &str) -> u32 {
+    let bytes = name.as_bytes();
+    let (mut letters, mut at) = (0, 0);
+    while at < bytes.len() {
+        letters |= 1 << (bytes[at] & 31);
+        at += 1;
+    }
+    letters
+}
+
+const fn letters_of<const COUNT: usize>(names: [&str; COUNT]) -> [u32; COUNT] {
+    let (mut all, mut at) = ([0; COUNT], 0);
+    while at < COUNT {
+        all[at] = letters(names[at]);
+        at += 1;
+    }
+    all
+}
+
+/// Whether a name has the letters of anything that is known here. Most have not, and a text may have millions.
+fn may_be_secret(name: &str) -> bool {
+    const WORDS: [u32; 7] = letters_of(PARTS);
+    const NAMES: [u32; 16] = letters_of(WHOLE);
+    const KEY: u32 = letters("key");
+    let letters = letters(name);
+    let has = |word: &u32| word & !letters == 0;
+    has(&KEY)
+        || WORDS.iter().chain(&NAMES).any(has)
+        || NEAR
+            .iter()
+            .any(|(word, wrong)| lacks_at_most(letters, word, *wrong))
+}
+
+/// Whether of the letters of `word` at most so many are not among `letters`.
+fn lacks_at_most(letters: u32, word: &str, most: usize) -> bool {
+    (self::letters(word) & !letters).count_ones() as usize <= most
 }
 
 #[cfg(test)]

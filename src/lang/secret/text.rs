@@ -103,7 +103,7 @@ pub(super) fn assigned(text: &str, torn: bool, has_type: impl Fn() -> bool) -> O
         }
         match value_after(text, end, torn) {
             Some(start) => {
-                let key = Key::of(name);
+                let key = Key::in_text(name);
                 if key.is_secret {
                     found = found.or(Some(start));
                     break;
