@@ -42,7 +42,7 @@ pub enum Failure {
     #[error("{}", clip(.0))]
     Local(String),
     /// The server has refused a command. `help` says what it would have taken, as far as that is known.
-    #[error("{}{}", clip(&mask_text(&.error.to_string())), help_lines(.help))]
+    #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
     /// The VM, or its console, is not to be had.
     #[error("{}", clip(&.0.to_string()))]

@@ -14,10 +14,11 @@ const PARTS: [&str; 7] = [
 ];
 
 /// Keys of secrets, without their `-` and `_`. The last four are the guest agent's base64, which may be anything.
-const WHOLE: [&str; 16] = [
+const WHOLE: [&str; 17] = [
     "secret",
     "secrets",
     "pass",
+    "sshpass",
     "pw",
     "pwd",
     "psk",
@@ -240,7 +241,7 @@ const fn letters_of<const COUNT: usize>(names: [&str; COUNT]) -> [u32; COUNT] {
 /// Whether a name has the letters of anything that is known here. Most have not, and a text may have millions.
 fn may_be_secret(name: &str) -> bool {
     const WORDS: [u32; 7] = letters_of(PARTS);
-    const NAMES: [u32; 16] = letters_of(WHOLE);
+    const NAMES: [u32; 17] = letters_of(WHOLE);
     const KEY: u32 = letters("key");
     let letters = letters(name);
     let has = |word: &u32| word & !letters == 0;

@@ -165,7 +165,7 @@ impl Line<'_> {
             self.after = After::Command;
         } else if keys::is_command(name, "qomset") {
             self.after = After::QomSet;
-        } else if name.rsplit('/').next() == Some("sshpass") {
+        } else if name.rsplit(['/', ':']).next() == Some("sshpass") {
             self.after = After::SshPass;
         } else if !is_first
             && word.starts_with('-')

@@ -1,7 +1,7 @@
 //! A quick look for what may be a secret: most messages have none, and some are large.
 
 /// How many places the processor looks at in one go.
-const BLOCK: usize = 64;
+const BLOCK: usize = 256;
 
 /// A block, and what the last of its places need to be looked at.
 const WINDOW: usize = BLOCK + 2;
@@ -51,12 +51,12 @@ mod tests {
     #[test]
     fn a_sign_is_seen_wherever_it_stands() {
         for sign in ["PASSWORD", "secret", "\\u0070", "u://", "Key"] {
-            for before in 0..150 {
+            for before in 0..600 {
                 let text = format!("{}{sign}", " ".repeat(before));
                 assert!(may_have_secret(&text), "{before} {sign}");
             }
         }
-        assert!(!may_have_secret(&"{\"return\": [1, \"x\"]}".repeat(20)));
+        assert!(!may_have_secret(&"{\"return\": [1, \"x\"]}".repeat(60)));
         assert!(!may_have_secret(""));
     }
 }

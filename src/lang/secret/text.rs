@@ -28,7 +28,8 @@ pub(super) fn find(text: &str, depth: usize) -> Vec<Range<usize>> {
         return found.map(|found| found.shifted(base).range).collect();
     }
     let first = trimmed.split_ascii_whitespace().next().unwrap_or_default();
-    if is_for_a_monitor(first) {
+    let is_line = first.starts_with("exec:") || is_for_a_monitor(first);
+    if is_line && first.len() < trimmed.trim_end().len() {
         return find_in_line(text, depth);
     }
     let mut found = urls(text);
