@@ -21,18 +21,16 @@ pub(super) fn find(json: &str, depth: usize) -> Vec<Found> {
 
 /// The secrets in the value of `key`, and what else is secret if the object around it is for a secret.
 pub(super) fn find_in(json: &str, key: Option<Key>, depth: usize) -> (Vec<Found>, Vec<Candidate>) {
-    let mut scan = Scan {
-        text: json,
-        depth,
-        at: 0,
-        key,
-        open: Vec::new(),
-        found: Vec::new(),
-        candidates: Vec::new(),
-        keys: HashMap::new(),
-    };
+    let mut scan = Scan::new(json, key, depth);
     scan.run();
     (scan.found, scan.candidates)
+}
+
+/// The same as [`find`], and whether it is no whole object: then a string may be what stands between two.
+pub(super) fn find_torn(json: &str, depth: usize) -> (Vec<Found>, bool) {
+    let mut scan = Scan::new(json, None, depth);
+    scan.run();
+    (scan.found, scan.is_torn)
 }
 
 struct Scan<'a> {
@@ -46,6 +44,7 @@ struct Scan<'a> {
     /// Of all that is open.
     candidates: Vec<Candidate>,
     keys: HashMap<&'a str, Key>,
+    is_torn: bool,
 }
 
 /// An object or array that is open.
@@ -59,6 +58,20 @@ struct Open {
 }
 
 impl<'a> Scan<'a> {
+    fn new(json: &'a str, key: Option<Key>, depth: usize) -> Self {
+        Self {
+            is_torn: false,
+            text: json,
+            depth,
+            at: 0,
+            key,
+            open: Vec::new(),
+            found: Vec::new(),
+            candidates: Vec::new(),
+            keys: HashMap::new(),
+        }
+    }
+
     fn run(&mut self) {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -88,6 +101,7 @@ impl<'a> Scan<'a> {
             }
         }
         while !self.open.is_empty() {
+            self.is_torn = true;
             self.close();
         }
     }
@@ -95,6 +109,7 @@ impl<'a> Scan<'a> {
     fn string(&mut self) {
         let start = self.at;
         let end = string_end(self.text, start);
+        self.is_torn |= end.is_none();
         self.at = end.unwrap_or(self.text.len()).min(self.text.len());
         let inner_end = if end.is_some() { self.at - 1 } else { self.at };
         let inner = start + 1..inner_end.max(start + 1);
@@ -191,6 +206,9 @@ impl<'a> Scan<'a> {
     }
 
     fn note(&mut self, key: Option<Key>, text: &str, range: Range<usize>) {
+        let open = self.open.last();
+        let is_member = open.is_some_and(|open| self.text[open.start..].starts_with('{'));
+        self.is_torn |= key.is_none() && (is_member || open.is_none());
         if let (Some(key), Some(open)) = (key, self.open.last_mut()) {
             open.members.note(key, text);
             self.candidates.extend(Candidate::new(key, range));

@@ -61,6 +61,7 @@ fn lines_with_a_secret_are_known() {
         "query-status # password=x",
         ":connect 'exec:sshpass -p x ssh h'",
         ":connect exec:SSHPASS=x",
+        "a b='json:{\"c\":\"' #{\"},\"password\":\"x\"}' d",
         "query-status # set_password vnc x",
     ] {
         assert!(line_has_secret(line), "{line}");

@@ -24,8 +24,14 @@ pub(super) fn find(text: &str, depth: usize) -> Vec<Range<usize>> {
     }
     if let Some(json) = json {
         let base = text.len() - json.len();
-        let found = json::find(json, depth + 1).into_iter();
-        return found.map(|found| found.shifted(base).range).collect();
+        let (found, is_torn) = json::find_torn(json, depth + 1);
+        let found = found.into_iter();
+        let mut found: Vec<_> = found.map(|found| found.shifted(base).range).collect();
+        if is_torn {
+            let first = assigned(json, true, || has_secret_type(json));
+            found.extend(first.map(|start| base + start..text.len()));
+        }
+        return found;
     }
     let first = trimmed.split_ascii_whitespace().next().unwrap_or_default();
     let is_line = first.starts_with("exec:") || is_for_a_monitor(first);
