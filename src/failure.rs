@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lang::{SyntaxError, conceal};
+use crate::lang::{SyntaxError, Words, conceal, mask_text};
 use crate::qmp::{self, QmpError, State};
 use crate::render::{clip, clip_text};
 use crate::transport::{self, AddressError};
@@ -50,10 +50,10 @@ pub enum Failure {
     #[error("{}", of_vm(.0))]
     Vm(vm::Error),
     /// The connection failed, or the client refused to send a command.
-    #[error("{}", clip(&.0.to_string()))]
+    #[error("{}", clip(&mask_text(&.0.to_string())))]
     Qmp(qmp::Error),
     /// A line needs a connection. The text says why there is none, and what to do.
-    #[error("not connected{}", clip(.0))]
+    #[error("not connected{}", clip(&mask_text(.0)))]
     NotConnected(String),
     /// The command `name` got no reply within `limit`.
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
@@ -98,9 +98,19 @@ impl From<AddressError> for Failure {
 impl Failure {
     /// A syntax error in the line `source_text`; secrets in the line are masked.
     pub fn syntax(error: SyntaxError, source_text: &str) -> Self {
+        let shown = conceal(source_text);
         Self::Syntax {
-            error,
-            source_text: conceal(source_text).into_owned(),
+            error: error.without_secrets(source_text, &shown),
+            source_text: shown.into_owned(),
+        }
+    }
+
+    /// A syntax error in a line that has been split into words; secrets are masked.
+    pub fn syntax_of(error: SyntaxError, words: &Words) -> Self {
+        let shown = words.concealed();
+        Self::Syntax {
+            error: error.without_secrets(words.source(), &shown),
+            source_text: shown.into_owned(),
         }
     }
 

@@ -23,9 +23,9 @@
 //! - [`render`]: values, errors and events as text
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, the checking of commands, its cache on
 //!   disk
-//! - [`lang`]: parses text into commands, with no I/O
 //! - [`qmp`]: the QMP client
 //! - [`transport`]: addresses and byte streams
+//! - [`lang`]: parses text into commands, with no I/O
 //! - [`os`]: child processes, signals, private files, and everything that needs `unsafe`
 
 pub mod app;

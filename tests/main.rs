@@ -31,6 +31,7 @@ mod prompt_transactions;
 mod qmp_shell_syntax;
 mod schema_cache;
 mod scripts;
+mod secrets;
 mod session;
 mod stalled_output;
 mod stalled_terminal;

@@ -29,7 +29,7 @@ struct Entries {
 struct Entry {
     id: u64,
     kind: Kind,
-    /// The line it runs, as the user typed it.
+    /// The line it runs, as lists show it.
     text: String,
     runs: Arc<AtomicU64>,
     /// The task that runs it, once it has been started.
@@ -55,7 +55,7 @@ pub struct Scheduled {
     pub trigger: Trigger,
     /// The line to run.
     pub line: Line,
-    /// The line as the user typed it.
+    /// The line as it is shown.
     pub text: String,
     /// The counter of runs, which whoever runs the line increments.
     pub runs: Arc<AtomicU64>,
@@ -76,7 +76,7 @@ pub enum Trigger {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: u64,
-    /// What makes the line run, as lists show it.
+    /// What makes the line run.
     pub when: String,
     /// The line as the user typed it.
     pub line: String,
@@ -106,7 +106,7 @@ impl Agenda {
         (agenda, scheduled)
     }
 
-    /// Adds an entry that runs `line`, which the user typed as `text`. Returns the entry's id.
+    /// Adds an entry that runs `line`, shown as `text`, and returns its id.
     pub fn add(&self, kind: Kind, trigger: Trigger, line: Line, text: &str) -> u64 {
         let mut entries = self.entries.lock();
         entries.last_id += 1;

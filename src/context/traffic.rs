@@ -1,5 +1,6 @@
 //! `--verbose` and `--log`: prints and logs every message.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,9 +13,12 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use nix::errno::Errno;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::lang::{mask_secrets, quote};
+use crate::lang::{MASKED, mask_secrets, may_have_secret, names_secret, quote};
 use crate::os::private;
 use crate::os::stderr::say;
 use crate::qmp::{Direction, Tap};
@@ -122,10 +126,20 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
     if echo.is_none() && log.is_none() {
         return None;
     }
+    let asked = Mutex::new(Asked::default());
     Some(Arc::new(move |direction, message| {
         let masked = match direction {
-            Direction::Send => mask_secrets(message),
-            Direction::Receive => None,
+            Direction::Send => {
+                asked.lock().sent(message);
+                mask_secrets(message)
+            }
+            Direction::Receive => {
+                match asked.lock().received(message) {
+                    // A server misspells nothing, so a quick look will do.
+                    None if may_have_secret(message) => mask_secrets(message),
+                    answer => answer,
+                }
+            }
         };
         let message = compact(masked.as_deref().unwrap_or(message));
         if let Some(echo) = &echo {
@@ -151,4 +165,60 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
             let _ = log.send(Entry::Line(line));
         }
     }))
+}
+
+/// The questions for secrets that are not answered yet, by their ids: an answer has no key to know it by.
+#[derive(Default)]
+struct Asked(HashSet<String>);
+
+#[derive(Deserialize)]
+struct Question<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    arguments: QuestionArguments,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct QuestionArguments {
+    property: Option<String>,
+    command_line: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "return")]
+    value: &'a RawValue,
+}
+
+impl Asked {
+    fn sent(&mut self, message: &str) {
+        // QMP's `qom-get`, and the human monitor's.
+        if !message.contains("qom-get") {
+            return;
+        }
+        let Ok(Question { id, arguments }) = serde_json::from_str(message) else {
+            return;
+        };
+        let line = arguments.command_line.unwrap_or_default();
+        let mut names = arguments.property.iter().map(String::as_str);
+        if names.any(names_secret) || line.split_whitespace().any(names_secret) {
+            self.0.insert(id.map_or("", RawValue::get).to_owned());
+        }
+    }
+
+    /// The message masked, if it is the answer to such a question.
+    fn received(&mut self, message: &str) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let Answer { id, value } = serde_json::from_str(message).ok()?;
+        let id = id.map_or("", RawValue::get);
+        let (before, after) = message.split_once(value.get())?;
+        self.0
+            .remove(id)
+            .then(|| format!("{before}{MASKED}{after}"))
+    }
 }

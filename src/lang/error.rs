@@ -57,6 +57,17 @@ impl SyntaxError {
         self
     }
 
+    /// The error without what it quotes of the secrets of `source`, which `shown` has overwritten.
+    pub fn without_secrets(mut self, source: &str, shown: &str) -> Self {
+        // Of what is quoted a character may be replaced, and the end cut off.
+        let part = |text: &str| text.as_bytes().get(self.span.clone()).map(<[u8]>::to_vec);
+        if part(source) != part(shown) {
+            self.message = without_quotes(&self.message, shown);
+            self.help = self.help.map(|help| without_quotes(&help, shown));
+        }
+        self
+    }
+
     /// Formats the error for a terminal, with the line and carets under the offending part.
     ///
     /// Control characters of `source` are replaced, and long lines are cut.
@@ -137,6 +148,16 @@ fn tame(message: String) -> String {
         tame.push('…');
     }
     tame
+}
+
+/// `message` with `…` for what it quotes that is not in `shown`.
+fn without_quotes(message: &str, shown: &str) -> String {
+    let parts = message.split('`').enumerate();
+    let parts = parts.map(|(index, part)| match index % 2 {
+        1 if part.chars().nth(1).is_some() && !shown.contains(part) => "…",
+        _ => part,
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// The columns that a character takes in [`SyntaxError::report`].

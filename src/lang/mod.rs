@@ -32,7 +32,10 @@ pub use harmless::{escape_json, has_any, is_harmful};
 pub use matching::matches;
 pub use nearest::{all_of, any_of, nearest};
 pub use parser::Parser;
-pub use secret::{conceal, line_has_secret, mask_secrets};
+pub use secret::{
+    MASKED, conceal, line_has_secret, mask_arguments, mask_secrets, mask_text, may_have_secret,
+    names_secret,
+};
 pub use spans::{Span, SpanKind, spans};
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
 pub use words::{SplitLine, Words, lines};

@@ -39,8 +39,14 @@ pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
 /// Like [`split`], for a line that is still being typed: a word with an open quote or bracket
 /// extends to the end of the line.
 pub(super) fn split_open(line: &str) -> Vec<Word<'_>> {
+    split_torn(line).0
+}
+
+/// The same, and whether the last word is such a one.
+pub(super) fn split_torn(line: &str) -> (Vec<Word<'_>>, bool) {
     let mut words = Vec::new();
-    if split_into(line, &mut words).is_err() {
+    let torn = split_into(line, &mut words).is_err();
+    if torn {
         let end = words.last().map_or(0, Word::end);
         let rest = line[end..].trim_start();
         words.push(Word {
@@ -48,7 +54,7 @@ pub(super) fn split_open(line: &str) -> Vec<Word<'_>> {
             start: line.len() - rest.len(),
         });
     }
-    words
+    (words, torn)
 }
 
 fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), SyntaxError> {

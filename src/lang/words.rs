@@ -1,7 +1,9 @@
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::arguments::Arguments;
 use super::key_value;
+use super::secret::conceal_words;
 use super::tokens::{self, Word, plain};
 use super::{Object, SyntaxError};
 
@@ -67,6 +69,11 @@ impl Words {
 
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
+    }
+
+    /// That text with its secrets overwritten, byte for byte.
+    pub fn concealed(&self) -> Cow<'_, str> {
+        conceal_words(&self.source, &self.spans)
     }
 
     /// The text from the first word to the last.

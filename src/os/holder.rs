@@ -1,26 +1,13 @@
 //! Finds who else is connected to a Unix socket (on Linux): QEMU serves one client at a time.
 
-use std::fmt;
 use std::path::Path;
 
 /// A process that is connected to a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     pub pid: u32,
-    /// Its command line, the words separated by spaces.
-    pub command: String,
-}
-
-/// The most characters of a command line to show.
-const CLIP: usize = 60;
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.command.chars().count() > CLIP;
-        let command: String = self.command.chars().take(CLIP).collect();
-        let dots = if cut { "…" } else { "" };
-        write!(f, "pid {}, `{command}{dots}`", self.pid)
-    }
+    /// The words of its command line.
+    pub command: Vec<String>,
 }
 
 /// Another process than ours whose connection the server at `path` has accepted, if there is one and we may look at it.
@@ -81,17 +68,17 @@ mod linux {
             .any(|link| links.iter().any(|other| link.as_os_str() == other.as_str()))
     }
 
-    fn command(pid: u32) -> String {
+    fn command(pid: u32) -> Vec<String> {
         let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         let arguments = read("cmdline");
         let words: Vec<_> = arguments
             .split(|byte| *byte == 0)
             .filter(|word| !word.is_empty())
-            .map(String::from_utf8_lossy)
+            .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect();
         match words.is_empty() {
-            true => String::from_utf8_lossy(&read("comm")).trim_end().to_owned(),
-            false => words.join(" "),
+            true => vec![String::from_utf8_lossy(&read("comm")).trim_end().to_owned()],
+            false => words,
         }
     }
 }
@@ -116,7 +103,10 @@ mod tests {
         assert_eq!(super::of(&path), None);
         let server = listener.accept().expect("somebody waits");
         let holder = super::of(&path).expect("it is that process");
-        assert_eq!((holder.pid, &*holder.command), (other.id(), "cat"));
+        assert_eq!(
+            (holder.pid, &*holder.command),
+            (other.id(), &["cat".to_owned()][..])
+        );
         drop(server);
         other.wait().expect("it ends with the connection");
     }

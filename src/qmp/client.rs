@@ -15,7 +15,7 @@ use super::in_flight::{Id, InFlight};
 use super::message::{Greeting, Reply};
 use super::notice::Unsolicited;
 use super::options::Options;
-use super::request::{Request, may_overtake, with_id};
+use super::request::{Request, needs_id, with_id};
 use super::tasks::{Outgoing, Shared, receive_all, send_all};
 use crate::transport::Endpoint;
 
@@ -129,7 +129,7 @@ impl Client {
         let (id, text) = match request.id {
             Some(id) if commands.uses(&id) => return Err(Error::IdInUse(id.to_string())),
             Some(id) => (Id::Users(id), request.text),
-            None if self.needs_ids || may_overtake(&request.text) => {
+            None if self.needs_ids || needs_id(&request.text) => {
                 let id = commands.next_id();
                 (Id::Ours(id), with_id(&request.text, id))
             }

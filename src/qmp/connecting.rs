@@ -15,6 +15,7 @@ use super::handshake::{greeting, negotiate};
 use super::message::{Event, Greeting};
 use super::notice::{Notice, NoticeSender};
 use super::options::Options;
+use crate::lang::mask_arguments;
 use crate::os::holder;
 use crate::transport::{Address, Endpoint, Say, Stream, open};
 
@@ -84,6 +85,9 @@ impl Stage {
     }
 }
 
+/// How many characters of another client's command line are shown.
+const CLIP: usize = 60;
+
 /// Guesses why a server does not greet.
 fn why_silent(endpoint: &Endpoint, server: Option<i32>) -> String {
     if let Some(pid) = server.filter(|pid| holder::is_stopped(*pid)) {
@@ -95,6 +99,11 @@ fn why_silent(endpoint: &Endpoint, server: Option<i32>) -> String {
     };
     match holder {
         Some(holder) => {
+            let command = mask_arguments(&holder.command).join(" ");
+            let end = command.char_indices().nth(CLIP).map(|(end, _)| end);
+            let dots = if end.is_some() { "…" } else { "" };
+            let command = &command[..end.unwrap_or(command.len())];
+            let holder = format!("pid {}, `{command}{dots}`", holder.pid);
             format!("another client uses this monitor ({holder}), and QEMU serves one at a time")
         }
         None => {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::lang::mask_text;
 use crate::transport::{self, Endpoint, StreamEnd};
 
 /// What can go wrong between us and a QMP server, in sentences that a user can act on.
@@ -86,9 +87,9 @@ pub struct Ending {
     pub shutdown: Option<String>,
 }
 
-/// QEMU's answer to a command that failed.
+/// QEMU's answer to a command that failed. It may quote an argument, so it is shown without secrets.
 #[derive(Debug, Clone, Deserialize, thiserror::Error)]
-#[error("{class}: {desc}")]
+#[error("{class}: {}", mask_text(.desc))]
 pub struct QmpError {
     pub class: String,
     pub desc: String,

@@ -3,9 +3,12 @@
 //! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) also sends line
 //! breaks inside messages. So a message is found by its outer braces.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::error::Lost;
+use crate::lang::conceal;
 
 /// The largest message, in bytes. QEMU's own limit for what it reads is the same.
 pub(super) const MAX_MESSAGE: usize = 64 << 20;
@@ -145,6 +148,11 @@ pub(super) fn garbage(bytes: &[u8]) -> Lost {
 fn quote(bytes: &[u8]) -> String {
     let cut = bytes.len() > QUOTE;
     let shown = bytes[..bytes.len().min(QUOTE)].trim_ascii_end();
+    let text = String::from_utf8_lossy(shown);
+    let shown = match conceal(&text) {
+        Cow::Owned(concealed) => concealed.into_bytes(),
+        Cow::Borrowed(_) => shown.to_vec(),
+    };
     let mut quote: String = shown.escape_ascii().to_string();
     if cut {
         quote.push('…');

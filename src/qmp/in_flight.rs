@@ -2,7 +2,7 @@
 //!
 //! QEMU runs commands in band one after the other, so their replies come in order and need no id. It reads its monitor
 //! a byte at a time, and an id of six digits costs a fifth of the rate. Only what goes out of band overtakes others, and
-//! gets an id. A command whose caller gave up stays in the queue until its reply has come.
+//! gets an id; so does what a log must recognize the answer to. A command whose caller gave up stays in the queue until its reply has come.
 
 use std::collections::VecDeque;
 

@@ -50,9 +50,10 @@ pub(super) fn with_id(text: &str, id: i64) -> String {
     format!("{open}{comma}\"id\":{id}}}")
 }
 
-/// Whether a message may go out of band, and its reply come before earlier ones.
-pub(super) fn may_overtake(text: &str) -> bool {
-    text.contains("exec-oob")
+/// Whether a message must have an id: its reply may come before earlier ones if it goes out of band, and those who watch
+/// the traffic must know the answer to a `qom-get`, which may be a secret.
+pub(super) fn needs_id(text: &str) -> bool {
+    text.contains("exec-oob") || text.contains("qom-get")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Plan, Source};
 use crate::failure::Failure;
-use crate::lang::{SplitLine, SyntaxError, Words, line_has_secret, lines};
+use crate::lang::{SplitLine, SyntaxError, Words, conceal, lines};
 use crate::render::escape_line;
 
 /// The maximum length of a line, in bytes. It is the same as QEMU's limit for one message.
@@ -60,13 +60,10 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place())?;
-        let text = self.text.trim();
-        if line_has_secret(text) {
-            return Ok(());
-        }
+        let text = conceal(self.text.trim());
         match text.char_indices().nth(QUOTE) {
             _ if text.is_empty() => Ok(()),
-            None => write!(f, "`{}`: ", escape_line(text)),
+            None => write!(f, "`{}`: ", escape_line(&text)),
             Some((end, _)) => write!(f, "`{}…`: ", escape_line(&text[..end])),
         }
     }

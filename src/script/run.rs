@@ -15,7 +15,7 @@ use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
-use crate::lang::{Line, Parser, Statement, conceal};
+use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
 use crate::os::stop::StopSignals;
 use crate::qmp::{Filter, Notices, Reply, Retry, State};
@@ -264,7 +264,7 @@ impl Script {
         let line = match item.words {
             Ok(words) => {
                 let line = self.parser.parse(&words);
-                line.map_err(|error| Failure::syntax(error, words.source()))
+                line.map_err(|error| Failure::syntax_of(error, &words))
             }
             Err(failure) => {
                 self.parser.wrong_line();
@@ -353,7 +353,7 @@ impl Script {
 
     /// Shows the outcome of a listener's or timer's line. An error there does not end the script.
     async fn report(&mut self, report: Report) {
-        let line = clip(&conceal(&report.line)).into_owned();
+        let line = clip(&report.line).into_owned();
         let head = format!("{}: `{line}`: ", report.origin);
         if let Some(failure) = self.output(report.outcome).await {
             self.display.complain(&head, &failure);

@@ -14,7 +14,6 @@ use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec;
 use crate::failure::Status;
-use crate::lang::conceal;
 use crate::render::{self, clip};
 use crate::vm::{Stopped, shutdown};
 
@@ -120,7 +119,7 @@ async fn show_reports(
     quit: Arc<Notify>,
 ) {
     while let Some(report) = reports.recv().await {
-        let head = clip(&format!("[{}: {}]", report.origin, conceal(&report.line))).into_owned();
+        let head = clip(&format!("[{}: {}]", report.origin, report.line)).into_owned();
         let Outcome { output, failure } = report.outcome;
         if let Some(text) = text(&context.settings(), &output) {
             terminal.show(format!("{head}\n{text}"));

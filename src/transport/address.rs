@@ -2,6 +2,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::lang::conceal;
+
 /// Where a server is found, as a user spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -92,7 +94,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Inherited(number) => write!(f, "fd:{number}"),
-            Self::Program(line) => write!(f, "exec:{line}"),
+            Self::Program(line) => write!(f, "exec:{}", conceal(line)),
         }
     }
 }

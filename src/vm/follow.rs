@@ -2,11 +2,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::os::child::Child;
+use super::machine::Machine;
 
 /// How often to check whether the file has grown.
 const LOOK: Duration = Duration::from_millis(50);
@@ -26,6 +27,8 @@ pub struct Follow {
     /// How long it was at first.
     length: u64,
     until: Until,
+    /// The process, if there is one.
+    writer: Option<Arc<Machine>>,
 }
 
 /// Up to where a file is read.
@@ -33,12 +36,17 @@ pub(super) enum Until {
     /// Up to where it was at first.
     Now,
     /// Until the process has ended that writes it.
-    End(Child),
+    End,
 }
 
 impl Follow {
     /// Reads the file at `path` from its start if `all` of it is wanted, or the end of it.
-    pub(super) fn open(path: &Path, all: bool, until: Until) -> io::Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        all: bool,
+        until: Until,
+        writer: Option<Arc<Machine>>,
+    ) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let left_out = if all { 0 } else { tail_start(&file, length)? };
@@ -48,6 +56,7 @@ impl Follow {
             offset: left_out,
             left_out,
             until,
+            writer,
         })
     }
 
@@ -70,7 +79,16 @@ impl Follow {
         let length = self.length.saturating_sub(self.offset).min(TAIL);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         self.file.read_exact_at(&mut bytes, self.offset)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(self.text(&bytes))
+    }
+
+    /// Bytes of the file as text, without the secrets of the process's command line.
+    fn text(&self, bytes: &[u8]) -> String {
+        let text = String::from_utf8_lossy(bytes);
+        match &self.writer {
+            Some(writer) => writer.without_secrets(&text),
+            None => text.into_owned(),
+        }
     }
 
     /// The next piece, or nothing at the end. Cancelling it loses nothing.
@@ -79,7 +97,10 @@ impl Follow {
             // Checked before reading, so that nothing written before the process ended is missed.
             let (ended, room) = match &self.until {
                 Until::Now => (true, self.length.saturating_sub(self.offset)),
-                Until::End(writer) => (writer.ended().is_some(), u64::MAX),
+                Until::End => {
+                    let ended = self.writer.as_ref().is_none_or(|writer| !writer.runs());
+                    (ended, u64::MAX)
+                }
             };
             let mut piece = vec![0; PIECE.min(usize::try_from(room).unwrap_or(PIECE))];
             match self.file.read_at(&mut piece, self.offset) {
@@ -92,7 +113,7 @@ impl Follow {
                         _ => length,
                     };
                     self.offset += whole as u64;
-                    return Some(String::from_utf8_lossy(&piece[..whole]).into_owned());
+                    return Some(self.text(&piece[..whole]));
                 }
                 _ if ended => return None,
                 _ => sleep(LOOK).await,
@@ -132,7 +153,7 @@ mod tests {
     fn tail(text: &str) -> String {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), text).expect("it is ours");
-        let follow = Follow::open(file.path(), false, Until::Now).expect("it is ours");
+        let follow = Follow::open(file.path(), false, Until::Now, None).expect("it is ours");
         let rest = follow.rest().expect("it is ours");
         assert_eq!(follow.left_out().is_some(), rest.len() < text.len());
         rest

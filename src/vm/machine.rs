@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::error::Error;
 use super::plan::{Passed, Plan};
+use crate::lang::mask_arguments;
 use crate::os::child::{Bond, Child, Ended};
 
 /// How often to poll for the end of a process when the runtime is not available.
@@ -23,8 +24,10 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A process that is running or has ended.
 pub(super) struct Machine {
     name: String,
-    /// Its command line, quoted for a shell.
+    /// Its command line, so that a shell would read it, without its secrets.
     command: String,
+    /// The words of it that have secrets, and how they are shown.
+    masked: Vec<(String, String)>,
     child: Child,
     started: Instant,
     our_part: Mutex<OurPart>,
@@ -56,8 +59,13 @@ impl Machine {
         let words = [command.get_program()]
             .into_iter()
             .chain(command.get_args());
-        let words: Vec<_> = words.map(|word| quoted(&word.to_string_lossy())).collect();
-        let line = words.join(" ");
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+        let shown = mask_arguments(&words);
+        let line = shown.iter().map(|word| quoted(word)).collect::<Vec<_>>();
+        let line = line.join(" ");
+        let words = words.iter().map(|word| word.clone().into_owned());
+        let masked = words.zip(shown).filter(|(word, shown)| word != shown);
+        let masked = masked.collect();
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Error::NoProgram(program.clone()),
@@ -82,6 +90,7 @@ impl Machine {
         Ok(Self {
             name: plan.program_name(),
             command: line,
+            masked,
             child,
             started: Instant::now(),
             our_part: Mutex::new(OurPart::Nothing),
@@ -97,6 +106,15 @@ impl Machine {
     /// Its command line, quoted for a shell.
     pub fn command(&self) -> &str {
         &self.command
+    }
+
+    /// What QEMU printed, without the secrets of its command line: it quotes the options that it does not take.
+    pub fn without_secrets(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (word, shown) in &self.masked {
+            text = text.replace(word, shown);
+        }
+        text
     }
 
     /// Its process id; the wrapper's if there is one.

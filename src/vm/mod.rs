@@ -337,11 +337,8 @@ impl Vm {
     /// The log cannot be read.
     pub fn log(&self, all: bool, follow: bool) -> io::Result<Follow> {
         let machine = self.launch.lock().machine.clone();
-        let until = match machine.filter(|_| follow) {
-            Some(machine) => Until::End(machine.child().clone()),
-            None => Until::Now,
-        };
-        Follow::open(&self.log, all, until)
+        let until = if follow { Until::End } else { Until::Now };
+        Follow::open(&self.log, all, until, machine)
     }
 
     /// Describes the VM: state, command line, monitor and logs, one per line.
@@ -395,7 +392,7 @@ fn no_log(path: &Path, error: io::Error) -> Error {
 /// Describes how QEMU ended, with its command line and the end of its output.
 fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> String {
     let mut text = format!("{} {ended}\ncommand: {}", machine.name(), machine.command());
-    let said = last_words(log, log_start);
+    let said = machine.without_secrets(&last_words(log, log_start));
     if !said.is_empty() {
         // Indented: none of its lines is to pass for one of ours.
         let _ = write!(text, "\noutput: {}", said.replace('\n', "\n        "));

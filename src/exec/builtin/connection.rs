@@ -100,7 +100,7 @@ fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
     let words = &call.line.words;
     let mut line = Parser::default()
         .parse(words)
-        .map_err(|error| Failure::syntax(error, words.source()))?;
+        .map_err(|error| Failure::syntax_of(error, words))?;
     match &mut line.statement {
         Statement::Command(command) => {
             command.oob = true;

@@ -205,7 +205,7 @@ impl Call<'_> {
     /// A word is quoted wrongly, or is JSON.
     pub fn args(&self) -> Result<Vec<String>, Failure> {
         let args = self.line.args();
-        args.map_err(|error| Failure::syntax(error, self.line.words.source()))
+        args.map_err(|error| Failure::syntax_of(error, &self.line.words))
     }
 
     /// The failure for arguments that fit none of the built-in's forms.
@@ -222,7 +222,7 @@ impl Call<'_> {
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
         let mut parser = Parser::default();
         let line = parser.parse(words);
-        let line = line.map_err(|error| Failure::syntax(error, words.source()))?;
+        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction must fit on one line here: transaction( ACTION )".to_owned(),

@@ -93,7 +93,7 @@ fn unknown(names: &[String], schema: &Schema) -> Option<Failure> {
 
 fn conditions(words: &Words) -> Result<(Vec<String>, lang::Object), Failure> {
     let conditions = words.conditions();
-    conditions.map_err(|error| Failure::syntax(error, words.source()))
+    conditions.map_err(|error| Failure::syntax_of(error, words))
 }
 
 /// Selects events with one of these names (`*` is any) whose data contains `data`.

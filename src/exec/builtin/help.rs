@@ -79,7 +79,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
 fn asked(call: &Call<'_>) -> Result<Command, Failure> {
     let words = &call.line.words;
     let line = Parser::default().parse(words);
-    let line = line.map_err(|error| Failure::syntax(error, words.source()))?;
+    let line = line.map_err(|error| Failure::syntax_of(error, words))?;
     match line.statement {
         Statement::Command(command) => Ok(command),
         _ => Err(call.usage()),

@@ -5,6 +5,7 @@ use super::events::wanted;
 use super::timers::rows;
 use crate::context::{Kind, Output, Trigger};
 use crate::failure::Failure;
+use crate::lang::conceal;
 use crate::qmp::HISTORY;
 
 pub(super) const ON: Builtin = Builtin {
@@ -51,8 +52,8 @@ fn on(call: &Call<'_>) -> Result<Effect, Failure> {
         .session
         .hub()
         .listen(wanted.filter, HISTORY);
-    let kind = Kind::Listener(condition.text().to_owned());
-    let id = agenda.add(kind, Trigger::Events(events), line, words.text());
+    let kind = Kind::Listener(conceal(condition.text()).into_owned());
+    let id = agenda.add(kind, Trigger::Events(events), line, &conceal(words.text()));
     Ok(Output::notice(format!("listener {id}")).into())
 }
 

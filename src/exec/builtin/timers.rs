@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::entry::{Builtin, Call, Effect, Part, time};
 use crate::context::{Kind, Output, Row, Trigger};
 use crate::failure::Failure;
+use crate::lang::conceal;
 use crate::render::table;
 
 pub(super) const EVERY: Builtin = Builtin {
@@ -63,7 +64,10 @@ fn timer(call: &Call<'_>, once: bool) -> Result<Effect, Failure> {
         once,
     };
     let trigger = Trigger::Time { interval, once };
-    let id = call.context.agenda.add(kind, trigger, line, words.text());
+    let id = call
+        .context
+        .agenda
+        .add(kind, trigger, line, &conceal(words.text()));
     Ok(Output::notice(format!("timer {id}")).into())
 }
 

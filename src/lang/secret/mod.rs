@@ -1,0 +1,167 @@
+//! Which arguments are secrets, so that they stay out of history, logs and errors.
+//!
+//! A secret is known by the key that it has ([`keys`]), by what else its object has ([`members`]), by its looks in a
+//! text ([`text`]: option strings, URLs, lines for the human monitor), or by where it stands on a line ([`line`]).
+//! When in doubt, it is one. All of this takes time in proportion to the text, and no stack for what is nested.
+
+mod json;
+mod keys;
+mod line;
+mod members;
+mod quick;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+pub use quick::may_have_secret;
+
+/// What a secret is shown as.
+const MASK: &str = "••••";
+
+/// The same as JSON.
+pub const MASKED: &str = "\"••••\"";
+
+/// The place of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    range: Range<usize>,
+    /// It is a whole value of JSON, with its quotes.
+    is_value: bool,
+}
+
+impl Found {
+    fn whole(range: Range<usize>) -> Self {
+        Self {
+            range,
+            is_value: true,
+        }
+    }
+
+    /// A part of a text that starts at `start`.
+    fn part(range: Range<usize>, start: usize) -> Self {
+        let found = Self {
+            range,
+            is_value: false,
+        };
+        found.shifted(start)
+    }
+
+    fn shifted(mut self, by: usize) -> Self {
+        self.range = self.range.start + by..self.range.end + by;
+        self
+    }
+}
+
+/// Whether `line` carries a secret. A line that does not parse is judged by the words in it.
+pub fn line_has_secret(line: &str) -> bool {
+    !line::find(line, 0).is_empty()
+}
+
+/// `line` with its secrets overwritten, byte for byte, so that places in it stay where they are. It need not parse.
+pub fn conceal(line: &str) -> Cow<'_, str> {
+    overwrite(line, line::find(line, 0))
+}
+
+/// The same for the text that `words` are of.
+pub(super) fn conceal_words<'a>(source: &'a str, spans: &[Range<usize>]) -> Cow<'a, str> {
+    let mut found = line::find(source, 0);
+    found.extend(line::find_in_words(source, spans, false, true, 0));
+    overwrite(source, found)
+}
+
+/// The words of a process, with their secrets masked.
+pub fn mask_arguments<S: AsRef<str>>(words: &[S]) -> Vec<String> {
+    let mut source = String::new();
+    let mut spans = Vec::new();
+    for word in words {
+        let start = source.len();
+        source.push_str(word.as_ref());
+        spans.push(start..source.len());
+        source.push(' ');
+    }
+    let mut found = in_order(line::find_in_words(&source, &spans, false, false, 0))
+        .into_iter()
+        .peekable();
+    let mut masked = Vec::with_capacity(spans.len());
+    for span in spans {
+        let mut inside = Vec::new();
+        while let Some(next) = found.next_if(|next| next.range.start < span.end) {
+            inside.push(next.range.start - span.start..next.range.end - span.start);
+        }
+        masked.push(replace(&source[span], &inside, |_| MASK.into()));
+    }
+    masked
+}
+
+/// A message with the values masked that are secrets; nothing if it has none. What is JSON stays JSON.
+pub fn mask_secrets(json: &str) -> Option<String> {
+    let found = in_order(json::find(json, 0));
+    if found.is_empty() {
+        return None;
+    }
+    let mut masked = String::with_capacity(json.len());
+    let mut end = 0;
+    for Found { range, is_value } in found {
+        masked.push_str(&json[end..range.start]);
+        masked.push_str(if is_value { MASKED } else { MASK });
+        end = range.end;
+    }
+    masked.push_str(&json[end..]);
+    Some(masked)
+}
+
+/// Whether the property of this name is a secret, so that the reply to a question for it is one.
+pub fn names_secret(name: &str) -> bool {
+    keys::is_secret(name) || keys::is_data(name)
+}
+
+/// A sentence of somebody else's, with the secrets masked that it quotes.
+pub fn mask_text(text: &str) -> Cow<'_, str> {
+    let found = text::find(text, 0).into_iter();
+    let found = in_order(found.map(|range| Found::part(range, 0)).collect());
+    if found.is_empty() {
+        return text.into();
+    }
+    let ranges: Vec<_> = found.into_iter().map(|found| found.range).collect();
+    replace(text, &ranges, |_| MASK.into()).into()
+}
+
+fn overwrite(line: &str, found: Vec<Found>) -> Cow<'_, str> {
+    if found.is_empty() {
+        return line.into();
+    }
+    let ranges: Vec<_> = in_order(found)
+        .into_iter()
+        .map(|found| found.range)
+        .collect();
+    replace(line, &ranges, |secret| "*".repeat(secret.len()).into()).into()
+}
+
+fn replace(text: &str, ranges: &[Range<usize>], by: impl Fn(&str) -> Cow<'_, str>) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut end = 0;
+    for range in ranges {
+        replaced.push_str(&text[end..range.start]);
+        replaced.push_str(&by(&text[range.clone()]));
+        end = range.end;
+    }
+    replaced.push_str(&text[end..]);
+    replaced
+}
+
+/// The places in order, those that lie in another left out.
+fn in_order(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
+    let mut end = 0;
+    found.retain_mut(|found| {
+        // Two that overlap are a text's, not JSON's: the second goes on from the first.
+        let is_new = found.range.end > end;
+        found.range.start = found.range.start.max(end);
+        end = end.max(found.range.end);
+        is_new
+    });
+    found
+}
