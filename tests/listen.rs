@@ -264,7 +264,7 @@ fn a_second_listener_on_the_path_is_refused_and_the_first_one_is_not_disturbed()
     let first = listening_script(&directory, &path);
     for _ in 0..3 {
         let second = qmpsh(&["--listen", text(&path), "stop"], "");
-        second.assert_fails(3, "somebody listens there already");
+        second.assert_fails(3, "another process already listens there");
     }
     assert_eq!(serves_a_qemu(first, &path), "");
 }

@@ -192,7 +192,7 @@ fn remove_stale(path: &Path) -> Result<(), String> {
         return Err("a file that is not a socket exists there".to_owned());
     }
     if is_served(path) {
-        return Err("somebody listens there already".to_owned());
+        return Err("another process already listens there".to_owned());
     }
     // Somebody whom the kernel does not show us may still listen, in a container.
     match connect_at_once(path) {
