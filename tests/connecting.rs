@@ -127,7 +127,7 @@ fn a_server_that_accepts_and_does_not_greet_is_not_said_to_be_held_by_us() {
     let fake = Fake::start(|peer| peer.wait_for_end());
     // It is explained after two seconds.
     let outcome = fake.qmpsh(&["--connect-timeout", "3", "query-status"]);
-    outcome.assert_fails(3, "is silent: another client may hold this monitor");
+    outcome.assert_fails(3, "is silent: another client may be using this monitor");
 }
 
 #[test]
