@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::common::process::Killed;
-use crate::common::qemu::bare_qemu;
+use crate::common::qemu::{bare_qemu, takes};
 use crate::common::running::Running;
 use crate::common::sockets::{Port, leave_no_room, leave_socket};
 use crate::common::terminal::Terminal;
@@ -16,7 +16,14 @@ use crate::common::{kill, mode, qmpsh, scratch, text, wait_for};
 
 /// A QEMU that connects its monitor to `place`, given as options of a chardev, where somebody else listens.
 fn dialler(place: &str, name: &str) -> Killed {
-    let chardev = format!("socket,id=c,{place},server=off,reconnect=1");
+    // The option got a new name, and later the old one was removed.
+    let nowhere = "socket,id=c,path=/no/such/directory/sock,server=off,reconnect-ms=1000";
+    let reconnect = if takes(&["-chardev", nowhere]) {
+        "reconnect-ms=1000"
+    } else {
+        "reconnect=1"
+    };
+    let chardev = format!("socket,id=c,{place},server=off,{reconnect}");
     let options = ["-chardev", &chardev, "-mon", "chardev=c,mode=control"];
     bare_qemu(&[&["-name", name], &options[..]].concat(), Vec::new())
 }
