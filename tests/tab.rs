@@ -93,13 +93,13 @@ fn qom_paths_complete_level_by_level() {
 #[test]
 fn values_listed_by_the_schema_complete() {
     let qemu = Qemu::start();
-    let mut terminal = prompt(&qemu);
     // Some schemas have no properties of objects, but one argument for all of them.
     let property = if Told::by(&qemu).has_argument("object-add", "props") {
         "props="
     } else {
         "prealloc="
     };
+    let mut terminal = prompt(&qemu);
     for (line, what) in [
         ("blockdev-add driver=qcow2 file.driver=nul", "null-co"),
         ("watchdog-set-action action=", "shutdown"),
