@@ -383,8 +383,7 @@ fn a_pci_address_is_a_slot_as_on_qemus_command_line() {
 fn an_object_is_typed_by_its_kind() {
     let qemu = Qemu::start();
     if Told::by(&qemu).has_argument("object-add", "props") {
-        // Its schema has no properties of objects. What stands in `props` is typed as the object lists it, nothing
-        // else.
+        // Its schema has no properties of objects. They are typed as the object lists them.
         let table = [
             (
                 "object-add qom-type=memory-backend-file id=1 props.size=1G props.share=on props.mem-path=7",
@@ -393,7 +392,7 @@ fn an_object_is_typed_by_its_kind() {
             ),
             (
                 "object-add qom-type=memory-backend-file id=1 size=1G",
-                json!({"qom-type": "memory-backend-file", "id": "1", "size": "1G"}),
+                json!({"qom-type": "memory-backend-file", "id": "1", "size": 1 << 30}),
             ),
         ];
         assert_sent(&qemu, &table);
@@ -447,6 +446,10 @@ fn an_object_of_an_old_qemu_is_typed_as_its_kind_lists_its_properties() {
     let line = "object-add qom-type=memory-backend-ram id=5 props.size=1G props.share=on props.policy=1 props.x=on";
     let props = json!({"size": 1 << 30, "share": true, "policy": "1", "x": "on"});
     let sent = json!({"qom-type": "memory-backend-ram", "id": "5", "props": props});
+    assert_eq!(fake.qmpsh(&["-e", line]).assert_status(0).json(), [sent]);
+    let line = "object-add qom-type=memory-backend-ram id=5 size=1G share=on policy=1 x=on";
+    let sent = json!({"qom-type": "memory-backend-ram", "id": "5", "size": 1 << 30, "share": true,
+                      "policy": "1", "x": "on"});
     assert_eq!(fake.qmpsh(&["-e", line]).assert_status(0).json(), [sent]);
 }
 

@@ -238,15 +238,16 @@ impl Inspector {
                     type_word(&mut command.arguments, "value", property);
                 }
             }
-            // Before QEMU 6.0 the schema does not describe the members of `props`.
-            "object-add" => {
+            // Before QEMU 6.0 the schema describes no properties of objects. They are given in `props`, and since
+            // QEMU 5.0 also beside it.
+            "object-add" if schema.is_open("object-add") => {
                 let Some(kind) = text("qom-type") else { return };
-                let Some(Value::Object(props)) = command.arguments.get_mut("props") else {
-                    return;
-                };
                 let properties = self.type_properties(&kind).await;
                 for property in properties.iter().flatten() {
-                    type_word(props, &property.name, property);
+                    type_word(&mut command.arguments, &property.name, property);
+                    if let Some(Value::Object(props)) = command.arguments.get_mut("props") {
+                        type_word(props, &property.name, property);
+                    }
                 }
             }
             _ => {}
