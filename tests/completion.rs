@@ -320,7 +320,7 @@ fn the_arguments_of_a_built_in_complete() {
         (":wait JOB_STATUS_CHANGE status=con", "concluded"),
         (":wait BLOCK_JOB_READY,JOB_STATUS_CHANGE id=j len", "len="),
         (":on STOP do query-st", "query-status"),
-        (":on STOP do set-action reboot=", "shutdown"),
+        (":on STOP do watchdog-set-action action=", "shutdown"),
         (":every 2s query-st", "query-status"),
         (":after 5 device_del ", "id="),
         (":events mu", "mute"),

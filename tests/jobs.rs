@@ -1,7 +1,8 @@
 //! Jobs: what `:jobs` shows, and what `:job wait` waits for.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use crate::common::qemu::beside_qemu;
 use crate::common::{Qemu, text};
 
 /// A QEMU with an empty image of 16 MiB and another below it, the nodes `top` and `base`, and a full one of the
@@ -9,20 +10,18 @@ use crate::common::{Qemu, text};
 fn qemu() -> Qemu {
     let qemu = Qemu::start();
     let directory = qemu.directory.path();
-    let run = |line: &str| {
-        let words: Vec<&str> = line.split(' ').collect();
-        let status = Command::new(words[0])
-            .args(&words[1..])
+    let create = |image: &str| {
+        let status = Command::new(beside_qemu("qemu-img"))
+            .args(["create", "-q", "-f", "qcow2"])
+            .args(image.split(' '))
             .current_dir(directory)
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::null())
             .status();
-        assert!(
-            status.expect("qemu-utils are installed").success(),
-            "{line}"
-        );
+        let status = status.expect("qemu-utils are installed");
+        assert!(status.success(), "{image}");
     };
-    run("qemu-img create -q -f qcow2 base.img 16M");
-    run("qemu-img create -q -f qcow2 -b base.img -F qcow2 top.img");
+    create("base.img 16M");
+    create("-b base.img -F qcow2 top.img");
     std::fs::write(directory.join("full.img"), vec![b'x'; 16 << 20]).expect("a file of ours");
     let image = top(text(&directory.join("top.img")));
     qemu.control(&image);
@@ -109,7 +108,9 @@ fn a_mirror_goes_to_ready_and_to_completion() {
 #[test]
 fn the_verbs_act_on_the_job_and_a_cancelled_job_is_a_failure() {
     let qemu = qemu();
-    let mirror = "blockdev-mirror job-id=m device=full target=top sync=full speed=1 buf-size=65536";
+    // Slow, but not so slow that it does nothing for hours: older QEMUs pause only where a job goes on.
+    let mirror =
+        "blockdev-mirror job-id=m device=full target=top sync=full speed=256k buf-size=65536";
     let script = format!(
         "{mirror}\n:job pause m\n:job wait m paused\n:job resume m\n:job cancel m\n:job wait m\n"
     );

@@ -16,7 +16,7 @@ use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
 
 use crate::common::process::{Killed, descriptors, exists, memory, spawn, wait_for_end_of};
-use crate::common::qemu::BARE;
+use crate::common::qemu::{BARE, beside_qemu};
 use crate::common::run::{closed, run_to, through};
 use crate::common::running::Running;
 use crate::common::stty::Between;
@@ -179,6 +179,21 @@ fn a_launch_that_fails_at_the_prompt_says_so_and_leaves_no_prompt() {
     let mut terminal = Terminal::run(shell);
     assert_eq!(terminal.wait_for_end(), 3);
     terminal.wait_for_text("invalid option");
+}
+
+#[test]
+fn a_storage_daemon_is_launched_also_if_its_name_has_a_suffix() {
+    let home = Home::new();
+    let program = home.path("qemu-storage-daemon-1.0");
+    let link = Command::new("sh")
+        .args(["-c", r#"ln -s "$(command -v "$0")" "$1""#])
+        .args([beside_qemu("qemu-storage-daemon"), program.clone()])
+        .status();
+    assert!(link.expect("sh runs").success());
+    let mut daemon = command(home.directory.path());
+    daemon.args(["--launch", "query-chardev", "--", text(&program)]);
+    let outcome = run(daemon, b"");
+    assert!(outcome.assert_status(0).json()[0].is_array(), "{outcome}");
 }
 
 #[test]

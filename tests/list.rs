@@ -152,7 +152,8 @@ fn a_storage_daemon_is_listed() {
     let machine = wait_for("a free monitor", || {
         listed(daemon.id()).filter(|machine| states(machine) == ["free"])
     });
-    assert_eq!(machine["program"], "qemu-storage-daemon");
+    let program = machine["program"].as_str().expect("a name");
+    assert!(program.starts_with("qemu-storage-daemon"), "{program}");
 }
 
 #[test]

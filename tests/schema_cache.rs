@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::common::fake::{Fake, failure, success};
 use crate::common::log::Log;
 use crate::common::process::copy_program;
+use crate::common::qemu::takes;
 use crate::common::{Outcome, Qemu, command, in_shell, mode, qmpsh, run, scratch, text};
 
 /// A line whose message depends on the schema, and what it becomes.
@@ -341,6 +342,10 @@ fn relay(directory: &Path, server: &Path) -> PathBuf {
 fn a_qemu_that_hides_a_part_of_its_schema_neither_fills_nor_uses_the_cache() {
     let line = "blockdev-open-tray device=5";
     let hide = ["-machine", "none", "-compat", "deprecated-output=hide"];
+    if !takes(&hide) {
+        // Such a QEMU always tells all of it.
+        return;
+    }
     let (whole, hiding, home) = (Qemu::start(), Qemu::with_args(&hide), scratch());
     for _ in 0..2 {
         let run = run_line(home.path(), text(&hiding.socket), line);
@@ -417,7 +422,7 @@ fn one_shot_words_and_dry_runs_are_typed_the_same() {
     std::fs::write(&schema, reply.assert_status(0).stdout()).expect("written");
     let expected = json!({"node-name": "5", "size": 1024});
     let one_shot = qemu.qmpsh(&["-v", "block_resize", "node-name=5", "size=1k"]);
-    let message = format!(r#"-> {{"execute":"block_resize","arguments":{expected}}}"#);
+    let message = format!(r#"-> {{"execute":"block_resize","arguments":{expected}"#);
     one_shot.assert_says(&message);
 
     let whole = schema.with_file_name("reply.json");

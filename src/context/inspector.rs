@@ -363,7 +363,13 @@ impl Inspector {
                     type_word(&mut command.arguments, &property.name, property);
                 }
             }
-            "object-add" if !self.lists_object_properties() => {
+            // Before QEMU 6.0 the schema describes no properties of objects. They are given in `props`, and since
+            // QEMU 5.0 also beside it.
+            "object-add"
+                if self
+                    .known_schema()
+                    .is_none_or(|schema| schema.is_open("object-add")) =>
+            {
                 let Some(of) = text(command, "qom-type") else {
                     return;
                 };
@@ -376,15 +382,6 @@ impl Inspector {
             }
             _ => {}
         }
-    }
-
-    /// Whether the schema tells what each type of object takes. Before QEMU 6.0 it does not.
-    fn lists_object_properties(&self) -> bool {
-        self.known_schema().is_some_and(|schema| {
-            let command = schema.command("object-add");
-            let arguments = command.and_then(|command| schema.object(command.arguments));
-            arguments.is_some_and(|object| !object.variants.is_empty())
-        })
     }
 }
 

@@ -125,7 +125,7 @@ impl Manual<'_> {
                      `qom-list-types implements=device abstract=false` lists the types.",
                 ),
             },
-            "object-add" if !self.is_union(name) => match text("qom-type") {
+            "object-add" if self.schema.is_open(name) => match text("qom-type") {
                 Some(of) => {
                     page.heading(&format!("Properties of {of}"));
                     let in_props = |entry: Entry| Entry {
@@ -141,14 +141,6 @@ impl Manual<'_> {
             }
             _ => {}
         }
-    }
-
-    /// Whether the arguments of a command depend on one of them. For `object-add` they have since
-    /// QEMU 6.0.
-    fn is_union(&self, command: &str) -> bool {
-        let command = self.schema.command(command);
-        let arguments = command.and_then(|command| self.schema.object(command.arguments));
-        arguments.is_some_and(|object| object.tag.is_some())
     }
 
     fn returns(&self, page: &mut Page, command: &Command) {

@@ -127,10 +127,10 @@ impl Schema {
 
     /// Whether a command takes more arguments than the schema lists.
     pub fn is_open(&self, command: &str) -> bool {
-        // netdev_add did before QEMU 6.0; since then it is a union.
+        // These two did before QEMU 6.0; since then they are unions.
         match command {
             "device_add" => true,
-            "netdev_add" => self
+            "netdev_add" | "object-add" => self
                 .command(command)
                 .and_then(|known| self.object(known.arguments))
                 .is_some_and(|arguments| arguments.tag.is_none()),

@@ -103,7 +103,8 @@ fn program(process: &Path, called: &str) -> Option<String> {
         // The kernel appends this if the binary was replaced by a newer one.
         let name = name.strip_suffix(" (deleted)").unwrap_or(name);
         let is_qemu = name.starts_with("qemu-system-")
-            || ["qemu-kvm", "kvm", "qemu-storage-daemon"].contains(&name);
+            || name.starts_with("qemu-storage-daemon")
+            || ["qemu-kvm", "kvm"].contains(&name);
         is_qemu.then(|| name.to_owned())
     })
 }

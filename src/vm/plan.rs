@@ -163,7 +163,7 @@ impl Plan {
             (None, None) => None,
         };
         if let Some(chardev) = monitor {
-            if self.program_name() == "qemu-storage-daemon" {
+            if self.program_name().starts_with("qemu-storage-daemon") {
                 let monitor = format!("chardev={MONITOR}");
                 add(&["--chardev", &chardev, "--monitor", &monitor]);
             } else {

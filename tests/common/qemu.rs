@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::log::Log;
 use super::process::Killed;
-use super::run::{Outcome, qmpsh};
+use super::run::{Outcome, qmpsh, run};
 use super::running::Running;
 use super::sockets::{answers, listens};
 use super::terminal::Terminal;
@@ -210,7 +210,7 @@ pub const BARE: [&str; 5] = ["-display", "none", "-nodefaults", "-machine", "non
 /// A qemu-storage-daemon whose monitor is at `socket`.
 pub fn storage_daemon(socket: &Path) -> Killed {
     let monitor = format!("socket,id=m,server=on,wait=off,path={}", socket.display());
-    let mut command = Command::new("qemu-storage-daemon");
+    let mut command = Command::new(beside_qemu("qemu-storage-daemon"));
     command
         .args(["--chardev", &monitor, "--monitor", "chardev=m"])
         .stdin(Stdio::null());
@@ -219,6 +219,27 @@ pub fn storage_daemon(socket: &Path) -> Killed {
     wait_for("the daemon's monitor", || listens(socket).then_some(()));
     wait_for("the daemon's answer", || answers(socket).then_some(()));
     daemon
+}
+
+/// Another program of the QEMU that tests use: the one in the same directory under the same suffix, such as
+/// `/opt/qemu-img-10.0` beside `/opt/qemu-system-x86_64-10.0`, or the system's if there is none.
+pub fn beside_qemu(program: &str) -> PathBuf {
+    let qemu = PathBuf::from(qemu());
+    let name = qemu.file_name().and_then(|name| name.to_str());
+    let suffix = name.and_then(|name| name.strip_prefix("qemu-system-x86_64"));
+    let beside = qemu.with_file_name(format!("{program}{}", suffix.unwrap_or_default()));
+    if beside.exists() {
+        beside
+    } else {
+        program.into()
+    }
+}
+
+/// Whether QEMU starts with these options.
+pub fn takes(options: &[&str]) -> bool {
+    let mut command = Command::new(qemu());
+    command.args(BARE).args(options).args(["-monitor", "stdio"]);
+    run(command, b"quit\n").status() == Some(0)
 }
 
 /// The QEMU that tests use.

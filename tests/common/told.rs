@@ -39,6 +39,27 @@ impl Told {
         }
     }
 
+    /// Whether it has this command.
+    pub fn has(&self, command: &str) -> bool {
+        self.commands.iter().any(|(name, _)| name == command)
+    }
+
+    /// Whether it has this command with an argument of this name.
+    pub fn has_argument(&self, command: &str, argument: &str) -> bool {
+        self.type_of(command, argument).is_some()
+    }
+
+    /// Whether any string may be given for this argument of the command.
+    pub fn takes_strings(&self, command: &str, argument: &str) -> bool {
+        self.type_of(command, argument) == Some("str")
+    }
+
+    fn type_of(&self, command: &str, argument: &str) -> Option<&str> {
+        let (_, arguments) = self.commands.iter().find(|(name, _)| name == command)?;
+        let mut members = list(&self.types[arguments], "members");
+        members.find(|member| member["name"] == argument)?["type"].as_str()
+    }
+
     /// The schema as qmpsh reads it.
     pub fn schema(&self) -> Schema {
         Schema::read(&self.json).expect("a schema")
