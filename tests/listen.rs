@@ -282,7 +282,7 @@ fn of_many_that_find_a_stale_socket_together_one_listens() {
             all.iter().position(|running| {
                 running
                     .try_complaint()
-                    .is_some_and(|line| line.contains("listens there already"))
+                    .is_some_and(|line| line.contains("already listens there"))
             })
         });
         all.remove(refused).wait();

@@ -200,7 +200,7 @@ fn a_client_that_holds_the_monitor_is_named_without_its_secrets() {
     ]);
     holder.wait_for_complaint("qmpsh");
     let outcome = qemu.qmpsh(&["--connect-timeout", "2", "query-name"]);
-    outcome.assert_says("another client holds this monitor");
+    outcome.assert_says("another client uses this monitor");
     assert_hidden(&outcome.to_string(), "the client that waits");
 }
 
