@@ -444,7 +444,8 @@ fn an_object_of_an_old_qemu_is_typed_as_its_kind_lists_its_properties() {
     let line = "object-add qom-type=memory-backend-ram id=5 size=1G share=on policy=1 x=on";
     let sent = json!({"qom-type": "memory-backend-ram", "id": "5", "size": 1 << 30, "share": true,
                       "policy": "1", "x": "on"});
-    assert_eq!(fake.qmpsh(&["-e", line]).assert_status(0).json(), [sent]);
+    let outcome = fake.qmpsh(&["-e", ":set probe on", "-e", line]);
+    assert_eq!(outcome.assert_status(0).json(), [sent]);
 }
 
 #[test]

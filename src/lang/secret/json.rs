@@ -8,34 +8,34 @@ use std::ops::Range;
 use super::Found;
 use super::keys::Key;
 use super::members::{Candidate, Members};
-use super::text;
+use super::nest::Nest;
 use crate::lang::literal::{string_end, unescape};
 
 /// How many keys are remembered: the objects of a long list have the same ones.
 const MOST_KEYS: usize = 1024;
 
-/// The secrets in `json`. `depth` counts how often it stands in a string of something else.
-pub(super) fn find(json: &str, depth: usize) -> Vec<Found> {
-    find_in(json, None, depth).0
+/// The secrets in `json`.
+pub(super) fn find(json: &str, nest: Nest) -> Vec<Found> {
+    find_in(json, None, nest).0
 }
 
 /// The secrets in the value of `key`, and what else is secret if the object around it is for a secret.
-pub(super) fn find_in(json: &str, key: Option<Key>, depth: usize) -> (Vec<Found>, Vec<Candidate>) {
-    let mut scan = Scan::new(json, key, depth);
+pub(super) fn find_in(json: &str, key: Option<Key>, nest: Nest) -> (Vec<Found>, Vec<Candidate>) {
+    let mut scan = Scan::new(json, key, nest);
     scan.run();
     (scan.found, scan.candidates)
 }
 
 /// The same as [`find`], and whether it is no whole object: then a string may be what stands between two.
-pub(super) fn find_torn(json: &str, depth: usize) -> (Vec<Found>, bool) {
-    let mut scan = Scan::new(json, None, depth);
+pub(super) fn find_torn(json: &str, nest: Nest) -> (Vec<Found>, bool) {
+    let mut scan = Scan::new(json, None, nest);
     scan.run();
     (scan.found, scan.is_torn)
 }
 
 struct Scan<'a> {
     text: &'a str,
-    depth: usize,
+    nest: Nest,
     at: usize,
     /// The key whose value comes next.
     key: Option<Key>,
@@ -58,11 +58,11 @@ struct Open {
 }
 
 impl<'a> Scan<'a> {
-    fn new(json: &'a str, key: Option<Key>, depth: usize) -> Self {
+    fn new(json: &'a str, key: Option<Key>, nest: Nest) -> Self {
         Self {
             is_torn: false,
             text: json,
-            depth,
+            nest,
             at: 0,
             key,
             open: Vec::new(),
@@ -128,10 +128,7 @@ impl<'a> Scan<'a> {
         }
         let value = self.decoded(inner.clone());
         let is_line = key.is_some_and(|key| key.is_line);
-        let inside = match is_line {
-            true => text::find_in_line(&value, self.depth),
-            false => text::find(&value, self.depth),
-        };
+        let inside = self.nest.look(&value, is_line);
         match &value {
             Cow::Borrowed(_) => {
                 let inside = inside.into_iter();

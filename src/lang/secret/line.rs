@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Found;
+use super::assignment::{assigned, has_secret_type};
+use super::json;
 use super::keys::{self, Key};
 use super::members::{Candidate, Members};
-use super::{json, text};
+use super::nest::Nest;
 use crate::lang::literal::unescape;
 use crate::lang::tokens::{Word, split_torn};
 
@@ -14,10 +16,10 @@ use crate::lang::tokens::{Word, split_torn};
 const PUNCTUATION: [&str; 8] = ["&", "|", ">", ">>", ")", "transaction(", "=", "do"];
 
 /// The secrets in a line. It need not parse.
-pub(super) fn find(line: &str, depth: usize) -> Vec<Found> {
+pub(super) fn find(line: &str, nest: Nest) -> Vec<Found> {
     let (words, torn) = split_torn(line);
     let spans: Vec<_> = words.iter().map(Word::span).collect();
-    find_in_words(line, &spans, torn, true, depth)
+    find_in_words(line, &spans, torn, true, nest)
 }
 
 /// The secrets in the words of `source` that stand at `spans`, and between them. Where they are `typed`, quotes are
@@ -28,12 +30,12 @@ pub(super) fn find_in_words(
     spans: &[Range<usize>],
     torn: bool,
     typed: bool,
-    depth: usize,
+    nest: Nest,
 ) -> Vec<Found> {
     let mut line = Line {
         source,
         typed,
-        depth,
+        nest,
         found: Vec::new(),
         candidates: Vec::new(),
         members: Members::default(),
@@ -56,7 +58,7 @@ pub(super) fn find_in_words(
 struct Line<'a> {
     source: &'a str,
     typed: bool,
-    depth: usize,
+    nest: Nest,
     found: Vec<Found>,
     candidates: Vec<Candidate>,
     members: Members,
@@ -90,7 +92,7 @@ impl Line<'_> {
             return;
         }
         if word.starts_with('{') && self.after != After::Torn {
-            let found = json::find(word, self.depth);
+            let found = json::find(word, self.nest);
             self.add(found, span.start);
             return;
         }
@@ -115,7 +117,7 @@ impl Line<'_> {
         }
         let value = &self.source[span.clone()];
         if value.starts_with(['{', '[']) {
-            let (found, candidates) = json::find_in(value, Some(key), self.depth);
+            let (found, candidates) = json::find_in(value, Some(key), self.nest);
             self.add(found, span.start);
             for mut candidate in candidates {
                 candidate.range =
@@ -184,10 +186,7 @@ impl Line<'_> {
     fn value(&mut self, span: Range<usize>, is_line: bool) {
         let value = self.decoded(&span);
         let is_line = is_line || !self.typed && value.contains(char::is_whitespace);
-        let found = match is_line {
-            true => text::find_in_line(&value, self.depth),
-            false => text::find(&value, self.depth),
-        };
+        let found = self.nest.look(&value, is_line);
         let reaches_end = found.iter().any(|range| range.end == value.len());
         let is_json = value.starts_with('{') || value.starts_with("json:");
         let after = match reaches_end {
@@ -230,7 +229,7 @@ impl Line<'_> {
         if !text.is_empty() && matches!(self.after, After::Secret | After::Torn) {
             self.hide(span);
         } else if !text.is_empty() {
-            let found = text::find(text, self.depth).into_iter();
+            let found = self.nest.look(text, false).into_iter();
             let start = span.end - text.len();
             self.found
                 .extend(found.map(|range| Found::part(range, start)));
@@ -245,12 +244,12 @@ impl Line<'_> {
             self.after,
             After::Secret | After::Torn | After::Command | After::Option
         );
-        let has_type = || text::has_secret_type(self.source);
+        let has_type = || has_secret_type(self.source);
         let first = match is_hidden {
             true => Some(0),
-            false => text::assigned(rest, true, has_type),
+            false => assigned(rest, true, has_type),
         };
-        let found = text::find(rest, self.depth).into_iter();
+        let found = self.nest.look(rest, false).into_iter();
         let found = found.map(|range| Found::part(range, span.start));
         self.found.extend(found);
         if let Some(first) = first {

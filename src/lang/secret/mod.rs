@@ -4,10 +4,12 @@
 //! text ([`text`]: option strings, URLs, lines for the human monitor), or by where it stands on a line ([`line`]).
 //! When in doubt, it is one. All of this takes time in proportion to the text, and no stack for what is nested.
 
+mod assignment;
 mod json;
 mod keys;
 mod line;
 mod members;
+mod nest;
 mod quick;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,8 @@ mod text;
 
 use std::borrow::Cow;
 use std::ops::Range;
+
+use text::TOP;
 
 pub use quick::may_have_secret;
 
@@ -57,18 +61,18 @@ impl Found {
 
 /// Whether `line` carries a secret. A line that does not parse is judged by the words in it.
 pub fn line_has_secret(line: &str) -> bool {
-    !line::find(line, 0).is_empty()
+    !line::find(line, TOP).is_empty()
 }
 
 /// `line` with its secrets overwritten, byte for byte, so that places in it stay where they are. It need not parse.
 pub fn conceal(line: &str) -> Cow<'_, str> {
-    overwrite(line, line::find(line, 0))
+    overwrite(line, line::find(line, TOP))
 }
 
 /// The same for the text that `words` are of.
 pub(super) fn conceal_words<'a>(source: &'a str, spans: &[Range<usize>]) -> Cow<'a, str> {
-    let mut found = line::find(source, 0);
-    found.extend(line::find_in_words(source, spans, false, true, 0));
+    let mut found = line::find(source, TOP);
+    found.extend(line::find_in_words(source, spans, false, true, TOP));
     overwrite(source, found)
 }
 
@@ -82,7 +86,7 @@ pub fn mask_arguments<S: AsRef<str>>(words: &[S]) -> Vec<String> {
         spans.push(start..source.len());
         source.push(' ');
     }
-    let mut found = in_order(line::find_in_words(&source, &spans, false, false, 0))
+    let mut found = in_order(line::find_in_words(&source, &spans, false, false, TOP))
         .into_iter()
         .peekable();
     let mut masked = Vec::with_capacity(spans.len());
@@ -98,7 +102,7 @@ pub fn mask_arguments<S: AsRef<str>>(words: &[S]) -> Vec<String> {
 
 /// A message with the values masked that are secrets; nothing if it has none. What is JSON stays JSON.
 pub fn mask_secrets(json: &str) -> Option<String> {
-    let found = in_order(json::find(json, 0));
+    let found = in_order(json::find(json, TOP));
     if found.is_empty() {
         return None;
     }
@@ -120,7 +124,7 @@ pub fn names_secret(name: &str) -> bool {
 
 /// A sentence of somebody else's, with the secrets masked that it quotes.
 pub fn mask_text(text: &str) -> Cow<'_, str> {
-    let found = text::find(text, 0).into_iter();
+    let found = text::find(text, TOP).into_iter();
     let found = in_order(found.map(|range| Found::part(range, 0)).collect());
     if found.is_empty() {
         return text.into();

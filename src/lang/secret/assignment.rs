@@ -1,0 +1,84 @@
+//! Secrets that a text assigns to a name, in whatever form: `key=value`, `"key": value`.
+
+use super::keys::{self, Key};
+
+/// Where the first secret starts that `key=` or `key:` assigns: it may have a comma in it, so what follows is as
+/// secret. A text that is `torn` may be a piece of anything. `has_type` says whether it is about an object for a secret,
+/// whose `data` is one.
+pub(super) fn assigned(text: &str, torn: bool, has_type: impl Fn() -> bool) -> Option<usize> {
+    let mut found: Option<usize> = None;
+    let mut has_name = false;
+    let mut value = None;
+    let mut is_typed = None;
+    for (start, name) in names(text) {
+        let end = start + name.len();
+        if torn && (is_escape(&text[..start], name) || keys::takes_secret(name)) {
+            found = found.or((end < text.len()).then_some(end));
+            break;
+        }
+        match value_after(text, end, torn) {
+            Some(start) => {
+                let key = Key::in_text(name);
+                if key.is_secret {
+                    found = found.or(Some(start));
+                    break;
+                }
+                if key.is_data && *is_typed.get_or_insert_with(&has_type) {
+                    found = Some(start);
+                    break;
+                }
+                if key.is_value && value.is_none() {
+                    value = Some(start);
+                }
+            }
+            None => has_name |= torn && keys::is_secret(name),
+        }
+    }
+    let value = value.filter(|_| has_name);
+    [found, value].into_iter().flatten().min()
+}
+
+/// Whether a word of `text` names the type of an object for a secret.
+pub(super) fn has_secret_type(text: &str) -> bool {
+    names(text).any(|(_, name)| keys::is_secret_type(name))
+}
+
+/// The words of `text` that could be keys, and where they are.
+fn names(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].find(is_part)?;
+        let end = text[start..].find(|c| !is_part(c));
+        at = end.map_or(text.len(), |length| start + length);
+        Some((start, &text[start..at]))
+    })
+}
+
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Whether `word` begins with what an escape spells that could have been written plainly: `\u0070assword`.
+fn is_escape(before: &str, word: &str) -> bool {
+    before.ends_with('\\') && word.starts_with("u00") && word[3..].starts_with(['4', '5', '6', '7'])
+}
+
+/// Where the value starts that is assigned to the name that ends at `end`.
+fn value_after(text: &str, end: usize, torn: bool) -> Option<usize> {
+    let around = ['"', '\'', '\\', ' ', '\t'];
+    let rest = text[end..].trim_start_matches(around);
+    let has_quote = text[end..text.len() - rest.len()].contains(['"', '\'']);
+    let value = match rest.strip_prefix('=') {
+        Some(value) => value,
+        None => {
+            let value = rest.strip_prefix(':')?;
+            // In prose, what follows a colon is an explanation.
+            if !torn && !has_quote && value.starts_with(char::is_whitespace) {
+                return None;
+            }
+            value
+        }
+    };
+    let value = value.trim_start_matches(['=', ' ', '\t']);
+    (!value.is_empty()).then_some(text.len() - value.len())
+}
