@@ -37,7 +37,6 @@ complete -c qmpsh -l envelope -d 'Print whole replies, {"return": …} or {"erro
 complete -c qmpsh -s n -l dry-run -d 'Print the JSON that would be sent, without connecting'
 complete -c qmpsh -s v -l verbose -d 'Print each message sent and received to standard error'
 complete -c qmpsh -l no-history -d 'Do not read or write the history file'
-complete -c qmpsh -l no-config -d 'Do not read a configuration file (has no effect yet: there is none)'
 complete -c qmpsh -l no-oob -d 'Do not negotiate out-of-band execution'
 complete -c qmpsh -l no-reconnect -d 'Do not reconnect'
 complete -c qmpsh -l console -d 'Give the guest a serial console, which is logged; `:console` attaches to it'

@@ -124,10 +124,6 @@ pub struct Cli {
     #[arg(long)]
     pub no_history: bool,
 
-    /// Do not read a configuration file (has no effect yet: there is none)
-    #[arg(long, hide = true)]
-    pub no_config: bool,
-
     /// Use TLS for TCP connections, with the credentials in DIR
     ///
     /// DIR has the layout of QEMU's tls-creds-x509: ca-cert.pem, client-cert.pem and client-key.pem if the
