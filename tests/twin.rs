@@ -231,7 +231,7 @@ fn a_program_that_others_can_change_is_not_run_and_this_is_said_once() {
     let outcome = lines(copy.home(), &qemu, &[help, "help device_add driver=e1000"]);
     assert!(!outcome.stdout().contains("max-bytes"), "{outcome}");
     let why = format!(
-        "others than you and root can change {}",
+        "users other than you and root can change {}",
         copy.program.display()
     );
     assert_eq!(outcome.stderr().matches(&why).count(), 1, "{outcome}");

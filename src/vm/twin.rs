@@ -55,14 +55,14 @@ pub enum NoTwin {
     /// It may run on another machine.
     #[error("the connection does not tell which process is the VM's")]
     UnknownProcess,
-    #[error("pid {0} cannot be looked at, it belongs to another user or is gone")]
+    #[error("pid {0} cannot be inspected: it belongs to another user or is gone")]
     OutOfReach(i32),
     #[error("pid {0}, which made the socket, is not a QEMU with devices")]
     NotQemu(i32),
     #[error("pid {0} runs in a container")]
     Contained(i32),
     /// It would be a foreign program.
-    #[error("others than you and root can change {}", .0.display())]
+    #[error("users other than you and root can change {}", .0.display())]
     Unsafe(PathBuf),
     #[error("{} does not start without a machine: {why}", .path.display())]
     Failed { path: PathBuf, why: String },
