@@ -30,6 +30,7 @@ mod prompt_replies;
 mod prompt_transactions;
 mod qmp_shell_syntax;
 mod schema_cache;
+mod screens;
 mod scripts;
 mod secrets;
 mod session;
