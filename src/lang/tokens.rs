@@ -42,7 +42,7 @@ pub(super) fn split_open(line: &str) -> Vec<Word<'_>> {
     split_torn(line).0
 }
 
-/// The same, and whether the last word is such a one.
+/// The same, and whether the last word is one of these.
 pub(super) fn split_torn(line: &str) -> (Vec<Word<'_>>, bool) {
     let mut words = Vec::new();
     let torn = split_into(line, &mut words).is_err();
