@@ -49,7 +49,7 @@ pub struct Target {
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
     probe: Arc<Probe>,
-    /// The number of the first message that arrived after the last command was sent.
+    /// The number of the first message that arrived after the last command that changed something was sent.
     wait_from: Arc<AtomicU64>,
 }
 
