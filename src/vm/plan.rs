@@ -33,7 +33,7 @@ pub struct Plan {
     pub name: Option<String>,
     /// Give the guest a serial console.
     pub console: bool,
-    /// How many bytes the console's log may take before it is begun anew.
+    /// How many bytes the console's log may have before it is rotated; 0 for no limit.
     pub console_log_limit: u64,
     /// Where to keep the logs. Without it they are in the temporary directory, and removed with it.
     pub log_dir: Option<PathBuf>,

@@ -43,8 +43,8 @@ pub(super) const WAIT: Builtin = Builtin {
     forms: &[&[Part::Events, Part::Match, Part::Flag("--timeout", "SECS")]],
     summary: "wait for an event, and print it",
     help: "NAME is an event; `*` is any event. KEY=VALUE selects events whose data contains it.\n\
-           Events that arrived since the last command was sent count too, so that none is missed. Each event\n\
-           ends one wait.",
+           Events that arrived since the last command that changes something was sent count too, so that none\n\
+           is missed: a query between a command and `:wait` makes no difference. Each event ends one wait.",
     run: |call| Box::pin(wait(call)),
 };
 
