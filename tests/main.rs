@@ -14,6 +14,7 @@ mod events;
 mod generated;
 mod help;
 mod history;
+mod hmp;
 mod hostile_text;
 mod interrupts;
 mod jobs;

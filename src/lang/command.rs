@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::tokens::plain;
 use super::value::members_to_json;
-use super::{Object, SyntaxError, Value, Words, literal, quote};
+use super::{Dialect, Object, SyntaxError, Value, Words, literal, quote};
 
 /// A parsed line.
 #[derive(Debug, Clone)]
@@ -99,6 +99,8 @@ pub struct Message {
     pub id: Option<String>,
     /// The value of `execute` or `exec-oob`, to name the command in messages to the user.
     pub name: Option<String>,
+    /// What it was written in.
+    pub dialect: Dialect,
 }
 
 impl Message {

@@ -24,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct Outgoing {
     pub text: String,
     pub descriptors: Vec<OwnedFd>,
-    /// For a message with descriptors: resolves when the reply has come.
+    /// For a message after which no other may be sent yet: resolves when the reply has come.
     pub replied: Option<oneshot::Receiver<()>>,
 }
 
@@ -143,9 +143,9 @@ pub(super) async fn send_all(
         sender.push(&text);
         // Queued messages are sent in one write, except that descriptors belong to the message they
         // are sent with.
-        while descriptors.is_empty() && next.is_none() {
+        while replied.is_none() && next.is_none() {
             match queue.try_recv() {
-                Ok(more) if more.descriptors.is_empty() => sender.push(&more.text),
+                Ok(more) if more.replied.is_none() => sender.push(&more.text),
                 Ok(more) => next = Some(more),
                 Err(_) => break,
             }

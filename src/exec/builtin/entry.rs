@@ -67,6 +67,8 @@ pub enum Part {
     OobCommand,
     /// Any line.
     Line,
+    /// A line of the human monitor.
+    HmpLine,
 }
 
 impl fmt::Display for Part {
@@ -85,7 +87,7 @@ impl fmt::Display for Part {
             Self::Address => f.write_str("ADDRESS"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand => f.write_str("COMMAND [KEY=VALUE…]"),
-            Self::Line => f.write_str("LINE"),
+            Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
 }
@@ -155,7 +157,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Line | Part::OobCommand | Part::Topic => found.push((part, at)),
+        Part::Line | Part::HmpLine | Part::OobCommand | Part::Topic => found.push((part, at)),
         Part::Match => {
             let is_pair = |word: &&String| word.contains('=') && !word.starts_with("--");
             let pairs = words[at..].iter().take_while(is_pair).count();

@@ -5,10 +5,12 @@ mod entry;
 mod events;
 mod general;
 mod help;
+mod hmp;
 mod jobs;
 mod listeners;
 mod table;
 mod timers;
+mod verb_help;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};

@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, events, general, help, hmp, jobs, listeners, timers, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -11,6 +11,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    hmp::HMP,
     events::EVENTS,
     events::WAIT,
     jobs::JOBS,
