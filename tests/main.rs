@@ -33,6 +33,7 @@ mod read_only;
 mod schema_cache;
 mod scripts;
 mod secrets;
+mod server;
 mod session;
 mod stalled_output;
 mod stalled_terminal;
