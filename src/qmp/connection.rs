@@ -9,7 +9,8 @@ use tokio::task::yield_now;
 use super::error::Lost;
 use super::frame::Frames;
 use super::message::{Incoming, read};
-use super::options::{Direction, Passing, Tap};
+use super::options::{Direction, Options, Passing, Tap};
+use super::wire::Wire;
 use crate::transport::{Reader, Stream, Writer};
 
 /// A read of at least this many bytes is taken for part of a flood.
@@ -22,6 +23,7 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Receiver {
     reader: Reader,
     frames: Frames,
+    wire: &'static dyn Wire,
     tap: Option<Tap>,
     connection: u64,
 }
@@ -29,25 +31,29 @@ pub(super) struct Receiver {
 /// Sends messages.
 pub(super) struct Sender {
     writer: Writer,
-    buffer: String,
+    buffer: Vec<u8>,
+    wire: &'static dyn Wire,
     tap: Option<Tap>,
     connection: u64,
 }
 
-/// The two halves of a connection; `tap` sees every message.
-pub(super) fn split(stream: Stream, tap: Option<&Tap>) -> (Receiver, Sender) {
+/// The two halves of a connection.
+pub(super) fn split(stream: Stream, options: &Options) -> (Receiver, Sender) {
+    let Options { tap, wire, .. } = options;
     let (reader, writer) = stream.split();
     let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let receiver = Receiver {
         reader,
         frames: Frames::default(),
-        tap: tap.cloned(),
+        wire: *wire,
+        tap: tap.clone(),
         connection,
     };
     let sender = Sender {
         writer,
-        buffer: String::new(),
-        tap: tap.cloned(),
+        buffer: Vec::new(),
+        wire: *wire,
+        tap: tap.clone(),
         connection,
     };
     (receiver, sender)
@@ -57,7 +63,7 @@ impl Receiver {
     /// Returns the next message, or why there will be none. Cancel safe.
     pub async fn receive(&mut self) -> Result<Incoming, Lost> {
         loop {
-            if let Some(message) = self.frames.next()? {
+            if let Some(message) = self.wire.take(&mut self.frames)? {
                 if let Some(tap) = &self.tap {
                     tap(&Passing {
                         direction: Direction::Receive,
@@ -111,13 +117,12 @@ impl Sender {
                 from,
             });
         }
-        self.buffer.push_str(message);
-        self.buffer.push('\n');
+        self.wire.write(message, &mut self.buffer);
     }
 
     /// Writes all pushed messages. The descriptors are passed with the first byte.
     pub async fn flush(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
-        let result = self.writer.write(self.buffer.as_bytes(), descriptors).await;
+        let result = self.writer.write(&self.buffer, descriptors).await;
         self.buffer.clear();
         result
     }

@@ -162,7 +162,7 @@ impl Receiving {
                     None => buffer.clear(),
                 }
             }
-            match self.frames.next() {
+            match self.frames.json() {
                 Ok(Some(message)) => return Received::Message(message),
                 Ok(None) => {}
                 Err(Lost::Garbage { .. }) => {

@@ -256,7 +256,7 @@ async fn accept_all(socket: ServerSocket, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             biased;
-            _ = full.wait_for(|full| *full) => break,
+            _ = full.changed() => break,
             Some(_) = connections.join_next() => {}
             accepted = accept(&socket) => match accepted {
                 Ok(stream) => match admit(&stream, connections.len()) {
