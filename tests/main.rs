@@ -8,6 +8,7 @@ mod client;
 mod completion;
 mod connecting;
 mod console;
+mod console_scripts;
 mod descriptors;
 mod devices;
 mod events;
