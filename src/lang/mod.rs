@@ -23,6 +23,7 @@ mod partial_json;
 mod secret;
 mod spans;
 mod tokens;
+mod typed;
 mod value;
 mod words;
 
@@ -39,5 +40,6 @@ pub use secret::{
     names_secret,
 };
 pub use spans::{Span, SpanKind, spans};
+pub use typed::typed_text;
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
 pub use words::{SplitLine, Words, lines};
