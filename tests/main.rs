@@ -43,5 +43,6 @@ mod tls;
 mod transports;
 mod twin;
 mod typing;
+mod variables;
 mod waits;
 mod whole_schema;

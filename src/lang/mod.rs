@@ -23,6 +23,7 @@ mod secret;
 mod spans;
 mod tokens;
 mod value;
+mod variables;
 mod words;
 
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
@@ -38,4 +39,5 @@ pub use secret::{
 };
 pub use spans::{Span, SpanKind, spans};
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
+pub use variables::{Variables, is_name};
 pub use words::{SplitLine, Words, lines};

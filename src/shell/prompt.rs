@@ -130,7 +130,10 @@ impl Prompt {
 
     async fn line(&mut self, line: SplitLine) -> Next {
         let parsed = match line.words {
-            Ok(words) => self.parser.parse(&words),
+            Ok(words) => {
+                let words = words.with_variables(self.context.variables());
+                self.parser.parse(&words)
+            }
             Err(error) => {
                 self.parser.wrong_line();
                 Err(error)
@@ -192,7 +195,7 @@ impl Prompt {
             }
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
-            Output::Quit => Next::Leave(Status::Success),
+            Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }
     }
