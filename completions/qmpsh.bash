@@ -74,11 +74,11 @@ _qmpsh() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "auto pretty json raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pretty json table raw" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "auto pretty json raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pretty json table raw" -- "${cur}"))
                     return 0
                     ;;
                 --schema)

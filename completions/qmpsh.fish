@@ -8,6 +8,7 @@ complete -c qmpsh -l var -d 'Set the variable NAME, so that $NAME in a line is V
 complete -c qmpsh -s o -l output -d 'How to print values' -r -f -a "auto\t'`pretty` on a terminal, `json` elsewhere'
 pretty\t'JSON, indented'
 json\t'JSON, a value a line'
+table\t'Lists of objects as tables, other values as with `auto`'
 raw\t'Strings without quotes, other values as JSON'"
 complete -c qmpsh -l schema -d 'Take the types of bare words from the schema in PATH, a saved reply to query-qmp-schema' -r -F
 complete -c qmpsh -s l -l log -l logfile -d 'Append each message sent and received to PATH, as JSON lines with `time`, `dir` and `msg`' -r -F

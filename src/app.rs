@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
+use crate::dialect;
 use crate::failure::{Failure, Status};
-use crate::lang::{Value, Variables};
+use crate::lang::{Dialect, Value, Variables};
 use crate::os::{self, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
@@ -148,9 +149,11 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
+    let dialect = Dialect::Qmp;
     Ok(TargetPlan {
         endpoint: address.map(Endpoint::from),
         options: qmp::Options {
+            wire: dialect::wire(dialect),
             connect_timeout: cli.connect_timeout,
             no_oob: cli.no_oob,
             tls: cli.tls_creds.clone().map(|creds| Tls {
@@ -164,6 +167,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
             None if interactive && !cli.no_reconnect => Retry::Within(None),
             None => Retry::Never,
         },
+        dialect,
         schema: cli.schema.as_deref().map(read_schema).transpose()?,
         vm: None,
         verbose: cli.verbose,

@@ -31,6 +31,7 @@ mod prompt_transactions;
 mod qmp_shell_syntax;
 mod read_only;
 mod schema_cache;
+mod screens;
 mod scripts;
 mod secrets;
 mod session;

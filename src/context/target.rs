@@ -10,7 +10,9 @@ use tokio::time::timeout;
 
 use super::inspector::Inspector;
 use super::types::{Probe, Types};
+use crate::dialect;
 use crate::failure::Failure;
+use crate::lang::{Dialect, Language};
 use crate::qmp::{self, Notice, Notices, Retry, Session};
 use crate::render;
 use crate::schema::Schema;
@@ -28,6 +30,8 @@ pub struct TargetPlan {
     pub options: qmp::Options,
     /// Whether to retry a connection.
     pub retry: Retry,
+    /// What the server speaks.
+    pub dialect: Dialect,
     /// The schema to use instead of the server's own.
     pub schema: Option<Arc<Schema>>,
     /// The VM to launch, if any.
@@ -45,6 +49,8 @@ pub struct Target {
     pub session: Arc<Session>,
     /// The VM, if we launched it.
     pub vm: Option<Arc<Vm>>,
+    /// What the server speaks.
+    pub dialect: Dialect,
     /// The schema to use instead of the server's own.
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
@@ -60,6 +66,7 @@ impl Target {
         retry: Retry,
         schema: Option<Arc<Schema>>,
         vm: Option<Arc<Vm>>,
+        dialect: Dialect,
     ) -> (Self, Notices) {
         let inspector = match &schema {
             Some(schema) => Inspector::default().with_schema(schema.clone()),
@@ -77,6 +84,7 @@ impl Target {
             probe,
             session: Arc::new(session),
             vm,
+            dialect,
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
             wait_from: Arc::default(),
@@ -112,6 +120,11 @@ impl Target {
         }
         vm.watch();
         Ok(())
+    }
+
+    /// The language of its lines.
+    pub fn language(&self) -> Language {
+        dialect::language(self.dialect)
     }
 
     /// The same target, for commands that do not change where the user's next `:wait` starts looking.

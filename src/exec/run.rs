@@ -34,7 +34,7 @@ pub async fn start(context: &Context, line: Line) -> Run {
     let line = match line.later {
         Some(words) => {
             let words = words.with_variables(context.variables());
-            match Parser::default().parse(&words) {
+            match Parser::of(context.target.language()).parse(&words) {
                 Ok(line) => line,
                 Err(error) => return Run::Done(Failure::syntax_of(error, &words).into()),
             }

@@ -11,6 +11,7 @@
 mod arguments;
 mod command;
 mod cursor;
+mod dialect;
 mod error;
 mod harmless;
 mod key_value;
@@ -28,6 +29,7 @@ mod words;
 
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
 pub use cursor::{CursorContext, CursorPlace};
+pub use dialect::{Dialect, Language, Reading};
 pub use error::SyntaxError;
 pub use harmless::{escape_json, has_any, is_harmful};
 pub use matching::matches;

@@ -8,6 +8,10 @@ use std::borrow::Cow;
 use super::literal::{string_end, unescape};
 use super::{SyntaxError, Variables};
 
+/// Built-ins that take the rest of the line as one text, in which quotes, brackets, `#`, `|` and `>` are not special. They
+/// read it with [`Words::text`](super::Words::text).
+const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
+
 /// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'a> {
@@ -95,6 +99,14 @@ fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), Syntax
             return Ok(());
         }
         at = end;
+        if TEXT_BUILTINS.contains(&text) {
+            let rest = line[at..].trim();
+            if !rest.is_empty() {
+                let start = line.trim_end().len() - rest.len();
+                words.push(Word::new(rest, start));
+            }
+            return Ok(());
+        }
     }
 }
 
@@ -310,6 +322,14 @@ mod tests {
     fn a_bar_or_arrow_ends_the_command_only_as_a_separate_word() {
         assert_eq!(words("a b=c|d | .x['y"), ["a", "b=c|d", "|"]);
         assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
+    }
+
+    #[test]
+    fn some_built_ins_take_the_rest_of_the_line_as_it_is() {
+        assert_eq!(words(":send  don't # | & {  "), [":send", "don't # | & {"]);
+        assert_eq!(words(":every 1s :send [a"), [":every", "1s", ":send", "[a"]);
+        assert_eq!(words(":send "), [":send"]);
+        assert_eq!(words("a b=:send c"), ["a", "b=:send", "c"]);
     }
 
     #[test]

@@ -275,13 +275,13 @@ mod tests {
                 "c k=a$od.b",
                 5..8,
                 "there is no variable `od`",
-                "did you mean $odd?",
+                "did you mean `$odd`?",
             ),
             (
                 "c k=${x.q}",
                 4..10,
                 "the variable `x` has no `x.q`",
-                "what it has there is a-b",
+                "what it has there is `a-b`",
             ),
             (
                 "c k=${x.a-b.2}",

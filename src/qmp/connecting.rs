@@ -169,7 +169,7 @@ async fn meet(
 ) -> Result<Connection, Error> {
     let peer_pid = stream.peer_pid();
     set_stage(Stage::Greeting(peer_pid));
-    let (mut receiver, mut sender) = split(stream, options.tap.as_ref());
+    let (mut receiver, mut sender) = split(stream, options);
     let greeting = greeting(&mut receiver, endpoint).await?;
     set_stage(Stage::Negotiating);
     let oob = !options.no_oob && greeting.offers("oob");

@@ -220,7 +220,7 @@ impl Call<'_> {
     /// The line does not parse, or could never run: its built-in does not exist, or its transaction is not
     /// closed.
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
-        let mut parser = Parser::default();
+        let mut parser = Parser::of(self.context.target.language());
         let line = parser.parse(words);
         let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
