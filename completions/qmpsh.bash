@@ -141,6 +141,10 @@ _qmpsh() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --console)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --console-log-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -228,7 +228,7 @@ fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
         monitor: options.monitor.clone().unwrap_or(vm::Monitor::Pair),
         passed: options.add_fd.clone(),
         name: options.name.clone(),
-        console: options.console,
+        console: options.console.clone(),
         console_log_limit: options.console_log_limit.unwrap_or(vm::CONSOLE_LOG_LIMIT),
         log_dir: options.log_dir.clone(),
         temp_dir: options.temp_dir.clone(),

@@ -392,10 +392,6 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
-            Output::Console(_) => {
-                let why = "`:console` works only at the prompt";
-                return Some(Failure::Usage(why.to_owned()));
-            }
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {

@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, variables, vm};
+use super::{connection, console, events, general, help, jobs, listeners, timers, variables, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -24,7 +24,9 @@ pub const BUILTINS: &[Builtin] = &[
     timers::CANCEL,
     variables::LET,
     vm::VM,
-    vm::CONSOLE,
+    console::CONSOLE,
+    console::EXPECT,
+    console::SEND,
     general::SET,
     general::FAIL,
     general::QUIT,
