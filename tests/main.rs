@@ -41,6 +41,7 @@ mod timers;
 mod tls;
 mod transports;
 mod twin;
+mod type_ahead;
 mod typing;
 mod waits;
 mod whole_schema;
