@@ -45,6 +45,7 @@ mod timers;
 mod tls;
 mod transports;
 mod twin;
+mod type_ahead;
 mod typing;
 mod variables;
 mod waits;

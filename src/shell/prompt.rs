@@ -158,8 +158,8 @@ impl Prompt {
             stop = self.stops.stop() => return match stop {
                 Stop::Waiting => {
                     if !is_builtin {
-                        self.terminal.complain(
-                            "\ninterrupted while waiting for the server's schema; nothing was sent\n",
+                        self.interrupted(
+                            "interrupted while waiting for the server's schema; nothing was sent",
                         );
                     }
                     Next::Stop
@@ -216,7 +216,7 @@ impl Prompt {
             () = following => Next::Line,
             stop = self.stops.stop() => match stop {
                 Stop::Waiting => {
-                    self.terminal.show("\n".to_owned());
+                    self.terminal.show(self.terminal.interrupt_mark().to_owned());
                     Next::Stop
                 }
                 Stop::Shell(status) => Next::Leave(status),
@@ -243,8 +243,8 @@ impl Prompt {
             reply = command.reply() => reply,
             stop = self.stops.stop() => return match stop {
                 Stop::Waiting => {
-                    self.terminal.complain(&format!(
-                        "\nno longer waiting for `{}`; its reply is shown when it arrives\n",
+                    self.interrupted(&format!(
+                        "no longer waiting for `{}`; its reply is shown when it arrives",
                         command.name()
                     ));
                     Next::Stop
@@ -301,6 +301,12 @@ impl Prompt {
             Ok(_) => Some(Next::Line),
             Err(status) => Some(Next::Leave(status)),
         }
+    }
+
+    /// Says what Ctrl-C has ended.
+    fn interrupted(&self, what: &str) {
+        let mark = self.terminal.interrupt_mark();
+        self.terminal.complain(&format!("{mark}{what}\n"));
     }
 
     fn fail(&self, failure: &Failure) {

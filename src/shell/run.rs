@@ -61,7 +61,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
                 }
                 connected = &mut connecting => break connected.map(|()| true),
                 _ = stops.stop() => {
-                    terminal.show("\n".to_owned());
+                    terminal.show(terminal.interrupt_mark().to_owned());
                     break Ok(false);
                 }
             }
