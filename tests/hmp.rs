@@ -144,6 +144,9 @@ fn one_line_runs_in_a_qmp_shell() {
         "{outcome}"
     );
     qemu.qmpsh(&[":hmp"]).assert_status(2);
+    // Of all that has a meaning elsewhere, only a variable in braces has one here.
+    let outcome = qemu.qmpsh(&["--var", "n=6", "-e", ":hmp p ${n}*7", "-e", ":hmp p $n"]);
+    outcome.assert_status(1).assert_stdout("0x2a\n");
     qemu.qmpsh(&[":hmp", "info", "name"])
         .assert_status(0)
         .assert_stdout("here\n");

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use super::outcome::Output;
 use crate::dialect;
+use crate::lang::Variables;
 use crate::render::{self, Style};
 
 /// How long to wait for the server's schema when it is only needed to explain something.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a command returns that has nothing to say.
+const EMPTY: &str = "{}";
 
 /// How lines run and how their outcomes are shown. `:set` changes some of these.
 #[derive(Debug, Clone)]
@@ -25,6 +29,10 @@ pub struct Settings {
     pub dry_run: bool,
     /// Commands wait while the session is connecting.
     pub wait_for_connection: bool,
+    /// Print no empty values.
+    pub quiet: bool,
+    /// What `$NAME` stands for in a line.
+    pub variables: Arc<Variables>,
     /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
 }
@@ -46,12 +54,13 @@ impl Settings {
                 Some(self.style.text(&whole).into_owned().into())
             }
             Output::Reply { reply, .. } if reply.failed() => None,
+            Output::Reply { reply, .. } if self.quiet && reply.raw() == EMPTY => None,
             Output::Reply { reply, dialect, .. } => {
                 let text = dialect::text(*dialect, reply.raw(), self.style);
                 let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
                 (!text.is_empty()).then_some(text)
             }
-            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit => None,
+            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit(_) => None,
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn language(dialect: Dialect, memory: &Arc<Memory>) -> Language {
     match dialect {
         Dialect::Qmp => Language::Commands,
         Dialect::Hmp => Language::Text(Arc::new(move |words| {
-            Ok(hmp::line(words.text(), memory.cpu()))
+            Ok(hmp::line(&words.foreign_text()?, memory.cpu()))
         })),
     }
 }

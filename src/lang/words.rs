@@ -1,12 +1,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::arguments::Arguments;
 use super::key_value;
 use super::parser::PLAIN_BUILTINS;
 use super::secret::conceal_words;
-use super::tokens::{self, Word, plain};
-use super::{Language, Object, SyntaxError};
+use super::tokens::{self, Word};
+use super::{Language, Object, SyntaxError, Value, Variables};
 
 /// The built-ins whose argument is a text in another language.
 const VERBATIM: [&str; 1] = ["hmp"];
@@ -16,6 +17,7 @@ const VERBATIM: [&str; 1] = ["hmp"];
 pub struct Words {
     source: String,
     spans: Vec<Range<usize>>,
+    variables: Option<Arc<Variables>>,
 }
 
 impl Words {
@@ -29,6 +31,7 @@ impl Words {
         Ok(Self {
             source: line.to_owned(),
             spans,
+            variables: None,
         })
     }
 
@@ -77,6 +80,7 @@ impl Words {
         Some(Self {
             source: line.to_owned(),
             spans,
+            variables: None,
         })
     }
 
@@ -92,7 +96,29 @@ impl Words {
             source.push_str(arg.as_ref());
             spans.push(start..source.len());
         }
-        Self { source, spans }
+        Self {
+            source,
+            spans,
+            variables: None,
+        }
+    }
+
+    /// The same words, which may name these variables. Without any, a `$` is a `$`.
+    pub fn with_variables(mut self, variables: Arc<Variables>) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+
+    /// The same words, which may also name `variable`, whose value is not known yet.
+    pub fn assuming(mut self, variable: &str) -> Self {
+        let variables = self.variables.get_or_insert_default();
+        Arc::make_mut(variables).assume(variable);
+        self
+    }
+
+    /// Whether they may name variables.
+    pub fn has_variables(&self) -> bool {
+        self.source.contains('$')
     }
 
     /// The text that spans refer to.
@@ -110,6 +136,7 @@ impl Words {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
+            variables: self.variables.clone(),
         }
     }
 
@@ -136,6 +163,19 @@ impl Words {
         }
     }
 
+    /// The same for a text in another language, with the values of the variables that it names as `${NAME}`.
+    ///
+    /// # Errors
+    ///
+    /// It names a variable that does not exist.
+    pub fn foreign_text(&self) -> Result<Cow<'_, str>, SyntaxError> {
+        let start = self.spans.first().map_or(0, |first| first.start);
+        match &self.variables {
+            Some(variables) => variables.braced(self.text(), start),
+            None => Ok(self.text().into()),
+        }
+    }
+
     /// Reads conditions on events: plain words, and `key=value` for the data. A word that starts with
     /// `--` is a plain word.
     ///
@@ -150,16 +190,35 @@ impl Words {
                 let (key, value) = key_value::read(&word)?;
                 arguments.set(key, value, word.start..word.start + key.len())?;
             } else {
-                names.push(plain(word.text, word.start)?);
+                names.push(word.plain()?);
             }
         }
         Ok((names, arguments.finish()?))
+    }
+
+    /// The value of what is one word: a text in quotes, or a bare word, which may be a variable.
+    ///
+    /// # Errors
+    ///
+    /// It is not one word, or names a variable that does not exist.
+    pub fn value(&self) -> Result<Value, SyntaxError> {
+        match &self.list()[..] {
+            [word] => key_value::value(word, word.text),
+            words => {
+                let rest = words
+                    .get(1)
+                    .map_or(0..0, |second| second.start..self.source.len());
+                Err(SyntaxError::new("unexpected text after the value", rest)
+                    .help("put a text with spaces in quotes"))
+            }
+        }
     }
 
     pub(super) fn list(&self) -> Vec<Word<'_>> {
         let word = |span: &Range<usize>| Word {
             text: &self.source[span.clone()],
             start: span.start,
+            variables: self.variables.as_deref(),
         };
         self.spans.iter().map(word).collect()
     }
@@ -178,23 +237,33 @@ impl SplitLine {
         Self { text, words }
     }
 
-    /// Whether a quote or bracket is still open at the end.
+    /// Whether the next line belongs to it: a quote or bracket is still open at the end, or it ends in a backslash.
     pub fn is_unclosed(&self) -> bool {
+        self.open().is_some()
+    }
+
+    fn open(&self) -> Option<&SyntaxError> {
         let error = self.words.as_ref().err();
-        error.is_some_and(|error| error.unclosed.is_some())
+        error.filter(|error| error.unclosed.is_some())
     }
 }
 
-/// Splits `text`, in which `language` is spoken, into lines. A line with an unclosed quote or bracket continues on the next.
+/// Splits `text`, in which `language` is spoken, into lines. A line with an unclosed quote or bracket, or a backslash at
+/// its end, continues on the next.
 pub fn lines(text: &str, language: &Language) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
         let mut line = SplitLine::new(line.to_owned(), language);
-        while line.is_unclosed()
+        while let Some(error) = line.open()
             && let Some(more) = rest.next()
         {
-            line = SplitLine::new(line.text + "\n" + more, language);
+            let may_close = error.may_be_closed_by(more);
+            line.text.push('\n');
+            line.text.push_str(more);
+            if may_close {
+                line = SplitLine::new(line.text, language);
+            }
         }
         lines.push(line);
     }
@@ -229,5 +298,6 @@ mod tests {
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
         assert_eq!(texts("a 'b\nc"), ["a 'b\nc"]);
+        assert_eq!(texts("a \\\nb \\\nc\nd"), ["a \\\nb \\\nc", "d"]);
     }
 }

@@ -14,10 +14,12 @@ pub(super) const HMP: Builtin = Builtin {
 };
 
 fn hmp(call: &Call<'_>) -> Result<Effect, Failure> {
-    let text = call.line.words.text();
+    let words = &call.line.words;
+    let text = words.foreign_text();
+    let text = text.map_err(|error| Failure::syntax_of(error, words))?;
     let (text, background) = match text.strip_suffix('&') {
         Some(before) if before.ends_with(char::is_whitespace) => (before, true),
-        _ => (text, false),
+        _ => (&*text, false),
     };
     if text.trim().is_empty() {
         return Err(call.usage());

@@ -11,6 +11,7 @@ mod jobs;
 mod listeners;
 mod table;
 mod timers;
+mod variables;
 mod verb_help;
 mod vm;
 
