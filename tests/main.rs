@@ -42,6 +42,7 @@ mod terminal_restored;
 mod timers;
 mod tls;
 mod transports;
+mod trees;
 mod twin;
 mod typing;
 mod waits;

@@ -7,8 +7,10 @@ mod general;
 mod help;
 mod jobs;
 mod listeners;
+mod query;
 mod table;
 mod timers;
+mod tree;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};

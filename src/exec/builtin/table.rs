@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, events, general, help, jobs, listeners, timers, tree, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -15,6 +15,7 @@ pub const BUILTINS: &[Builtin] = &[
     events::WAIT,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
