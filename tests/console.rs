@@ -287,21 +287,6 @@ fn a_console_at_a_socket_is_found_by_address_and_by_name() {
     terminal.wait_for_text("no console: launch the VM");
 }
 
-#[test]
-fn a_script_cannot_attach_to_the_console() {
-    let qemu = qemu();
-    let args = [
-        "--launch",
-        "--console",
-        ":console",
-        "--",
-        &qemu,
-        "-display",
-        "none",
-    ];
-    qmpsh(&args, "").assert_fails(2, "works only at the prompt");
-}
-
 /// A program in QEMU's place, which writes pieces of a MiB to the console as fast as it can: a hundred of them, and
 /// more until there is a file `done`. No guest writes to a UART that fast. It never reads a key.
 const FLOOD: &str = r#"#!/bin/bash

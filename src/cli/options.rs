@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 use crate::lang;
 use crate::render::Format;
 use crate::script::EventsTo;
-use crate::vm::{Monitor, PassedFd};
+use crate::vm::{ConsoleDevice, Monitor, PassedFd};
 
 /// An interactive shell for QMP, QEMU's machine protocol.
 ///
@@ -76,6 +76,14 @@ pub struct Cli {
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
 
+    /// Do not print empty values, {}
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
+    pub var: Vec<(String, String)>,
+
     /// How to print values
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
@@ -100,7 +108,8 @@ pub struct Cli {
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// Append each message sent and received to PATH, as JSON lines with `time`, `dir` and `msg`
+    /// Append each message sent and received to PATH, as JSON lines with `time`, `dir`, `conn` (the number of the
+    /// connection), `fds` (how many file descriptors went along, if any) and `msg`
     #[arg(short, long, value_name = "PATH", visible_alias = "logfile")]
     pub log: Option<PathBuf>,
 
@@ -184,9 +193,11 @@ pub struct VmOptions {
     #[arg(long, value_name = "NAME", requires = "launch")]
     pub name: Option<String>,
 
-    /// Give the guest a serial console, which is logged; `:console` attaches to it
-    #[arg(long, requires = "launch")]
-    pub console: bool,
+    /// Give the guest a console, which is logged; `:console` attaches to it. DEVICE is `virtconsole`, `isa-serial` or
+    /// another device with a chardev [default: the first serial port]
+    #[arg(long, value_name = "DEVICE", requires = "launch", num_args = 0..=1, require_equals = true,
+          default_missing_value = "serial")]
+    pub console: Option<ConsoleDevice>,
 
     /// Size at which the console's log is renamed to LOG.1 and a new one started: 512K, 64M, 2G, or 0 for no limit
     /// [default: 64M]
@@ -221,6 +232,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(lang::seconds)
         .ok_or_else(|| "expected a number of seconds".to_owned())
+}
+
+/// A variable's name and its value.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    match lang::is_name(name) {
+        true => Ok((name.to_owned(), value.to_owned())),
+        false => Err("a name has letters, digits and `_`".to_owned()),
+    }
 }
 
 /// A number of bytes, or of KiB, MiB or GiB with a `K`, `M` or `G` after it.

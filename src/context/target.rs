@@ -17,7 +17,7 @@ use crate::qmp::{self, Notice, Notices, Retry, Session};
 use crate::render;
 use crate::schema::Schema;
 use crate::transport::{Endpoint, StreamEnd};
-use crate::vm::Vm;
+use crate::vm::{Console, Vm};
 
 /// How long to wait for a reply to a query that the user did not ask for.
 const LIVE_ANSWER: Duration = Duration::from_millis(300);
@@ -55,6 +55,8 @@ pub struct Target {
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
     probe: Arc<Probe>,
+    /// The console last attached to, other than the launched VM's.
+    console: Arc<Mutex<Option<Arc<Console>>>>,
     /// The number of the first message that arrived after the last command that changed something was sent.
     wait_from: Arc<AtomicU64>,
 }
@@ -87,6 +89,7 @@ impl Target {
             dialect,
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
+            console: Arc::default(),
             wait_from: Arc::default(),
         };
         (target, notices)
@@ -143,6 +146,17 @@ impl Target {
     /// Makes the next `:wait` start looking at the message with this number.
     pub fn set_wait_from(&self, message: u64) {
         self.wait_from.store(message, Ordering::Relaxed);
+    }
+
+    /// The console that lines are for: the one last attached to, or else the launched VM's.
+    pub fn console(&self) -> Option<Arc<Console>> {
+        let attached = self.console.lock().clone();
+        attached.or_else(|| self.vm.as_ref()?.console().cloned())
+    }
+
+    /// Sets the console last attached to. Its predecessor is disconnected once nothing uses it any more.
+    pub fn set_console(&self, console: Option<Arc<Console>>) {
+        *self.console.lock() = console;
     }
 
     /// The inspector of the server at the other end, or of the last one if there is no connection.

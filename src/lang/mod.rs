@@ -23,7 +23,9 @@ mod partial_json;
 mod secret;
 mod spans;
 mod tokens;
+mod typed;
 mod value;
+mod variables;
 mod words;
 
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
@@ -39,5 +41,7 @@ pub use secret::{
     names_secret,
 };
 pub use spans::{Span, SpanKind, spans};
+pub use typed::typed_text;
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
+pub use variables::{Variables, is_name};
 pub use words::{SplitLine, Words, lines};

@@ -42,6 +42,8 @@ pub struct Console {
     length: watch::Receiver<u64>,
     /// How many bytes of the log the user has seen.
     shown: AtomicU64,
+    /// Up to where the log has been searched by [`Console::expect`].
+    expected: AtomicU64,
     /// The task that reconnects, unless the VM is ours.
     dialler: Option<AbortHandle>,
 }
@@ -167,6 +169,7 @@ impl Console {
         Ok(Self {
             path,
             shown: AtomicU64::new(so_far),
+            expected: AtomicU64::new(so_far),
             length,
             shared: Arc::new(Shared {
                 log,
@@ -225,6 +228,16 @@ impl Console {
     /// Notes that the user has seen the log up to `offset`.
     pub fn set_shown(&self, offset: u64) {
         self.shown.store(offset, Ordering::Relaxed);
+    }
+
+    /// The offset after the last match of [`Console::expect`].
+    pub(super) fn expected(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed)
+    }
+
+    /// Notes where the next [`Console::expect`] starts.
+    pub(super) fn set_expected(&self, offset: u64) {
+        self.expected.store(offset, Ordering::Relaxed);
     }
 }
 

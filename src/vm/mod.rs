@@ -3,6 +3,7 @@
 mod console;
 mod console_log;
 mod error;
+mod expect;
 mod follow;
 pub mod list;
 mod machine;
@@ -32,7 +33,7 @@ use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 pub use console::{CONSOLE_LOG_LIMIT, Console, ConsoleAddress};
 pub use error::Error;
 pub use follow::Follow;
-pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
+pub use plan::{ConsoleDevice, Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
 use follow::Until;
 use machine::{Machine, OurPart};
@@ -102,14 +103,14 @@ impl Vm {
         let directory = Temporary::new(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
         let log = logs.join(format!("{}.log", plan.file_name()));
-        let console = match plan.console {
-            true => {
+        let console = match &plan.console {
+            Some(_) => {
                 let log = logs.join(format!("{}-console.log", plan.file_name()));
                 let console = Console::logging_to(&log, plan.console_log_limit);
                 let console = console.map_err(|error| no_log(&log, error))?;
                 Some(Arc::new(console))
             }
-            false => None,
+            None => None,
         };
         Ok(Self {
             plan,

@@ -1,5 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, tree, vm};
+use super::{
+    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -23,9 +25,13 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    variables::LET,
     vm::VM,
-    vm::CONSOLE,
+    console::CONSOLE,
+    console::EXPECT,
+    console::SEND,
     general::SET,
+    general::FAIL,
     general::QUIT,
     general::EXIT,
 ];
