@@ -1,6 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
+use super::hmp;
 use super::{
-    connection, console, events, general, help, hmp, jobs, listeners, timers, variables, vm,
+    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub const BUILTINS: &[Builtin] = &[
     events::WAIT,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
