@@ -58,9 +58,12 @@ pub enum Failure {
     /// The command `name` got no reply within `limit`.
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
-    /// None of the awaited events came within `limit`.
-    #[error("no event `{}` within {}", clip(.what), seconds(*.limit))]
-    NoEvent { what: String, limit: Duration },
+    /// What a line waited for did not come about within `limit`; `what` says so.
+    #[error("{} within {}", clip(.what), seconds(*.limit))]
+    NotInTime { what: String, limit: Duration },
+    /// What a line set in motion or waited for failed, or can no longer come about.
+    #[error("{}", clip(.0))]
+    Failed(String),
 }
 
 impl From<QmpError> for Failure {
@@ -130,12 +133,12 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) => Status::Failed,
+            Self::Command { .. } | Self::Local(_) | Self::Failed(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
             Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
-            Self::Timeout { .. } | Self::NoEvent { .. } => Status::TimedOut,
+            Self::Timeout { .. } | Self::NotInTime { .. } => Status::TimedOut,
             Self::Qmp(error) => match error {
                 qmp::Error::Transport(transport::Error::TlsCreds(_))
                 | qmp::Error::IdInUse(_)

@@ -63,8 +63,8 @@ pub struct Scheduled {
 
 /// What makes a line run.
 pub enum Trigger {
-    /// Each event that arrives here.
-    Events(Listener),
+    /// Each event that arrives here, or only the first.
+    Events { events: Listener, once: bool },
     /// Time: once after `interval`, or at every `interval`.
     Time {
         interval: watch::Receiver<Duration>,

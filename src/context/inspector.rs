@@ -36,7 +36,7 @@ const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 /// | every other `query-*` and `x-query-*` without arguments | nothing |
 /// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
 /// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
-const HARMLESS: [&str; 17] = [
+const HARMLESS: [&str; 18] = [
     "qom-list",
     "query-block",
     "query-block-exports",
@@ -50,6 +50,7 @@ const HARMLESS: [&str; 17] = [
     "query-iothreads",
     "query-jobs",
     "query-migrate",
+    "query-migrate-capabilities",
     "query-name",
     "query-named-block-nodes",
     "query-status",

@@ -35,7 +35,7 @@ pub async fn start(context: &Context, line: Line) -> Run {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
         Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
-            Ok(Effect::Show(output)) => Ok(Run::Done(output.into())),
+            Ok(Effect::Done(outcome)) => Ok(Run::Done(outcome)),
             Ok(Effect::Send(line)) => send(context, line).await,
             Err(failure) => Err(failure),
         },

@@ -38,7 +38,7 @@ async fn run_scheduled(context: Context, mut scheduled: mpsc::UnboundedReceiver<
 
 async fn run_entry(context: Context, entry: Scheduled) {
     let (kind, id) = match entry.trigger {
-        Trigger::Events(_) => ("listener", entry.id),
+        Trigger::Events { .. } => ("listener", entry.id),
         Trigger::Time { .. } => ("timer", entry.id),
     };
     let repeated = Repeated {
@@ -52,8 +52,14 @@ async fn run_entry(context: Context, entry: Scheduled) {
         repeated.run().await
     };
     match entry.trigger {
-        Trigger::Events(mut events) => {
+        Trigger::Events { mut events, once } => {
             while events.next().await.is_some() {
+                if once {
+                    // First, so that nobody sees it in the list after its line has run.
+                    repeated.context.agenda.finish(id);
+                    repeated.report(run().await).await;
+                    return;
+                }
                 repeated.report(run().await).await;
                 let missed = events.missed();
                 if missed > 0 {

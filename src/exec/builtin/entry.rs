@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::context::{Context, Output};
+use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{self, BuiltinLine, Line, Parser, Statement, Words, any_of, nearest};
 
@@ -26,15 +26,15 @@ pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Effect, Failure
 
 /// What a built-in results in.
 pub enum Effect {
-    /// Something to show or do.
-    Show(Output),
+    /// The line is done.
+    Done(Outcome),
     /// A command to send instead.
     Send(Line),
 }
 
 impl From<Output> for Effect {
     fn from(output: Output) -> Self {
-        Self::Show(output)
+        Self::Done(output.into())
     }
 }
 
@@ -47,6 +47,8 @@ pub enum Part {
     Optional(&'static [Part]),
     /// An option, which may be left out: its name, and the name of its value (empty if it takes none).
     Flag(&'static str, &'static str),
+    /// Parts that may follow each other any number of times.
+    Repeated(&'static [Part]),
     /// A word that cannot be completed; the text is how the synopsis names it.
     Name(&'static str),
     /// A setting and its new value, from this list of settings and their values.
@@ -55,7 +57,7 @@ pub enum Part {
     Time,
     /// Names of events, separated by commas.
     Events,
-    /// Any number of KEY=VALUE conditions on an event's data.
+    /// Any number of conditions on an event's data: KEY=VALUE, or KEY alone.
     Match,
     /// The id of a job.
     Job,
@@ -74,13 +76,14 @@ impl fmt::Display for Part {
         match self {
             Self::Word(words) => f.write_str(&words.join("|")),
             Self::Optional(parts) => write!(f, "[{}]", form(parts)),
+            Self::Repeated(parts) => write!(f, "[{}]…", form(parts)),
             Self::Flag(name, "") => write!(f, "[{name}]"),
             Self::Flag(name, value) => write!(f, "[{name} {value}]"),
             Self::Name(name) => f.write_str(name),
             Self::Setting(_) => f.write_str("NAME [VALUE]"),
             Self::Time => f.write_str("TIME"),
             Self::Events => f.write_str("NAME[,NAME…]"),
-            Self::Match => f.write_str("[KEY=VALUE…]"),
+            Self::Match => f.write_str("[KEY[=VALUE]…]"),
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
@@ -155,10 +158,16 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
+        Part::Repeated(inner) => {
+            let mut with_rest = vec![parts];
+            with_rest.extend(rest);
+            follow(inner, &with_rest, words, at, found);
+            follow(after, rest, words, at, found);
+        }
         Part::Line | Part::OobCommand | Part::Topic => found.push((part, at)),
         Part::Match => {
-            let is_pair = |word: &&String| word.contains('=') && !word.starts_with("--");
-            let pairs = words[at..].iter().take_while(is_pair).count();
+            let pairs = words[at..].iter();
+            let pairs = pairs.take_while(|word| is_condition(word)).count();
             if at + pairs == words.len() {
                 found.push((part, at));
             }
@@ -186,6 +195,11 @@ fn follow<'a>(
             Some(_) => follow(after, rest, words, at + 1, found),
         },
     }
+}
+
+/// Whether a word after the names of events is a further condition, and not an option or the `do` of `:on`.
+fn is_condition(word: &str) -> bool {
+    !word.starts_with('-') && word != "do" && (word.contains('=') || lang::is_key(word))
 }
 
 /// A call of a built-in.
@@ -308,7 +322,7 @@ mod tests {
             let parts = expected.map(|(part, at)| format!("{part}@{at}"));
             parts.collect::<Vec<_>>().join(" ")
         };
-        let (data, since) = ("[KEY=VALUE…]", "[--since TIME]");
+        let (data, since) = ("[KEY[=VALUE]…]", "[--since TIME]");
         assert_eq!(next(""), format!("NAME[,NAME…]@0 {data}@0 {since}@0 do@0"));
         assert_eq!(next("STOP"), format!("{data}@1 {since}@1 do@1"));
         assert_eq!(next("STOP a=b"), format!("{data}@1 {since}@2 do@2"));

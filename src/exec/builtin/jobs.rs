@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::entry::{Builtin, Call, Effect, Part, span};
-use super::events::no_connection;
+use super::wait::no_connection;
 use crate::context::{Context, Job, JobStatusChange, Output, Progress};
 use crate::failure::Failure;
 use crate::lang::{Command, Object, Statement, Value};

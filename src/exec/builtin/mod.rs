@@ -1,5 +1,6 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod conditions;
 mod connection;
 mod entry;
 mod events;
@@ -10,6 +11,7 @@ mod listeners;
 mod table;
 mod timers;
 mod vm;
+mod wait;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use table::{BUILTINS, find, run};

@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, events, general, help, jobs, listeners, timers, vm, wait};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -12,7 +12,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::DISCONNECT,
     connection::OOB,
     events::EVENTS,
-    events::WAIT,
+    wait::WAIT,
     jobs::JOBS,
     jobs::JOB,
     listeners::ON,

@@ -84,7 +84,9 @@ impl Sources<'_> {
             }
             Part::Events => return Found::Here(self.event_names(words)),
             Part::Match => return Found::Here(self.event_data(words)),
-            Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) => Vec::new(),
+            Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) | Part::Repeated(_) => {
+                Vec::new()
+            }
         };
         Found::Here(Completion {
             start: words.start,
@@ -115,7 +117,14 @@ impl Sources<'_> {
             Some(value) => value,
             None => path.pop().map_or("", |last| &key[key.len() - last.len()..]),
         };
-        let names = words.before.first().map_or("", String::as_str);
+        // Those of the alternative that the word belongs to.
+        let is_option = |word: &String| word.starts_with("--");
+        let from = words
+            .before
+            .iter()
+            .rposition(is_option)
+            .map_or(0, |at| at + 1);
+        let names = words.before.get(from).map_or("", String::as_str);
         for event in names.split(',') {
             let schema = self.schema;
             let given = GivenCommand {
