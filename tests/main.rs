@@ -11,6 +11,7 @@ mod console;
 mod descriptors;
 mod devices;
 mod events;
+mod finish;
 mod generated;
 mod help;
 mod history;

@@ -7,6 +7,7 @@ mod advice;
 mod background;
 pub mod builtin;
 mod descriptors;
+mod finish;
 mod pending;
 mod run;
 

@@ -6,6 +6,9 @@
 use super::SyntaxError;
 use super::literal::{string_end, unescape};
 
+/// The word that opens a transaction.
+pub(super) const OPENS: &str = "transaction(";
+
 /// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word<'a> {

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::SyntaxError;
 use super::secret::conceal_words;
-use super::tokens::{self, Word, plain};
+use super::tokens::{self, OPENS, Word, plain};
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
@@ -44,6 +44,23 @@ impl Words {
     /// The text that spans refer to.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The words as plain text, with quotes removed.
+    ///
+    /// # Errors
+    ///
+    /// A closing quote is followed by more text.
+    pub fn plain(&self) -> Result<Vec<String>, SyntaxError> {
+        let words = self.list();
+        let words = words.iter();
+        words.map(|word| plain(word.text, word.start)).collect()
+    }
+
+    /// Whether the last word opens a transaction, and what stands before it.
+    pub fn before_transaction(&self) -> Option<Self> {
+        let last = self.list().last().map(|word| word.text)?;
+        (last == OPENS).then(|| self.part(0..self.spans.len() - 1))
     }
 
     /// The first word, as typed.

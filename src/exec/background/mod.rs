@@ -69,10 +69,10 @@ async fn run_entry(context: Context, entry: Scheduled) {
             }
         }
         Trigger::Time {
-            mut interval,
+            mut pace,
             once: true,
         } => {
-            timer::wait(Instant::now(), &mut interval).await;
+            timer::wait(Instant::now(), &mut pace).await;
             repeated.connection().await;
             let outcome = run().await;
             // Before the report: on receiving it, a script checks whether any entries are left.
@@ -80,7 +80,7 @@ async fn run_entry(context: Context, entry: Scheduled) {
             repeated.report(outcome).await;
         }
         Trigger::Time {
-            mut interval,
+            mut pace,
             once: false,
         } => {
             let mut due = Instant::now();
@@ -90,10 +90,10 @@ async fn run_entry(context: Context, entry: Scheduled) {
                 let failed = outcome.failure.is_some();
                 repeated.report(outcome).await;
                 consume_budget().await;
-                if failed && interval.borrow().is_zero() {
+                if failed && pace.borrow().interval.is_zero() {
                     sleep(AFTER_FAILURE).await;
                 }
-                due = timer::wait(due, &mut interval).await;
+                due = timer::wait(due, &mut pace).await;
             }
         }
     }

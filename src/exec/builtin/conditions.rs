@@ -25,7 +25,7 @@ pub(super) fn read_named(words: &Words, usage: Failure) -> Result<Match, Failure
     if wanted.names.is_empty() {
         // A first word in lower case is a misspelt name, which the schema will tell.
         let first = words.first().unwrap_or_default();
-        if !wanted.keys.first().is_some_and(|key| key == first) {
+        if wanted.keys.first().is_none_or(|key| key != first) {
             return Err(usage);
         }
         let names = wanted.keys.remove(0);

@@ -30,6 +30,8 @@ pub enum Effect {
     Done(Outcome),
     /// A command to send instead.
     Send(Line),
+    /// A command to send, and then to wait, for at most `limit`, until what it set in motion is done.
+    Finish { line: Line, limit: Option<Duration> },
 }
 
 impl From<Output> for Effect {
@@ -43,6 +45,8 @@ impl From<Output> for Effect {
 pub enum Part {
     /// One of these literal words.
     Word(&'static [&'static str]),
+    /// One of these words, all of which the text names in the synopsis.
+    OneOf(&'static str, &'static [&'static str]),
     /// Parts that may be left out together.
     Optional(&'static [Part]),
     /// An option, which may be left out: its name, and the name of its value (empty if it takes none).
@@ -67,6 +71,8 @@ pub enum Part {
     Topic,
     /// A command that can run out of band.
     OobCommand,
+    /// Any command.
+    Command,
     /// Any line.
     Line,
 }
@@ -79,7 +85,7 @@ impl fmt::Display for Part {
             Self::Repeated(parts) => write!(f, "[{}]…", form(parts)),
             Self::Flag(name, "") => write!(f, "[{name}]"),
             Self::Flag(name, value) => write!(f, "[{name} {value}]"),
-            Self::Name(name) => f.write_str(name),
+            Self::Name(name) | Self::OneOf(name, _) => f.write_str(name),
             Self::Setting(_) => f.write_str("NAME [VALUE]"),
             Self::Time => f.write_str("TIME"),
             Self::Events => f.write_str("NAME[,NAME…]"),
@@ -87,7 +93,7 @@ impl fmt::Display for Part {
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
-            Self::OobCommand => f.write_str("COMMAND [KEY=VALUE…]"),
+            Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Line => f.write_str("LINE"),
         }
     }
@@ -164,7 +170,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Line | Part::OobCommand | Part::Topic => found.push((part, at)),
+        Part::Line | Part::Command | Part::OobCommand | Part::Topic => found.push((part, at)),
         Part::Match => {
             let pairs = words[at..].iter();
             let pairs = pairs.take_while(|word| is_condition(word)).count();
@@ -234,6 +240,14 @@ impl Call<'_> {
     /// The line does not parse, or could never run: its built-in does not exist, or its transaction is not
     /// closed.
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
+        if let Some(transaction) = &self.line.transaction
+            && words
+                .before_transaction()
+                .is_some_and(|rest| rest.is_empty())
+        {
+            let transaction = transaction.as_ref().clone();
+            return Ok(Statement::Command(transaction).into());
+        }
         let mut parser = Parser::default();
         let line = parser.parse(words);
         let line = line.map_err(|error| Failure::syntax_of(error, words))?;
@@ -291,16 +305,6 @@ pub(super) fn time(text: &str) -> Result<Duration, Failure> {
             "`{text}` is not a duration; write 500ms, 2s, 1m or 1h"
         ))
     })
-}
-
-/// Formats a duration given in seconds, rounded to the second.
-pub(super) fn span(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
-    }
 }
 
 #[cfg(test)]

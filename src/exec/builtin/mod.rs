@@ -4,6 +4,7 @@ mod conditions;
 mod connection;
 mod entry;
 mod events;
+mod finish;
 mod general;
 mod help;
 mod jobs;

@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, vm, wait};
+use super::{connection, events, finish, general, help, jobs, listeners, timers, vm, wait};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -13,6 +13,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::OOB,
     events::EVENTS,
     wait::WAIT,
+    finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
     listeners::ON,

@@ -59,7 +59,7 @@ impl Sources<'_> {
         let typed = &words.line[words.start..words.at];
         let listed = |names: &[&str]| names.iter().map(|name| Candidate::word(name, "")).collect();
         let candidates: Vec<Candidate> = match part {
-            Part::Word(choices) => listed(choices),
+            Part::Word(choices) | Part::OneOf(_, choices) => listed(choices),
             // Offer options only once the user has typed a dash.
             Part::Flag(name, _) if typed.starts_with('-') => listed(&[*name]),
             Part::Setting(settings) => match &words.before[at..] {
@@ -79,7 +79,7 @@ impl Sources<'_> {
                 topics
             }
             Part::OobCommand if words.before.len() == at => self.oob_commands(),
-            Part::Topic | Part::OobCommand | Part::Line => {
+            Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
                 return Found::LineAt(words.start_of(at));
             }
             Part::Events => return Found::Here(self.event_names(words)),
