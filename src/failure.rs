@@ -64,6 +64,12 @@ pub enum Failure {
     /// What a line set in motion or waited for failed, or can no longer come about.
     #[error("{}", clip(.0))]
     Failed(String),
+    /// The console will not show what was expected. The text has lines of the console.
+    #[error("{}", clip_text(.0))]
+    Console(String),
+    /// The console has not shown what was expected in time. The text has lines of the console.
+    #[error("{}", clip_text(.0))]
+    ConsoleTimeout(String),
 }
 
 impl From<QmpError> for Failure {
@@ -133,12 +139,16 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) | Self::Failed(_) => Status::Failed,
+            Self::Command { .. } | Self::Local(_) | Self::Failed(_) | Self::Console(_) => {
+                Status::Failed
+            }
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
             Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
-            Self::Timeout { .. } | Self::NotInTime { .. } => Status::TimedOut,
+            Self::Timeout { .. } | Self::NotInTime { .. } | Self::ConsoleTimeout(_) => {
+                Status::TimedOut
+            }
             Self::Qmp(error) => match error {
                 qmp::Error::Transport(transport::Error::TlsCreds(_))
                 | qmp::Error::IdInUse(_)

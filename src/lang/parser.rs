@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::tokens::{self, OPENS, Word, plain};
+use super::tokens::{self, OPENS, TEXT_BUILTINS, Word, plain};
 use super::{
-    BuiltinLine, Command, Descriptor, Line, Message, Object, Statement, SyntaxError, Value, Words,
+    BuiltinLine, Command, Descriptor, Language, Line, Message, Object, Statement, SyntaxError,
+    Value, Words,
 };
 use super::{key_value, literal};
 
@@ -13,6 +14,7 @@ pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 /// Parses lines. The only state that it keeps between lines is an open transaction.
 #[derive(Debug, Default)]
 pub struct Parser {
+    language: Language,
     block: Option<Block>,
 }
 
@@ -30,6 +32,14 @@ struct Block {
 }
 
 impl Parser {
+    /// Parses lines in this language.
+    pub fn of(language: Language) -> Self {
+        Self {
+            language,
+            block: None,
+        }
+    }
+
     /// Whether a transaction is open, so that the next line is one of its actions.
     pub fn in_transaction(&self) -> bool {
         self.block.is_some()
@@ -67,7 +77,8 @@ impl Parser {
                 words,
                 transaction: None,
             };
-            if self.block.is_none() && list.len() > 1 && list[list.len() - 1].text == OPENS {
+            let opens = list.len() > 1 && list[list.len() - 1].text == OPENS;
+            if opens && self.block.is_none() && !TEXT_BUILTINS.contains(&first.text) {
                 self.block = Some(Block {
                     builtin: Some(builtin),
                     ..Block::default()
@@ -77,6 +88,10 @@ impl Parser {
             return Ok(Statement::Builtin(builtin).into());
         }
         let (background, list) = strip_last(&list, "&");
+        if let Language::Words(read) = &self.language {
+            let line = read(&words.part(0..list.len()))?;
+            return Ok(Line { background, ..line });
+        }
         if let Some(block) = self.block.take() {
             return self.transaction_line(block, list, background);
         }

@@ -248,7 +248,7 @@ impl Call<'_> {
             let transaction = transaction.as_ref().clone();
             return Ok(Statement::Command(transaction).into());
         }
-        let mut parser = Parser::default();
+        let mut parser = Parser::of(self.context.target.language());
         let line = parser.parse(words);
         let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {

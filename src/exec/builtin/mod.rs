@@ -2,6 +2,7 @@
 
 mod conditions;
 mod connection;
+mod console;
 mod entry;
 mod events;
 mod finish;

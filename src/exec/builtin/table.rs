@@ -1,5 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, finish, general, help, jobs, listeners, timers, vm, wait};
+use super::{
+    connection, console, events, finish, general, help, jobs, listeners, timers, vm, wait,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -24,7 +26,9 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMER,
     timers::CANCEL,
     vm::VM,
-    vm::CONSOLE,
+    console::CONSOLE,
+    console::EXPECT,
+    console::SEND,
     general::SET,
     general::QUIT,
     general::EXIT,
