@@ -12,6 +12,8 @@ pub struct Line {
     pub descriptors: Vec<Descriptor>,
     /// The line ends in `&`: do not wait for the reply.
     pub background: bool,
+    /// The words to parse again when the line runs, if that is later and they may name variables.
+    pub later: Option<Words>,
 }
 
 /// What a line asks for.
@@ -50,6 +52,7 @@ impl From<Statement> for Line {
             statement,
             descriptors: Vec::new(),
             background: false,
+            later: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::key_value;
-use super::tokens::{Word, plain};
+use super::tokens::Word;
 use super::{Object, SyntaxError, Value, Words, literal};
 
 /// The name that stands for any event.
@@ -79,7 +79,7 @@ fn word_of_match(word: &Word<'_>) -> Result<String, SyntaxError> {
     match word.text {
         "&" => error("a built-in cannot run in the background; leave out the `&`".to_owned()),
         option if option.starts_with('-') => error(format!("unknown option `{option}`")),
-        text => plain(text, word.start),
+        _ => word.plain(),
     }
 }
 

@@ -1,15 +1,17 @@
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::SyntaxError;
 use super::secret::conceal_words;
-use super::tokens::{self, OPENS, Word, plain};
+use super::tokens::{self, OPENS, Word};
+use super::{SyntaxError, Value, Variables, key_value};
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
 pub struct Words {
     source: String,
     spans: Vec<Range<usize>>,
+    variables: Option<Arc<Variables>>,
 }
 
 impl Words {
@@ -23,6 +25,7 @@ impl Words {
         Ok(Self {
             source: line.to_owned(),
             spans,
+            variables: None,
         })
     }
 
@@ -38,7 +41,29 @@ impl Words {
             source.push_str(arg.as_ref());
             spans.push(start..source.len());
         }
-        Self { source, spans }
+        Self {
+            source,
+            spans,
+            variables: None,
+        }
+    }
+
+    /// The same words, which may name these variables. Without any, a `$` is a `$`.
+    pub fn with_variables(mut self, variables: Arc<Variables>) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+
+    /// The same words, which may also name `variable`, whose value is not known yet.
+    pub fn assuming(mut self, variable: &str) -> Self {
+        let variables = self.variables.get_or_insert_default();
+        Arc::make_mut(variables).assume(variable);
+        self
+    }
+
+    /// Whether they may name variables.
+    pub fn has_variables(&self) -> bool {
+        self.source.contains('$')
     }
 
     /// The text that spans refer to.
@@ -52,9 +77,7 @@ impl Words {
     ///
     /// A closing quote is followed by more text.
     pub fn plain(&self) -> Result<Vec<String>, SyntaxError> {
-        let words = self.list();
-        let words = words.iter();
-        words.map(|word| plain(word.text, word.start)).collect()
+        self.list().iter().map(Word::plain).collect()
     }
 
     /// Whether the last word opens a transaction, and what stands before it.
@@ -78,6 +101,7 @@ impl Words {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
+            variables: self.variables.clone(),
         }
     }
 
@@ -135,9 +159,9 @@ impl Words {
         let Some(at) = list.iter().position(is_it) else {
             return Ok(None);
         };
-        let (value, count) = match (list[at].text.split_once('='), list.get(at + 1)) {
-            (Some((_, value)), _) => (plain(value, list[at].start + name.len() + 1)?, 1),
-            (None, Some(next)) => (plain(next.text, next.start)?, 2),
+        let (value, count) = match (list[at].after('='), list.get(at + 1)) {
+            (Some(value), _) => (value.plain()?, 1),
+            (None, Some(next)) => (next.plain()?, 2),
             (None, None) => {
                 let missing = format!("`{name}` needs a value");
                 return Err(SyntaxError::new(missing, list[at].span()));
@@ -156,10 +180,29 @@ impl Words {
         at.is_some()
     }
 
+    /// The value of what is one word: a text in quotes, or a bare word, which may be a variable.
+    ///
+    /// # Errors
+    ///
+    /// It is not one word, or names a variable that does not exist.
+    pub fn value(&self) -> Result<Value, SyntaxError> {
+        match &self.list()[..] {
+            [word] => key_value::value(word, word.text),
+            words => {
+                let rest = words
+                    .get(1)
+                    .map_or(0..0, |second| second.start..self.source.len());
+                Err(SyntaxError::new("unexpected text after the value", rest)
+                    .help("put a text with spaces in quotes"))
+            }
+        }
+    }
+
     pub(super) fn list(&self) -> Vec<Word<'_>> {
         let word = |span: &Range<usize>| Word {
             text: &self.source[span.clone()],
             start: span.start,
+            variables: self.variables.as_deref(),
         };
         self.spans.iter().map(word).collect()
     }
@@ -178,23 +221,32 @@ impl SplitLine {
         Self { text, words }
     }
 
-    /// Whether a quote or bracket is still open at the end.
+    /// Whether the next line belongs to it: a quote or bracket is still open at the end, or it ends in a backslash.
     pub fn is_unclosed(&self) -> bool {
+        self.open().is_some()
+    }
+
+    fn open(&self) -> Option<&SyntaxError> {
         let error = self.words.as_ref().err();
-        error.is_some_and(|error| error.unclosed.is_some())
+        error.filter(|error| error.unclosed.is_some())
     }
 }
 
-/// Splits `text` into lines. A line with an unclosed quote or bracket continues on the next.
+/// Splits `text` into lines. A line with an unclosed quote or bracket, or a backslash at its end, continues on the next.
 pub fn lines(text: &str) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
         let mut line = SplitLine::new(line.to_owned());
-        while line.is_unclosed()
+        while let Some(error) = line.open()
             && let Some(more) = rest.next()
         {
-            line = SplitLine::new(line.text + "\n" + more);
+            let may_close = error.may_be_closed_by(more);
+            line.text.push('\n');
+            line.text.push_str(more);
+            if may_close {
+                line = SplitLine::new(line.text);
+            }
         }
         lines.push(line);
     }
@@ -242,5 +294,6 @@ mod tests {
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
         assert_eq!(texts("a 'b\nc"), ["a 'b\nc"]);
+        assert_eq!(texts("a \\\nb \\\nc\nd"), ["a \\\nb \\\nc", "d"]);
     }
 }

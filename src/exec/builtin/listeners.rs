@@ -3,7 +3,7 @@
 use super::conditions::{check, filter, read_named};
 use super::entry::{Builtin, Call, Effect, Part};
 use super::timers::rows;
-use crate::context::{Kind, Output, Trigger};
+use crate::context::{EVENT, Kind, Output, Trigger};
 use crate::failure::Failure;
 use crate::lang::conceal;
 use crate::qmp::HISTORY;
@@ -23,8 +23,9 @@ pub(super) const ON: Builtin = Builtin {
     summary: "run a line whenever an event arrives; without arguments, list the listeners",
     help: "NAME is an event, `*` any event, `connected` or `disconnected` a change of the connection.\n\
            KEY=VALUE selects events whose data contains it, KEY alone those that have the key at all;\n\
-           status=completed|failed is either value. LINE is a command or a built-in. It runs once per event, one\n\
-           at a time, until `:off`; with --once, only for the first.",
+           status=completed|failed is either value. LINE is a command or a built-in, in which $event is the event:\n\
+           `job-dismiss id=${event.data.id}`. It runs once per event, one at a time, until `:off`; with --once, only\n\
+           for the first.",
     run: |call| Box::pin(on(call)),
 };
 
@@ -53,7 +54,7 @@ async fn on(call: &Call<'_>) -> Result<Effect, Failure> {
     if words.is_empty() {
         return Err(call.usage());
     }
-    let line = call.inner_line(&words)?;
+    let line = call.inner_line(&words.clone().assuming(EVENT))?;
     check(call.context, [&mut wanted]).await?;
     // Listen from now on, so that no event is missed before the task that runs the line starts.
     let events = call

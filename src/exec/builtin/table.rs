@@ -1,6 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, timers, vm, wait,
+    connection, console, events, finish, general, help, jobs, listeners, timers, variables, vm,
+    wait,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -25,11 +26,13 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    variables::LET,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
     general::SET,
+    general::FAIL,
     general::QUIT,
     general::EXIT,
 ];
