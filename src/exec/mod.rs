@@ -9,6 +9,7 @@ pub mod builtin;
 mod descriptors;
 mod finish;
 mod pending;
+mod query;
 mod run;
 
 pub use advice::advise;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::entry::{Builtin, Call, Effect, Part};
 use super::wait::{limit, no_connection, within};
 use crate::context::{Context, JOB_STATUSES, Output};
-use crate::exec::finish::jobs::{Goal, query, since_start};
+use crate::exec::finish::jobs::{Goal, query_jobs, since_start};
 use crate::exec::finish::{self, Bar};
 use crate::failure::Failure;
 use crate::lang::{Command, Object, Statement, Value, any_of, nearest};
@@ -45,7 +45,7 @@ const VERBS: [&str; 6] = [
 ];
 
 async fn jobs(context: &Context) -> Result<Effect, Failure> {
-    let (jobs, json) = query(context).await?;
+    let (jobs, json) = query_jobs(context).await?;
     let style = context.settings().style;
     if !style.is_for_a_person() {
         return Ok(Output::text(style.value(&json)).into());

@@ -12,6 +12,7 @@ mod jobs;
 mod listeners;
 mod table;
 mod timers;
+mod tree;
 mod variables;
 mod vm;
 mod wait;

@@ -1,7 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, timers, variables, vm,
-    wait,
+    connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
+    vm, wait,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -19,6 +19,7 @@ pub const BUILTINS: &[Builtin] = &[
     finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,

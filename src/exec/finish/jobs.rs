@@ -7,8 +7,9 @@ use tokio::time::{Instant, timeout};
 
 use super::bar::Bar;
 use crate::context::{Context, Job, JobStatusChange, can_become};
+use crate::exec::query::query;
 use crate::failure::Failure;
-use crate::qmp::{Event, Filter, HISTORY, QmpError, Request};
+use crate::qmp::{Event, Filter, HISTORY, QmpError};
 use crate::render::span;
 
 /// How often a job is looked at. Its progress alone causes no event.
@@ -28,29 +29,16 @@ pub(in crate::exec) enum Goal<'a> {
 /// # Errors
 ///
 /// There is no connection, or the server refuses or does not answer in time.
-pub(in crate::exec) async fn query(context: &Context) -> Result<(Vec<Job>, String), Failure> {
-    let session = &context.target.session;
-    let Some(client) = session.client() else {
-        return Err(Failure::not_connected(&session.state()));
-    };
-    let reply = client.send(Request::new("query-jobs").quietly())?;
-    let limit = context.settings_mut().timeout;
-    let reply = match limit {
-        None => reply.await?,
-        Some(limit) => timeout(limit, reply).await.map_err(|_| Failure::Timeout {
-            name: "query-jobs".to_owned(),
-            limit,
-        })??,
-    };
-    let json = reply.value().map_err(Failure::from)?;
-    let jobs = serde_json::from_str(json);
+pub(in crate::exec) async fn query_jobs(context: &Context) -> Result<(Vec<Job>, String), Failure> {
+    let json = query(context, "query-jobs", None).await?;
+    let jobs = serde_json::from_str(&json);
     let jobs = jobs.map_err(|error| {
         Failure::from(QmpError {
             class: "query-jobs".to_owned(),
             desc: format!("cannot read its reply: {error}"),
         })
     })?;
-    Ok((jobs, json.to_owned()))
+    Ok((jobs, json))
 }
 
 /// Waits until the job `id` has reached `goal`, and returns its status then. What happened before the message numbered
@@ -73,7 +61,7 @@ pub(in crate::exec) async fn wait(
     let mut first = None;
     let mut seen = false;
     loop {
-        let (jobs, _) = query(context).await?;
+        let (jobs, _) = query_jobs(context).await?;
         let history = hub.history();
         let recent = history.iter().filter(|event| event.number >= mark);
         // Whether a job that has concluded has failed, only the query tells.
