@@ -29,6 +29,7 @@ mod prompt_quit;
 mod prompt_replies;
 mod prompt_transactions;
 mod qmp_shell_syntax;
+mod reference;
 mod schema_cache;
 mod scripts;
 mod secrets;
