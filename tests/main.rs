@@ -46,6 +46,8 @@ mod timers;
 mod tls;
 mod transports;
 mod twin;
+mod type_ahead;
 mod typing;
+mod variables;
 mod waits;
 mod whole_schema;

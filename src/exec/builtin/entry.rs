@@ -222,7 +222,7 @@ impl Call<'_> {
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
         let mut parser = Parser::of(self.context.target.language());
         let line = parser.parse(words);
-        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
+        let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction must fit on one line here: transaction( ACTION )".to_owned(),
@@ -233,6 +233,8 @@ impl Call<'_> {
         {
             return Err(unknown(self.table, &inner.name));
         }
+        // By the time it runs, variables may have other values.
+        line.later = words.has_variables().then(|| words.clone());
         Ok(line)
     }
 }

@@ -10,6 +10,7 @@ mod jobs;
 mod listeners;
 mod table;
 mod timers;
+mod variables;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};

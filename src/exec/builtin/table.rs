@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, console, events, general, help, jobs, listeners, timers, variables, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -22,11 +22,13 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    variables::LET,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
     general::SET,
+    general::FAIL,
     general::QUIT,
     general::EXIT,
 ];
