@@ -45,6 +45,7 @@ mod terminal_restored;
 mod timers;
 mod tls;
 mod transports;
+mod trees;
 mod twin;
 mod type_ahead;
 mod typing;

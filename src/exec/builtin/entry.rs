@@ -61,6 +61,8 @@ pub enum Part {
     Job,
     /// An address, which may be a path.
     Address,
+    /// The path of a QOM object.
+    QomPath,
     /// Anything that `help` explains.
     Topic,
     /// A command that can run out of band.
@@ -83,6 +85,7 @@ impl fmt::Display for Part {
             Self::Match => f.write_str("[KEY=VALUE…]"),
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
+            Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Line => f.write_str("LINE"),

@@ -8,8 +8,10 @@ mod general;
 mod help;
 mod jobs;
 mod listeners;
+mod query;
 mod table;
 mod timers;
+mod tree;
 mod variables;
 mod vm;
 

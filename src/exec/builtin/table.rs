@@ -1,5 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, timers, variables, vm};
+use super::{
+    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -15,6 +17,7 @@ pub const BUILTINS: &[Builtin] = &[
     events::WAIT,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
