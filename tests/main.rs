@@ -32,6 +32,7 @@ mod prompt_replies;
 mod prompt_transactions;
 mod qmp_shell_syntax;
 mod read_only;
+mod reference;
 mod schema_cache;
 mod screens;
 mod scripts;
