@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
-use crate::dialect;
+use crate::dialect::{self, agent};
 use crate::failure::{Failure, Status};
 use crate::lang::{Dialect, Value, Variables};
 use crate::os::{self, stderr::say, stop::StopSignals};
@@ -122,7 +122,11 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
             terminal,
         },
         envelope: cli.envelope,
-        timeout: cli.timeout,
+        timeout: match dialect_of(cli) {
+            // It may never answer.
+            Dialect::Qga => cli.timeout.or(Some(agent::PATIENCE)),
+            _ => cli.timeout,
+        },
         confirm: true,
         dry_run: cli.dry_run,
         quiet: cli.quiet,
@@ -149,10 +153,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let dialect = match cli {
-        Cli { hmp: true, .. } => Dialect::Hmp,
-        cli => cli.dialect.unwrap_or_default(),
-    };
+    let dialect = dialect_of(cli);
     Ok(TargetPlan {
         endpoint: address.map(Endpoint::from),
         options: qmp::Options {
@@ -171,11 +172,26 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
             None => Retry::Never,
         },
         dialect,
-        schema: cli.schema.as_deref().map(read_schema).transpose()?,
+        schema: match &cli.schema {
+            Some(path) => Some(read_schema(path)?),
+            None => (dialect == Dialect::Qga).then(agent::schema),
+        },
         vm: None,
         verbose: cli.verbose,
         log: cli.log.clone(),
     })
+}
+
+/// What the other end speaks.
+fn dialect_of(cli: &Cli) -> Dialect {
+    match cli {
+        Cli { hmp: true, .. } => Dialect::Hmp,
+        Cli {
+            skip_negotiation: true,
+            ..
+        } => Dialect::Qga,
+        cli => cli.dialect.unwrap_or_default(),
+    }
 }
 
 /// Reads a saved reply to `query-qmp-schema`: either the whole reply or just its value.

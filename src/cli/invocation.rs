@@ -101,11 +101,6 @@ impl Invocation {
 /// Options that are not implemented yet, and what to call them in the error. They are not declared to clap, so
 /// that they cost no time.
 const UNBUILT: &[(&str, &str)] = &[
-    ("-N", "talking to a guest agent (-N, --skip-negotiation)"),
-    (
-        "--skip-negotiation",
-        "talking to a guest agent (-N, --skip-negotiation)",
-    ),
     ("-j", "jq filters (-j, --jq)"),
     ("--jq", "jq filters (-j, --jq)"),
 ];

@@ -25,6 +25,8 @@ pub enum Output {
         /// What the command was written in.
         dialect: Dialect,
     },
+    /// What a program in the guest printed.
+    Program { stdout: Vec<u8>, stderr: Vec<u8> },
     /// The event that `:wait` waited for.
     Event(Arc<Event>),
     /// The connection that the line asked for is up.

@@ -54,6 +54,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
+    let exec_alone = is_exec(&plan.source);
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
@@ -85,7 +86,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
     if !dry_run {
         tokio::select! {
-            connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
+            connected = with_notices(&mut notices, context.target.open(endpoint)) => match connected {
+                Err(failure) if exec_alone => {
+                    say(format!("qmpsh: {failure}"));
+                    return Ok(Status::Given(OUR_FAILURE));
+                }
+                connected => connected?,
+            },
             _ = stop.recv() => return Ok(Status::Interrupted),
         }
     }
@@ -97,6 +104,8 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
             events,
             events_to,
             status: Status::Success,
+            program: None,
+            exec_alone,
         },
         parser: Parser::of(context.target.language()),
         in_flight: VecDeque::new(),
@@ -126,21 +135,43 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     script.display.print_events();
     show_notices(&mut script.notices);
     let target = &script.context.target;
+    if let Some(words) = target.memory.last_words() {
+        say(format!("qmpsh: {words}"));
+    }
     if let Some(vm) = &target.vm {
         let client = target.session.client();
         let report = |text| say(format!("qmpsh: {text}"));
         shutdown::end(vm, client.as_deref(), &mut stop, &report).await;
     }
     show_notices(&mut script.notices);
-    let Display { stdout, status, .. } = script.display;
+    let Display {
+        stdout,
+        status,
+        program,
+        ..
+    } = script.display;
     match stdout.finish() {
-        Ok(()) => Ok(status),
+        Ok(()) => Ok(match (exec_alone, program) {
+            (true, Some(program)) => Status::Given(program),
+            (true, None) if status != Status::Success && status != Status::Interrupted => {
+                Status::Given(OUR_FAILURE)
+            }
+            _ => status,
+        }),
         Err(error) => {
             say(format!("qmpsh: cannot write to standard output: {error}"));
             Ok(status.or_failed())
         }
     }
 }
+
+/// Whether the script is one `:exec`, whose program's status is then ours.
+fn is_exec(source: &Source) -> bool {
+    matches!(source, Source::Command(words) if words[0] == ":exec")
+}
+
+/// The exit status if something else failed than the program of that `:exec`, as with ssh.
+const OUR_FAILURE: u8 = 255;
 
 /// Whether the script cannot use out-of-band execution: a single command has nothing to overtake, and not
 /// negotiating it saves bytes, which QEMU reads one by one. A built-in may be `:oob`, though, and a whole
@@ -392,6 +423,7 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
+            Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {

@@ -183,6 +183,18 @@ impl Prompt {
         if let Some(text) = text(&self.context.settings(), &output) {
             self.terminal.show(text);
         }
+        if let Output::Program { stdout, stderr } = &output {
+            let text = |bytes: &[u8]| {
+                let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+                render::line(escape(&text).into_owned().into())
+            };
+            if !stdout.is_empty() {
+                self.terminal.show(text(stdout));
+            }
+            if !stderr.is_empty() {
+                self.terminal.complain(&text(stderr));
+            }
+        }
         if let Some(failure) = failure {
             self.fail(&failure);
         }
@@ -195,6 +207,7 @@ impl Prompt {
             }
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
+            Output::Program { .. } => Next::Line,
             Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }

@@ -43,6 +43,7 @@ pub(super) struct PromptSymbol {
 fn before(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Qmp => "(QEMU ",
+        Dialect::Qga => "(guest ",
         Dialect::Hmp => "(QEMU hmp ",
     }
 }

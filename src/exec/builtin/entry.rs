@@ -79,6 +79,8 @@ pub enum Part {
     Line,
     /// A line of the human monitor.
     HmpLine,
+    /// A file of ours.
+    File,
 }
 
 impl fmt::Display for Part {
@@ -96,6 +98,7 @@ impl fmt::Display for Part {
             Self::Match => f.write_str("[KEY[=VALUE]…]"),
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
+            Self::File => f.write_str("FILE"),
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),

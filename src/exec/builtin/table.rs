@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::hmp;
+use super::{agent, hmp};
 use super::{
     connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
     vm, wait,
@@ -16,6 +16,9 @@ pub const BUILTINS: &[Builtin] = &[
     connection::DISCONNECT,
     connection::OOB,
     hmp::HMP,
+    agent::EXEC,
+    agent::GET,
+    agent::PUT,
     events::EVENTS,
     wait::WAIT,
     finish::FINISH,
