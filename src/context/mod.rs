@@ -22,7 +22,7 @@ use crate::schema::Schema;
 pub use agenda::{Agenda, Kind, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
 pub use job::{Job, JobStatusChange};
-pub use outcome::{Outcome, Output};
+pub use outcome::{Outcome, Output, Watch};
 pub use settings::Settings;
 pub use target::{Target, TargetPlan};
 

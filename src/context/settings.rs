@@ -55,7 +55,11 @@ impl Settings {
             Output::Reply { reply, .. } if reply.failed() => None,
             Output::Reply { reply, .. } if self.quiet && reply.raw() == EMPTY => None,
             Output::Reply { reply, .. } => Some(self.style.text(reply.raw())),
-            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit(_) => None,
+            Output::Connected
+            | Output::Follow(_)
+            | Output::Console(_)
+            | Output::Watch(_)
+            | Output::Quit(_) => None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod timers;
 mod tree;
 mod variables;
 mod vm;
+mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use table::{BUILTINS, find, run};

@@ -1,6 +1,6 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::{
-    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
+    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm, watch,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -21,6 +21,7 @@ pub const BUILTINS: &[Builtin] = &[
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
+    watch::WATCH,
     timers::AFTER,
     timers::TIMERS,
     timers::TIMER,
