@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failure::Failure;
-use crate::lang::Line;
+use crate::lang::{Dialect, Line};
 use crate::qmp::{Event, Reply};
 use crate::vm::{Console, Follow};
 
@@ -20,7 +20,12 @@ pub enum Output {
     /// Text to print, and a notice for the user, which is not part of the value. Both may be empty.
     Text { text: String, notice: String },
     /// A reply; `id` is the one the user gave, as JSON.
-    Reply { reply: Reply, id: Option<String> },
+    Reply {
+        reply: Reply,
+        id: Option<String>,
+        /// What the command was written in.
+        dialect: Dialect,
+    },
     /// The event that `:wait` waited for.
     Event(Arc<Event>),
     /// The connection that the line asked for is up.
