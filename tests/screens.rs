@@ -86,7 +86,17 @@ fn trees_are_as_they_are_kept() {
             screen = terminal.screen_with_hints();
         }
         let (tree, _) = screen.rsplit_once("\n(QEMU)").expect("a prompt");
-        check(&format!("tests/screens/{name}.txt"), &format!("{tree}\n"));
+        // Branches are dimmed as hints are. A hint may still stand after a line that was entered.
+        let rows = tree.lines().map(|row| match row.starts_with("(QEMU)") {
+            true => lines
+                .iter()
+                .rev()
+                .find(|line| row[7..].starts_with(**line))
+                .expect("a line of ours"),
+            false => row,
+        });
+        let tree: String = rows.map(|row| format!("{row}\n")).collect();
+        check(&format!("tests/screens/{name}.txt"), &tree);
     }
 }
 
