@@ -8,6 +8,7 @@ mod general;
 mod help;
 mod jobs;
 mod listeners;
+mod serve;
 mod table;
 mod timers;
 mod vm;

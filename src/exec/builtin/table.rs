@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, console, events, general, help, jobs, listeners, serve, timers, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -11,6 +11,8 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    serve::SERVE,
+    serve::UNSERVE,
     events::EVENTS,
     events::WAIT,
     jobs::JOBS,
@@ -32,7 +34,7 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run refuses: they need a connection, or time to pass.
-const NOT_DRY: [&str; 3] = ["connect", "after", "every"];
+const NOT_DRY: [&str; 5] = ["connect", "after", "every", "serve", "unserve"];
 
 /// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
