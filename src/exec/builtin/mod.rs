@@ -8,9 +8,12 @@ mod general;
 mod help;
 mod jobs;
 mod listeners;
+mod query;
 mod serve;
 mod table;
 mod timers;
+mod tree;
+mod variables;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};
