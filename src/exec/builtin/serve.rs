@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::entry::{Builtin, Call, Effect, Part, span};
+use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::render::{escape_line, table};
+use crate::render::{escape_line, span, table};
 use crate::server::{self, Policy, Served};
 use crate::transport::Address;
 
