@@ -55,6 +55,7 @@ impl Client {
 
 fn greeting() -> Greeting {
     Greeting {
+        human: false,
         version: Version {
             qemu: Triple {
                 major: 9,

@@ -1,4 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
+use super::hmp;
 use super::{
     connection, console, events, finish, general, help, jobs, listeners, serve, timers, tree,
     variables, vm, wait,
@@ -16,6 +17,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::OOB,
     serve::SERVE,
     serve::UNSERVE,
+    hmp::HMP,
     events::EVENTS,
     wait::WAIT,
     finish::FINISH,
