@@ -21,7 +21,7 @@ const QUOTE: usize = 60;
 
 /// The bytes received so far, and how far the current message has been scanned.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     pub buffer: BytesMut,
     scanned: usize,
     depth: usize,

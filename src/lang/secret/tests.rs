@@ -56,6 +56,7 @@ fn lines_with_a_secret_are_known() {
         "qom-set path=/objects/q propery=password value={'a':1}",
         "guest-exec path=/bin/sh input-data=eA==",
         "guest-set-user-password username=u password=eA== crypted=false",
+        "send-key keys=[{'ty'cp': 1, 'dat secret=x a': 'alt'}]",
         "x new-password=x",
         "x user_password=x",
         "query-status # password=x",
@@ -239,6 +240,7 @@ fn a_message_keeps_its_shape_and_the_rest_of_it() {
             r#"{"error": {"desc": "Could not open 'https://u:••••@h/i': no"}}"#,
         ),
         (r#"{"a": "json:{\"password\": \"x\"}"}"#, r#"{"a": "••••"}"#),
+        (r#"{"a password=x": 1}"#, r#"{"••••": "••••"}"#),
     ] {
         assert_eq!(mask_secrets(message).as_deref(), Some(masked));
     }
