@@ -21,7 +21,7 @@ pub fn messages(bytes: &[u8], size: usize) -> (Vec<Message>, Option<Lost>) {
     for piece in bytes.chunks(size) {
         frames.buffer.extend_from_slice(piece);
         loop {
-            let incoming = match frames.next() {
+            let incoming = match frames.json() {
                 Ok(Some(message)) => qmp::read(&message),
                 Ok(None) => break,
                 Err(lost) => return (messages, Some(lost)),

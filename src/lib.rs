@@ -18,9 +18,11 @@
 //! - [`script`]: one-shot commands, `--execute`, `--file`, standard input
 //! - [`exec`]: runs one line: built-ins, typing of bare words, sending, the outcome
 //! - [`context`]: the environment of a line: settings, agenda, and the target with its session
+//! - [`dialect`]: what a server may speak instead of QMP
 //! - [`manual`]: help pages on what the server accepts
 //! - [`failure`]: exit statuses, and the failures that lead to them
 //! - [`vm`]: the QEMUs running on this machine, and the one that we launch
+//! - [`server`]: a QMP server
 //! - [`render`]: values, errors and events as text
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, the checking of commands, its cache on
 //!   disk
@@ -32,6 +34,7 @@
 pub mod app;
 pub mod cli;
 pub mod context;
+pub mod dialect;
 pub mod exec;
 pub mod failure;
 #[doc(hidden)]
@@ -43,6 +46,7 @@ pub mod qmp;
 pub mod render;
 pub mod schema;
 pub mod script;
+pub mod server;
 pub mod shell;
 pub mod transport;
 pub mod vm;

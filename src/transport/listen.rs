@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind,
+    connect, getsockname, getsockopt, listen, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 use tokio::net;
@@ -20,11 +21,15 @@ use tokio::net;
 use super::address::Address;
 use super::error::Error;
 use super::socket::{LOCALHOST, Socket, prepare};
+use crate::os::sys;
 
-/// How many connections may wait to be accepted: a QMP connection has one client.
-const BACKLOG: i32 = 1;
+/// How many connections may wait to be accepted where one client is served at a time.
+const BACKLOG_OF_ONE: i32 = 1;
 
-/// How long to wait for another server that starts in the same directory, and how often to look.
+/// The same where many are.
+const BACKLOG_OF_MANY: i32 = 128;
+
+/// How long to wait for another server that is starting in the same directory, and how often to check.
 const TURN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -34,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct ServerSocket {
     /// `None` after it was handed over.
     socket: Option<OwnedFd>,
-    /// The address it is bound to, with the actual port if the system chose one.
+    /// The address it is bound to, with the port that the system chose if none was given.
     address: Address,
     file: Option<SocketFile>,
     unix: bool,
@@ -57,13 +62,36 @@ impl ServerSocket {
     /// Another process listens there, another kind of file is in the way, or the address is of
     /// another kind.
     pub fn bind(address: &Address) -> Result<Self, Error> {
+        Self::bind_with(address, BACKLOG_OF_ONE)
+    }
+
+    /// The same for many clients at once. `fd:N` is a socket that this process inherited, and that listens already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ServerSocket::bind`].
+    pub fn bind_for_many(address: &Address) -> Result<Self, Error> {
+        match address {
+            Address::Inherited(number) => inherit(*number).map_err(|error| Error::Listen {
+                address: address.clone(),
+                why: match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
+                    Errno::EBADF => "no such descriptor was inherited".to_owned(),
+                    Errno::ENOTSOCK | Errno::EINVAL => "it is no listening socket".to_owned(),
+                    _ => error.to_string(),
+                },
+            }),
+            address => Self::bind_with(address, BACKLOG_OF_MANY),
+        }
+    }
+
+    fn bind_with(address: &Address, backlog: i32) -> Result<Self, Error> {
         let failed = |why: String| Error::Listen {
             address: address.clone(),
             why,
         };
         match address {
             Address::Unix(path) => {
-                let socket = bind_unix(path).map_err(failed)?;
+                let socket = bind_unix(path, backlog).map_err(failed)?;
                 let file = fs::metadata(path).map_err(|error| failed(error.to_string()))?;
                 Ok(Self {
                     socket: Some(socket),
@@ -102,6 +130,11 @@ impl ServerSocket {
         &self.address
     }
 
+    /// Whether its clients are on this machine, with a user that the kernel knows.
+    pub fn is_unix(&self) -> bool {
+        self.unix
+    }
+
     /// Takes the file, if there is one, so that it can be removed before the socket is dropped.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
@@ -114,6 +147,10 @@ impl ServerSocket {
     }
 
     /// Waits for the next connection.
+    ///
+    /// # Errors
+    ///
+    /// There is none to be had now; there may be one later.
     pub(super) async fn accept(&self) -> io::Result<Socket> {
         let socket = self.socket.as_ref().ok_or(Errno::EBADF)?;
         let socket = socket.as_fd().try_clone_to_owned()?;
@@ -142,8 +179,26 @@ impl Drop for SocketFile {
     }
 }
 
+/// Takes the listening socket `number`, which this process inherited.
+fn inherit(number: i32) -> io::Result<ServerSocket> {
+    let socket = sys::inherited(number)?;
+    if !getsockopt(&socket, sockopt::AcceptConn)? {
+        return Err(Errno::EINVAL.into());
+    }
+    let address = getsockname::<SockaddrStorage>(socket.as_raw_fd())?;
+    let unix = address.family() == Some(AddressFamily::Unix);
+    // Nobody we start is to have it, and nobody can take it twice.
+    nix::unistd::close(number)?;
+    Ok(ServerSocket {
+        socket: Some(socket),
+        address: Address::Inherited(number),
+        file: None,
+        unix,
+    })
+}
+
 /// Listens at `path`. The error says why that failed.
-fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
+fn bind_unix(path: &Path, backlog: i32) -> Result<OwnedFd, String> {
     let text = |error: Errno| match error {
         Errno::EACCES => "permission denied".to_owned(),
         Errno::ENOENT => "the directory does not exist".to_owned(),
@@ -164,13 +219,13 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
         bound = bind(socket.as_raw_fd(), &address);
     }
     bound.map_err(text)?;
-    let backlog = Backlog::new(BACKLOG).map_err(text)?;
+    let backlog = Backlog::new(backlog).map_err(text)?;
     listen(&socket, backlog).map_err(text)?;
     Ok(socket)
 }
 
-/// Waits until nobody else looks whether a socket next to `path` is stale, but not for long. Between looking and
-/// removing the file, another server could have taken its place.
+/// Locks the directory of `path`, waiting for a moment if necessary. Otherwise another server could replace a stale
+/// socket between our check and our removal of it.
 fn take_turn(path: &Path) -> Option<Flock<File>> {
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let mut directory = File::open(parent.unwrap_or(Path::new("."))).ok()?;
@@ -194,17 +249,17 @@ fn remove_stale(path: &Path) -> Result<(), String> {
     if is_served(path) {
         return Err("another process already listens there".to_owned());
     }
-    // Somebody whom the kernel does not show us may still listen, in a container.
+    // A server in another network namespace, as in a container, is not listed.
     match connect_at_once(path) {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
-        // The file is gone already.
+        // The file was removed meanwhile.
         Err(Errno::ENOENT) => Ok(()),
         Ok(_) | Err(Errno::EAGAIN) => Err("another process already listens there".to_owned()),
         Err(error) => Err(format!("another process may already listen there: {error}")),
     }
 }
 
-/// Whether somebody listens at `path`, as far as the kernel tells. A connection would disturb them.
+/// Whether the kernel lists a listening socket at `path`. Connecting, to find out, would take the monitor.
 fn is_served(path: &Path) -> bool {
     #[cfg(target_os = "linux")]
     return crate::os::sock_diag::at(path)
@@ -213,7 +268,7 @@ fn is_served(path: &Path) -> bool {
     return false;
 }
 
-/// Connects to a Unix socket, or fails with `EAGAIN` if that would take waiting.
+/// Connects to a Unix socket without waiting; fails with `EAGAIN` if the server's queue is full.
 fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -266,7 +321,7 @@ mod tests {
                 .to_string()
                 .contains("another process already listens there")
         );
-        // To look was no connection.
+        // The check did not connect.
         let file = server.take_file();
         let listener = UnixListener::from(server.hand_over().expect("it is ours"));
         listener.set_nonblocking(true).expect("a socket of ours");

@@ -297,3 +297,17 @@ fn what_is_deep_or_long_takes_no_stack_and_no_more_than_its_share_of_time() {
         }
     }
 }
+
+#[test]
+fn what_is_found_in_a_word_stays_in_it() {
+    for word in [
+        "password=\"",
+        "password='a",
+        r#"cd:oob {"exec-ieset_password ': 'stproperty=x-iops-}"#,
+    ] {
+        let masked = mask_arguments(&[word, "x", word]);
+        assert_eq!(masked[1], "x");
+        assert_eq!(masked[0], masked[2]);
+        assert!(masked[0].contains(MASK), "{masked:?}");
+    }
+}
