@@ -10,22 +10,46 @@ use crate::vm;
 
 /// The exit status. If several apply, the highest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-#[repr(u8)]
 pub enum Status {
     /// Every command succeeded.
     #[default]
-    Success = 0,
+    Success,
     /// A command failed, or something on this machine: a file, a program, the terminal. Or the VM that we launched ended
     /// abnormally.
-    Failed = 1,
+    Failed,
     /// The command line, or a line of a script, does not parse.
-    Usage = 2,
+    Usage,
     /// There was no connection, or it was lost.
-    NoConnection = 3,
+    NoConnection,
     /// A reply, or an event that a line waited for, took too long.
-    TimedOut = 4,
+    TimedOut,
     /// The user pressed Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
+    /// `:quit N`.
+    Given(u8),
+}
+
+impl Status {
+    /// The number with which the process ends.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Success => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NoConnection => 3,
+            Self::TimedOut => 4,
+            Self::Interrupted => 130,
+            Self::Given(code) => code.into(),
+        }
+    }
+
+    /// The same status, or [`Status::Failed`] in place of one that says all went well.
+    pub fn or_failed(self) -> Self {
+        match self.code() {
+            0 => Self::Failed,
+            _ => self,
+        }
+    }
 }
 
 /// Why a line failed. Displays as a message for the user.
@@ -43,6 +67,9 @@ pub enum Failure {
     /// Something on this machine failed: a file, a program, the terminal.
     #[error("{}", clip(.0))]
     Local(String),
+    /// `:fail` said so.
+    #[error("{}", clip(.0))]
+    Told(String),
     /// The server refused a command. `help` holds hints about what it would have accepted, one line each.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
@@ -136,7 +163,9 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) | Self::Console(_) => Status::Failed,
+            Self::Command { .. } | Self::Local(_) | Self::Told(_) | Self::Console(_) => {
+                Status::Failed
+            }
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
@@ -190,5 +219,8 @@ mod tests {
         ];
         assert_eq!(all.into_iter().max(), Some(Status::TimedOut));
         assert!(Status::Interrupted > Status::TimedOut);
+        assert_eq!(Status::Given(0).max(Status::Failed).code(), 0);
+        assert_eq!(Status::Given(0).or_failed().code(), 1);
+        assert_eq!(Status::Given(9).or_failed().code(), 9);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::fake::{Fake, event, failure_of, success};
 use crate::common::terminal::{CTRL_C, TAB, Terminal};
-use crate::common::{Outcome, qmpsh, wait_for};
+use crate::common::{Outcome, qmpsh};
 
 /// A text that would set the clipboard, colour what follows, turn it around, hide it, and begin lines of its own.
 const HOSTILE: &str = "evil\u{1b}]52;c;aGk=\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{200b}\u{2028}\u{ad}\u{e0001}\r\n(QEMU) forged";
@@ -193,14 +193,16 @@ fn lines_inside_lines_complete_however_deep() {
         terminal.keys("\x15");
         terminal.clear();
     }
+    terminal.leave();
+    // Lists that TAB showed would scroll the line away.
+    let mut terminal = fake.prompt();
     for inner in [":oob ", "help "] {
         terminal.paste(&inner.repeat(1250));
         terminal.keys("\r");
-        // A prompt that is seen may be the one before; but only a prompt clears the screen.
-        wait_for("a prompt", || {
-            terminal.keys("\x0c");
-            (terminal.screen().trim_start() == "(QEMU)").then_some(())
-        });
+        terminal.keys("query-status #next\r");
+        // A prompt that is there may be the one before; but only a prompt clears the screen.
+        terminal.wait_for_text("query-status #next");
+        terminal.clear();
     }
     terminal.leave();
 }

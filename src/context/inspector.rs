@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::types::Types;
 use crate::lang::{Command, Object, Value, nearest, quote};
+use crate::manual::reference::{Reference, Which, program_of};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
 use crate::schema::{self, Problem, ProblemKind, Property, Schema, needs_types};
@@ -76,6 +77,8 @@ pub struct Inspector {
     /// Properties by the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
     types: Option<Arc<Types>>,
+    /// Set once it was looked for: `Some(None)` if there is none.
+    reference: OnceCell<Option<Arc<Reference>>>,
 }
 
 /// A device type, as `qom-list-types` tells it.
@@ -125,6 +128,21 @@ impl Inspector {
     pub async fn schema(&self) -> Option<Arc<Schema>> {
         let schema = self.schema.get_or_try_init(|| self.learn()).await;
         schema.ok().cloned().flatten()
+    }
+
+    /// The reference installed for a server with this schema, if there is one.
+    pub async fn reference(&self, schema: &Schema) -> Option<Arc<Reference>> {
+        let which = Which::of(schema);
+        let pid = self.client.upgrade().and_then(|client| client.peer_pid());
+        let find = async || {
+            // It reads files, and may wait for a program that unpacks them.
+            let find = move || {
+                let path = Reference::find(which, pid.and_then(program_of).as_deref())?;
+                Reference::load(&path).ok().map(Arc::new)
+            };
+            tokio::task::spawn_blocking(find).await.ok().flatten()
+        };
+        self.reference.get_or_init(find).await.clone()
     }
 
     /// The schema, if it is known already.

@@ -3,7 +3,7 @@ use super::builtin::{self, Effect};
 use super::pending::PendingCommand;
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
-use crate::lang::{Command, Line, Statement};
+use crate::lang::{Command, Line, Parser, Statement};
 use crate::qmp::Notice;
 use crate::schema::needs_types;
 use tokio::time::timeout;
@@ -31,6 +31,16 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
 
 /// Runs a line until only the server's reply is missing, so that the caller can do other things meanwhile.
 pub async fn start(context: &Context, line: Line) -> Run {
+    let line = match line.later {
+        Some(words) => {
+            let words = words.with_variables(context.variables());
+            match Parser::of(context.target.language()).parse(&words) {
+                Ok(line) => line,
+                Err(error) => return Run::Done(Failure::syntax_of(error, &words).into()),
+            }
+        }
+        None => line,
+    };
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,

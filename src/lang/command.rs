@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::tokens::plain;
+use super::tokens::Word;
 use super::value::members_to_json;
 use super::{Object, SyntaxError, Value, Words, literal, quote};
 
@@ -13,6 +13,8 @@ pub struct Line {
     pub descriptors: Vec<Descriptor>,
     /// The line ends in `&`: do not wait for the reply.
     pub background: bool,
+    /// The words to parse again when the line runs, if that is later and they may name variables.
+    pub later: Option<Words>,
 }
 
 /// What a line asks for.
@@ -51,6 +53,7 @@ impl From<Statement> for Line {
             statement,
             descriptors: Vec::new(),
             background: false,
+            later: None,
         }
     }
 }
@@ -137,10 +140,7 @@ impl BuiltinLine {
     /// A closing quote is followed by more text.
     pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
         let words = self.words.list();
-        words
-            .iter()
-            .map(|word| plain(word.text, word.start))
-            .collect()
+        words.iter().map(Word::plain).collect()
     }
 }
 

@@ -25,6 +25,7 @@ mod spans;
 mod tokens;
 mod typed;
 mod value;
+mod variables;
 mod words;
 
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
@@ -42,4 +43,5 @@ pub use secret::{
 pub use spans::{Span, SpanKind, spans};
 pub use typed::typed_text;
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
+pub use variables::{Variables, is_name};
 pub use words::{SplitLine, Words, lines};

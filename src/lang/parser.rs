@@ -100,6 +100,7 @@ impl Parser {
                     statement,
                     descriptors,
                     background,
+                    later: None,
                 })
             }
         }
@@ -225,7 +226,7 @@ fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> 
         None => (target, false),
     };
     let path_at = word.start + word.text.len() - path.len();
-    let path = PathBuf::from(plain(path, path_at)?);
+    let path = PathBuf::from(plain(path, path_at, word.variables)?);
     if path.as_os_str().is_empty() {
         return Err(SyntaxError::new("a path is missing", word.span())
             .help("<PATH passes a file opened for reading, <>PATH for reading and writing"));

@@ -1,17 +1,19 @@
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::arguments::Arguments;
 use super::key_value;
 use super::secret::conceal_words;
-use super::tokens::{self, Word, plain};
-use super::{Object, SyntaxError};
+use super::tokens::{self, Word};
+use super::{Object, SyntaxError, Value, Variables};
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
 pub struct Words {
     source: String,
     spans: Vec<Range<usize>>,
+    variables: Option<Arc<Variables>>,
 }
 
 impl Words {
@@ -25,6 +27,7 @@ impl Words {
         Ok(Self {
             source: line.to_owned(),
             spans,
+            variables: None,
         })
     }
 
@@ -40,7 +43,29 @@ impl Words {
             source.push_str(arg.as_ref());
             spans.push(start..source.len());
         }
-        Self { source, spans }
+        Self {
+            source,
+            spans,
+            variables: None,
+        }
+    }
+
+    /// The same words, which may name these variables. Without any, a `$` is a `$`.
+    pub fn with_variables(mut self, variables: Arc<Variables>) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+
+    /// The same words, which may also name `variable`, whose value is not known yet.
+    pub fn assuming(mut self, variable: &str) -> Self {
+        let variables = self.variables.get_or_insert_default();
+        Arc::make_mut(variables).assume(variable);
+        self
+    }
+
+    /// Whether they may name variables.
+    pub fn has_variables(&self) -> bool {
+        self.source.contains('$')
     }
 
     /// The text that spans refer to.
@@ -58,6 +83,7 @@ impl Words {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
+            variables: self.variables.clone(),
         }
     }
 
@@ -98,16 +124,35 @@ impl Words {
                 let (key, value) = key_value::read(&word)?;
                 arguments.set(key, value, word.start..word.start + key.len())?;
             } else {
-                names.push(plain(word.text, word.start)?);
+                names.push(word.plain()?);
             }
         }
         Ok((names, arguments.finish()?))
+    }
+
+    /// The value of what is one word: a text in quotes, or a bare word, which may be a variable.
+    ///
+    /// # Errors
+    ///
+    /// It is not one word, or names a variable that does not exist.
+    pub fn value(&self) -> Result<Value, SyntaxError> {
+        match &self.list()[..] {
+            [word] => key_value::value(word, word.text),
+            words => {
+                let rest = words
+                    .get(1)
+                    .map_or(0..0, |second| second.start..self.source.len());
+                Err(SyntaxError::new("unexpected text after the value", rest)
+                    .help("put a text with spaces in quotes"))
+            }
+        }
     }
 
     pub(super) fn list(&self) -> Vec<Word<'_>> {
         let word = |span: &Range<usize>| Word {
             text: &self.source[span.clone()],
             start: span.start,
+            variables: self.variables.as_deref(),
         };
         self.spans.iter().map(word).collect()
     }
@@ -126,23 +171,32 @@ impl SplitLine {
         Self { text, words }
     }
 
-    /// Whether a quote or bracket is still open at the end.
+    /// Whether the next line belongs to it: a quote or bracket is still open at the end, or it ends in a backslash.
     pub fn is_unclosed(&self) -> bool {
+        self.open().is_some()
+    }
+
+    fn open(&self) -> Option<&SyntaxError> {
         let error = self.words.as_ref().err();
-        error.is_some_and(|error| error.unclosed.is_some())
+        error.filter(|error| error.unclosed.is_some())
     }
 }
 
-/// Splits `text` into lines. A line with an unclosed quote or bracket continues on the next.
+/// Splits `text` into lines. A line with an unclosed quote or bracket, or a backslash at its end, continues on the next.
 pub fn lines(text: &str) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
         let mut line = SplitLine::new(line.to_owned());
-        while line.is_unclosed()
+        while let Some(error) = line.open()
             && let Some(more) = rest.next()
         {
-            line = SplitLine::new(line.text + "\n" + more);
+            let may_close = error.may_be_closed_by(more);
+            line.text.push('\n');
+            line.text.push_str(more);
+            if may_close {
+                line = SplitLine::new(line.text);
+            }
         }
         lines.push(line);
     }
@@ -177,5 +231,6 @@ mod tests {
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
         assert_eq!(texts("a 'b\nc"), ["a 'b\nc"]);
+        assert_eq!(texts("a \\\nb \\\nc\nd"), ["a \\\nb \\\nc", "d"]);
     }
 }

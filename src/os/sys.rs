@@ -17,7 +17,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use nix::sys::stat::Mode;
 use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
-use signal_hook::consts::{SIGABRT, SIGQUIT};
+use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
 use signal_hook::low_level::{emulate_default_handler, register};
 
 /// The most descriptors that one message passes; QEMU takes no more (`TCP_MAX_FDS`).
@@ -179,6 +179,35 @@ pub fn restore_when_aborted(found: &Termios) -> io::Result<()> {
         // SAFETY: the handler calls only what `signal-safety(7)` lists, and allocates nothing.
         unsafe { register(number, restore) }?;
     }
+    Ok(())
+}
+
+/// Has the terminal at standard input in the mode `found` while the process is suspended (SIGTSTP), and afterwards in
+/// the mode in which it was. The signal should be blocked in all threads but the one that changes the mode.
+///
+/// # Errors
+///
+/// The signal cannot be handled.
+pub fn restore_when_suspended(found: &Termios) -> io::Result<()> {
+    let found = libc::termios::from(found.clone());
+    let suspend = move || {
+        // SAFETY: standard input stays open, and `found` and `now` are whole `termios`.
+        unsafe {
+            let mut now = found;
+            let ours =
+                libc::tcgetpgrp(0) == libc::getpgrp() && libc::tcgetattr(0, &raw mut now) == 0;
+            if ours {
+                libc::tcsetattr(0, libc::TCSANOW, &raw const found);
+            }
+            libc::raise(libc::SIGSTOP);
+            if ours {
+                // In the background, this stops us again until we have the terminal.
+                libc::tcsetattr(0, libc::TCSANOW, &raw const now);
+            }
+        }
+    };
+    // SAFETY: the handler calls only what `signal-safety(7)` lists, and allocates nothing.
+    unsafe { register(SIGTSTP, suspend) }?;
     Ok(())
 }
 

@@ -130,7 +130,10 @@ impl Prompt {
 
     async fn line(&mut self, line: SplitLine) -> Next {
         let parsed = match line.words {
-            Ok(words) => self.parser.parse(&words),
+            Ok(words) => {
+                let words = words.with_variables(self.context.variables());
+                self.parser.parse(&words)
+            }
             Err(error) => {
                 self.parser.wrong_line();
                 Err(error)
@@ -155,8 +158,8 @@ impl Prompt {
             stop = self.stops.stop() => return match stop {
                 Stop::Waiting => {
                     if !is_builtin {
-                        self.terminal.complain(
-                            "\ninterrupted while waiting for the server's schema; nothing was sent\n",
+                        self.interrupted(
+                            "interrupted while waiting for the server's schema; nothing was sent",
                         );
                     }
                     Next::Stop
@@ -192,7 +195,7 @@ impl Prompt {
             }
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
-            Output::Quit => Next::Leave(Status::Success),
+            Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }
     }
@@ -213,7 +216,7 @@ impl Prompt {
             () = following => Next::Line,
             stop = self.stops.stop() => match stop {
                 Stop::Waiting => {
-                    self.terminal.show("\n".to_owned());
+                    self.terminal.show(self.terminal.interrupt_mark().to_owned());
                     Next::Stop
                 }
                 Stop::Shell(status) => Next::Leave(status),
@@ -240,8 +243,8 @@ impl Prompt {
             reply = command.reply() => reply,
             stop = self.stops.stop() => return match stop {
                 Stop::Waiting => {
-                    self.terminal.complain(&format!(
-                        "\nno longer waiting for `{}`; its reply is shown when it arrives\n",
+                    self.interrupted(&format!(
+                        "no longer waiting for `{}`; its reply is shown when it arrives",
                         command.name()
                     ));
                     Next::Stop
@@ -298,6 +301,12 @@ impl Prompt {
             Ok(_) => Some(Next::Line),
             Err(status) => Some(Next::Leave(status)),
         }
+    }
+
+    /// Says what Ctrl-C has ended.
+    fn interrupted(&self, what: &str) {
+        let mark = self.terminal.interrupt_mark();
+        self.terminal.complain(&format!("{mark}{what}\n"));
     }
 
     fn fail(&self, failure: &Failure) {

@@ -62,7 +62,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
                 }
                 connected = &mut connecting => break connected.map(|()| true),
                 _ = stops.stop() => {
-                    terminal.show("\n".to_owned());
+                    terminal.show(terminal.interrupt_mark().to_owned());
                     break Ok(false);
                 }
             }
@@ -134,7 +134,7 @@ async fn show_reports(
         if let Some(failure) = failure {
             terminal.complain(&format!("{head} {failure}\n"));
         }
-        if matches!(output, Output::Quit) {
+        if matches!(output, Output::Quit(_)) {
             quit.notify_one();
         }
         // Run the lines no faster than the terminal shows their outcomes.

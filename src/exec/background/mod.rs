@@ -2,6 +2,7 @@
 
 mod timer;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::run::run;
 use crate::context::{Context, Outcome, Output, Report, Scheduled, Settings, Target, Trigger};
 use crate::failure::Failure;
 use crate::lang::{Line, Statement};
-use crate::qmp::State;
+use crate::qmp::{Event, State};
 
 /// How long a timer with interval 0 pauses after its line failed. A failure takes no time, so the timer would
 /// spin.
@@ -47,14 +48,14 @@ async fn run_entry(context: Context, entry: Scheduled) {
         line: entry.line,
         text: entry.text,
     };
-    let run = async || {
+    let run = async |event| {
         entry.runs.fetch_add(1, Ordering::Relaxed);
-        repeated.run().await
+        repeated.run(event).await
     };
     match entry.trigger {
         Trigger::Events(mut events) => {
-            while events.next().await.is_some() {
-                repeated.report(run().await).await;
+            while let Some(event) = events.next().await {
+                repeated.report(run(Some(event)).await).await;
                 let missed = events.missed();
                 if missed > 0 {
                     let notice = format!("{missed} events came faster than the line could be run");
@@ -68,7 +69,7 @@ async fn run_entry(context: Context, entry: Scheduled) {
         } => {
             timer::wait(Instant::now(), &mut interval).await;
             repeated.connection().await;
-            let outcome = run().await;
+            let outcome = run(None).await;
             // Before the report: on receiving it, a script checks whether any entries are left.
             repeated.context.agenda.finish(id);
             repeated.report(outcome).await;
@@ -80,7 +81,7 @@ async fn run_entry(context: Context, entry: Scheduled) {
             let mut due = Instant::now();
             loop {
                 repeated.connection().await;
-                let outcome = run().await;
+                let outcome = run(None).await;
                 let failed = outcome.failure.is_some();
                 repeated.report(outcome).await;
                 consume_budget().await;
@@ -103,8 +104,13 @@ struct Repeated {
 }
 
 impl Repeated {
-    async fn run(&self) -> Outcome {
-        let outcome = run(&self.context, self.line.clone()).await;
+    /// Runs the line, because of `event` if it is a listener's.
+    async fn run(&self, event: Option<Arc<Event>>) -> Outcome {
+        let context = match event {
+            Some(event) => self.context.of_event(event),
+            None => self.context.clone(),
+        };
+        let outcome = run(&context, self.line.clone()).await;
         match outcome.output {
             Output::Follow(_) | Output::Console(_) => Failure::Usage(
                 "this runs until the user stops it, so it works only at the prompt".to_owned(),

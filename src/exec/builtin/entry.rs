@@ -61,6 +61,8 @@ pub enum Part {
     Job,
     /// An address, which may be a path.
     Address,
+    /// The path of a QOM object.
+    QomPath,
     /// Anything that `help` explains.
     Topic,
     /// A command that can run out of band.
@@ -83,6 +85,7 @@ impl fmt::Display for Part {
             Self::Match => f.write_str("[KEY=VALUE…]"),
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
+            Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Line => f.write_str("LINE"),
@@ -222,7 +225,7 @@ impl Call<'_> {
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
         let mut parser = Parser::of(self.context.target.language());
         let line = parser.parse(words);
-        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
+        let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction must fit on one line here: transaction( ACTION )".to_owned(),
@@ -233,6 +236,8 @@ impl Call<'_> {
         {
             return Err(unknown(self.table, &inner.name));
         }
+        // By the time it runs, variables may have other values.
+        line.later = words.has_variables().then(|| words.clone());
         Ok(line)
     }
 }

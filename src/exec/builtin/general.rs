@@ -1,4 +1,4 @@
-//! `:set`, `:quit` and `:exit`.
+//! `:set`, `:fail`, `:quit` and `:exit`.
 
 use clap::ValueEnum;
 
@@ -14,6 +14,7 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ("envelope", &["on", "off"]),
     ("output", &["auto", "pretty", "json", "table", "raw"]),
     ("probe", &["on", "off"]),
+    ("quiet", &["on", "off"]),
     ("timeout", &["off"]),
 ];
 
@@ -26,25 +27,55 @@ pub(super) const SET: Builtin = Builtin {
            output auto|pretty|json|table|raw: how to print values.\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
+           quiet on|off: whether to leave out empty values, {}.\n\
            timeout SECS|off: how long to wait for each reply.",
     run: |call| Box::pin(async move { set(call) }),
 };
 
+pub(super) const FAIL: Builtin = Builtin {
+    name: "fail",
+    forms: &[&[Part::Optional(&[Part::Name("TEXT")])]],
+    summary: "fail with TEXT: a script ends there, with exit status 1",
+    help: "",
+    run: |call| {
+        Box::pin(async move {
+            let text = call.args()?.join(" ");
+            Err(Failure::Told(match text.is_empty() {
+                true => "failed".to_owned(),
+                false => text,
+            }))
+        })
+    },
+};
+
 pub(super) const QUIT: Builtin = Builtin {
     name: "quit",
-    forms: &[&[]],
+    forms: &[&[Part::Optional(&[Part::Name("STATUS")])]],
     summary: "leave qmpsh; the VM keeps running",
-    help: "`quit` without the colon is a QMP command and ends the VM.",
-    run: |_| Box::pin(async { Ok(Output::Quit.into()) }),
+    help: "A script ends there, with exit status STATUS if one is given. `quit` without the colon is a QMP command and\n\
+           ends the VM.",
+    run: |call| Box::pin(async move { quit(call) }),
 };
 
 pub(super) const EXIT: Builtin = Builtin {
     name: "exit",
-    forms: &[&[]],
+    forms: &[&[Part::Optional(&[Part::Name("STATUS")])]],
     summary: "the same as :quit; the colon may be left out",
     help: "",
-    run: |_| Box::pin(async { Ok(Output::Quit.into()) }),
+    run: |call| Box::pin(async move { quit(call) }),
 };
+
+fn quit(call: &Call<'_>) -> Result<Effect, Failure> {
+    let status =
+        match &call.args()?[..] {
+            [] => None,
+            [status] => Some(status.parse().map_err(|_| {
+                Failure::Usage(format!("`{status}` is not an exit status: 0 to 255"))
+            })?),
+            _ => return Err(call.usage()),
+        };
+    Ok(Output::Quit(status).into())
+}
 
 fn set(call: &Call<'_>) -> Result<Effect, Failure> {
     let args = call.args()?;
@@ -74,6 +105,7 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
                 }
             }
         }
+        ["quiet", value] => settings.quiet = switch(value)?,
         ["probe", value] => target.set_probe(switch(value)?),
         ["timeout", "off"] => settings.timeout = None,
         ["timeout", value] => {
@@ -94,11 +126,12 @@ fn list(settings: &Settings, target: &Target) -> String {
     let switch = |on| if on { "on" } else { "off" };
     let format = settings.style.format.to_possible_value();
     format!(
-        "confirm   {}\nenvelope  {}\noutput    {}\nprobe     {}\ntimeout   {}\n",
+        "confirm   {}\nenvelope  {}\noutput    {}\nprobe     {}\nquiet     {}\ntimeout   {}\n",
         switch(settings.confirm),
         switch(settings.envelope),
         format.as_ref().map_or("", |format| format.get_name()),
         switch(target.probe()),
+        switch(settings.quiet),
         settings
             .timeout
             .map_or("off".to_owned(), |limit| limit.as_secs_f64().to_string()),

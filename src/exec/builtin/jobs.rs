@@ -9,10 +9,11 @@ use tokio::time::{Instant, timeout};
 
 use super::entry::{Builtin, Call, Effect, Part, span};
 use super::events::no_connection;
+use super::query::query;
 use crate::context::{Context, Job, JobStatusChange, Output, Progress};
 use crate::failure::Failure;
 use crate::lang::{Command, Object, Statement, Value};
-use crate::qmp::{Filter, HISTORY, QmpError, Request};
+use crate::qmp::{Filter, HISTORY, QmpError};
 use crate::render::table;
 
 pub(super) const JOBS: Builtin = Builtin {
@@ -54,33 +55,20 @@ const WIDTH: u64 = 30;
 const ID: usize = 20;
 
 /// Queries the jobs. Also returns the JSON of the reply.
-async fn query(context: &Context) -> Result<(Vec<Job>, String), Failure> {
-    let session = &context.target.session;
-    let Some(client) = session.client() else {
-        return Err(Failure::not_connected(&session.state()));
-    };
-    let reply = client.send(Request::new("query-jobs").quietly())?;
-    let limit = context.settings_mut().timeout;
-    let reply = match limit {
-        None => reply.await?,
-        Some(limit) => timeout(limit, reply).await.map_err(|_| Failure::Timeout {
-            name: "query-jobs".to_owned(),
-            limit,
-        })??,
-    };
-    let json = reply.value().map_err(Failure::from)?;
-    let jobs = serde_json::from_str(json);
+async fn query_jobs(context: &Context) -> Result<(Vec<Job>, String), Failure> {
+    let json = query(context, "query-jobs", None).await?;
+    let jobs = serde_json::from_str(&json);
     let jobs = jobs.map_err(|error| {
         Failure::from(QmpError {
             class: "query-jobs".to_owned(),
             desc: format!("cannot read its reply: {error}"),
         })
     })?;
-    Ok((jobs, json.to_owned()))
+    Ok((jobs, json))
 }
 
 async fn jobs(context: &Context) -> Result<Effect, Failure> {
-    let (jobs, json) = query(context).await?;
+    let (jobs, json) = query_jobs(context).await?;
     let style = context.settings().style;
     if !style.is_for_a_person() {
         return Ok(Output::text(style.value(&json)).into());
@@ -193,7 +181,7 @@ async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(
     let mut first = None;
     let mut seen = false;
     loop {
-        let (jobs, _) = query(context).await?;
+        let (jobs, _) = query_jobs(context).await?;
         let found = jobs.into_iter().find(|job| job.id == id);
         let Some(job) = found else {
             // A job with auto-dismiss disappears when it concludes, so look at its events instead.

@@ -3,7 +3,7 @@
 use super::entry::{Builtin, Call, Effect, Part};
 use super::events::wanted;
 use super::timers::rows;
-use crate::context::{Kind, Output, Trigger};
+use crate::context::{EVENT, Kind, Output, Trigger};
 use crate::failure::Failure;
 use crate::lang::conceal;
 use crate::qmp::HISTORY;
@@ -16,7 +16,7 @@ pub(super) const ON: Builtin = Builtin {
     ],
     summary: "run a line whenever an event arrives; without arguments, list the listeners",
     help: "NAME is an event; `*` is any event. KEY=VALUE selects events whose data contains it.\n\
-           LINE is a command or a built-in. It runs once per event, one at a time, until `:off`.",
+           LINE is a command or a built-in, in which $event is the event: `job-dismiss id=${event.data.id}`. It runs once per event, one at a time, until `:off`.",
     run: |call| Box::pin(async move { on(call) }),
 };
 
@@ -44,7 +44,7 @@ fn on(call: &Call<'_>) -> Result<Effect, Failure> {
     if words.is_empty() || wanted.limit.is_some() {
         return Err(call.usage());
     }
-    let line = call.inner_line(&words)?;
+    let line = call.inner_line(&words.clone().assuming(EVENT))?;
     // Listen from now on, so that no event is missed before the task that runs the line starts.
     let events = call
         .context

@@ -8,8 +8,11 @@ mod general;
 mod help;
 mod jobs;
 mod listeners;
+mod query;
 mod table;
 mod timers;
+mod tree;
+mod variables;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};

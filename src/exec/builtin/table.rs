@@ -1,5 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, timers, vm};
+use super::{
+    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -15,6 +17,7 @@ pub const BUILTINS: &[Builtin] = &[
     events::WAIT,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
@@ -22,11 +25,13 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    variables::LET,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
     general::SET,
+    general::FAIL,
     general::QUIT,
     general::EXIT,
 ];

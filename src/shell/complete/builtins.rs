@@ -71,6 +71,7 @@ impl Sources<'_> {
                 _ => Vec::new(),
             },
             Part::Job => self.answers(&Question::Jobs),
+            Part::QomPath => self.answers(&Question::QomPath(typed.to_owned())),
             Part::Address => self.answers(&Question::Files(typed.to_owned())),
             Part::Topic if words.before.len() == at => {
                 let mut topics = self.commands();

@@ -14,14 +14,14 @@
 //! +----------+                 - - - - - - -
 //! ```
 //!
-//! - showing: the terminal is cooked, and the writer's thread writes the output.
+//! - showing: the writer's thread writes the output, and the terminal keeps what is typed for the next line; see
+//!   [`Mode::type_ahead`].
 //! - editing: the terminal is raw, and rustyline draws. Output is handed over to rustyline's external printer,
 //!   which shows it above the line.
 //! - searching: the user searches the history. rustyline shows nothing above the line meanwhile, so the writer
 //!   does.
 //! - attached: the terminal is raw, and the writer writes what a guest prints. All other output is held back.
-//! - suspended: rustyline has made the terminal cooked and stopped the process; see
-//!   [`Terminal::take_suspending`]. None of our threads runs, so the enum has no variant for this state.
+//! - suspended: the terminal is as we found it, and the process is stopped; see [`Terminal::take_suspending`]. None of our threads runs, so the enum has no variant for this state.
 //! - leaving: the terminal is as we found it, rustyline's output goes nowhere, and the writer writes the last
 //!   messages.
 //!
@@ -91,6 +91,7 @@ impl Terminal {
             mode: Arc::new(Mode::remember()?),
         };
         mode::leave_suspending_to_the_editor();
+        terminal.mode.type_ahead();
         writer::start(terminal.shared.clone())?;
         Ok((terminal.clone(), Restore(terminal)))
     }
@@ -148,6 +149,14 @@ impl Terminal {
         let _ = wait.await;
     }
 
+    /// What ends the row in which the user pressed Ctrl-C while no line was edited.
+    pub fn interrupt_mark(&self) -> &'static str {
+        match self.mode.echoes() {
+            true => "\n",
+            false => "^C\n",
+        }
+    }
+
     /// Drops the output that is not on the terminal yet, and shows how much that was.
     pub fn drop_output(&self) {
         self.shared.drop_output();
@@ -158,9 +167,8 @@ impl Terminal {
 impl Terminal {
     /// Lets the calling thread, which must be the editor's, take the signal that suspends (Ctrl-Z).
     ///
-    /// rustyline restores the terminal, suspends the process, and makes the terminal raw again when the process
-    /// continues. If another thread took the signal, the process could be suspended before rustyline restored
-    /// the terminal, and the user's shell would find it raw.
+    /// Its handler restores the terminal, suspends the process, and sets the terminal's mode again when the process
+    /// continues. In another thread it could do so while rustyline changes the mode.
     pub fn take_suspending() {
         mode::take_suspending();
     }
@@ -232,7 +240,7 @@ impl Terminal {
         // The terminal may block forever, so the wait is bounded.
         let _ = timeout(LAST_OUTPUT, written).await;
         self.mode.forget_input();
-        self.mode.restore();
+        self.mode.type_ahead();
         self.shared.detach();
     }
 }
