@@ -153,13 +153,11 @@ fn hostile(which: u8) -> Value {
 
 /// Types, checks, completes and explains some of the commands.
 fn use_it(schema: &Schema, changed: &[String]) {
-    let manual = Manual {
-        schema,
-        sheet: Sheet {
-            width: 80,
-            color: false,
-        },
+    let sheet = Sheet {
+        width: 80,
+        color: false,
     };
+    let manual = Manual::new(schema, None, sheet);
     let is_changed_once = changed.len() == 1;
     let known = |name: &String| schema.command(name).is_some();
     let changed = changed.iter().filter(|name| known(name)).cloned();

@@ -12,7 +12,7 @@ use super::events::no_connection;
 use super::query::query;
 use crate::context::{Context, Job, JobStatusChange, Output, Progress};
 use crate::failure::Failure;
-use crate::lang::{Command, Object, Statement, Value};
+use crate::lang::{Command, Object, Statement, Value, mask_text};
 use crate::qmp::{Filter, HISTORY, QmpError};
 use crate::render::table;
 
@@ -106,7 +106,7 @@ async fn jobs(context: &Context) -> Result<Effect, Failure> {
             since_start
                 .and_then(|since| job.left(since))
                 .map_or(String::new(), span),
-            job.error.clone().unwrap_or_default(),
+            mask_text(job.error.as_deref().unwrap_or_default()).into_owned(),
         ]);
     }
     Ok(Output::text(table(&rows)).into())
