@@ -37,8 +37,9 @@ const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 /// | every other `query-*` and `x-query-*` without arguments | nothing |
 /// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
 /// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
-const HARMLESS: [&str; 17] = [
+const HARMLESS: [&str; 21] = [
     "qom-list",
+    "query-balloon",
     "query-block",
     "query-block-exports",
     "query-block-jobs",
@@ -47,10 +48,13 @@ const HARMLESS: [&str; 17] = [
     "query-commands",
     "query-cpu-definitions",
     "query-cpus-fast",
+    "query-dump",
     "query-fdsets",
     "query-iothreads",
     "query-jobs",
+    "query-memory-size-summary",
     "query-migrate",
+    "query-migrate-capabilities",
     "query-name",
     "query-named-block-nodes",
     "query-status",

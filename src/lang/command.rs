@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::tokens::Word;
 use super::value::members_to_json;
 use super::{Object, SyntaxError, Value, Words, literal, quote};
 
@@ -130,6 +129,8 @@ pub struct BuiltinLine {
     pub name: String,
     /// The words after the name.
     pub words: Words,
+    /// The transaction that the words end in the opening of (`:finish transaction(`), once it is closed.
+    pub transaction: Option<Box<Command>>,
 }
 
 impl BuiltinLine {
@@ -139,8 +140,7 @@ impl BuiltinLine {
     ///
     /// A closing quote is followed by more text.
     pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
-        let words = self.words.list();
-        words.iter().map(Word::plain).collect()
+        self.words.plain()
     }
 }
 

@@ -1,6 +1,7 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::{
-    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
+    connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
+    vm, wait,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -14,7 +15,8 @@ pub const BUILTINS: &[Builtin] = &[
     connection::DISCONNECT,
     connection::OOB,
     events::EVENTS,
-    events::WAIT,
+    wait::WAIT,
+    finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
     tree::TREE,
