@@ -8,12 +8,14 @@ mod events;
 mod finish;
 mod general;
 mod help;
+mod hmp;
 mod jobs;
 mod listeners;
 mod table;
 mod timers;
 mod tree;
 mod variables;
+mod verb_help;
 mod vm;
 mod wait;
 
