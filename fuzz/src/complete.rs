@@ -1,6 +1,7 @@
 use std::sync::LazyLock;
 
 use qmpsh::fuzzing;
+use qmpsh::lang::Dialect;
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Question, Sources, complete as candidates, expected};
 
@@ -41,6 +42,8 @@ fn at_place(line: &str, at: usize, in_transaction: bool, schema: Option<&Schema>
     let sources = &Sources {
         schema,
         commands: &commands,
+        dialect: Dialect::default(),
+        verbs: &|| None,
         ask: &answers,
     };
     let found = candidates(line, at, in_transaction, sources);

@@ -1,12 +1,13 @@
 use qmpsh::lang::{
-    CursorContext, Parser, SplitLine, Statement, Value, Words, argument, lines, literal, spans,
+    CursorContext, Language, Parser, SplitLine, Statement, Value, Words, argument, lines, literal,
+    spans,
 };
 
 use super::{assert_harmless, is_json};
 
 /// A script: nothing of it is lost, what is wrong can be shown, and what is sent is JSON that reads back as it was.
 pub fn line(text: &str) {
-    let split = lines(text);
+    let split = lines(text, &Language::Commands);
     let texts: Vec<&str> = split.iter().map(|line| &*line.text).collect();
     assert_eq!(texts.join("\n"), text);
     if let Some((_, complete)) = split.split_last() {
