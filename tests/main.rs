@@ -39,6 +39,7 @@ mod schema_cache;
 mod screens;
 mod scripts;
 mod secrets;
+mod serve;
 mod server;
 mod session;
 mod stalled_output;

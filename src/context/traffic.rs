@@ -37,12 +37,14 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                     answer => answer,
                 }
             }
+            Direction::Note => None,
         };
         let message = compact(masked.as_deref().unwrap_or(message));
         if let Some(echo) = &echo {
             let arrow = match direction {
                 Direction::Send => "->",
                 Direction::Receive => "<-",
+                Direction::Note => "--",
             };
             let from = passing
                 .from
@@ -57,6 +59,7 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
             let dir = match direction {
                 Direction::Send => "send",
                 Direction::Receive => "recv",
+                Direction::Note => "note",
             };
             // A server may send invalid JSON; the log must stay valid.
             let message = match serde_json::from_str::<serde::de::IgnoredAny>(&message) {
@@ -64,7 +67,10 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Err(_) => quote(&message).into(),
             };
             let connection = passing.connection;
-            let mut line = format!("{{{}, \"dir\": \"{dir}\", \"conn\": {connection}", now());
+            let mut line = format!("{{{}, \"dir\": \"{dir}\"", now());
+            if connection > 0 {
+                line += &format!(", \"conn\": {connection}");
+            }
             if let Some(from) = passing.from {
                 line += &format!(", \"from\": {}", quote(&mask_text(from)));
             }
