@@ -31,6 +31,7 @@ mod prompt_connection;
 mod prompt_quit;
 mod prompt_replies;
 mod prompt_transactions;
+mod properties;
 mod qmp_shell_syntax;
 mod read_only;
 mod reference;

@@ -22,4 +22,6 @@ mod stop;
 mod terminal;
 mod watch;
 
+pub(crate) use hint::missing;
+pub(crate) use listing::list;
 pub use run::{Plan, run};
