@@ -64,6 +64,7 @@ impl Settings {
             | Output::Connected
             | Output::Follow(_)
             | Output::Console(_)
+            | Output::Watch(_)
             | Output::Quit(_) => None,
         }
     }

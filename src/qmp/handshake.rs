@@ -177,11 +177,10 @@ pub(super) async fn synchronize(
                 }
             }
         };
-        match timeout(NEXT_NUMBER, answered).await {
-            Ok(answered) => return answered.map_err(|lost| not_qmp(endpoint, wire, lost)),
-            // It may have started only now, or lost our message.
-            Err(_) => {}
+        if let Ok(answered) = timeout(NEXT_NUMBER, answered).await {
+            return answered.map_err(|lost| not_qmp(endpoint, wire, lost));
         }
+        // It may have started only now, or lost our message.
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) enum Input {
     /// The command line. The lines are known from the start, and can be repeated.
     Given(Rounds),
     /// A file or standard input.
-    Read(Lines),
+    Read(Box<Lines>),
 }
 
 impl Input {
@@ -87,7 +87,12 @@ impl Input {
         let items = match plan.source {
             Source::Command(words) => vec![Given::Words(words)],
             Source::Lines(lines) => lines.into_iter().map(Given::Text).collect(),
-            Source::Stream(path) => return Ok(Self::Read(Lines::open(path.as_deref(), language)?)),
+            Source::Stream(path) => {
+                return Ok(Self::Read(Box::new(Lines::open(
+                    path.as_deref(),
+                    language,
+                )?)));
+            }
         };
         Ok(Self::Given(Rounds {
             items,
@@ -113,6 +118,14 @@ impl Input {
         match self {
             Self::Given(given) => given.interval.is_zero() && given.left != Some(0),
             Self::Read(lines) => !lines.ready.is_empty() || !lines.batches.is_empty(),
+        }
+    }
+
+    /// Whether it had no line so far.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Given(_) => false,
+            Self::Read(lines) => lines.here().number == 0,
         }
     }
 
