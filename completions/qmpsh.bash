@@ -70,11 +70,11 @@ _qmpsh() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "auto pretty json raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pretty json table raw" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "auto pretty json raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pretty json table raw" -- "${cur}"))
                     return 0
                     ;;
                 --schema)
@@ -134,6 +134,10 @@ _qmpsh() {
                     return 0
                     ;;
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --console)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

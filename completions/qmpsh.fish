@@ -7,6 +7,7 @@ complete -c qmpsh -l connect-timeout -d 'How long to wait for the connection and
 complete -c qmpsh -s o -l output -d 'How to print values' -r -f -a "auto\t'`pretty` on a terminal, `json` elsewhere'
 pretty\t'JSON, indented'
 json\t'JSON, a value a line'
+table\t'Lists of objects as tables, other values as with `auto`'
 raw\t'Strings without quotes, other values as JSON'"
 complete -c qmpsh -l schema -d 'Take the types of bare words from the schema in PATH, a saved reply to query-qmp-schema' -r -F
 complete -c qmpsh -s l -l log -l logfile -d 'Append each message sent and received to PATH, as JSON lines with `time`, `dir` and `msg`' -r -F
@@ -25,6 +26,7 @@ complete -c qmpsh -l monitor -d 'Where to put QEMU\'s monitor: the path of a Uni
 complete -c qmpsh -l wrapper -d 'Run QEMU under COMMAND, for example `strace -f`; it is split at whitespace' -r
 complete -c qmpsh -l add-fd -d 'Pass the inherited descriptor N[,set=M][,opaque=TEXT] to QEMU, as with -add-fd; M defaults to N; can be repeated' -r
 complete -c qmpsh -l name -d 'Name of the VM and of its log files' -r
+complete -c qmpsh -l console -d 'Give the guest a console, which is logged; `:console` attaches to it. DEVICE is `virtconsole`, `isa-serial` or another device with a chardev [default: the first serial port]' -r
 complete -c qmpsh -l console-log-limit -d 'Size at which the console\'s log is renamed to LOG.1 and a new one started: 512K, 64M, 2G, or 0 for no limit [default: 64M]' -r
 complete -c qmpsh -l log-dir -d 'Keep the logs of QEMU\'s output and of the console in DIR [default: deleted on exit]' -r -F
 complete -c qmpsh -l temp-dir -d 'Create the directory for temporary files in DIR; it is removed on exit' -r -F
@@ -39,6 +41,5 @@ complete -c qmpsh -s v -l verbose -d 'Print each message sent and received to st
 complete -c qmpsh -l no-history -d 'Do not read or write the history file'
 complete -c qmpsh -l no-oob -d 'Do not negotiate out-of-band execution'
 complete -c qmpsh -l no-reconnect -d 'Do not reconnect'
-complete -c qmpsh -l console -d 'Give the guest a serial console, which is logged; `:console` attaches to it'
 complete -c qmpsh -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qmpsh -s V -l version -d 'Print version'

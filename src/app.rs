@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
+use crate::dialect;
 use crate::failure::{Failure, Status};
+use crate::lang::Dialect;
 use crate::os::{self, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
@@ -136,9 +138,11 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
+    let dialect = Dialect::Qmp;
     Ok(TargetPlan {
         endpoint: address.map(Endpoint::from),
         options: qmp::Options {
+            wire: dialect::wire(dialect),
             connect_timeout: cli.connect_timeout,
             no_oob: cli.no_oob,
             tls: cli.tls_creds.clone().map(|creds| Tls {
@@ -152,6 +156,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
             None if interactive && !cli.no_reconnect => Retry::Within(None),
             None => Retry::Never,
         },
+        dialect,
         schema: cli.schema.as_deref().map(read_schema).transpose()?,
         vm: None,
         verbose: cli.verbose,
@@ -212,7 +217,7 @@ fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
         monitor: options.monitor.clone().unwrap_or(vm::Monitor::Pair),
         passed: options.add_fd.clone(),
         name: options.name.clone(),
-        console: options.console,
+        console: options.console.clone(),
         console_log_limit: options.console_log_limit.unwrap_or(vm::CONSOLE_LOG_LIMIT),
         log_dir: options.log_dir.clone(),
         temp_dir: options.temp_dir.clone(),

@@ -58,6 +58,12 @@ pub enum Failure {
     /// The command `name` got no reply within `limit`.
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
+    /// The console will not show what was expected. The text has lines of the console.
+    #[error("{}", clip_text(.0))]
+    Console(String),
+    /// The console has not shown what was expected in time. The text has lines of the console.
+    #[error("{}", clip_text(.0))]
+    ConsoleTimeout(String),
     /// None of the awaited events came within `limit`.
     #[error("no event `{}` within {}", clip(.what), seconds(*.limit))]
     NoEvent { what: String, limit: Duration },
@@ -130,12 +136,14 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) => Status::Failed,
+            Self::Command { .. } | Self::Local(_) | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
             Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
-            Self::Timeout { .. } | Self::NoEvent { .. } => Status::TimedOut,
+            Self::Timeout { .. } | Self::NoEvent { .. } | Self::ConsoleTimeout(_) => {
+                Status::TimedOut
+            }
             Self::Qmp(error) => match error {
                 qmp::Error::Transport(transport::Error::TlsCreds(_))
                 | qmp::Error::IdInUse(_)

@@ -17,6 +17,7 @@
 //! - [`script`]: one-shot commands, `--execute`, `--file`, standard input
 //! - [`exec`]: runs one line: built-ins, typing of bare words, sending, the outcome
 //! - [`context`]: the environment of a line: settings, agenda, and the target with its session
+//! - [`dialect`]: what a server may speak instead of QMP
 //! - [`manual`]: help pages on what the server accepts
 //! - [`failure`]: exit statuses, and the failures that lead to them
 //! - [`vm`]: the QEMUs running on this machine, and the one that we launch
@@ -31,6 +32,7 @@
 pub mod app;
 pub mod cli;
 pub mod context;
+pub mod dialect;
 pub mod exec;
 pub mod failure;
 pub mod lang;

@@ -144,7 +144,6 @@ fn features_that_are_not_built_yet_say_so_in_a_sentence() {
         &["-N"],
         &["-j", ".x"],
         &["--dialect", "qga"],
-        &["-o", "table"],
         &["stop", "|", ".a"],
         &["stop", ">", "f"],
     ] {

@@ -60,7 +60,7 @@ fn the_shell_completions_are_current() {
 }
 
 /// Compares a generated text with what is checked in, or writes it.
-fn check(path: &str, generated: &str) {
+pub fn check(path: &str, generated: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("QMPSH_GENERATE").is_some() {
         std::fs::write(&file, generated).expect("the file can be written");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, open};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
-use qmpsh::vm::{KillOnDrop, Monitor, Plan, Vm};
+use qmpsh::vm::{ConsoleDevice, KillOnDrop, Monitor, Plan, Vm};
 use tempfile::TempDir;
 
 use crate::common::process::{Killed, descriptors, exists, memory, spawn, wait_for_end_of};
@@ -468,7 +468,7 @@ fn a_panic_leaves_no_orphan() {
         monitor: Monitor::Pair,
         passed: Vec::new(),
         name: None,
-        console: true,
+        console: Some(ConsoleDevice::Serial),
         console_log_limit: 0,
         log_dir: None,
         temp_dir: Some(home.path("tmp")),

@@ -218,7 +218,7 @@ fn a_script_goes_on_listening_after_connections_that_speak_no_qmp() {
     }
     let stderr = serves_a_qemu(running, &path);
     assert!(
-        stderr.contains("spoke no QMP (the server closed the connection); still listening"),
+        stderr.contains("does not speak QMP (the server closed the connection); still listening"),
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -241,7 +241,7 @@ fn connections_that_are_silent_do_not_keep_a_qemu_out() {
     let _silent = UnixStream::connect(&path).expect("it listens");
     let stderr = serves_a_qemu(running, &path);
     assert!(
-        stderr.contains("is silent so far; still listening"),
+        stderr.contains("has sent no greeting so far; still listening"),
         "{stderr}"
     );
 }

@@ -1,4 +1,4 @@
-//! Standard output, standard error or a log that takes nothing keeps neither a script nor a VM that it launched.
+//! Blocked standard output, standard error or logs do not keep a script, or a VM that it launched, from ending.
 
 use std::fs;
 use std::io::PipeReader;
@@ -180,7 +180,7 @@ fn a_log_that_takes_nothing_more_keeps_neither_a_script_nor_the_prompt() {
     let outcome = run(launch(home.path(), &["-l", text(&fifo)], &lines), b"");
     outcome
         .assert_status(0)
-        .assert_says("the log takes nothing");
+        .assert_says("writing to the log is blocked");
     let qemu = Qemu::start();
     for signal in ["TERM", "HUP"] {
         let mut terminal = Terminal::start(home.path(), &["-l", text(&fifo), qemu.address()]);

@@ -1,4 +1,4 @@
-//! A terminal that takes nothing (Ctrl-S, a dead ssh) keeps neither qmpsh nor a VM that it launched.
+//! A stalled terminal (Ctrl-S, a dead ssh) does not keep qmpsh, or a VM that it launched, from ending.
 
 use std::fs;
 use std::path::Path;

@@ -36,13 +36,33 @@ fn a_wait_finds_an_event_that_came_before_it() {
 }
 
 #[test]
-fn an_event_from_before_the_last_command_does_not_end_a_wait() {
+fn an_event_from_before_the_last_command_that_changes_something_does_not_end_a_wait() {
     let qemu = Qemu::start();
-    let outcome = qemu.script(&[], "stop\nquery-name\n:wait STOP --timeout 0.2\n");
+    let outcome = qemu.script(
+        &[],
+        "stop\ngetfd fdname=x </dev/null\n:wait STOP --timeout 0.2\n",
+    );
     outcome.assert_fails(
         4,
         "line 3: `:wait STOP --timeout 0.2`: no event `STOP` within 0.2 s",
     );
+}
+
+#[test]
+fn a_query_between_a_command_and_the_wait_for_its_event_does_not_lose_it() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&[
+        "-e",
+        "stop",
+        "-e",
+        "query-status",
+        "-e",
+        "qom-list path=/",
+        "-e",
+        ":wait STOP --timeout 5",
+    ]);
+    let printed = outcome.assert_status(0).json();
+    assert_eq!(printed[3]["event"], "STOP", "{outcome}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches};
 use super::options::Cli;
 use crate::failure::Failure;
 use crate::os::stderr::say;
-use crate::render::{Format, escape, escape_line};
+use crate::render::{escape, escape_line};
 
 /// The interpreted command line.
 #[derive(Debug)]
@@ -38,11 +38,6 @@ impl Invocation {
             Some(cli) => (cli, None),
             None => parse(words)?,
         };
-        if cli.output == Format::Table {
-            return Err(Failure::Usage(
-                "the output format `table` is not implemented yet".to_owned(),
-            ));
-        }
         let usage = |message: String| Err(Failure::Usage(message));
 
         let mut words: Vec<String> = cli.first.iter().chain(&cli.rest).cloned().collect();

@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 use crate::lang;
 use crate::render::Format;
 use crate::script::EventsTo;
-use crate::vm::{Monitor, PassedFd};
+use crate::vm::{ConsoleDevice, Monitor, PassedFd};
 
 /// An interactive shell for QMP, QEMU's machine protocol.
 ///
@@ -184,9 +184,11 @@ pub struct VmOptions {
     #[arg(long, value_name = "NAME", requires = "launch")]
     pub name: Option<String>,
 
-    /// Give the guest a serial console, which is logged; `:console` attaches to it
-    #[arg(long, requires = "launch")]
-    pub console: bool,
+    /// Give the guest a console, which is logged; `:console` attaches to it. DEVICE is `virtconsole`, `isa-serial` or
+    /// another device with a chardev [default: the first serial port]
+    #[arg(long, value_name = "DEVICE", requires = "launch", num_args = 0..=1, require_equals = true,
+          default_missing_value = "serial")]
+    pub console: Option<ConsoleDevice>,
 
     /// Size at which the console's log is renamed to LOG.1 and a new one started: 512K, 64M, 2G, or 0 for no limit
     /// [default: 64M]

@@ -57,7 +57,7 @@ pub struct Scheduled {
     pub line: Line,
     /// The line as it is shown.
     pub text: String,
-    /// The counter of runs, which whoever runs the line increments.
+    /// The counter of runs, incremented where the line is run.
     pub runs: Arc<AtomicU64>,
 }
 

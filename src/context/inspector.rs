@@ -89,7 +89,7 @@ pub struct DeviceType {
 struct Gone;
 
 impl Inspector {
-    /// Creates an inspector that queries the server on this connection, and nobody about types.
+    /// Creates an inspector that queries the server on this connection, but has nothing to ask about types.
     pub fn of(client: &Arc<Client>) -> Self {
         Self {
             client: Arc::downgrade(client),
@@ -267,7 +267,7 @@ impl Inspector {
         self.qom_properties(&format!("/objects/{name}")).await
     }
 
-    /// The device types that can be plugged, or at least instantiated; if nobody tells, those that the VM has devices
+    /// The device types that can be plugged, or at least instantiated; if these are unknown, those that the VM has devices
     /// of.
     pub async fn device_types(&self) -> Vec<DeviceType> {
         if let Some(types) = self.all_device_types().await {

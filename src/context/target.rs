@@ -10,12 +10,14 @@ use tokio::time::timeout;
 
 use super::inspector::Inspector;
 use super::types::{Probe, Types};
+use crate::dialect;
 use crate::failure::Failure;
+use crate::lang::{Dialect, Language};
 use crate::qmp::{self, Notice, Notices, Retry, Session};
 use crate::render;
 use crate::schema::Schema;
 use crate::transport::{Endpoint, StreamEnd};
-use crate::vm::Vm;
+use crate::vm::{Console, Vm};
 
 /// How long to wait for a reply to a query that the user did not ask for.
 const LIVE_ANSWER: Duration = Duration::from_millis(300);
@@ -28,6 +30,8 @@ pub struct TargetPlan {
     pub options: qmp::Options,
     /// Whether to retry a connection.
     pub retry: Retry,
+    /// What the server speaks.
+    pub dialect: Dialect,
     /// The schema to use instead of the server's own.
     pub schema: Option<Arc<Schema>>,
     /// The VM to launch, if any.
@@ -45,11 +49,15 @@ pub struct Target {
     pub session: Arc<Session>,
     /// The VM, if we launched it.
     pub vm: Option<Arc<Vm>>,
+    /// What the server speaks.
+    pub dialect: Dialect,
     /// The schema to use instead of the server's own.
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
     probe: Arc<Probe>,
-    /// The number of the first message that arrived after the last command was sent.
+    /// The console last attached to, other than the launched VM's.
+    console: Arc<Mutex<Option<Arc<Console>>>>,
+    /// The number of the first message that arrived after the last command that changed something was sent.
     wait_from: Arc<AtomicU64>,
 }
 
@@ -60,6 +68,7 @@ impl Target {
         retry: Retry,
         schema: Option<Arc<Schema>>,
         vm: Option<Arc<Vm>>,
+        dialect: Dialect,
     ) -> (Self, Notices) {
         let inspector = match &schema {
             Some(schema) => Inspector::default().with_schema(schema.clone()),
@@ -77,8 +86,10 @@ impl Target {
             probe,
             session: Arc::new(session),
             vm,
+            dialect,
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
+            console: Arc::default(),
             wait_from: Arc::default(),
         };
         (target, notices)
@@ -114,6 +125,11 @@ impl Target {
         Ok(())
     }
 
+    /// The language of its lines.
+    pub fn language(&self) -> Language {
+        dialect::language(self.dialect)
+    }
+
     /// The same target, for commands that do not change where the user's next `:wait` starts looking.
     pub(super) fn apart(&self) -> Self {
         Self {
@@ -130,6 +146,17 @@ impl Target {
     /// Makes the next `:wait` start looking at the message with this number.
     pub fn set_wait_from(&self, message: u64) {
         self.wait_from.store(message, Ordering::Relaxed);
+    }
+
+    /// The console that lines are for: the one last attached to, or else the launched VM's.
+    pub fn console(&self) -> Option<Arc<Console>> {
+        let attached = self.console.lock().clone();
+        attached.or_else(|| self.vm.as_ref()?.console().cloned())
+    }
+
+    /// Sets the console last attached to. Its predecessor is disconnected once nothing uses it any more.
+    pub fn set_console(&self, console: Option<Arc<Console>>) {
+        *self.console.lock() = console;
     }
 
     /// The inspector of the server at the other end, or of the last one if there is no connection.

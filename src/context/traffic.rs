@@ -38,7 +38,7 @@ pub struct Log {
 /// How much is written at once.
 const PIECE: usize = 64 << 10;
 
-/// How long the log may take for a piece in the end: a FIFO that nobody reads takes nothing, ever.
+/// How long the last write to the log may take. A FIFO that nobody reads would block for ever.
 const STUCK: Duration = Duration::from_millis(300);
 
 enum Entry {
@@ -108,7 +108,7 @@ impl Drop for Log {
                 // Standard error may take nothing either.
                 let (said, wait) = mpsc::channel();
                 thread::spawn(move || {
-                    say("qmpsh: the log takes nothing; its end is lost");
+                    say("qmpsh: writing to the log is blocked; its last messages are lost");
                     let _ = said.send(());
                 });
                 let _ = wait.recv_timeout(STUCK);

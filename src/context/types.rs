@@ -1,4 +1,4 @@
-//! A QEMU's types, which the running VM itself must not be asked for.
+//! Questions about QEMU's types, which the running VM itself must not be asked.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::qmp::{Client, Notice, NoticeSender, Request, Version};
 use crate::schema::cache::Cache;
 use crate::vm::twin::{NoTwin, Twin};
 
-/// Whether the VM itself may be asked for its types, and whether the user knows what is missing otherwise.
+/// Whether the VM itself may be asked for its types, and whether the user was told what is missing otherwise.
 pub(super) struct Probe {
     pub allowed: AtomicBool,
     told: AtomicBool,
@@ -20,7 +20,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// It is not allowed, and nobody was told. They will be through `notices`.
+    /// Asking the VM is not allowed at first. `notices` receives the explanation, once.
     pub fn new(notices: NoticeSender) -> Self {
         Self {
             allowed: AtomicBool::new(false),
@@ -40,13 +40,13 @@ impl Probe {
     }
 }
 
-/// Answers questions about types: from memory, from the cache on disk, or by the twin.
+/// Answers questions about types: from memory, from the cache on disk, or from the twin.
 pub(super) struct Types {
     client: Weak<Client>,
     version: Version,
     pid: Option<i32>,
     cache: OnceLock<Option<Cache>>,
-    /// By the question's text.
+    /// The answer to each question; `None` for an error.
     answers: Mutex<HashMap<String, Option<String>>>,
     twin: OnceCell<Result<Arc<Twin>, NoTwin>>,
     /// Why the twin did not start. It is not tried again.
@@ -55,7 +55,7 @@ pub(super) struct Types {
 }
 
 impl Types {
-    /// The types of whoever answers on this connection.
+    /// The types of the QEMU on this connection.
     pub fn of(client: &Arc<Client>, probe: Arc<Probe>) -> Self {
         Self {
             client: Arc::downgrade(client),
@@ -69,9 +69,9 @@ impl Types {
         }
     }
 
-    /// What a command about types returns, if anybody says.
+    /// What a command about types returns; `None` if nobody can be asked, or if it fails.
     ///
-    /// Cancelling this waits no longer; the answer is kept when it comes.
+    /// Cancelling this only ends the waiting: the answer is kept when it comes.
     pub async fn ask(self: &Arc<Self>, command: &str, arguments: &Value) -> Option<String> {
         let question = format!("{command} {arguments}");
         if let Some(known) = self.known(&question) {
@@ -83,7 +83,7 @@ impl Types {
             text: format!("{text},\"arguments\":{arguments}}}"),
             ..request.quietly()
         };
-        // It loads all modules.
+        // Such a question loads all modules.
         let broad = !command.ends_with("-list-properties");
         let types = self.clone();
         let asking = tokio::spawn(async move { types.find_out(question, request, broad).await });
@@ -95,7 +95,7 @@ impl Types {
             return Some(known.clone());
         }
         let json = self.cache()?.answer(question).load_json()?;
-        // What does not exist is kept as `null`, which no command returns.
+        // An error is cached as `null`, which no command returns.
         let answer = (json != "null").then_some(json);
         self.keep(question, &answer);
         Some(answer)
@@ -147,7 +147,7 @@ impl Types {
         let answer = asked.inspect_err(|why| *self.failed.lock() = Some(why.clone()))?;
         self.keep(question, &answer.json);
         if let Some(cache) = self.cache().filter(|_| answer.lasting) {
-            // A cache that cannot be written costs time, nothing else.
+            // Without a cache, only time is lost.
             let json = answer.json.as_deref().unwrap_or("null");
             let _ = cache.answer(question).store(json);
         }

@@ -7,6 +7,7 @@ use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Line, Statement};
 use crate::qmp::{Pending, Reply, Request};
+use crate::schema::is_read_only;
 
 /// A command that was sent and whose reply may still be missing.
 pub struct PendingCommand {
@@ -52,7 +53,10 @@ impl PendingCommand {
         let name = request.name.clone();
         request.descriptors = descriptors::open_all(&line.descriptors)?;
         let pending = client.send(request)?;
-        context.target.set_wait_from(messages);
+        // A query between a command and the wait for its event must not lose that event.
+        if !is_read_only(&name) {
+            context.target.set_wait_from(messages);
+        }
         let limit = context.settings_mut().timeout;
         Ok(Self {
             pending,

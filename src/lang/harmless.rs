@@ -57,7 +57,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     safe.into()
 }
 
-/// Whether any byte of `text` is such a one. The processor looks at many at once: a reply may have millions.
+/// Whether any byte of `text` may start such a character. Replies may have millions of bytes, so this is written to be vectorized.
 pub fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
     let (chunks, rest) = text.as_bytes().as_chunks::<64>();
     let found = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | u8::from(is(*byte)));

@@ -11,6 +11,7 @@
 mod arguments;
 mod command;
 mod cursor;
+mod dialect;
 mod error;
 mod harmless;
 mod key_value;
@@ -22,11 +23,13 @@ mod partial_json;
 mod secret;
 mod spans;
 mod tokens;
+mod typed;
 mod value;
 mod words;
 
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
 pub use cursor::{CursorContext, CursorPlace};
+pub use dialect::{Dialect, Language, Reading};
 pub use error::SyntaxError;
 pub use harmless::{escape_json, has_any, is_harmful};
 pub use matching::matches;
@@ -37,5 +40,6 @@ pub use secret::{
     names_secret,
 };
 pub use spans::{Span, SpanKind, spans};
+pub use typed::typed_text;
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
 pub use words::{SplitLine, Words, lines};

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use super::arguments::Arguments;
 use super::tokens::{self, Word, plain};
 use super::{
-    BuiltinLine, Command, Descriptor, Line, Message, Object, Statement, SyntaxError, Value, Words,
+    BuiltinLine, Command, Descriptor, Language, Line, Message, Object, Statement, SyntaxError,
+    Value, Words,
 };
 use super::{key_value, literal};
 
@@ -13,6 +14,7 @@ pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 /// Parses lines. The only state that it keeps between lines is an open transaction.
 #[derive(Debug, Default)]
 pub struct Parser {
+    language: Language,
     block: Option<Block>,
 }
 
@@ -28,6 +30,14 @@ struct Block {
 }
 
 impl Parser {
+    /// Parses lines in this language.
+    pub fn of(language: Language) -> Self {
+        Self {
+            language,
+            block: None,
+        }
+    }
+
     /// Whether a transaction is open, so that the next line is one of its actions.
     pub fn in_transaction(&self) -> bool {
         self.block.is_some()
@@ -64,6 +74,10 @@ impl Parser {
             return Ok(Statement::Builtin(BuiltinLine { name, words }).into());
         }
         let (background, list) = strip_last(&list, "&");
+        if let Language::Words(read) = &self.language {
+            let line = read(&words.part(0..list.len()))?;
+            return Ok(Line { background, ..line });
+        }
         if let Some(block) = self.block.take() {
             return self.transaction_line(block, list, background);
         }

@@ -6,6 +6,10 @@
 use super::SyntaxError;
 use super::literal::{string_end, unescape};
 
+/// Built-ins that take the rest of the line as one text, in which quotes, brackets, `#`, `|` and `>` are not special. They
+/// read it with [`Words::text`](super::Words::text).
+const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
+
 /// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word<'a> {
@@ -42,7 +46,7 @@ pub(super) fn split_open(line: &str) -> Vec<Word<'_>> {
     split_torn(line).0
 }
 
-/// The same, and whether the last word is such a one.
+/// The same, and whether the last word is one of these.
 pub(super) fn split_torn(line: &str) -> (Vec<Word<'_>>, bool) {
     let mut words = Vec::new();
     let torn = split_into(line, &mut words).is_err();
@@ -77,6 +81,14 @@ fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), Syntax
             return Ok(());
         }
         at = end;
+        if TEXT_BUILTINS.contains(&text) {
+            let rest = line[at..].trim();
+            if !rest.is_empty() {
+                let start = line.trim_end().len() - rest.len();
+                words.push(Word { text: rest, start });
+            }
+            return Ok(());
+        }
     }
 }
 
@@ -252,6 +264,14 @@ mod tests {
     fn a_bar_or_arrow_ends_the_command_only_as_a_separate_word() {
         assert_eq!(words("a b=c|d | .x['y"), ["a", "b=c|d", "|"]);
         assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
+    }
+
+    #[test]
+    fn some_built_ins_take_the_rest_of_the_line_as_it_is() {
+        assert_eq!(words(":send  don't # | & {  "), [":send", "don't # | & {"]);
+        assert_eq!(words(":every 1s :send [a"), [":every", "1s", ":send", "[a"]);
+        assert_eq!(words(":send "), [":send"]);
+        assert_eq!(words("a b=:send c"), ["a", "b=:send", "c"]);
     }
 
     #[test]

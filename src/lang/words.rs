@@ -54,7 +54,7 @@ impl Words {
     }
 
     /// The words in this range, or none if there are fewer.
-    fn part(&self, range: Range<usize>) -> Self {
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),

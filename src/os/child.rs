@@ -23,21 +23,21 @@ pub struct Child {
     ended: watch::Receiver<Option<Ended>>,
 }
 
-/// What becomes of a process when we end, for whatever reason.
+/// What happens to a process when we end, for whatever reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bond {
-    /// The kernel kills it. What it started lives on.
+    /// The kernel kills it. Its own children live on.
     Kill,
     /// Its whole process group is killed.
     KillGroup,
-    /// Its whole process group is asked to end, and killed if it is still there after [`GRACE`].
+    /// Its whole process group gets SIGTERM, and SIGKILL if it still exists after [`GRACE`].
     EndGroup,
 }
 
-/// How long a process may take to end that was asked to.
+/// How long a process may take to end after SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// How often to look whether a process group is still there.
+/// How often to check whether a process group still exists.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How a process ended, if known. Displayed, it follows the process's name: "ended with exit status
@@ -46,7 +46,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Ended(Option<ExitStatus>);
 
 impl Child {
-    /// Runs `command`, bound to us. It inherits `descriptors` ([`sys::tie`]). A task of the runtime waits for its end.
+    /// Runs `command`, which inherits `descriptors` ([`sys::tie`]). A task of the runtime waits for its end.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Child {
             };
             sender.send_replace(Some(Ended(status)));
             if let Some(mut guard) = guard {
-                // As long as there is anybody in its group, no other group gets the number.
+                // The group's number is not reused as long as the group has a member.
                 while group_exists(group) {
                     sleep(LOOK).await;
                 }
@@ -115,13 +115,13 @@ impl Child {
         }
     }
 
-    /// Asks its process group to end, and has it killed if it is still there after [`GRACE`].
+    /// Sends SIGTERM to its process group, and SIGKILL if the group still exists after [`GRACE`].
     pub fn end(&self) {
         self.signal(signal::Signal::SIGTERM);
-        // A process that is stopped takes no other signal.
+        // A stopped process handles SIGTERM only once it continues.
         self.signal(signal::Signal::SIGCONT);
         let group = self.pid;
-        // Where there is no runtime any more we are about to end, which its guard sees.
+        // Without a runtime we are about to end, and the guard takes over.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 let due = Instant::now() + GRACE;
@@ -137,17 +137,17 @@ impl Child {
     }
 }
 
-/// Whether there is anybody in a process group.
+/// Whether a process group has a member.
 fn group_exists(group: Pid) -> bool {
     killpg(group, None).is_ok()
 }
 
-/// Starts what ends the process group `group` when we are gone, if `bond` asks for that.
+/// Starts a shell that ends the process group `group` when we have ended, if `bond` asks for it.
 ///
-/// The kernel's parent-death signal reaches the process alone that we started, which may not take its children along, and
-/// may ignore a signal that only asks.
+/// The kernel's parent-death signal is not enough: it reaches only the process that we started, not its children, and
+/// SIGTERM can be ignored.
 fn guard(group: Pid, bond: Bond) -> Option<std::process::Child> {
-    // Its standard input ends with us.
+    // The shell's standard input is closed when we end.
     let script = match bond {
         Bond::Kill => return None,
         Bond::KillGroup => format!("read -r _; kill -KILL -{group}"),
@@ -166,7 +166,7 @@ fn guard(group: Pid, bond: Bond) -> Option<std::process::Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A key of the terminal is nothing to it.
+        // Ctrl-C at the terminal must not reach it.
         .process_group(0);
     command.spawn().ok()
 }
@@ -176,7 +176,7 @@ impl Ended {
         self.0.is_some_and(|status| status.success())
     }
 
-    /// Whether that signal ended it, or a shell says that it ended what the shell ran.
+    /// Whether this signal ended it. A shell reports a signal that ended its command as exit status 128 + N.
     pub fn is_by(self, signal: signal::Signal) -> bool {
         let number = Some(signal as i32);
         let code = |status: ExitStatus| status.code().and_then(|code| code.checked_sub(128));

@@ -1,4 +1,4 @@
-//! Files that only their owner can read: they may hold what was said to a monitor.
+//! Files that only their owner can read, since they may contain the messages of a monitor.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-/// Creates the directory of `path` if it does not exist.
+/// Creates the directory of `path`, for its owner alone, if it does not exist.
 ///
 /// # Errors
 ///
@@ -26,12 +26,12 @@ pub fn create_parent(path: &Path) -> io::Result<()> {
 const READER: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Opens a file as `options` say. If that creates it, only the owner can read it. A FIFO is given a moment for
-/// somebody to read it.
+/// Opens a file as `options` say. A file created by this is accessible only to its owner. A FIFO may take a moment to
+/// get a reader.
 ///
 /// # Errors
 ///
-/// It cannot be opened, or is a FIFO that nobody reads (`ENXIO`).
+/// The file cannot be opened, or is a FIFO that nobody reads (`ENXIO`).
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let options = options.mode(0o600).custom_flags(OFlag::O_NONBLOCK.bits());
     let due = Instant::now() + READER;
@@ -46,7 +46,7 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         }
         sleep(LOOK);
     };
-    // To open it was not to block; to write is.
+    // Opening must not block; writing may.
     let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     Ok(file)

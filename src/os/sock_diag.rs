@@ -1,4 +1,4 @@
-//! Unix sockets as the kernel lists them (`sock_diag(7)`). Nothing is connected to.
+//! The Unix sockets that the kernel lists (`sock_diag(7)`). Listing them connects to none.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,10 +13,10 @@ use nix::sys::stat::{major, minor};
 
 /// A Unix socket.
 pub struct UnixSocket {
-    /// 0 if it is a connection that nobody has accepted yet.
+    /// 0 for a connection that was not accepted yet.
     pub inode: u32,
     pub listening: bool,
-    /// The inode of the other end of its connection.
+    /// The inode of the other end, if connected.
     pub peer: Option<u32>,
 }
 
@@ -37,12 +37,12 @@ const UNIX_DIAG_PEER: u16 = 2;
 /// `TCP_LISTEN`, for sockets of every kind.
 const LISTENING: u8 = 10;
 
-/// The sockets that were bound to `path`: one that listens, and the server's ends of its connections. Those of another
-/// network namespace are not among them.
+/// Returns the sockets bound to `path`: the listening one, and the server's ends of its connections. Sockets of other
+/// network namespaces are not seen.
 ///
 /// # Errors
 ///
-/// The kernel does not tell.
+/// The kernel does not list sockets.
 pub fn at(path: &Path) -> io::Result<Vec<UnixSocket>> {
     let netlink = socket(
         AddressFamily::Netlink,
@@ -99,7 +99,7 @@ fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, message, after))
 }
 
-/// Reads a `unix_diag_msg` if it is a socket of the name `path`, or the one behind `file`.
+/// Reads a `unix_diag_msg`, if it describes a socket with the name `path` or the file `file`.
 fn read_socket(message: &[u8], path: &Path, file: Option<File>) -> Option<UnixSocket> {
     let listening = *message.get(2)? == LISTENING;
     let inode = u32_at(message, 4)?;
@@ -129,7 +129,7 @@ fn read_socket(message: &[u8], path: &Path, file: Option<File>) -> Option<UnixSo
     })
 }
 
-/// A file as `unix_diag_vfs` names it: with half of its inode, and the device's number as the kernel has it.
+/// A file as `unix_diag_vfs` names it: by the lower half of its inode, and by the device number in the kernel's layout.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct File {
     inode: u32,
@@ -147,7 +147,7 @@ impl File {
     }
 }
 
-/// Whether a server that was bound to `name`, perhaps in another directory, is the one at `path`.
+/// Whether a socket bound to `name` is the one at `path`, which may be relative or lead through links.
 fn is_same(name: &[u8], path: &Path) -> bool {
     let ours = path.as_os_str().as_bytes();
     if name == ours {

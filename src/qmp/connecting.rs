@@ -160,7 +160,7 @@ pub(super) async fn connect(
     }
 }
 
-/// Takes the greeting of whoever is at the other end and negotiates capabilities. `set_stage` is told how far that is.
+/// Receives the greeting and negotiates capabilities. Calls `set_stage` with each stage reached.
 async fn meet(
     stream: Stream,
     endpoint: &Endpoint,
@@ -169,7 +169,7 @@ async fn meet(
 ) -> Result<Connection, Error> {
     let peer_pid = stream.peer_pid();
     set_stage(Stage::Greeting(peer_pid));
-    let (mut receiver, mut sender) = split(stream, options.tap.as_ref());
+    let (mut receiver, mut sender) = split(stream, options);
     let greeting = greeting(&mut receiver, endpoint).await?;
     set_stage(Stage::Negotiating);
     let oob = !options.no_oob && greeting.offers("oob");
@@ -185,8 +185,8 @@ async fn meet(
     })
 }
 
-/// Accepts connections until one speaks QMP. Others are no reason to end, and who is silent keeps nobody waiting for
-/// longer than [`SILENCE`].
+/// Accepts connections until one speaks QMP. Others are reported and closed; a silent one delays the next by at most
+/// [`SILENCE`].
 ///
 /// # Errors
 ///
@@ -212,9 +212,9 @@ async fn accept(
             Some(met) = candidates.join_next() => {
                 match met {
                     Ok(Ok(connection)) => return Ok(connection),
-                    Ok(Err(Error::NotQmp { lost, .. })) => strangers.add(&format!("spoke no QMP ({lost})")),
+                    Ok(Err(Error::NotQmp { lost, .. })) => strangers.add(&format!("does not speak QMP ({lost})")),
                     Ok(Err(error)) => return Err(error),
-                    // There was no room for it any more.
+                    // It was aborted to make room.
                     Err(_) => {}
                 }
                 listening |= candidates.is_empty();
@@ -231,14 +231,14 @@ async fn accept(
                 patience.as_mut().reset(Instant::now() + SILENCE);
             }
             () = &mut patience, if !listening => {
-                strangers.add("is silent so far");
+                strangers.add("has sent no greeting so far");
                 listening = true;
             }
         }
     }
 }
 
-/// Those who connected to us and were no QEMU.
+/// Counts the clients that connected to us and were not QEMU.
 struct Strangers<'a> {
     endpoint: &'a Endpoint,
     notices: &'a NoticeSender,
@@ -246,15 +246,17 @@ struct Strangers<'a> {
 }
 
 impl Strangers<'_> {
-    /// Counts another one, of which `what` is known. The first is told, then the tenth, the hundredth and so on: there
-    /// may be a flood of them.
+    /// Counts another one, described by `what`. Reports the first, the tenth, the hundredth and so on, since there may
+    /// be a flood.
     fn add(&mut self, what: &str) {
         self.count += 1;
         let endpoint = self.endpoint;
         let text = match self.count {
             1 => format!("a connection to {endpoint} {what}; still listening"),
             count if is_power_of_ten(count) => {
-                format!("{count} connections to {endpoint} spoke no QMP so far; still listening")
+                format!(
+                    "{count} connections to {endpoint} did not speak QMP so far; still listening"
+                )
             }
             _ => return,
         };

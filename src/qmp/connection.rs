@@ -8,7 +8,8 @@ use tokio::task::yield_now;
 use super::error::Lost;
 use super::frame::Frames;
 use super::message::{Incoming, read};
-use super::options::{Direction, Tap};
+use super::options::{Direction, Options, Tap};
+use super::wire::Wire;
 use crate::transport::{Reader, Stream, Writer};
 
 /// A read of at least this many bytes is taken for part of a flood.
@@ -18,28 +19,33 @@ const FLOOD: usize = 4 << 10;
 pub(super) struct Receiver {
     reader: Reader,
     frames: Frames,
+    wire: &'static dyn Wire,
     tap: Option<Tap>,
 }
 
 /// Sends messages.
 pub(super) struct Sender {
     writer: Writer,
-    buffer: String,
+    buffer: Vec<u8>,
+    wire: &'static dyn Wire,
     tap: Option<Tap>,
 }
 
-/// The two halves of a connection; `tap` sees every message.
-pub(super) fn split(stream: Stream, tap: Option<&Tap>) -> (Receiver, Sender) {
+/// The two halves of a connection.
+pub(super) fn split(stream: Stream, options: &Options) -> (Receiver, Sender) {
+    let Options { tap, wire, .. } = options;
     let (reader, writer) = stream.split();
     let receiver = Receiver {
         reader,
         frames: Frames::default(),
-        tap: tap.cloned(),
+        wire: *wire,
+        tap: tap.clone(),
     };
     let sender = Sender {
         writer,
-        buffer: String::new(),
-        tap: tap.cloned(),
+        buffer: Vec::new(),
+        wire: *wire,
+        tap: tap.clone(),
     };
     (receiver, sender)
 }
@@ -48,7 +54,7 @@ impl Receiver {
     /// Returns the next message, or why there will be none. Cancel safe.
     pub async fn receive(&mut self) -> Result<Incoming, Lost> {
         loop {
-            if let Some(message) = self.frames.next()? {
+            if let Some(message) = self.wire.take(&mut self.frames)? {
                 if let Some(tap) = &self.tap {
                     tap(Direction::Receive, &String::from_utf8_lossy(&message));
                 }
@@ -85,13 +91,12 @@ impl Sender {
         if let Some(tap) = &self.tap {
             tap(Direction::Send, message);
         }
-        self.buffer.push_str(message);
-        self.buffer.push('\n');
+        self.wire.write(message, &mut self.buffer);
     }
 
     /// Writes all pushed messages. The descriptors are passed with the first byte.
     pub async fn flush(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
-        let result = self.writer.write(self.buffer.as_bytes(), descriptors).await;
+        let result = self.writer.write(&self.buffer, descriptors).await;
         self.buffer.clear();
         result
     }

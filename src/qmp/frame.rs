@@ -21,7 +21,8 @@ const QUOTE: usize = 60;
 
 /// The bytes received so far, and how far the current message has been scanned.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub struct Frames {
+    /// What was received and not taken yet.
     pub buffer: BytesMut,
     scanned: usize,
     depth: usize,
@@ -30,13 +31,13 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Returns the next whole message, or `None` until more bytes arrive.
+    /// Takes the next whole message, a JSON object, or `None` until more bytes arrive.
     ///
     /// # Errors
     ///
     /// There is something other than white space between messages, or a message exceeds
     /// [`MAX_MESSAGE`] or [`MAX_NESTING`].
-    pub fn next(&mut self) -> Result<Option<Bytes>, Lost> {
+    pub fn json(&mut self) -> Result<Option<Bytes>, Lost> {
         if self.depth == 0 {
             let space = self
                 .buffer
@@ -170,7 +171,7 @@ mod tests {
         let mut messages = Vec::new();
         for piece in input.chunks(size) {
             frames.buffer.extend_from_slice(piece);
-            while let Some(message) = frames.next()? {
+            while let Some(message) = frames.json()? {
                 messages.push(String::from_utf8_lossy(&message).into_owned());
             }
         }
@@ -212,10 +213,10 @@ mod tests {
         let piece = vec![b'x'; 1 << 20];
         for _ in 0..63 {
             frames.buffer.extend_from_slice(&piece);
-            assert!(matches!(frames.next(), Ok(None)));
+            assert!(matches!(frames.json(), Ok(None)));
         }
         frames.buffer.extend_from_slice(&piece);
-        assert!(matches!(frames.next(), Err(Lost::TooLarge(_))));
+        assert!(matches!(frames.json(), Err(Lost::TooLarge(_))));
     }
 
     #[test]

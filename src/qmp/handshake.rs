@@ -36,9 +36,9 @@ pub(super) struct Negotiated {
     pub needs_ids: bool,
 }
 
-/// The id of our `qmp_capabilities`, so that no reply to a client before us is taken for ours: QEMU sends it to whoever
-/// connects next. There can be one such reply at most, and it comes before ours, because QEMU runs one command after
-/// the other. From then on the order tells.
+/// The id of our `qmp_capabilities`. QEMU sends the reply to a command of a client that has disconnected to the next
+/// client, and the id keeps us from taking it for ours. There is at most one such reply, and it comes before ours,
+/// because QEMU runs one command after the other. From then on, the order tells replies apart.
 pub(super) const ID: i64 = 0;
 
 /// How long to wait for the reply with our id after an error without one.

@@ -21,13 +21,16 @@ mod session;
 mod session_loop;
 mod state;
 mod tasks;
+mod wire;
 
 pub use client::{Client, Pending, Stats};
 pub use error::{Ending, Error, Lost, QmpError};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
+pub use frame::Frames;
 pub use message::{Event, Greeting, Reply, Version};
 pub use notice::{Late, Notice, NoticeSender, Notices};
 pub use options::{Direction, Options, Retry, Tap};
 pub use request::Request;
 pub use session::Session;
 pub use state::State;
+pub use wire::{Opening, Wire};

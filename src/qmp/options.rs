@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::wire::Wire;
 use crate::transport::Tls;
 
 /// How to connect.
@@ -12,6 +13,8 @@ pub struct Options {
     pub no_oob: bool,
     /// Sees every message sent and received.
     pub tap: Option<Tap>,
+    /// Translates between messages and bytes.
+    pub wire: &'static dyn Wire,
     /// Wraps TCP connections in TLS.
     pub tls: Option<Tls>,
 }

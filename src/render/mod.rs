@@ -4,6 +4,7 @@ mod columns;
 mod escape;
 mod event;
 mod json;
+mod records;
 mod table;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ pub use columns::{columns, width};
 pub use escape::{clip, clip_text, escape, escape_line};
 pub use event::event_line;
 pub use json::{compact, pretty};
+pub use records::{Layout, records};
 pub use table::table;
 
 /// How values are printed.
@@ -27,8 +29,7 @@ pub enum Format {
     Pretty,
     /// JSON, a value a line
     Json,
-    /// Columns
-    #[value(hide = true)]
+    /// Lists of objects as tables, other values as with `auto`
     Table,
     /// Strings without quotes, other values as JSON
     Raw,
@@ -55,20 +56,34 @@ impl Style {
             Format::Raw => self.raw(json),
             Format::Pretty => pretty(json, self.color).into(),
             Format::Auto if self.terminal => pretty(json, self.color).into(),
-            Format::Auto | Format::Json | Format::Table => compact(json),
+            Format::Table => self.table(json),
+            Format::Auto | Format::Json => compact(json),
+        }
+    }
+
+    /// A table as wide as the terminal; as wide as it needs to be if nobody looks at it there.
+    fn table(self, json: &str) -> Cow<'_, str> {
+        let layout = Layout {
+            width: self.terminal.then(width),
+            color: self.color,
+        };
+        match records(json, layout) {
+            Some(table) => table.into(),
+            None if self.terminal => pretty(json, self.color).into(),
+            None => compact(json).into_owned().into(),
         }
     }
 
     /// Whether a person reads the output and has not asked for JSON.
     pub fn is_for_a_person(self) -> bool {
-        self.format == Format::Auto && self.terminal
+        matches!(self.format, Format::Auto | Format::Table) && self.terminal
     }
 
     /// Formats an event, followed by a line break: for a person as a line, otherwise as JSON.
     pub fn event(self, event: &Event) -> String {
         match self.format {
             _ if self.is_for_a_person() => event_line(event, self.color) + "\n",
-            Format::Raw => compact(event.text()).into_owned() + "\n",
+            Format::Raw | Format::Table => compact(event.text()).into_owned() + "\n",
             _ => self.value(event.text()),
         }
     }

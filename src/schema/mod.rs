@@ -10,6 +10,7 @@ mod describe;
 mod model;
 mod property;
 mod read;
+mod read_only;
 mod typing;
 
 pub use check::{Problem, ProblemKind};
@@ -18,4 +19,5 @@ pub use model::{
 };
 pub use property::Property;
 pub use read::Unreadable;
+pub use read_only::is_read_only;
 pub use typing::{needs_types, word_as};

@@ -68,7 +68,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     };
     let dry_run = settings.dry_run;
     let endpoint = target.endpoint;
-    let (target, mut notices) = Target::new(options, target.retry, target.schema, target.vm);
+    let (target, mut notices) = Target::new(
+        options,
+        target.retry,
+        target.schema,
+        target.vm,
+        target.dialect,
+    );
     let (mut context, reports) = exec::begin(settings, target);
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
@@ -92,7 +98,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
             events_to,
             status: Status::Success,
         },
-        parser: Parser::default(),
+        parser: Parser::of(context.target.language()),
         in_flight: VecDeque::new(),
         background: JoinSet::new(),
         builtin: None,
@@ -385,10 +391,6 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
-            Output::Console(_) => {
-                let why = "`:console` works only at the prompt";
-                return Some(Failure::Usage(why.to_owned()));
-            }
             Output::Quit => self.reading = Reading::Stopped,
             _ => {}
         }

@@ -94,7 +94,7 @@ impl Stdout {
     ///
     /// # Errors
     ///
-    /// Not everything could be written. That nobody reads any more (`| head`) is no error, nor that we are to stop.
+    /// Not everything could be written. A closed pipe (`| head`) is not an error, nor is being told to stop.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush();
         // Dropping the `BufWriter` would retry what could not be written.

@@ -39,11 +39,11 @@ impl Prompt {
         stops: Stops,
     ) -> Self {
         Self {
+            parser: Parser::of(context.target.language()),
             context,
             terminal,
             symbol,
             editor,
-            parser: Parser::default(),
             stops,
         }
     }

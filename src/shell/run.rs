@@ -42,7 +42,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.tap = traffic::tap(echo, log.as_ref());
     let mut stops = Stops::new()?;
     let endpoint = target.endpoint;
-    let (target, mut notices) = Target::new(options, target.retry, target.schema, target.vm);
+    let (target, mut notices) = Target::new(
+        options,
+        target.retry,
+        target.schema,
+        target.vm,
+        target.dialect,
+    );
     let (mut context, reports) = exec::begin(settings, target);
     let connected = {
         let connecting = context.target.open(endpoint);

@@ -24,7 +24,7 @@ use super::socket::{LOCALHOST, Socket, prepare};
 /// How many connections may wait to be accepted: a QMP connection has one client.
 const BACKLOG: i32 = 1;
 
-/// How long to wait for another server that starts in the same directory, and how often to look.
+/// How long to wait for another server that is starting in the same directory, and how often to check.
 const TURN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct ServerSocket {
     /// `None` after it was handed over.
     socket: Option<OwnedFd>,
-    /// The address it is bound to, with the actual port if the system chose one.
+    /// The address it is bound to, with the port that the system chose if none was given.
     address: Address,
     file: Option<SocketFile>,
     unix: bool,
@@ -169,8 +169,8 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
     Ok(socket)
 }
 
-/// Waits until nobody else looks whether a socket next to `path` is stale, but not for long. Between looking and
-/// removing the file, another server could have taken its place.
+/// Locks the directory of `path`, waiting for a moment if necessary. Otherwise another server could replace a stale
+/// socket between our check and our removal of it.
 fn take_turn(path: &Path) -> Option<Flock<File>> {
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let mut directory = File::open(parent.unwrap_or(Path::new("."))).ok()?;
@@ -194,17 +194,17 @@ fn remove_stale(path: &Path) -> Result<(), String> {
     if is_served(path) {
         return Err("another process already listens there".to_owned());
     }
-    // Somebody whom the kernel does not show us may still listen, in a container.
+    // A server in another network namespace, as in a container, is not listed.
     match connect_at_once(path) {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(|error| error.to_string()),
-        // The file is gone already.
+        // The file was removed meanwhile.
         Err(Errno::ENOENT) => Ok(()),
         Ok(_) | Err(Errno::EAGAIN) => Err("another process already listens there".to_owned()),
         Err(error) => Err(format!("another process may already listen there: {error}")),
     }
 }
 
-/// Whether somebody listens at `path`, as far as the kernel tells. A connection would disturb them.
+/// Whether the kernel lists a listening socket at `path`. Connecting, to find out, would take the monitor.
 fn is_served(path: &Path) -> bool {
     #[cfg(target_os = "linux")]
     return crate::os::sock_diag::at(path)
@@ -213,7 +213,7 @@ fn is_served(path: &Path) -> bool {
     return false;
 }
 
-/// Connects to a Unix socket, or fails with `EAGAIN` if that would take waiting.
+/// Connects to a Unix socket without waiting; fails with `EAGAIN` if the server's queue is full.
 fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -266,7 +266,7 @@ mod tests {
                 .to_string()
                 .contains("another process already listens there")
         );
-        // To look was no connection.
+        // The check did not connect.
         let file = server.take_file();
         let listener = UnixListener::from(server.hand_over().expect("it is ours"));
         listener.set_nonblocking(true).expect("a socket of ours");

@@ -48,7 +48,7 @@ impl Socket {
 ///
 /// # Errors
 ///
-/// There is no connection to be had.
+/// The connection failed.
 pub(crate) async fn dial_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let host = if host.is_empty() { LOCALHOST } else { host };
     prepare(TcpStream::connect((host, port)).await?)

@@ -27,7 +27,7 @@ use crate::transport::{Address, Say, dial_tcp};
 /// How many bytes to read from a console at once.
 const PIECE: usize = 64 << 10;
 
-/// How many bytes the log may have before it is begun anew, unless told otherwise.
+/// The default limit of the log, in bytes.
 pub const CONSOLE_LOG_LIMIT: u64 = 64 << 20;
 
 /// How long to wait before reconnecting to a console that is gone.
@@ -42,6 +42,8 @@ pub struct Console {
     length: watch::Receiver<u64>,
     /// How many bytes of the log the user has seen.
     shown: AtomicU64,
+    /// Up to where the log has been searched by [`Console::expect`].
+    expected: AtomicU64,
     /// The task that reconnects, unless the VM is ours.
     dialler: Option<AbortHandle>,
 }
@@ -123,8 +125,8 @@ impl fmt::Display for ConsoleAddress {
 }
 
 impl Console {
-    /// A console without anybody at the other end, which appends to the log at `path`. That is begun anew when it has
-    /// `limit` bytes, unless that is 0.
+    /// A console that is not connected yet, which appends to the log at `path`. The log is rotated at `limit` bytes; 0
+    /// is no limit.
     ///
     /// # Errors
     ///
@@ -133,7 +135,7 @@ impl Console {
         Self::with_log(Some(path.to_owned()), limit)
     }
 
-    /// Sets who is told when the log is begun anew. Only the first call has an effect.
+    /// Sets who is told when the log is rotated. Only the first call has an effect.
     pub(super) fn report_to(&self, say: Say) {
         self.shared.log.report_to(say);
     }
@@ -167,6 +169,7 @@ impl Console {
         Ok(Self {
             path,
             shown: AtomicU64::new(so_far),
+            expected: AtomicU64::new(so_far),
             length,
             shared: Arc::new(Shared {
                 log,
@@ -192,7 +195,7 @@ impl Console {
         self.path.as_deref()
     }
 
-    /// Follows how many bytes there have been in the log.
+    /// Follows how many bytes were ever logged.
     pub fn length(&self) -> watch::Receiver<u64> {
         self.length.clone()
     }
@@ -202,7 +205,7 @@ impl Console {
         self.shared.connected.subscribe()
     }
 
-    /// At most `most` bytes of the log, and where they begin: at `offset`, or later if what was there is gone.
+    /// Returns at most `most` bytes of the log, and their offset: `offset`, or a later one if that part no longer exists.
     pub fn read(&self, offset: u64, most: usize) -> (u64, Vec<u8>) {
         self.shared.log.read(offset, most)
     }
@@ -225,6 +228,16 @@ impl Console {
     /// Notes that the user has seen the log up to `offset`.
     pub fn set_shown(&self, offset: u64) {
         self.shown.store(offset, Ordering::Relaxed);
+    }
+
+    /// The offset after the last match of [`Console::expect`].
+    pub(super) fn expected(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed)
+    }
+
+    /// Notes where the next [`Console::expect`] starts.
+    pub(super) fn set_expected(&self, offset: u64) {
+        self.expected.store(offset, Ordering::Relaxed);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The log of a console, which takes only so much room.
+//! The log of a console, limited in size.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,15 +11,15 @@ use parking_lot::Mutex;
 use crate::os::private;
 use crate::transport::Say;
 
-/// A log in at most two files. When one is full, the next is begun, and the one before that is forgotten. Offsets count
-/// from the very start.
+/// A log in at most two files. When the current file is full, it becomes the previous one, replacing the one before,
+/// and a new file is started. Offsets count all bytes ever logged.
 pub(super) struct ConsoleLog {
-    /// None if it has no name.
+    /// `None` for a file without a name.
     path: Option<PathBuf>,
-    /// How many bytes a file may have; 0 is without a limit.
+    /// The most bytes of a file; 0 for no limit.
     limit: u64,
     files: Mutex<Files>,
-    /// Held while something is appended, by nobody who reads.
+    /// Held while appending. Readers do not take it.
     appending: Mutex<()>,
     say: OnceLock<Say>,
 }
@@ -29,7 +29,7 @@ struct Files {
     previous: Option<Part>,
 }
 
-/// A file, and what of the log is in it.
+/// A file, and which part of the log it contains.
 #[derive(Clone)]
 struct Part {
     file: Arc<File>,
@@ -38,11 +38,11 @@ struct Part {
 }
 
 impl ConsoleLog {
-    /// Opens the log at `path`, or one without a name. Returns how many bytes there are in it, too.
+    /// Opens the log at `path`, or one without a name. Also returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// It cannot be opened.
+    /// The file cannot be opened.
     pub fn open(path: Option<PathBuf>, limit: u64) -> io::Result<(Self, u64)> {
         let file = open(path.as_deref())?;
         let end = file.metadata()?.len();
@@ -64,22 +64,22 @@ impl ConsoleLog {
         Ok((log, end))
     }
 
-    /// Sets who is told when the log is begun anew. Only the first call has an effect.
+    /// Sets who is told about the first full file. Only the first call has an effect.
     pub fn report_to(&self, say: Say) {
         let _ = self.say.set(say);
     }
 
-    /// Appends to it. Returns how many bytes there have been in it by now.
+    /// Appends `bytes`. Returns how many bytes were ever logged.
     ///
     /// # Errors
     ///
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn append(&self, bytes: &[u8]) -> io::Result<u64> {
         let _alone = self.appending.lock();
         let mut current = self.files.lock().current.clone();
         let length = current.end - current.start;
         if self.limit > 0 && length > 0 && length + bytes.len() as u64 > self.limit {
-            // If that fails it goes on in the same file: better too much than nothing.
+            // If that fails, the log goes on in the same file: better too long than lost.
             current = self.rotate(&current).unwrap_or(current);
         }
         (&*current.file).write_all(bytes)?;
@@ -88,7 +88,7 @@ impl ConsoleLog {
         Ok(files.current.end)
     }
 
-    /// Begins it anew.
+    /// Starts a new file.
     fn rotate(&self, full: &Part) -> io::Result<Part> {
         let old = self.path.as_deref().map(old_name);
         if let (Some(path), Some(old)) = (&self.path, &old) {
@@ -106,8 +106,8 @@ impl ConsoleLog {
         };
         if let (true, Some(say), Some(path), Some(old)) = (first, self.say.get(), &self.path, old) {
             say(format!(
-                "the console's log {} has reached {} bytes and is begun anew; what was in it is in {}, until the next \
-                 time (--console-log-limit)",
+                "the console's log {} has reached {} bytes and was moved to {}, replacing any older log there \
+                 (--console-log-limit)",
                 path.display(),
                 full.end - full.start,
                 old.display()
@@ -116,7 +116,7 @@ impl ConsoleLog {
         Ok(next)
     }
 
-    /// At most `most` bytes of it, and where they begin: at `offset`, or later if what was there is forgotten.
+    /// Returns at most `most` bytes, and their offset: `offset`, or a later one if that part no longer exists.
     pub fn read(&self, offset: u64, most: usize) -> (u64, Vec<u8>) {
         let part = {
             let files = self.files.lock();
@@ -146,7 +146,7 @@ fn open(path: Option<&Path>) -> io::Result<File> {
     }
 }
 
-/// Where a log is that is full.
+/// The path of the previous file.
 fn old_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".1");
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_log_is_begun_anew_and_readers_go_on() {
+    fn readers_go_on_when_a_full_log_is_rotated() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log");
         for path in [Some(path.clone()), None] {
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(log.read(10, 2), (10, b"ab".to_vec()));
             assert_eq!(log.read(13, 100), (13, Vec::new()));
             assert_eq!(append("a piece beyond all limits"), 38);
-            // The first file is forgotten.
+            // The first file no longer exists.
             assert_eq!(log.read(3, 100), (10, b"abc".to_vec()));
             assert_eq!(log.read(13, 7), (13, b"a piece".to_vec()));
             append("end");

@@ -15,32 +15,32 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How many bytes to read at once.
 const PIECE: usize = 64 << 10;
 
-/// How much of the end of a log is shown unless all of it is asked for: so many lines, and no more bytes than that.
+/// How many lines at the end of a log are shown by default, and the most bytes.
 const TAIL_LINES: usize = 200;
 const TAIL: u64 = 64 << 10;
 
-/// A file that a process writes, in pieces, and as it grows.
+/// Reads a file piece by piece, perhaps while a process writes it.
 pub struct Follow {
     file: File,
     offset: u64,
     left_out: u64,
-    /// How long it was at first.
+    /// The length when it was opened.
     length: u64,
     until: Until,
-    /// The process, if there is one.
+    /// The process that writes it, if any.
     writer: Option<Arc<Machine>>,
 }
 
 /// Up to where a file is read.
 pub(super) enum Until {
-    /// Up to where it was at first.
+    /// Up to its length when it was opened.
     Now,
-    /// Until the process has ended that writes it.
+    /// Until the process that writes it has ended.
     End,
 }
 
 impl Follow {
-    /// Reads the file at `path` from its start if `all` of it is wanted, or the end of it.
+    /// Opens the file at `path`, to read `all` of it or only its end.
     pub(super) fn open(
         path: &Path,
         all: bool,
@@ -60,7 +60,7 @@ impl Follow {
         })
     }
 
-    /// What the user should know of what is left out, if anything is.
+    /// Tells the user what is left out, if anything.
     pub fn left_out(&self) -> Option<String> {
         (self.left_out > 0).then(|| {
             format!(
@@ -70,7 +70,7 @@ impl Follow {
         })
     }
 
-    /// The end of what was there at first, if no more was asked for.
+    /// The end of what the file contained when it was opened.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Follow {
         }
     }
 
-    /// The next piece, or nothing at the end. Cancelling it loses nothing.
+    /// The next piece, or `None` at the end. Cancel safe.
     pub async fn next(&mut self) -> Option<String> {
         loop {
             // Checked before reading, so that nothing written before the process ended is missed.
@@ -122,12 +122,12 @@ impl Follow {
     }
 }
 
-/// Where the end of a log begins that is shown: at the start of a line, if it has such short ones.
+/// Where the shown end of a log begins: at the start of a line, unless lines are too long for that.
 fn tail_start(file: &File, length: u64) -> io::Result<u64> {
     let from = length.saturating_sub(TAIL);
     let mut bytes = vec![0; usize::try_from(length - from).unwrap_or(0)];
     file.read_exact_at(&mut bytes, from)?;
-    // Not the one that ends the last line.
+    // The break that ends the last line does not count.
     let mut breaks = bytes
         .iter()
         .enumerate()

@@ -24,14 +24,14 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A process that is running or has ended.
 pub(super) struct Machine {
     name: String,
-    /// Its command line, so that a shell would read it, without its secrets.
+    /// Its command line, quoted for a shell, with its secrets masked.
     command: String,
-    /// The words of it that have secrets, and how they are shown.
+    /// The words that contain secrets, and how they are shown.
     masked: Vec<(String, String)>,
     child: Child,
     started: Instant,
     our_part: Mutex<OurPart>,
-    /// Somebody was told that it ended abnormally.
+    /// The user was told that it ended abnormally.
     told: AtomicBool,
 }
 
@@ -42,9 +42,9 @@ pub(super) enum OurPart {
     /// We asked for it over the monitor.
     Quit,
     Terminated,
-    /// As the user wanted.
+    /// We killed it, as the user wanted.
     Killed,
-    /// We killed it since it took too long to end.
+    /// We killed it, because it took too long to end.
     GaveUp,
 }
 
@@ -108,7 +108,7 @@ impl Machine {
         &self.command
     }
 
-    /// What QEMU printed, without the secrets of its command line: it quotes the options that it does not take.
+    /// Masks the secrets of the command line in what QEMU printed: QEMU quotes options that it refuses.
     pub fn without_secrets(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (word, shown) in &self.masked {
@@ -137,17 +137,17 @@ impl Machine {
         self.child.ended().is_none()
     }
 
-    /// From now on, its end is our doing.
+    /// Notes that we end it.
     pub fn set_our_part(&self, part: OurPart) {
         *self.our_part.lock() = part;
     }
 
-    /// Whether its end is our doing.
+    /// Whether we ended it.
     pub fn is_expected(&self) -> bool {
         *self.our_part.lock() != OurPart::Nothing
     }
 
-    /// Whether it has ended other than by itself with success, or as it was to.
+    /// Whether it ended in another way than with success or as we asked.
     pub fn ended_abnormally(&self) -> bool {
         let Some(ended) = self.child.ended() else {
             return false;
@@ -160,7 +160,7 @@ impl Machine {
         }
     }
 
-    /// Whether nobody was told so far. From now on, somebody was.
+    /// Whether the user was not told yet. From now on, the user counts as told.
     pub fn is_untold(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)
     }
@@ -177,7 +177,7 @@ impl Machine {
         }
     }
 
-    /// Asks it to end (SIGTERM).
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.set_our_part(OurPart::Terminated);
         self.child.signal(Signal::SIGTERM);
@@ -185,12 +185,12 @@ impl Machine {
         self.child.signal(Signal::SIGCONT);
     }
 
-    /// Kills it (SIGKILL).
+    /// Sends SIGKILL.
     pub fn kill(&self) {
         self.child.signal(Signal::SIGKILL);
     }
 
-    /// Ends it without the runtime: asks it, waits for at most `limit`, then kills it.
+    /// Ends it without the runtime: sends SIGTERM, waits for at most `limit`, then sends SIGKILL.
     pub fn end_now(&self, limit: Duration) {
         self.terminate();
         let due = Instant::now() + limit;

@@ -3,6 +3,7 @@
 mod console;
 mod console_log;
 mod error;
+mod expect;
 mod follow;
 pub mod list;
 mod machine;
@@ -32,7 +33,7 @@ use crate::transport::{Endpoint, Handover, Process, Say, ServerSocket};
 pub use console::{CONSOLE_LOG_LIMIT, Console, ConsoleAddress};
 pub use error::Error;
 pub use follow::Follow;
-pub use plan::{Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
+pub use plan::{ConsoleDevice, Monitor, PassedFd, Plan, SHUTDOWN_TIMEOUT};
 
 use follow::Until;
 use machine::{Machine, OurPart};
@@ -66,7 +67,7 @@ struct Launch {
     socket: Option<ServerSocket>,
     /// The length of the log in bytes when the machine was started.
     log_start: u64,
-    /// One that was there before has ended abnormally.
+    /// A machine before this one ended abnormally.
     failed_before: bool,
 }
 
@@ -81,12 +82,12 @@ pub enum Stopped {
     Killed,
     /// It did not shut down in time, so we killed it (SIGKILL).
     TimedOut,
-    /// By another signal, or with an exit status other than 0, while it was to end.
+    /// It ended by another signal, or with an exit status other than 0, while it was shutting down.
     Abnormally,
 }
 
 impl Stopped {
-    /// Whether that is not how a VM should end.
+    /// Whether this is an abnormal end.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::TimedOut | Self::Abnormally)
     }
@@ -102,14 +103,14 @@ impl Vm {
         let directory = Temporary::new(plan.temp_dir.as_deref())?;
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
         let log = logs.join(format!("{}.log", plan.file_name()));
-        let console = match plan.console {
-            true => {
+        let console = match &plan.console {
+            Some(_) => {
                 let log = logs.join(format!("{}-console.log", plan.file_name()));
                 let console = Console::logging_to(&log, plan.console_log_limit);
                 let console = console.map_err(|error| no_log(&log, error))?;
                 Some(Arc::new(console))
             }
-            false => None,
+            None => None,
         };
         Ok(Self {
             plan,
@@ -122,7 +123,7 @@ impl Vm {
         })
     }
 
-    /// Sets who is told when QEMU ends unexpectedly, or a log is full. Only the first call has an effect.
+    /// Sets who receives messages: QEMU ended unexpectedly, a log is full. Only the first call has an effect.
     pub fn report_to(&self, say: Say) {
         if let Some(console) = &self.console {
             console.report_to(say.clone());
@@ -130,7 +131,7 @@ impl Vm {
         let _ = self.say.set(say);
     }
 
-    /// Says something to whoever is told when QEMU ends unexpectedly.
+    /// Sends a message to the receiver set by [`Vm::report_to`].
     pub fn say(&self, text: String) {
         if let Some(say) = self.say.get() {
             say(text);
@@ -232,7 +233,7 @@ impl Vm {
         launch.failed_before || machine.is_some_and(|machine| machine.ended_abnormally())
     }
 
-    /// How QEMU has ended, the command, and what it said, if it has ended abnormally and nobody was told so far.
+    /// How QEMU ended, with its command line and output, if it ended abnormally and the user was not told yet.
     pub fn bad_end(&self) -> Option<String> {
         let launch = self.launch.lock();
         let machine = launch.machine.as_ref()?;
@@ -249,7 +250,7 @@ impl Vm {
         }
     }
 
-    /// From now on, reports it when QEMU ends unexpectedly.
+    /// From now on, reports when QEMU ends unexpectedly.
     pub fn watch(&self) {
         let launch = self.launch.lock();
         if let (Some(machine), Some(say)) = (launch.machine.clone(), self.say.get().cloned()) {
@@ -259,7 +260,7 @@ impl Vm {
             tokio::spawn(async move {
                 let ended = machine.wait().await;
                 if machine.is_expected() {
-                    // Whoever ended it tells.
+                    // Reported where it was ended.
                 } else if machine.ended_abnormally() && machine.is_untold() {
                     say(autopsy(&machine, ended, &log, start));
                 } else if silent && ended.success() {
@@ -330,7 +331,7 @@ impl Vm {
         chardev == plan::CONSOLE
     }
 
-    /// What QEMU printed: its end, or `all` of it; and, if that is to be followed, what it prints until it ends.
+    /// Opens QEMU's log, to read `all` of it or only its end, and to `follow` it until QEMU ends.
     ///
     /// # Errors
     ///
@@ -394,7 +395,7 @@ fn autopsy(machine: &Machine, ended: Ended, log: &Path, log_start: u64) -> Strin
     let mut text = format!("{} {ended}\ncommand: {}", machine.name(), machine.command());
     let said = machine.without_secrets(&last_words(log, log_start));
     if !said.is_empty() {
-        // Indented: none of its lines is to pass for one of ours.
+        // Indented, so that none of its lines looks like one of ours.
         let _ = write!(text, "\noutput: {}", said.replace('\n', "\n        "));
     }
     text

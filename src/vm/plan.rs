@@ -18,6 +18,44 @@ pub(super) const CONSOLE: &str = "qmpsh-console";
 /// How long QEMU may take to shut down by default.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The device by which the guest gets its console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsoleDevice {
+    /// The first serial port of the machine.
+    Serial,
+    /// A device to add, perhaps with properties: `virtconsole`, `isa-serial,index=1`.
+    Added(String),
+}
+
+impl FromStr for ConsoleDevice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "serial" => Self::Serial,
+            device => Self::Added(device.to_owned()),
+        })
+    }
+}
+
+impl ConsoleDevice {
+    /// The options that connect it to the chardev [`CONSOLE`].
+    fn options(&self) -> Vec<String> {
+        match self {
+            Self::Serial => vec!["-serial".to_owned(), format!("chardev:{CONSOLE}")],
+            Self::Added(device) => {
+                let mut options = Vec::new();
+                // These need a bus of their own.
+                if device.starts_with("virtconsole") || device.starts_with("virtserialport") {
+                    options.extend(["-device".to_owned(), "virtio-serial".to_owned()]);
+                }
+                options.extend(["-device".to_owned(), format!("{device},chardev={CONSOLE}")]);
+                options
+            }
+        }
+    }
+}
+
 /// What to launch.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -31,9 +69,9 @@ pub struct Plan {
     pub passed: Vec<PassedFd>,
     /// The name of the VM and of its log files.
     pub name: Option<String>,
-    /// Give the guest a serial console.
-    pub console: bool,
-    /// How many bytes the console's log may take before it is begun anew.
+    /// The console to give the guest, if any.
+    pub console: Option<ConsoleDevice>,
+    /// How many bytes the console's log may have before it is rotated; 0 for no limit.
     pub console_log_limit: u64,
     /// Where to keep the logs. Without it they are in the temporary directory, and removed with it.
     pub log_dir: Option<PathBuf>,
@@ -172,10 +210,14 @@ impl Plan {
                 add(&["-chardev", &chardev, "-qmp", &monitor]);
             }
         }
-        if let Some(socket) = &passed.console {
-            let chardev = format!("socket,id={CONSOLE},fd={}", number(socket));
-            let serial = format!("chardev:{CONSOLE}");
-            add(&["-chardev", &chardev, "-serial", &serial]);
+        if let (Some(socket), Some(device)) = (&passed.console, &self.console) {
+            add(&[
+                "-chardev",
+                &format!("socket,id={CONSOLE},fd={}", number(socket)),
+            ]);
+            for option in device.options() {
+                add(&[&option]);
+            }
         }
         for passed in &self.passed {
             add(&["-add-fd", &passed.option]);
@@ -228,7 +270,7 @@ mod tests {
             monitor: Monitor::None,
             passed: Vec::new(),
             name: None,
-            console: false,
+            console: None,
             console_log_limit: 0,
             log_dir: None,
             temp_dir: None,

@@ -1,4 +1,4 @@
-//! The temporary directory of a VM, and those that a killed qmpsh has left behind.
+//! The temporary directory of a VM, and the removal of those that a killed qmpsh left.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -14,7 +14,7 @@ use super::error::Error;
 /// What the names of our directories start with.
 const PREFIX: &str = "qmpsh-";
 
-/// The file in them that is locked as long as whoever made the directory runs.
+/// The file in each that its qmpsh keeps locked as long as it runs.
 const OWNER: &str = "owner";
 
 /// A directory for its owner alone. It is removed when this is dropped.
@@ -24,11 +24,12 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Makes one in `parent`, or where temporary files belong, and removes those there whose owner is gone.
+    /// Creates a directory in `parent`, or in the system's directory for temporary files. First removes directories of
+    /// ours there whose qmpsh no longer runs.
     ///
     /// # Errors
     ///
-    /// It cannot be made.
+    /// The directory cannot be created.
     pub fn new(parent: Option<&Path>) -> Result<Self, Error> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         sweep(&parent);
@@ -43,7 +44,7 @@ impl Temporary {
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
-        // It gets its name once it is locked: without it, nobody takes the directory for abandoned.
+        // The file is renamed once it is locked: a directory without it never counts as abandoned.
         let unnamed = directory.path().join("new");
         let file = open(OpenOptions::new().write(true).create_new(true), &unnamed)?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
@@ -60,7 +61,7 @@ impl Temporary {
     }
 }
 
-/// Removes our directories in `parent` whose owner is gone. What cannot be removed stays.
+/// Removes our directories in `parent` whose qmpsh no longer runs. What cannot be removed stays.
 fn sweep(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let ours = entries.filter(|entry| {
@@ -76,7 +77,7 @@ fn sweep(parent: &Path) {
     }
 }
 
-/// Whether a directory is this user's and its owner is gone: then, its lock.
+/// Locks a directory if it is this user's and its qmpsh no longer runs.
 fn abandoned(directory: &PathBuf) -> Option<Flock<File>> {
     let found = fs::symlink_metadata(directory).ok()?;
     let ours = found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o77 == 0;
@@ -85,7 +86,7 @@ fn abandoned(directory: &PathBuf) -> Option<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
 }
 
-/// Opens a file of a directory that is ours, and no other that a link leads to.
+/// Opens a file without following a link.
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     options.mode(0o600).custom_flags(flags.bits()).open(path)

@@ -1,5 +1,5 @@
-//! The twin of a running QEMU: the same program, started once more without a machine, to be asked what a running VM
-//! must not be asked. To tell its types, QEMU loads its modules; where they were upgraded on disk meanwhile, it aborts.
+//! The twin of a running QEMU: the same program, started again without a machine, to answer what the running VM must
+//! not be asked. To list its types QEMU loads its modules, and aborts if they were upgraded on disk since it started.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -27,13 +27,13 @@ use crate::transport::{Endpoint, Handover, Process};
 /// How long a twin may take to start.
 const START: Duration = Duration::from_secs(20);
 
-/// How long it may take to answer.
+/// How long a twin may take to answer.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// How long it is kept when nobody asks.
+/// How long an idle twin is kept.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// With fewer descriptors than this, QEMU could not even wait for its monitor.
+/// With fewer descriptors than this, QEMU could not wait even for its monitor.
 const LEAST_DESCRIPTORS: u32 = 8;
 
 /// Options for a QEMU that touches nothing: no machine, no devices, no configuration, no display.
@@ -52,7 +52,7 @@ const OPTIONS: [&str; 9] = [
 /// Why there is no twin. Displayed, it is a clause without a full stop.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NoTwin {
-    /// It may run on another machine.
+    /// The VM may run on another machine.
     #[error("the connection does not tell which process is the VM's")]
     UnknownProcess,
     #[error("pid {0} cannot be inspected: it belongs to another user or is gone")]
@@ -61,39 +61,40 @@ pub enum NoTwin {
     NotQemu(i32),
     #[error("pid {0} runs in a container")]
     Contained(i32),
-    /// It would be a foreign program.
+    /// Somebody else may have replaced the program.
     #[error("users other than you and root can change {}", .0.display())]
     Unsafe(PathBuf),
     #[error("{} does not start without a machine: {why}", .path.display())]
     Failed { path: PathBuf, why: String },
 }
 
-/// Starts the twin of one QEMU when it is first asked, and ends it when it has not been asked for a while. One runs at a
-/// time.
+/// Starts the twin of one QEMU at the first question, and ends it when there was no question for a while. At most one
+/// process runs at a time.
 pub struct Twin {
     program: Program,
     version: Version,
     running: tokio::sync::Mutex<Option<Running>>,
-    /// The last question, or answer.
+    /// When the twin last answered.
     used: Mutex<Instant>,
-    /// It may load modules. Once loading them all has killed it, those on disk are not its own.
+    /// Whether the next process may load modules. Once loading them has killed one, those on disk belong to another
+    /// build.
     modules: AtomicBool,
 }
 
-/// What a twin said.
+/// A twin's answer.
 pub struct Answer {
-    /// What the command returned; nothing if it failed, or killed the twin.
+    /// What the command returned; `None` if it failed or killed the twin.
     pub json: Option<String>,
-    /// The same program will always say so.
+    /// The same program will always answer like this, so the answer may be cached.
     pub lasting: bool,
 }
 
 impl Twin {
-    /// The twin-to-be of the QEMU with this pid and version.
+    /// Prepares a twin of the QEMU with this pid and version. Nothing is started yet.
     ///
     /// # Errors
     ///
-    /// It must not, or cannot, have one.
+    /// This QEMU cannot have a twin, or must not.
     pub fn of(pid: Option<i32>, version: &Version) -> Result<Self, NoTwin> {
         Ok(Self {
             program: Program::of(pid.ok_or(NoTwin::UnknownProcess)?)?,
@@ -104,12 +105,12 @@ impl Twin {
         })
     }
 
-    /// Asks it. A `broad` question is one about all types, for which it loads all its modules; if that kills it,
-    /// another one is asked that cannot load any.
+    /// Sends `request`, a whole message, and returns the answer. For a `broad` question, about all types, QEMU loads
+    /// all its modules; if that kills the twin, another one that cannot load any is asked.
     ///
     /// # Errors
     ///
-    /// It does not start.
+    /// The twin does not start.
     pub async fn ask(self: &Arc<Self>, request: &str, broad: bool) -> Result<Answer, NoTwin> {
         let mut slot = self.running.lock().await;
         let answer = loop {
@@ -118,7 +119,7 @@ impl Twin {
                 Some(running) => running,
                 None => self.start(modules).await?,
             };
-            // One that does not answer is ended, like one that died.
+            // If it does not answer, dropping it ends it.
             let reply = timeout(ANSWER, running.ask(request)).await;
             match reply.ok().flatten() {
                 Some(json) => {
@@ -185,7 +186,7 @@ impl Twin {
         if (version.qemu.to_string(), &version.package)
             != (self.version.qemu.to_string(), &self.version.package)
         {
-            return Err(failed("it is of another version".to_owned()));
+            return Err(failed("it is another version".to_owned()));
         }
         let running = Running {
             client,
@@ -203,7 +204,7 @@ impl Twin {
 
 async fn end_when_idle(twin: Arc<Twin>) {
     sleep(IDLE).await;
-    // Without waiting: whoever has it is asking it.
+    // If the lock is taken, the twin is in use.
     if let Ok(mut running) = twin.running.try_lock()
         && twin.used.lock().elapsed() >= IDLE
     {
@@ -211,10 +212,10 @@ async fn end_when_idle(twin: Arc<Twin>) {
     }
 }
 
-/// A twin that runs.
+/// A running twin.
 struct Running {
     client: Arc<Client>,
-    /// Holds the connection.
+    /// Keeps the connection open.
     _session: Session,
     process: KilledOnDrop,
 }
@@ -224,7 +225,7 @@ impl Running {
         self.client.has_ended()
     }
 
-    /// What a command returns, or nothing of it if it fails; nothing at all if the twin ends.
+    /// Returns what a command returns: the inner `None` if the command fails, the outer one if the twin ends.
     async fn ask(&self, request: &str) -> Option<Option<String>> {
         let request = Request {
             text: request.to_owned(),
@@ -235,9 +236,9 @@ impl Running {
         Some(reply.value().ok().map(str::to_owned))
     }
 
-    /// Keeps it from opening anything from now on: a module that cannot be opened does no harm. Descriptors beyond the
-    /// limit stay open, but QEMU cannot wait for more of them than the limit allows (`poll(2)`), so the limit is the
-    /// lowest number that is free, once there is no gap among the low ones.
+    /// Keeps the twin from opening any more files, and so from loading modules. The limit on descriptors is set to the
+    /// lowest free number, after the gaps among the low numbers are filled. Descriptors beyond the limit stay open,
+    /// but `poll(2)` refuses to wait for more of them than the limit allows, so QEMU needs [`LEAST_DESCRIPTORS`].
     async fn forbid_modules(&self) -> Option<()> {
         let pid = self.process.0.pid();
         for _ in 0..LEAST_DESCRIPTORS {
@@ -263,12 +264,12 @@ struct KilledOnDrop(Child);
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {
-        // It has nothing to lose.
+        // A twin has no state to save.
         self.0.signal(Signal::SIGKILL);
     }
 }
 
-/// The program that a process runs, opened: nobody can put another in its place.
+/// The program of a process. The file is held open, so nobody can replace it between the check and the start.
 struct Program {
     file: File,
     path: PathBuf,
@@ -287,7 +288,7 @@ impl Program {
         if !is_qemu(&path) {
             return Err(NoTwin::NotQemu(pid));
         }
-        // A container's root is not ours, and its programs are not for us to run.
+        // A container's programs need its root, and may not be trusted outside of it.
         let root = |of: &str| fs::metadata(of).map(|root| (root.dev(), root.ino())).ok();
         match root(&format!("/proc/{pid}/root")) {
             None => return Err(NoTwin::OutOfReach(pid)),
@@ -295,18 +296,17 @@ impl Program {
             Some(_) => return Err(NoTwin::Contained(pid)),
         }
         let metadata = file.metadata().map_err(|_| NoTwin::OutOfReach(pid))?;
-        // What a file system in user space says of an owner may be anybody's word.
-        let told_by_kernel =
-            fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() != FUSE_SUPER_MAGIC);
-        if !metadata.is_file() || !told_by_kernel || !is_safe(&metadata) {
+        // A file system in user space can claim any owner.
+        let owner_is_real = fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() != FUSE_SUPER_MAGIC);
+        if !metadata.is_file() || !owner_is_real || !is_safe(&metadata) {
             return Err(NoTwin::Unsafe(path));
         }
         Ok(Self { file, path })
     }
 
-    /// Runs it, under the name it has.
+    /// The command that runs it under its own name.
     fn command(&self) -> Command {
-        // Not by its path, where another file may lie by now.
+        // The path may lead to another file by now.
         let mut command = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
         command.arg0(&self.path);
         command
@@ -316,7 +316,7 @@ impl Program {
 /// Whether the program of this name is a QEMU that has devices.
 fn is_qemu(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Of a program that was replaced by a newer one.
+    // The kernel adds this when the file was replaced, for example by an upgrade.
     let name = name.strip_suffix(" (deleted)").unwrap_or(&name);
     (name.starts_with("qemu") || name == "kvm") && name != "qemu-storage-daemon"
 }

@@ -98,7 +98,7 @@ fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
         ));
     }
     let words = &call.line.words;
-    let mut line = Parser::default()
+    let mut line = Parser::of(call.context.target.language())
         .parse(words)
         .map_err(|error| Failure::syntax_of(error, words))?;
     match &mut line.statement {

@@ -220,7 +220,7 @@ impl Call<'_> {
     /// The line does not parse, or could never run: its built-in does not exist, or its transaction is not
     /// closed.
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
-        let mut parser = Parser::default();
+        let mut parser = Parser::of(self.context.target.language());
         let line = parser.parse(words);
         let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
@@ -254,6 +254,28 @@ pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
             any_of(near)
         ),
     })
+}
+
+/// Removes `option` and its value from `words`, and returns the value.
+///
+/// # Errors
+///
+/// The option has no value.
+pub(super) fn take_option(
+    words: &mut Vec<String>,
+    option: &str,
+) -> Result<Option<String>, Failure> {
+    let Some(at) = words.iter().position(|word| word.starts_with(option)) else {
+        return Ok(None);
+    };
+    let word = words.remove(at);
+    let value = match word[option.len()..].strip_prefix('=') {
+        Some(value) => Some(value.to_owned()),
+        None if word == option && at < words.len() => Some(words.remove(at)),
+        None => None,
+    };
+    let missing = || Failure::Usage(format!("`{option}` needs a value"));
+    value.map(Some).ok_or_else(missing)
 }
 
 /// Parses a duration: seconds, or a number with the unit `ms`, `s`, `m`, `min` or `h`.

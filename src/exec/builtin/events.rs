@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chrono::{Local, NaiveTime};
 use tokio::time::sleep;
 
-use super::entry::{Builtin, Call, Effect, Part, time};
+use super::entry::{Builtin, Call, Effect, Part, take_option, time};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{self, Words, matches};
@@ -43,8 +43,8 @@ pub(super) const WAIT: Builtin = Builtin {
     forms: &[&[Part::Events, Part::Match, Part::Flag("--timeout", "SECS")]],
     summary: "wait for an event, and print it",
     help: "NAME is an event; `*` is any event. KEY=VALUE selects events whose data contains it.\n\
-           Events that arrived since the last command was sent count too, so that none is missed. Each event\n\
-           ends one wait.",
+           Events that arrived since the last command that changes something was sent count too, so that none\n\
+           is missed: a query between a command and `:wait` makes no difference. Each event ends one wait.",
     run: |call| Box::pin(wait(call)),
 };
 
@@ -108,21 +108,6 @@ fn filter(names: Vec<String>, data: lang::Object) -> Filter {
             false => Some(Box::new(move |event| matches(&data, event.data()))),
         },
     }
-}
-
-/// Removes `option` and its value from `words`, and returns the value.
-fn take_option(words: &mut Vec<String>, option: &str) -> Result<Option<String>, Failure> {
-    let Some(at) = words.iter().position(|word| word.starts_with(option)) else {
-        return Ok(None);
-    };
-    let word = words.remove(at);
-    let value = match word[option.len()..].strip_prefix('=') {
-        Some(value) => Some(value.to_owned()),
-        None if word == option && at < words.len() => Some(words.remove(at)),
-        None => None,
-    };
-    let missing = || Failure::Usage(format!("`{option}` needs a value"));
-    value.map(Some).ok_or_else(missing)
 }
 
 /// Splits words like `STOP,RESUME` into names.

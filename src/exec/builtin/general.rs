@@ -12,7 +12,7 @@ use crate::render::Format;
 const SETTINGS: &[(&str, &[&str])] = &[
     ("confirm", &["on", "off"]),
     ("envelope", &["on", "off"]),
-    ("output", &["auto", "pretty", "json", "raw"]),
+    ("output", &["auto", "pretty", "json", "table", "raw"]),
     ("probe", &["on", "off"]),
     ("timeout", &["off"]),
 ];
@@ -23,7 +23,7 @@ pub(super) const SET: Builtin = Builtin {
     summary: "show or change a setting",
     help: "confirm on|off: whether to ask before `quit` ends the VM.\n\
            envelope on|off: whether to print whole replies instead of just the value.\n\
-           output auto|pretty|json|raw: how to print values.\n\
+           output auto|pretty|json|table|raw: how to print values.\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
            timeout SECS|off: how long to wait for each reply.",
@@ -66,15 +66,10 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
         ["envelope", value] => settings.envelope = switch(value)?,
         ["output", value] => {
             settings.style.format = match Format::from_str(value, false) {
-                Ok(Format::Table) => {
-                    return Err(Failure::Usage(
-                        "`output table` is not implemented yet".to_owned(),
-                    ));
-                }
                 Ok(format) => format,
                 Err(_) => {
                     return Err(Failure::Usage(format!(
-                        "`{value}` is not auto, pretty, json or raw"
+                        "`{value}` is not auto, pretty, json, table or raw"
                     )));
                 }
             }

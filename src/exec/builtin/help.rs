@@ -78,7 +78,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
 /// The command to explain, with the arguments that were given.
 fn asked(call: &Call<'_>) -> Result<Command, Failure> {
     let words = &call.line.words;
-    let line = Parser::default().parse(words);
+    let line = Parser::of(call.context.target.language()).parse(words);
     let line = line.map_err(|error| Failure::syntax_of(error, words))?;
     match line.statement {
         Statement::Command(command) => Ok(command),

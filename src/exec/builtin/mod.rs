@@ -1,6 +1,7 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
 mod connection;
+mod console;
 mod entry;
 mod events;
 mod general;

@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, console, events, general, help, jobs, listeners, timers, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -23,7 +23,9 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMER,
     timers::CANCEL,
     vm::VM,
-    vm::CONSOLE,
+    console::CONSOLE,
+    console::EXPECT,
+    console::SEND,
     general::SET,
     general::QUIT,
     general::EXIT,

@@ -1,14 +1,12 @@
-//! `:vm` and `:console`.
+//! `:vm`.
 
 use std::io;
-use std::sync::Arc;
 
 use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::qmp::Request;
 use crate::render::escape;
-use crate::vm::{Console, ConsoleAddress, Stopped, Vm};
+use crate::vm::{Stopped, Vm};
 
 pub(super) const VM: Builtin = Builtin {
     name: "vm",
@@ -30,16 +28,6 @@ pub(super) const VM: Builtin = Builtin {
            log: show the last 200 lines that QEMU has printed; with --all, everything; with -f, keep showing output \
            until QEMU exits.",
     run: |call| Box::pin(vm(call)),
-};
-
-pub(super) const CONSOLE: Builtin = Builtin {
-    name: "console",
-    forms: &[&[], &[Part::Name("CHARDEV")], &[Part::Address]],
-    summary: "attach the terminal to the guest's console; Ctrl-] detaches",
-    help: "Without an argument, attaches to the console that --console adds. CHARDEV is a name from\n\
-           query-chardev; ADDRESS is a path or HOST:PORT at which QEMU serves a chardev. Events that arrive\n\
-           meanwhile are shown after you detach.",
-    run: |call| Box::pin(console(call)),
 };
 
 async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
@@ -107,55 +95,4 @@ fn log(vm: &Vm, all: bool, follow: bool) -> io::Result<Effect> {
         notice: log.left_out().unwrap_or_default(),
     }
     .into())
-}
-
-async fn console(call: &Call<'_>) -> Result<Effect, Failure> {
-    let target = &call.context.target;
-    let words = call.args()?;
-    let ours = target.vm.as_ref().and_then(|vm| vm.console());
-    let address = match (&words[..], ours) {
-        ([], Some(console)) => return Ok(Output::Console(console.clone()).into()),
-        ([], None) => {
-            return Err(Failure::Usage(
-                "no console: launch the VM with --launch --console, or use `:console CHARDEV` or \
-                 `:console ADDRESS`"
-                    .to_owned(),
-            ));
-        }
-        ([name], ours) => match (chardev(call.context, name).await?, ours) {
-            // We hold the other end of this chardev.
-            (Some(_), Some(console)) if Vm::is_console(name) => {
-                return Ok(Output::Console(console.clone()).into());
-            }
-            (Some(filename), _) => ConsoleAddress::of_chardev(name, &filename)?,
-            (None, _) => ConsoleAddress::of_address(&name.parse()?)?,
-        },
-        _ => return Err(call.usage()),
-    };
-    let console = Console::at(address.clone()).await;
-    let console =
-        console.map_err(|error| Failure::Local(format!("cannot attach to {address}: {error}")))?;
-    Ok(Output::Console(Arc::new(console)).into())
-}
-
-/// QEMU's description of where the chardev `name` is. `None` if there is no such chardev, or no connection.
-async fn chardev(context: &Context, name: &str) -> Result<Option<String>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Chardev {
-        label: String,
-        filename: String,
-    }
-    let Some(client) = context.target.session.client() else {
-        return Ok(None);
-    };
-    let reply = client
-        .send(Request::new("query-chardev").quietly())?
-        .await?;
-    let chardevs: Vec<Chardev> = match reply.value() {
-        Ok(value) => serde_json::from_str(value).unwrap_or_default(),
-        // Not every server has `query-chardev`.
-        Err(_) => Vec::new(),
-    };
-    let found = chardevs.into_iter().find(|chardev| chardev.label == name);
-    Ok(found.map(|chardev| chardev.filename))
 }

@@ -2,9 +2,9 @@
 
 use super::keys::{self, Key};
 
-/// Where the first secret starts that `key=` or `key:` assigns: it may have a comma in it, so what follows is as
-/// secret. A text that is `torn` may be a piece of anything. `has_type` says whether it is about an object for a secret,
-/// whose `data` is one.
+/// Where the first secret assigned by `key=` or `key:` starts. Everything after it counts as secret too, since the
+/// secret may contain a comma. A `torn` text may be a piece of anything. `has_type` says whether the text is about a
+/// secret object, so that `data` is a secret.
 pub(super) fn assigned(text: &str, torn: bool, has_type: impl Fn() -> bool) -> Option<usize> {
     let mut found: Option<usize> = None;
     let mut has_name = false;
@@ -38,12 +38,12 @@ pub(super) fn assigned(text: &str, torn: bool, has_type: impl Fn() -> bool) -> O
     [found, value].into_iter().flatten().min()
 }
 
-/// Whether a word of `text` names the type of an object for a secret.
+/// Whether a word of `text` is the type of a secret object.
 pub(super) fn has_secret_type(text: &str) -> bool {
     names(text).any(|(_, name)| keys::is_secret_type(name))
 }
 
-/// The words of `text` that could be keys, and where they are.
+/// The words of `text` that could be keys, with their positions.
 fn names(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -58,12 +58,12 @@ fn is_part(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// Whether `word` begins with what an escape spells that could have been written plainly: `\u0070assword`.
+/// Whether `word` begins with an escaped ASCII letter, as in `\u0070assword`.
 fn is_escape(before: &str, word: &str) -> bool {
     before.ends_with('\\') && word.starts_with("u00") && word[3..].starts_with(['4', '5', '6', '7'])
 }
 
-/// Where the value starts that is assigned to the name that ends at `end`.
+/// Where the value assigned to the name that ends at `end` starts.
 fn value_after(text: &str, end: usize, torn: bool) -> Option<usize> {
     let around = ['"', '\'', '\\', ' ', '\t'];
     let rest = text[end..].trim_start_matches(around);

@@ -1,5 +1,4 @@
-//! Secrets in JSON and in the relaxed form of it, closed or not. There is no tree, and what is nested is counted, not
-//! recursed into.
+//! Secrets in JSON and its relaxed form, complete or not. Builds no tree, and does not recurse.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +10,7 @@ use super::members::{Candidate, Members};
 use super::nest::Nest;
 use crate::lang::literal::{string_end, unescape};
 
-/// How many keys are remembered: the objects of a long list have the same ones.
+/// How many keys are cached: the objects of a long list have the same ones.
 const MOST_KEYS: usize = 1024;
 
 /// The secrets in `json`.
@@ -19,14 +18,14 @@ pub(super) fn find(json: &str, nest: Nest) -> Vec<Found> {
     find_in(json, None, nest).0
 }
 
-/// The secrets in the value of `key`, and what else is secret if the object around it is for a secret.
+/// The secrets in the value of `key`, and the values that are secret if the object around it is a secret object.
 pub(super) fn find_in(json: &str, key: Option<Key>, nest: Nest) -> (Vec<Found>, Vec<Candidate>) {
     let mut scan = Scan::new(json, key, nest);
     scan.run();
     (scan.found, scan.candidates)
 }
 
-/// The same as [`find`], and whether it is no whole object: then a string may be what stands between two.
+/// The same as [`find`], and whether the object is incomplete. Then strings may be mistaken for the text between them.
 pub(super) fn find_torn(json: &str, nest: Nest) -> (Vec<Found>, bool) {
     let mut scan = Scan::new(json, None, nest);
     scan.run();
@@ -41,17 +40,17 @@ struct Scan<'a> {
     key: Option<Key>,
     open: Vec<Open>,
     found: Vec<Found>,
-    /// Of all that is open.
+    /// Those of all open objects.
     candidates: Vec<Candidate>,
     keys: HashMap<&'a str, Key>,
     is_torn: bool,
 }
 
-/// An object or array that is open.
+/// An open object or array.
 struct Open {
     key: Option<Key>,
     start: usize,
-    /// How much had been found before it.
+    /// How many secrets were found before it.
     found: usize,
     candidates: usize,
     members: Members,
@@ -119,7 +118,7 @@ impl<'a> Scan<'a> {
         }
         let key = self.key.take();
         if key.is_some_and(|key| key.is_secret) {
-            // What follows such a value and is no punctuation may still be the secret.
+            // Unless punctuation follows, the secret may continue.
             if !self.is_before(b",}]") {
                 self.at = self.text.len();
             }
@@ -135,7 +134,7 @@ impl<'a> Scan<'a> {
                 self.found
                     .extend(inside.map(|range| Found::part(range, inner.start)));
             }
-            // Where in the escaped text they are is not known.
+            // Their positions in the escaped text are not known.
             Cow::Owned(_) if !inside.is_empty() => self.found.push(Found::whole(start..self.at)),
             Cow::Owned(_) => {}
         }
@@ -167,7 +166,7 @@ impl<'a> Scan<'a> {
         self.note(key, word, start..self.at);
     }
 
-    /// The end of what was opened last, or of the text.
+    /// The end of the innermost object or array, or of the text.
     fn close(&mut self) {
         let Some(open) = self.open.pop() else {
             return;
@@ -186,7 +185,7 @@ impl<'a> Scan<'a> {
         }
         let mut kept = open.candidates;
         if open.key.is_some_and(|key| key.is_wrapper) {
-            // Once: what is handed up through a thousand objects would be looked at a thousand times.
+            // Only once: passing candidates up through every level would take quadratic time.
             for at in open.candidates..self.candidates.len() {
                 if !self.candidates[at].is_inherited {
                     self.candidates.swap(kept, at);
@@ -226,7 +225,7 @@ impl<'a> Scan<'a> {
         self.key = Some(key);
     }
 
-    /// The inside of a string.
+    /// Looks for secrets within a string.
     fn decoded(&self, range: Range<usize>) -> Cow<'a, str> {
         let inner = &self.text[range.clone()];
         if !inner.contains('\\') {
@@ -242,7 +241,7 @@ impl<'a> Scan<'a> {
         self.is_before(b":=")
     }
 
-    /// Whether one of these is the next that is no white space.
+    /// Whether one of these bytes comes next, after white space.
     fn is_before(&self, these: &[u8]) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
         let next = rest.iter().find(|byte| !byte.is_ascii_whitespace());

@@ -2,7 +2,7 @@
 
 use strsim::osa_distance;
 
-/// A key that has one of these in it is a secret's, however it goes on: `new-password`, `cookie64`.
+/// A key that contains one of these names a secret: `new-password`, `cookie64`.
 const PARTS: [&str; 7] = [
     "password",
     "passwd",
@@ -13,7 +13,7 @@ const PARTS: [&str; 7] = [
     "token",
 ];
 
-/// Keys of secrets, without their `-` and `_`. The last four are the guest agent's base64, which may be anything.
+/// Keys that name a secret, without `-` and `_`. The last four hold the guest agent's base64, which may be anything.
 const WHOLE: [&str; 17] = [
     "secret",
     "secrets",
@@ -34,7 +34,7 @@ const WHOLE: [&str; 17] = [
     "bufb64",
 ];
 
-/// What a misspelt key may have been meant to be, and how many letters may be wrong.
+/// Words that a misspelt key may have been meant to be, and how many letters may be wrong.
 const NEAR: [(&str, usize); 5] = [
     ("password", 2),
     ("passphrase", 2),
@@ -43,38 +43,38 @@ const NEAR: [(&str, usize); 5] = [
     ("cookie", 1),
 ];
 
-/// What a `…-key` is of that is not secret: the left command key is one of a keyboard.
+/// The beginnings of keys that end in `key` but are no secrets: the left command key is a key of a keyboard.
 const OPEN_KEYS: [&str; 6] = ["public", "host", "hot", "command", "author", "sort"];
 
-/// What an object for a secret has besides the secret, and what is said around it.
+/// The other members of a secret object, and those around it in a message.
 const KNOWN: [&str; 15] = [
     "qomtype", "id", "format", "file", "keyid", "iv", "loaded", "serial", "props", "type",
     "driver", "path", "property", "execute", "execoob",
 ];
 
-/// A longer key is judged by what it contains alone.
+/// A longer key is only searched for [`PARTS`].
 const LONGEST: usize = 64;
 
-/// What a key tells of its value, and of the values beside it.
+/// What a key tells about its value and about the other values of its object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Key {
     /// Its value is a secret.
     pub is_secret: bool,
-    /// It is `key`, which is a secret's, or a keyboard's.
+    /// It is `key`: a secret, or a key of a keyboard.
     pub is_key: bool,
-    /// Its value is one if the object is for a secret: `data`, or nearly.
+    /// It is `data`, or nearly: a secret in a secret object.
     pub is_data: bool,
-    /// Its value is one if another member names a secret: `value`, or nearly.
+    /// It is `value`, or nearly: a secret if another member names a secret property.
     pub is_value: bool,
-    /// Its value says what the object is.
+    /// Its value is the object's type.
     pub is_type: bool,
-    /// The same, and `data` beside it is a secret whatever the value.
+    /// It is `qom-type`, or nearly. Then `data` is a secret, whatever the type.
     pub is_qom_type: bool,
-    /// Its value names a property.
+    /// Its value is the name of a property.
     pub is_name: bool,
-    /// An object for a secret has no such member.
+    /// A secret object has no such member, so it may be `data` misspelt.
     pub is_strange: bool,
-    /// Its members belong to the object around it.
+    /// The members of its value count as members of the object around it.
     pub is_wrapper: bool,
     /// Its value is a line for the human monitor.
     pub is_line: bool,
@@ -106,7 +106,7 @@ impl Key {
         }
     }
 
-    /// Reads what may be a key in a text: what can be told from its value alone.
+    /// Reads a possible key in a text. Only what does not depend on other members is told.
     pub fn in_text(name: &str) -> Self {
         let letters = letters(name);
         if may_be_secret(name)
@@ -118,7 +118,7 @@ impl Key {
         Self::default()
     }
 
-    /// Reads a dotted key. The last segment that is no index counts, and a secret on the way to it.
+    /// Reads a dotted key: its last segment that is not an index, and any secret segment before it.
     pub fn of_path(path: &str) -> Self {
         let mut key = Self::default();
         let mut is_inside = false;
@@ -134,7 +134,7 @@ impl Key {
     }
 }
 
-/// Whether a value of this name is a secret.
+/// Whether a member of this name is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     if !may_be_secret(name) {
         return false;
@@ -144,7 +144,7 @@ pub(super) fn is_secret(name: &str) -> bool {
         return PARTS.iter().any(|part| whole.contains(part));
     }
     if whole.ends_with("id") {
-        // What names an object for a secret is none: `passwordid`, `keyid`.
+        // The id of a secret object is not secret: `passwordid`, `keyid`.
         return false;
     }
     let name = name.to_ascii_lowercase();
@@ -152,7 +152,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     let count = parts().count();
     let last = parts().next_back().unwrap_or_default();
     if count > 1 && is_near(last, "secret", 1) {
-        // As are `key-secret` and `password-secret`.
+        // `key-secret` and `password-secret` are such ids too.
         return false;
     }
     if PARTS.iter().any(|part| whole.contains(part)) || WHOLE.contains(&&*whole) {
@@ -165,7 +165,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     near(&whole) || parts().any(near)
 }
 
-/// Whether `name` is the type of an object for a secret: `secret`, its kin `secret_keyring`, or nearly.
+/// Whether `name` is the type of a secret object: `secret`, `secret_keyring`, or nearly.
 pub(super) fn is_secret_type(name: &str) -> bool {
     let name = name.trim_start_matches('-');
     let start = name.split(['-', '_']).next().unwrap_or_default();
@@ -179,7 +179,7 @@ pub(super) fn is_data(name: &str) -> bool {
     is_command(name, "data")
 }
 
-/// Whether `name` is a command that takes a secret, at the human monitor as a bare word.
+/// Whether `name` is a command that takes a secret as a bare word, as in the human monitor.
 pub(super) fn takes_secret(name: &str) -> bool {
     let name = name.trim_start_matches([':', '-']);
     if name.len() > LONGEST || !lacks_at_most(letters(name), "passwd", 2) {
@@ -194,31 +194,31 @@ pub(super) fn takes_secret(name: &str) -> bool {
         && parts.any(|part| is_near(part, "password", 2) || is_near(part, "passwd", 1))
 }
 
-/// Whether `name` is the command `command`, which is written here without `-` and `_`.
+/// Whether `name` is `command`, which is given without `-` and `_`.
 pub(super) fn is_command(name: &str, command: &str) -> bool {
     name.len() <= LONGEST
         && lacks_at_most(letters(name), command, 1)
         && is_near(&plain(name), command, 1)
 }
 
-/// In lower case, without what separates its parts.
+/// Converts to lower case and removes separators.
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(|c| !matches!(c, '-' | '_' | ' '));
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Whether at most `wrong` letters of `name` are wrong, missing, too many or in another's place.
+/// Whether `name` is `word` with at most `wrong` letters changed, missing, added or swapped.
 fn is_near(name: &str, word: &str, wrong: usize) -> bool {
     if name == word {
         return true;
     }
-    // Each letter that is missing is a change. This spares most names the slow look.
+    // Each missing letter is a change. This quick check rejects most names.
     name.len().abs_diff(word.len()) <= wrong
         && lacks_at_most(letters(name), word, wrong)
         && osa_distance(name, word) <= wrong
 }
 
-/// Which letters a name has in either case, a bit each.
+/// The set of letters in a name, a bit each, regardless of case.
 const fn letters(name: &str) -> u32 {
     let bytes = name.as_bytes();
     let (mut letters, mut at) = (0, 0);
@@ -238,7 +238,7 @@ const fn letters_of<const COUNT: usize>(names: [&str; COUNT]) -> [u32; COUNT] {
     all
 }
 
-/// Whether a name has the letters of anything that is known here. Most have not, and a text may have millions.
+/// Whether a name has the letters of any word known here. A text may have millions of names, and most do not.
 fn may_be_secret(name: &str) -> bool {
     const WORDS: [u32; 7] = letters_of(PARTS);
     const NAMES: [u32; 17] = letters_of(WHOLE);
@@ -252,7 +252,7 @@ fn may_be_secret(name: &str) -> bool {
             .any(|(word, wrong)| lacks_at_most(letters, word, *wrong))
 }
 
-/// Whether of the letters of `word` at most so many are not among `letters`.
+/// Whether `letters` lacks at most `most` letters of `word`.
 fn lacks_at_most(letters: u32, word: &str, most: usize) -> bool {
     (self::letters(word) & !letters).count_ones() as usize <= most
 }

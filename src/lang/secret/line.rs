@@ -1,4 +1,4 @@
-//! Secrets in a line as it is typed, and in the words of a process.
+//! Secrets in a typed line, and in the arguments of a process.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,19 +12,19 @@ use super::nest::Nest;
 use crate::lang::literal::unescape;
 use crate::lang::tokens::{Word, split_torn};
 
-/// What may stand among the words without being one of a secret.
+/// Words that are never part of a secret.
 const PUNCTUATION: [&str; 8] = ["&", "|", ">", ">>", ")", "transaction(", "=", "do"];
 
-/// The secrets in a line. It need not parse.
+/// Finds the secrets in a line, which need not parse.
 pub(super) fn find(line: &str, nest: Nest) -> Vec<Found> {
     let (words, torn) = split_torn(line);
     let spans: Vec<_> = words.iter().map(Word::span).collect();
     find_in_words(line, &spans, torn, true, nest)
 }
 
-/// The secrets in the words of `source` that stand at `spans`, and between them. Where they are `typed`, quotes are
-/// part of a word, and a secret with a space in it may have become two. The last one may be `torn`: no word, but the
-/// rest of a line that does not go on as it should.
+/// Finds the secrets in the words of `source` at `spans`, and between them. In a `typed` line words include their
+/// quotes, and a secret with a space may have become two words. If it is `torn`, the last span is the rest of a line
+/// that could not be split into words.
 pub(super) fn find_in_words(
     source: &str,
     spans: &[Range<usize>],
@@ -62,7 +62,7 @@ struct Line<'a> {
     found: Vec<Found>,
     candidates: Vec<Candidate>,
     members: Members,
-    /// It asks about names, and has no values.
+    /// It is `help` or `:has`, whose words are names without values.
     is_help: bool,
     after: After,
 }
@@ -71,17 +71,17 @@ struct Line<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum After {
     Nothing,
-    /// A secret, which may go on.
+    /// A secret, which may continue.
     Secret,
-    /// A secret in something that is not closed: all that follows may be part of it.
+    /// A secret in an unclosed object: everything after it may be part of it.
     Torn,
-    /// An option of a program whose value is a secret.
+    /// A program's option that takes a secret.
     Option,
     /// A command that takes a secret as a bare word.
     Command,
-    /// `qom-set` of the human monitor, whose words are a path, a property and its value.
+    /// `qom-set` of the human monitor, followed by a path, a property and its value.
     QomSet,
-    /// A program that takes a password after `-p`.
+    /// `sshpass`, which takes a password after `-p`.
     SshPass,
 }
 
@@ -133,7 +133,7 @@ impl Line<'_> {
         self.candidates.extend(Candidate::new(key, span));
     }
 
-    /// A word that is no argument.
+    /// A word without a key.
     fn plain(&mut self, span: Range<usize>, is_first: bool) {
         let word = self.decoded(&span).into_owned();
         let name = word.trim_start_matches(':').trim_end_matches([':', '=']);
@@ -182,7 +182,7 @@ impl Line<'_> {
         }
     }
 
-    /// Looks into a value, with its quotes if it has any.
+    /// Looks for secrets within a value, which may be quoted.
     fn value(&mut self, span: Range<usize>, is_line: bool) {
         let value = self.decoded(&span);
         let is_line = is_line || !self.typed && value.contains(char::is_whitespace);
@@ -196,7 +196,7 @@ impl Line<'_> {
         };
         match &value {
             Cow::Borrowed(inner) => {
-                // The same text, perhaps without its quotes.
+                // The text is unchanged, apart from its quotes.
                 let start = span.start + usize::from(inner.len() < span.len());
                 let found = found.into_iter().map(|range| Found::part(range, start));
                 self.found.extend(found);
@@ -207,7 +207,7 @@ impl Line<'_> {
         self.follow(after);
     }
 
-    /// What a value or a word means: what its quotes delimit, or the word itself.
+    /// A value or word without its quotes and escapes.
     fn decoded(&self, span: &Range<usize>) -> Cow<'_, str> {
         let word = &self.source[span.clone()];
         let Some(quote @ ('"' | '\'')) = word.chars().next().filter(|_| self.typed) else {
@@ -222,7 +222,7 @@ impl Line<'_> {
         }
     }
 
-    /// White space, or a comment, or what follows the words.
+    /// The text between words: white space, or a comment at the end.
     fn gap(&mut self, span: Range<usize>) {
         let gap = &self.source[span.clone()];
         let text = gap.trim_start_matches(|c: char| c == '#' || c.is_whitespace());
@@ -236,8 +236,8 @@ impl Line<'_> {
         }
     }
 
-    /// The rest of a line in which a quote or a bracket is open, or a wrong one closed. From the first secret on,
-    /// everything may be part of it.
+    /// The rest of a line with an unclosed or mismatched quote or bracket. After the first secret, everything may be
+    /// part of it.
     fn rest(&mut self, span: Range<usize>) {
         let rest = &self.source[span.clone()];
         let is_hidden = matches!(
@@ -290,7 +290,7 @@ impl Line<'_> {
     }
 }
 
-/// The key of an argument, without what marks it as an option of a program, and the text of its value.
+/// Splits an argument into its key, without leading `-`, and its value.
 fn key_and_value(word: &str) -> Option<(&str, &str)> {
     let (key, value) = word.split_once('=')?;
     let key = key.strip_suffix(':').unwrap_or(key);

@@ -1,33 +1,33 @@
-//! What the members of one object tell of each other: `data` is a secret where another says `qom-type=secret`.
+//! Members of one object explain each other: `data` is a secret next to `qom-type=secret`.
 
 use std::ops::Range;
 
 use super::keys::{self, Key};
 
-/// What is known so far of an object, or of the arguments of a line.
+/// What is known so far about an object, or about the arguments of a line.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// It is for a secret.
+    /// It is a secret object.
     pub is_secret: bool,
-    /// It is one for QOM: its `data` is a secret.
+    /// It is a QOM object, whose `data` is a secret.
     pub is_qom: bool,
-    /// A member names a property that is a secret.
+    /// A member names a secret property.
     pub names_secret: bool,
-    /// It is a key of a keyboard.
+    /// It describes a key of a keyboard.
     pub is_keyboard: bool,
 }
 
-/// A value that is a secret if its object turns out to be such a one.
+/// A value that may turn out to be a secret, depending on the other members.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub key: Key,
     pub range: Range<usize>,
-    /// It has been handed to the object around its own.
+    /// It was passed on to the outer object.
     pub is_inherited: bool,
 }
 
 impl Members {
-    /// Takes note of a member whose value is this text.
+    /// Notes a member and its value.
     pub fn note(&mut self, key: Key, text: &str) {
         if key.is_type || key.is_qom_type {
             self.is_secret |= keys::is_secret_type(text);
@@ -41,7 +41,7 @@ impl Members {
         self.is_qom |= key.is_qom_type;
     }
 
-    /// Whether the value of this member is a secret, now that all are known.
+    /// Whether the value of this member is a secret, once all members are known.
     pub fn hides(&self, key: Key) -> bool {
         self.is_secret && key.is_strange
             || (self.is_secret || self.is_qom) && key.is_data
@@ -50,7 +50,7 @@ impl Members {
 }
 
 impl Candidate {
-    /// The value of `key` that stands there, if it may turn out to be a secret.
+    /// The value of `key` at `range`, if it may turn out to be a secret.
     pub fn new(key: Key, range: Range<usize>) -> Option<Self> {
         let may_be = key.is_strange || key.is_data || key.is_value;
         (may_be && !range.is_empty()).then_some(Self {

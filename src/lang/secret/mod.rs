@@ -1,8 +1,8 @@
 //! Which arguments are secrets, so that they stay out of history, logs and errors.
 //!
-//! A secret is known by the key that it has ([`keys`]), by what else its object has ([`members`]), by its looks in a
-//! text ([`text`]: option strings, URLs, lines for the human monitor), or by where it stands on a line ([`line`]).
-//! When in doubt, it is one. All of this takes time in proportion to the text, and no stack for what is nested.
+//! A secret is recognized by its key ([`keys`]), by the other members of its object ([`members`]), by its form in a
+//! text ([`text`]: option strings, URLs, lines for the human monitor), or by its place on a line ([`line`]). In doubt,
+//! a value counts as a secret. All of this takes linear time, and nesting takes no stack.
 
 mod assignment;
 mod json;
@@ -22,7 +22,7 @@ use text::TOP;
 
 pub use quick::may_have_secret;
 
-/// What a secret is shown as.
+/// The text shown in place of a secret.
 const MASK: &str = "••••";
 
 /// The same as JSON.
@@ -32,7 +32,7 @@ pub const MASKED: &str = "\"••••\"";
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     range: Range<usize>,
-    /// It is a whole value of JSON, with its quotes.
+    /// Whether it is a whole JSON value, including quotes.
     is_value: bool,
 }
 
@@ -44,7 +44,7 @@ impl Found {
         }
     }
 
-    /// A part of a text that starts at `start`.
+    /// A range within a text that starts at `start`.
     fn part(range: Range<usize>, start: usize) -> Self {
         let found = Self {
             range,
@@ -59,24 +59,24 @@ impl Found {
     }
 }
 
-/// Whether `line` carries a secret. A line that does not parse is judged by the words in it.
+/// Whether `line`, which need not parse, contains a secret.
 pub fn line_has_secret(line: &str) -> bool {
     !line::find(line, TOP).is_empty()
 }
 
-/// `line` with its secrets overwritten, byte for byte, so that places in it stay where they are. It need not parse.
+/// Overwrites the secrets in `line`, which need not parse. The length stays the same, so that columns stay valid.
 pub fn conceal(line: &str) -> Cow<'_, str> {
     overwrite(line, line::find(line, TOP))
 }
 
-/// The same for the text that `words` are of.
+/// The same for a text whose words are known.
 pub(super) fn conceal_words<'a>(source: &'a str, spans: &[Range<usize>]) -> Cow<'a, str> {
     let mut found = line::find(source, TOP);
     found.extend(line::find_in_words(source, spans, false, true, TOP));
     overwrite(source, found)
 }
 
-/// The words of a process, with their secrets masked.
+/// Masks the secrets in the arguments of a process.
 pub fn mask_arguments<S: AsRef<str>>(words: &[S]) -> Vec<String> {
     let mut source = String::new();
     let mut spans = Vec::new();
@@ -100,7 +100,7 @@ pub fn mask_arguments<S: AsRef<str>>(words: &[S]) -> Vec<String> {
     masked
 }
 
-/// A message with the values masked that are secrets; nothing if it has none. What is JSON stays JSON.
+/// Masks the secret values in a message; `None` if there are none. The result of valid JSON is valid JSON.
 pub fn mask_secrets(json: &str) -> Option<String> {
     let found = in_order(json::find(json, TOP));
     if found.is_empty() {
@@ -117,12 +117,12 @@ pub fn mask_secrets(json: &str) -> Option<String> {
     Some(masked)
 }
 
-/// Whether the property of this name is a secret, so that the reply to a question for it is one.
+/// Whether a property of this name is a secret, and with it the reply to `qom-get`.
 pub fn names_secret(name: &str) -> bool {
     keys::is_secret(name) || keys::is_data(name)
 }
 
-/// A sentence of somebody else's, with the secrets masked that it quotes.
+/// Masks the secrets quoted in a sentence that is not ours.
 pub fn mask_text(text: &str) -> Cow<'_, str> {
     let found = text::find(text, TOP).into_iter();
     let found = in_order(found.map(|range| Found::part(range, 0)).collect());
@@ -156,12 +156,12 @@ fn replace(text: &str, ranges: &[Range<usize>], by: impl Fn(&str) -> Cow<'_, str
     replaced
 }
 
-/// The places in order, those that lie in another left out.
+/// Sorts the ranges and removes those within others.
 fn in_order(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
     let mut end = 0;
     found.retain_mut(|found| {
-        // Two that overlap are a text's, not JSON's: the second goes on from the first.
+        // Only ranges in plain text overlap. The second one is cut to follow the first.
         let is_new = found.range.end > end;
         found.range.start = found.range.start.max(end);
         end = end.max(found.range.end);

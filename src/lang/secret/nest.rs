@@ -1,14 +1,14 @@
-//! Texts within texts: what a string holds may be JSON or a line, and these hold strings.
+//! Texts within texts: a string may contain JSON or a line, which contain strings again.
 
 use std::ops::Range;
 
 type Look = fn(&str, bool, Nest) -> Vec<Range<usize>>;
 
-/// How often a text may stand in a string of another; what lies deeper is masked as a whole.
+/// How deep texts may be nested in strings. A deeper string is masked as a whole.
 const DEEPEST: usize = 4;
 
-/// How deep a text is nested, and the function that looks into a string. It is handed down so that those who find
-/// strings need not know all that a string may hold.
+/// How deep a text is nested, and the function that finds secrets in a string. Passing the function down keeps the
+/// files here from importing each other.
 #[derive(Clone, Copy)]
 pub(super) struct Nest {
     depth: usize,
@@ -16,7 +16,7 @@ pub(super) struct Nest {
 }
 
 impl Nest {
-    /// A text that is not within another.
+    /// An outermost text.
     pub const fn top(look: Look) -> Self {
         Self { depth: 0, look }
     }
@@ -32,7 +32,7 @@ impl Nest {
         self.depth == DEEPEST
     }
 
-    /// The secrets in a string: a value, or a line in itself.
+    /// Finds the secrets in a string, which is a value or a line.
     pub fn look(self, text: &str, is_line: bool) -> Vec<Range<usize>> {
         (self.look)(text, is_line, self)
     }

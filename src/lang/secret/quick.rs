@@ -1,19 +1,19 @@
-//! A quick look for what may be a secret: most messages have none, and some are large.
+//! A quick check for possible secrets: most messages have none, and some are large.
 
-/// How many places the processor looks at in one go.
+/// How many positions are checked at a time.
 const BLOCK: usize = 256;
 
-/// A block, and what the last of its places need to be looked at.
+/// A block, and the bytes after it that the checks of its last positions need.
 const WINDOW: usize = BLOCK + 2;
 
-/// What the key of every secret has that is spelt right, or what stands before it in a URL. The last is the start of
-/// an escape, which may spell anything. All are in lower case, that is with the bit that makes a letter so.
+/// Every correctly spelt key of a secret contains one of these, and every URL with a password. The last one starts an
+/// escape, which may spell anything. All are in lower case, that is, with bit 5 set.
 const SIGNS: [[u8; 3]; 13] = [
     *b"pas", *b"cre", *b"key", *b"coo", *b"tok", *b"://", *b"pwd", *b"pw\"", *b"psk", *b"pin",
     *b"dat", *b"b64", *b"|u0",
 ];
 
-/// Whether `json` may have a secret whose key is spelt right.
+/// Whether `json` may contain a secret with a correctly spelt key.
 pub fn may_have_secret(json: &str) -> bool {
     let mut rest = json.as_bytes();
     while let Some(window) = rest.first_chunk::<WINDOW>() {
@@ -27,7 +27,7 @@ pub fn may_have_secret(json: &str) -> bool {
     has_sign(&last)
 }
 
-/// Without a branch for each place, so that the processor can take many at once.
+/// Has no branches, so that the compiler vectorizes it.
 fn has_sign(window: &[u8; WINDOW]) -> bool {
     let mut lower = *window;
     for byte in &mut lower {

@@ -1,4 +1,4 @@
-//! Secrets in a text that is one value: QEMU's option strings, URLs, `json:…`, lines for the human monitor, prose.
+//! Secrets within one text: QEMU's option strings, URLs, `json:…`, lines for the human monitor, prose.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::keys;
 use super::nest::Nest;
 use super::{json, line};
 
-/// A text that is not within another.
+/// An outermost text.
 pub(super) const TOP: Nest = Nest::top(look);
 
 fn look(text: &str, is_line: bool, nest: Nest) -> Vec<Range<usize>> {
@@ -53,7 +53,7 @@ pub(super) fn find(text: &str, nest: Nest) -> Vec<Range<usize>> {
     found
 }
 
-/// The secrets in what is a line in itself.
+/// The secrets in a text that is a line.
 fn find_in_line(text: &str, nest: Nest) -> Vec<Range<usize>> {
     if nest.is_deepest() {
         return std::iter::once(0..text.len()).collect();
@@ -62,7 +62,7 @@ fn find_in_line(text: &str, nest: Nest) -> Vec<Range<usize>> {
     found.map(|found| found.range).collect()
 }
 
-/// Whether a string that begins so is a line for a monitor.
+/// Whether a string looks like a line for a monitor.
 fn is_for_a_monitor(word: &str) -> bool {
     let names = ["change", "objectadd", "qomset", "hmp"];
     keys::takes_secret(word)
@@ -71,7 +71,7 @@ fn is_for_a_monitor(word: &str) -> bool {
             .any(|name| keys::is_command(word.trim_start_matches(':'), name))
 }
 
-/// A quick look: a secret follows a sign, or is a word among others.
+/// A quick check: a secret comes after a sign, or is one of several words.
 fn may_have_any(text: &str) -> bool {
     let has = |byte: u8| matches!(byte, b'=' | b':' | b' ');
     text.bytes().fold(false, |any, byte| any | has(byte))
@@ -90,7 +90,7 @@ fn urls(text: &str) -> Vec<Range<usize>> {
         let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
         let rest = &rest[..rest.find(ends).unwrap_or(rest.len())];
         end = start + rest.len();
-        // A password may have an `@` or a slash in it.
+        // A password may contain an `@` or a slash.
         let Some(user_end) = rest.rfind('@') else {
             continue;
         };

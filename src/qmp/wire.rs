@@ -1,0 +1,56 @@
+//! How messages become bytes, and bytes messages.
+//!
+//! Everything above this speaks of QMP's messages. A [`Wire`] for a server that speaks something else translates: what
+//! it takes from the bytes received is what a QMP server would have sent.
+
+use bytes::Bytes;
+
+use super::error::Lost;
+use super::frame::Frames;
+
+/// Translates between messages and the bytes of a connection.
+pub trait Wire: Send + Sync {
+    /// How a connection starts.
+    fn opening(&self) -> Opening;
+
+    /// Takes the next message from the bytes received, or `None` until more of them arrive.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no message, or too many.
+    fn take(&self, received: &mut Frames) -> Result<Option<Bytes>, Lost>;
+
+    /// Adds a message to the bytes to send.
+    fn write(&self, message: &str, bytes: &mut Vec<u8>);
+}
+
+/// How a connection starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// The server greets, and we negotiate capabilities.
+    Negotiation,
+}
+
+/// QMP itself.
+struct Qmp;
+
+impl Wire for Qmp {
+    fn opening(&self) -> Opening {
+        Opening::Negotiation
+    }
+
+    fn take(&self, received: &mut Frames) -> Result<Option<Bytes>, Lost> {
+        received.json()
+    }
+
+    fn write(&self, message: &str, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(message.as_bytes());
+        bytes.push(b'\n');
+    }
+}
+
+impl Default for &'static dyn Wire {
+    fn default() -> Self {
+        &Qmp
+    }
+}

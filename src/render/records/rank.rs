@@ -1,0 +1,171 @@
+//! Orders the members of objects by how much they tell.
+
+use super::rows::{Column, Rows};
+use crate::lang::Value;
+
+/// Members that name an object, in the order in which they are shown.
+const NAMES: [&str; 19] = [
+    "id",
+    "name",
+    "label",
+    "device",
+    "node-name",
+    "node",
+    "job-id",
+    "cpu-index",
+    "index",
+    "provider",
+    "qdev",
+    "qdev_id",
+    "qom-path",
+    "path",
+    "bus",
+    "slot",
+    "function",
+    "vcpu",
+    "iothread",
+];
+
+/// The names of [`NAMES`] that are numbers.
+const NUMBERS: [&str; 7] = [
+    "cpu-index",
+    "index",
+    "bus",
+    "slot",
+    "function",
+    "vcpu",
+    "node",
+];
+
+/// Members that people look for, in the order in which they are shown.
+const SOUGHT: [&str; 35] = [
+    "status",
+    "type",
+    "desc",
+    "vendor",
+    "device",
+    "driver",
+    "drv",
+    "target",
+    "value",
+    "frontend-open",
+    "memdev",
+    "addr",
+    "ro",
+    "file",
+    "filename",
+    "virtual-size",
+    "actual-size",
+    "size",
+    "inserted",
+    "backing_file",
+    "rd_bytes",
+    "wr_bytes",
+    "rd_operations",
+    "wr_operations",
+    "flush_operations",
+    "rd_total_time_ns",
+    "wr_total_time_ns",
+    "len",
+    "offset",
+    "speed",
+    "thread-id",
+    "pid",
+    "enabled",
+    "irq",
+    "class",
+];
+
+/// How much a column tells; the least comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Name(usize),
+    Sought(usize),
+    /// The value differs, at this depth.
+    Varies(usize),
+    Same(usize),
+    /// Lists, and objects that are not shown member by member.
+    Nested,
+    /// It repeats another column.
+    Double,
+    /// It is empty, zero or false in all rows.
+    Void,
+}
+
+/// The columns from the one that tells the most to the one that tells the least, each with its rank.
+pub fn ranked<'r, 'a>(rows: &'r Rows<'a>) -> Vec<(Rank, &'r Column<'a>)> {
+    let mut ranked: Vec<_> = rows
+        .columns
+        .iter()
+        .map(|column| (rank(column, rows.count), column))
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    for at in 1..ranked.len() {
+        let (before, [(rank, column), ..]) = ranked.split_at_mut(at) else {
+            break;
+        };
+        let repeats = |(_, other): &(Rank, &Column)| other.equals(column);
+        if *rank < Rank::Nested && is_text(column) && before.iter().any(repeats) {
+            *rank = Rank::Double;
+        }
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked
+}
+
+fn rank(column: &Column, rows: usize) -> Rank {
+    let depth = column.path.len();
+    let key = column.key();
+    let place = |list: &[&str]| list.iter().position(|name| *name == key);
+    let is_name = match () {
+        () if NUMBERS.contains(&key) => depth == 1 || is_text(column),
+        () => is_text(column),
+    };
+    if is_name
+        && !column.values().all(says_nothing_as_a_name)
+        && let Some(place) = place(&NAMES)
+    {
+        return Rank::Name(place);
+    }
+    if key != "value" && column.values().all(says_nothing) {
+        return Rank::Void;
+    }
+    if column.values().any(is_nested) {
+        return Rank::Nested;
+    }
+    // Deep down, a type is that of some detail.
+    if let Some(place) = place(&SOUGHT)
+        && (key != "type" || depth == 1)
+    {
+        return Rank::Sought(place);
+    }
+    match rows > 1 && column.is_constant(rows) {
+        true => Rank::Same(depth),
+        false => Rank::Varies(depth),
+    }
+}
+
+fn is_text(column: &Column) -> bool {
+    column.values().all(|value| matches!(value, Value::Text(_)))
+}
+
+fn is_nested(value: &Value) -> bool {
+    matches!(value, Value::Array(_) | Value::Object(_))
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Number(digits) => digits == "0",
+        Value::Text(text) => matches!(text.as_str(), "" | "off" | "none" | "unknown"),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(on) => !on,
+        Value::Null => true,
+        Value::Word(_) => false,
+    }
+}
+
+/// The number 0 is a name.
+fn says_nothing_as_a_name(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.is_empty())
+}
