@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{Cli, Invocation, When};
-use crate::context::{Settings, TargetPlan};
+use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
 use crate::lang::Dialect;
@@ -127,6 +127,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         dry_run: cli.dry_run,
         wait_for_connection: !interactive && cli.reconnect.is_some(),
         muted: Arc::default(),
+        prompt: PromptSettings::default(),
     }
 }
 

@@ -21,7 +21,7 @@ pub use agenda::{Agenda, Kind, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
 pub use job::{Job, JobStatusChange};
 pub use outcome::{Outcome, Output};
-pub use settings::Settings;
+pub use settings::{PromptSettings, Settings};
 pub use target::{Target, TargetPlan};
 
 /// How many outcomes of listeners and timers can wait to be shown.

@@ -153,7 +153,8 @@ pub fn restore_when_suspended(found: &Termios) -> io::Result<()> {
         // SAFETY: standard input stays open, and `found` and `now` are whole `termios`.
         unsafe {
             let mut now = found;
-            let ours = libc::tcgetpgrp(0) == libc::getpgrp() && libc::tcgetattr(0, &raw mut now) == 0;
+            let ours =
+                libc::tcgetpgrp(0) == libc::getpgrp() && libc::tcgetattr(0, &raw mut now) == 0;
             if ours {
                 libc::tcsetattr(0, libc::TCSANOW, &raw const found);
             }

@@ -1,4 +1,4 @@
-//! A hint after the cursor: the keys that are missing from the line.
+//! What is shown after the cursor: the keys that are missing from the line, or the rest of an older line.
 
 use rustyline::hint::Hint;
 use unicode_width::UnicodeWidthStr;
@@ -10,15 +10,25 @@ use crate::schema::{Member, Schema};
 use super::complete::root;
 
 /// A text shown after the cursor, which is not part of the line.
-pub(super) struct Missing(String);
+pub(super) enum Shown {
+    /// The keys that the line lacks.
+    Missing(String),
+    /// The rest of a line of the history, which the user can accept.
+    Ghost(String),
+}
 
-impl Hint for Missing {
+impl Hint for Shown {
     fn display(&self) -> &str {
-        &self.0
+        match self {
+            Self::Missing(text) | Self::Ghost(text) => text,
+        }
     }
 
     fn completion(&self) -> Option<&str> {
-        None
+        match self {
+            Self::Missing(_) => None,
+            Self::Ghost(text) => Some(text),
+        }
     }
 }
 
@@ -29,7 +39,7 @@ pub(super) fn missing(
     in_transaction: bool,
     schema: &Schema,
     columns: usize,
-) -> Option<Missing> {
+) -> Option<Shown> {
     let context = CursorContext::whole(line, in_transaction);
     // In the middle of a command's name or a key, completion helps instead.
     let is_key = |start: &usize| line[*start..].is_empty();
@@ -71,7 +81,7 @@ pub(super) fn missing(
         hint.push_str(space);
         hint.push_str(&word);
     }
-    (!hint.is_empty()).then_some(Missing(hint))
+    (!hint.is_empty()).then_some(Shown::Missing(hint))
 }
 
 #[cfg(test)]
@@ -92,7 +102,7 @@ mod tests {
 
     fn hint(line: &str, columns: usize) -> Option<String> {
         let schema = Schema::read(SCHEMA).expect("a valid schema");
-        missing(line, false, &schema, columns).map(|missing| missing.0)
+        missing(line, false, &schema, columns).map(|hint| hint.display().to_owned())
     }
 
     #[test]
