@@ -10,7 +10,7 @@ json\t'JSON, a value a line'
 table\t'Lists of objects as tables, other values as with `auto`'
 raw\t'Strings without quotes, other values as JSON'"
 complete -c qmpsh -l schema -d 'Take the types of bare words from the schema in PATH, a saved reply to query-qmp-schema' -r -F
-complete -c qmpsh -s l -l log -l logfile -d 'Append each message sent and received to PATH, as JSON lines with `time`, `dir` and `msg`' -r -F
+complete -c qmpsh -s l -l log -l logfile -d 'Append each message sent and received to PATH, as JSON lines with `time`, `dir`, `conn` (the number of the connection), `fds` (how many file descriptors went along, if any) and `msg`' -r -F
 complete -c qmpsh -l events -d 'Where to print events while a script runs, as JSON lines' -r -f -a "none\t''
 stderr\t''
 stdout\t''"

@@ -21,6 +21,7 @@
 //! - [`manual`]: help pages on what the server accepts
 //! - [`failure`]: exit statuses, and the failures that lead to them
 //! - [`vm`]: the QEMUs running on this machine, and the one that we launch
+//! - [`server`]: a QMP server
 //! - [`render`]: values, errors and events as text
 //! - [`schema`]: the QAPI schema: its model, the typing of bare words, the checking of commands, its cache on
 //!   disk
@@ -42,6 +43,7 @@ pub mod qmp;
 pub mod render;
 pub mod schema;
 pub mod script;
+pub mod server;
 pub mod shell;
 pub mod transport;
 pub mod vm;

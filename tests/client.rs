@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use qmpsh::qmp::{Error, Filter, Lost, Options, Pending, Request, State};
+use qmpsh::qmp::{Error, Filter, Lost, Options, Passing, Pending, Request, State};
 use qmpsh::transport::StreamEnd;
 use serde_json::{Value, json};
 
@@ -356,7 +356,8 @@ async fn the_tap_sees_every_message_as_it_passes() {
     let (sender, seen) = mpsc::channel();
     let sender = std::sync::Mutex::new(sender);
     let options = Options {
-        tap: Some(std::sync::Arc::new(move |direction, message: &str| {
+        tap: Some(std::sync::Arc::new(move |passing: &Passing<'_>| {
+            let (direction, message) = (passing.direction, passing.text);
             let sender = sender.lock().expect("no holder of this lock panics");
             let _ = sender.send((direction, message.len()));
         })),

@@ -35,6 +35,7 @@ mod schema_cache;
 mod screens;
 mod scripts;
 mod secrets;
+mod server;
 mod session;
 mod stalled_output;
 mod stalled_terminal;

@@ -100,7 +100,8 @@ pub struct Cli {
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// Append each message sent and received to PATH, as JSON lines with `time`, `dir` and `msg`
+    /// Append each message sent and received to PATH, as JSON lines with `time`, `dir`, `conn` (the number of the
+    /// connection), `fds` (how many file descriptors went along, if any) and `msg`
     #[arg(short, long, value_name = "PATH", visible_alias = "logfile")]
     pub log: Option<PathBuf>,
 

@@ -18,10 +18,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::lang::{MASKED, mask_secrets, may_have_secret, names_secret, quote};
+use crate::lang::{MASKED, mask_secrets, mask_text, may_have_secret, names_secret, quote};
 use crate::os::private;
 use crate::os::stderr::say;
-use crate::qmp::{Direction, Tap};
+use crate::qmp::{Direction, Passing, Tap};
 use crate::render::{compact, escape_line};
 
 /// Prints a line for `--verbose`.
@@ -127,7 +127,8 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
         return None;
     }
     let asked = Mutex::new(Asked::default());
-    Some(Arc::new(move |direction, message| {
+    Some(Arc::new(move |passing: &Passing<'_>| {
+        let (direction, message) = (passing.direction, passing.text);
         let masked = match direction {
             Direction::Send => {
                 asked.lock().sent(message);
@@ -147,7 +148,14 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Direction::Send => "->",
                 Direction::Receive => "<-",
             };
-            echo(format!("{arrow} {}", escape_line(&message)));
+            let from = passing
+                .from
+                .map_or(String::new(), |from| format!("{from}: "));
+            echo(format!(
+                "{arrow} {}{}",
+                escape_line(&from),
+                escape_line(&message)
+            ));
         }
         if let Some(log) = &log {
             let dir = match direction {
@@ -160,8 +168,16 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Ok(_) => message,
                 Err(_) => quote(&message).into(),
             };
-            let line =
-                format!("{{\"time\": \"{time}\", \"dir\": \"{dir}\", \"msg\": {message}}}\n");
+            let connection = passing.connection;
+            let mut line =
+                format!("{{\"time\": \"{time}\", \"dir\": \"{dir}\", \"conn\": {connection}");
+            if let Some(from) = passing.from {
+                line += &format!(", \"from\": {}", quote(&mask_text(from)));
+            }
+            if passing.descriptors > 0 {
+                line += &format!(", \"fds\": {}", passing.descriptors);
+            }
+            line += &format!(", \"msg\": {message}}}\n");
             let _ = log.send(Entry::Line(line));
         }
     }))

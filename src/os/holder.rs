@@ -18,6 +18,12 @@ pub fn of(path: &Path) -> Option<Holder> {
     return None;
 }
 
+/// The name of a process's program, if the system tells it.
+pub fn program_of(pid: i32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
 /// Whether a process is stopped, by SIGSTOP or a debugger. False if that cannot be found out.
 pub fn is_stopped(pid: i32) -> bool {
     // See `proc_pid_stat(5)`: the state follows the name, which may contain anything and ends at

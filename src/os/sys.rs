@@ -2,21 +2,26 @@
 //! `exec`, that handle signals, and that do what Rust's own start does.
 #![allow(unsafe_code)]
 
-use std::io;
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use nix::sys::stat::Mode;
 use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
 use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
 use signal_hook::low_level::{emulate_default_handler, register};
+
+/// The most descriptors that one message passes; QEMU takes no more (`TCP_MAX_FDS`).
+const MOST_PASSED: usize = 16;
 
 /// Does what Rust's own start does, for a `main` that the C library calls. It opens `/dev/null` for
 /// each standard descriptor that is closed, because otherwise a socket could get its number. It
@@ -54,6 +59,42 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
         return Err(Errno::EBADF.into());
     }
     borrowed.try_clone_to_owned()
+}
+
+/// Receives up to `most` bytes from a Unix socket into the spare room of `buffer`, and the descriptors that came with
+/// them (`SCM_RIGHTS`, `unix(7)`), which are closed on exec. Returns how many bytes, 0 at the end of the stream.
+///
+/// # Errors
+///
+/// Those of `recvmsg(2)`.
+pub fn receive(
+    socket: &impl AsRawFd,
+    buffer: &mut BytesMut,
+    most: usize,
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let start = buffer.len();
+    buffer.resize(start + most.min(buffer.capacity() - start), 0);
+    let mut control = nix::cmsg_space!([RawFd; MOST_PASSED]);
+    let received = {
+        let mut room = [IoSliceMut::new(&mut buffer[start..])];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut room, Some(&mut control), flags).and_then(
+            |message| {
+                let mut passed = Vec::new();
+                for control in message.cmsgs()? {
+                    if let ControlMessageOwned::ScmRights(numbers) = control {
+                        // SAFETY: the kernel has just given them to us, and nobody else knows them.
+                        let own = |number| unsafe { OwnedFd::from_raw_fd(number) };
+                        passed.extend(numbers.into_iter().map(own));
+                    }
+                }
+                Ok((message.bytes, passed))
+            },
+        )
+    };
+    let length = received.as_ref().map_or(0, |(length, _)| *length);
+    buffer.truncate(start + length);
+    Ok(received?)
 }
 
 /// Prepares `command` to run as a process of ours. It gets its own session, so Ctrl-C does not

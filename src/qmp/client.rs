@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::connecting::connect;
 use super::error::{Error, Lost};
-use super::in_flight::{Id, InFlight};
+use super::in_flight::{Id, InFlight, Waiter};
 use super::message::{Greeting, Reply};
 use super::notice::Unsolicited;
 use super::options::Options;
@@ -23,7 +23,7 @@ use crate::transport::Endpoint;
 const MAX_DESCRIPTORS: usize = 16;
 
 /// The commands that take a descriptor from the message.
-const NEED_DESCRIPTOR: [&str; 2] = ["add-fd", "getfd"];
+pub(crate) const NEED_DESCRIPTOR: [&str; 2] = ["add-fd", "getfd"];
 
 /// Counters of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +120,27 @@ impl Client {
     /// Nothing was sent, because the connection has ended, the id is in use, or descriptors cannot
     /// be passed.
     pub fn send(&self, request: Request) -> Result<Pending, Error> {
+        let (waiter, receiver) = oneshot::channel();
+        self.queue(request, Waiter::Caller(waiter))?;
+        Ok(Pending { receiver })
+    }
+
+    /// Sends a command, and calls `then` with the reply, or with why there will be none. It is called in the order in
+    /// which messages come, between the events before and after the reply (see [`Hub::relay`](super::Hub::relay)), and
+    /// must not block.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::send`]. Then `then` is not called.
+    pub fn send_then(
+        &self,
+        request: Request,
+        then: impl FnOnce(Result<Reply, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        self.queue(request, Waiter::Function(Box::new(then)))
+    }
+
+    fn queue(&self, request: Request, waiter: Waiter) -> Result<(), Error> {
         self.can_carry(&request.name, request.descriptors.len())?;
         // Hold the lock until the message is queued, so that both queues have the same order.
         let mut commands = self.shared.commands.lock();
@@ -135,7 +156,6 @@ impl Client {
             }
             None => (Id::Order, request.text),
         };
-        let (waiter, receiver) = oneshot::channel();
         let (done, replied) = oneshot::channel();
         let alone = !request.descriptors.is_empty();
         commands.push(InFlight {
@@ -150,9 +170,10 @@ impl Client {
         let _ = self.outgoing.send(Outgoing {
             text,
             descriptors: request.descriptors,
+            from: request.from,
             replied: alone.then_some(replied),
         });
-        Ok(Pending { receiver })
+        Ok(())
     }
 
     /// Checks whether a command may pass this many descriptors. `add-fd` and `getfd` need one, so

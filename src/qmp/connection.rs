@@ -2,18 +2,22 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::yield_now;
 
 use super::error::Lost;
 use super::frame::Frames;
 use super::message::{Incoming, read};
-use super::options::{Direction, Options, Tap};
+use super::options::{Direction, Options, Passing, Tap};
 use super::wire::Wire;
 use crate::transport::{Reader, Stream, Writer};
 
 /// A read of at least this many bytes is taken for part of a flood.
 const FLOOD: usize = 4 << 10;
+
+/// How many connections there were so far.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Receives messages.
 pub(super) struct Receiver {
@@ -21,6 +25,7 @@ pub(super) struct Receiver {
     frames: Frames,
     wire: &'static dyn Wire,
     tap: Option<Tap>,
+    connection: u64,
 }
 
 /// Sends messages.
@@ -29,23 +34,27 @@ pub(super) struct Sender {
     buffer: Vec<u8>,
     wire: &'static dyn Wire,
     tap: Option<Tap>,
+    connection: u64,
 }
 
 /// The two halves of a connection.
 pub(super) fn split(stream: Stream, options: &Options) -> (Receiver, Sender) {
     let Options { tap, wire, .. } = options;
     let (reader, writer) = stream.split();
+    let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let receiver = Receiver {
         reader,
         frames: Frames::default(),
         wire: *wire,
         tap: tap.clone(),
+        connection,
     };
     let sender = Sender {
         writer,
         buffer: Vec::new(),
         wire: *wire,
         tap: tap.clone(),
+        connection,
     };
     (receiver, sender)
 }
@@ -56,7 +65,13 @@ impl Receiver {
         loop {
             if let Some(message) = self.wire.take(&mut self.frames)? {
                 if let Some(tap) = &self.tap {
-                    tap(Direction::Receive, &String::from_utf8_lossy(&message));
+                    tap(&Passing {
+                        direction: Direction::Receive,
+                        text: &String::from_utf8_lossy(&message),
+                        connection: self.connection,
+                        descriptors: 0,
+                        from: None,
+                    });
                 }
                 return read(&message);
             }
@@ -86,10 +101,21 @@ impl Sender {
         self.writer.no_descriptors()
     }
 
-    /// Adds a message to the next [`Sender::flush`].
+    /// Adds a message of our own to the next [`Sender::flush`].
     pub fn push(&mut self, message: &str) {
+        self.push_from(message, 0, None);
+    }
+
+    /// The same for a message that may be from a client of ours, and with which `descriptors` will go.
+    pub fn push_from(&mut self, message: &str, descriptors: usize, from: Option<&str>) {
         if let Some(tap) = &self.tap {
-            tap(Direction::Send, message);
+            tap(&Passing {
+                direction: Direction::Send,
+                text: message,
+                connection: self.connection,
+                descriptors,
+                from,
+            });
         }
         self.wire.write(message, &mut self.buffer);
     }

@@ -31,6 +31,11 @@ pub struct Filter {
 /// Whether an event is wanted.
 pub type Condition = Box<dyn Fn(&Event) -> bool + Send>;
 
+/// What is called with each event.
+pub type Relay = Arc<RelayFn>;
+
+type RelayFn = dyn Fn(&Event) + Send + Sync;
+
 impl Filter {
     /// Whether the filter selects an event.
     pub fn takes(&self, event: &Event) -> bool {
@@ -114,6 +119,12 @@ impl Hub {
         self.events.lock().listen(filter, capacity)
     }
 
+    /// Calls `relay` with each event as soon as it is read, for as long as somebody holds it. It must not block, nor
+    /// call this hub.
+    pub fn relay(&self, relay: &Relay) {
+        self.events.lock().relays.push(Arc::downgrade(relay));
+    }
+
     /// Waits for one event that `filter` selects and no other wait has taken: the first in the
     /// history with number `since` or later, or else the next to come.
     pub fn wait(&self, filter: Filter, since: u64) -> Wait {
@@ -189,6 +200,7 @@ impl Future for Wait {
 #[derive(Default)]
 struct Events {
     listeners: Vec<Registered>,
+    relays: Vec<Weak<RelayFn>>,
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
     /// How many events were removed from the history to make room.
@@ -252,6 +264,10 @@ impl Events {
         let event = Arc::new(event);
         self.satisfy(&event);
         self.listeners.retain(|listener| listener.take(&event));
+        self.relays.retain(|relay| {
+            let relay = relay.upgrade();
+            relay.inspect(|relay| relay(&event)).is_some()
+        });
         self.history_bytes += event.text().len();
         self.history.push_back(event);
         while self.history.len() > HISTORY || self.history_bytes > HISTORY_BYTES {

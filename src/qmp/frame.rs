@@ -1,7 +1,8 @@
 //! Cuts a byte stream into messages.
 //!
 //! QMP ends each message with CRLF, but a monitor in pretty mode (`-qmp-pretty`) also sends line
-//! breaks inside messages. So a message is found by its outer braces.
+//! breaks inside messages. So a message is found by its outer braces. A client may also write strings in single quotes,
+//! as QEMU's own tests do.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use super::error::Lost;
 use crate::lang::conceal;
 
 /// The largest message, in bytes. QEMU's own limit for what it reads is the same.
-pub(super) const MAX_MESSAGE: usize = 64 << 20;
+pub(crate) const MAX_MESSAGE: usize = 64 << 20;
 
 /// The deepest nesting of objects and arrays. QEMU's own limit is the same.
 const MAX_NESTING: usize = 1024;
@@ -26,7 +27,8 @@ pub struct Frames {
     pub buffer: BytesMut,
     scanned: usize,
     depth: usize,
-    in_string: bool,
+    /// The quote that ends the string that is being scanned.
+    quote: Option<u8>,
     escaped: bool,
 }
 
@@ -79,24 +81,26 @@ impl Frames {
             if self.escaped {
                 self.escaped = false;
                 at += 1;
-            } else if self.in_string {
+            } else if let Some(quote) = self.quote {
                 // Not memchr: it first asks the processor for its features (CPUID). In a VM this
                 // takes 40 us, a fortieth of a one-shot command.
                 while let Some(eight) = bytes[at..].first_chunk()
-                    && none_is_special(eight)
+                    && none_is_special(eight, quote)
                 {
                     at += eight.len();
                 }
-                let Some(found) = bytes[at..].iter().position(special) else {
+                let Some(found) = bytes[at..].iter().position(|byte| special(*byte, quote)) else {
                     break;
                 };
                 at += found;
                 self.escaped = bytes[at] == b'\\';
-                self.in_string = self.escaped;
+                if !self.escaped {
+                    self.quote = None;
+                }
                 at += 1;
             } else {
                 match bytes[at] {
-                    b'"' => self.in_string = true,
+                    quote @ (b'"' | b'\'') => self.quote = Some(quote),
                     b'{' | b'[' => self.depth += 1,
                     b'}' | b']' => self.depth -= 1,
                     _ => {}
@@ -115,16 +119,16 @@ impl Frames {
     }
 }
 
-/// Whether a byte ends a string or starts an escape.
-fn special(byte: &u8) -> bool {
-    matches!(byte, b'"' | b'\\')
+/// Whether a byte ends a string that `quote` ends, or starts an escape.
+fn special(byte: u8, quote: u8) -> bool {
+    byte == quote || byte == b'\\'
 }
 
 /// Without an early return, so that the compiler checks all eight at once.
-fn none_is_special(bytes: &[u8; 8]) -> bool {
+fn none_is_special(bytes: &[u8; 8], quote: u8) -> bool {
     let any = bytes
         .iter()
-        .fold(0, |any, byte| any | u8::from(special(byte)));
+        .fold(0, |any, byte| any | u8::from(special(*byte, quote)));
     any == 0
 }
 
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn messages_are_found_however_the_bytes_are_split() {
         let input =
-            b"{\"a\": {}}\r\n{\"b\": \"}\\\"{\\\\\"}\n{\n    \"c\": [\n    ]\n}\r\n\r\n{}{}";
+            b"{\"a\": {}}\r\n{\"b\": \"}\\\"{\\\\\"}\n{\n    \"c\": [\n    ]\n}\r\n\r\n{'\"}': '\\'}'}{}";
         for size in 1..=input.len() {
             assert_eq!(
                 frames(input, size).expect("valid messages"),
@@ -189,7 +193,7 @@ mod tests {
                     r#"{"a": {}}"#,
                     r#"{"b": "}\"{\\"}"#,
                     "{\n    \"c\": [\n    ]\n}",
-                    "{}",
+                    r#"{'"}': '\'}'}"#,
                     "{}"
                 ],
                 "in pieces of {size}"

@@ -31,7 +31,31 @@ pub(super) struct InFlight {
     pub quiet: bool,
     /// Notified when the reply has come.
     pub replied: Option<oneshot::Sender<()>>,
-    pub waiter: oneshot::Sender<Result<Reply, Error>>,
+    pub waiter: Waiter,
+}
+
+/// Who gets a reply, or why there will be none.
+pub(super) enum Waiter {
+    /// Whoever awaits it, unless they gave up.
+    Caller(oneshot::Sender<Result<Reply, Error>>),
+    /// A function that is called as soon as it is read.
+    Function(ReplyFn),
+}
+
+/// See [`Client::send_then`](super::Client::send_then).
+pub(super) type ReplyFn = Box<dyn FnOnce(Result<Reply, Error>) + Send>;
+
+impl Waiter {
+    /// Hands over the outcome, or returns it if nobody wants it any more.
+    pub fn hand(self, outcome: Result<Reply, Error>) -> Result<(), Result<Reply, Error>> {
+        match self {
+            Self::Caller(caller) => caller.send(outcome),
+            Self::Function(then) => {
+                then(outcome);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// How a command knows its reply.

@@ -94,6 +94,11 @@ impl Reply {
         std::str::from_utf8(&self.text[self.value.clone()]).expect("checked when it was read")
     }
 
+    /// The same without copying it.
+    pub fn raw_bytes(&self) -> Bytes {
+        self.text.slice(self.value.clone())
+    }
+
     /// Whether the command failed.
     pub fn failed(&self) -> bool {
         self.failed

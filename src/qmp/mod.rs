@@ -25,12 +25,15 @@ mod wire;
 
 pub use client::{Client, Pending, Stats};
 pub use error::{Ending, Error, Lost, QmpError};
-pub use events::{Condition, Filter, HISTORY, Hub, Listener, Wait};
+pub use events::{Condition, Filter, HISTORY, Hub, Listener, Relay, Wait};
 pub use frame::Frames;
-pub use message::{Event, Greeting, Reply, Version};
+pub use message::{Event, Greeting, Reply, Triple, Version};
 pub use notice::{Late, Notice, NoticeSender, Notices};
-pub use options::{Direction, Options, Retry, Tap};
+pub use options::{Direction, Options, Passing, Retry, Tap};
 pub use request::Request;
 pub use session::Session;
 pub use state::State;
 pub use wire::{Opening, Wire};
+
+pub(crate) use client::NEED_DESCRIPTOR;
+pub(crate) use frame::MAX_MESSAGE;

@@ -20,7 +20,21 @@ pub struct Options {
 }
 
 /// Sees each message when it is sent or received. It must not block.
-pub type Tap = Arc<dyn Fn(Direction, &str) + Send + Sync>;
+pub type Tap = Arc<dyn Fn(&Passing<'_>) + Send + Sync>;
+
+/// A message that is sent or received.
+#[derive(Debug, Clone, Copy)]
+pub struct Passing<'a> {
+    pub direction: Direction,
+    /// The message, which is JSON unless the server is no QMP server.
+    pub text: &'a str,
+    /// Which of the connections it passes: they are counted from 1, in the whole process.
+    pub connection: u64,
+    /// How many descriptors go with it.
+    pub descriptors: usize,
+    /// Which client of ours sends it, if it is not from ourselves.
+    pub from: Option<&'a str>,
+}
 
 /// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Commands for the server, and their wire format.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ pub struct Request {
     pub descriptors: Vec<OwnedFd>,
     /// The user did not ask for this command, so a late reply is dropped.
     pub quiet: bool,
+    /// Which client of ours sends it, for the log.
+    pub from: Option<Arc<str>>,
 }
 
 impl Request {

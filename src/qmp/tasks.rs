@@ -24,6 +24,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct Outgoing {
     pub text: String,
     pub descriptors: Vec<OwnedFd>,
+    /// Which client of ours sent it, if it is not from ourselves.
+    pub from: Option<Arc<str>>,
     /// For a message with descriptors: resolves when the reply has come.
     pub replied: Option<oneshot::Receiver<()>>,
 }
@@ -61,7 +63,7 @@ impl Shared {
                 if let Some(replied) = command.replied {
                     let _ = replied.send(());
                 }
-                match command.waiter.send(Ok(reply)) {
+                match command.waiter.hand(Ok(reply)) {
                     Ok(()) => return,
                     Err(_) if command.quiet => return,
                     Err(reply) => (Some(command.name), reply.expect("what was sent just now")),
@@ -90,7 +92,7 @@ impl Shared {
         for command in commands {
             let name = Some(command.name.clone());
             let unknown = Error::OutcomeUnknown(lost.clone(), command.name);
-            if let Err(outcome) = command.waiter.send(Err(unknown))
+            if let Err(outcome) = command.waiter.hand(Err(unknown))
                 && !command.quiet
             {
                 self.late(name, outcome);
@@ -137,15 +139,18 @@ pub(super) async fn send_all(
     while let Some(Outgoing {
         text,
         descriptors,
+        from,
         replied,
     }) = next.take()
     {
-        sender.push(&text);
+        sender.push_from(&text, descriptors.len(), from.as_deref());
         // Queued messages are sent in one write, except that descriptors belong to the message they
         // are sent with.
         while descriptors.is_empty() && next.is_none() {
             match queue.try_recv() {
-                Ok(more) if more.descriptors.is_empty() => sender.push(&more.text),
+                Ok(more) if more.descriptors.is_empty() => {
+                    sender.push_from(&more.text, 0, more.from.as_deref());
+                }
                 Ok(more) => next = Some(more),
                 Err(_) => break,
             }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind,
+    connect, getsockname, getsockopt, listen, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 use tokio::net;
@@ -20,9 +21,13 @@ use tokio::net;
 use super::address::Address;
 use super::error::Error;
 use super::socket::{LOCALHOST, Socket, prepare};
+use crate::os::sys;
 
-/// How many connections may wait to be accepted: a QMP connection has one client.
-const BACKLOG: i32 = 1;
+/// How many connections may wait to be accepted where one client is served at a time.
+const BACKLOG_OF_ONE: i32 = 1;
+
+/// The same where many are.
+const BACKLOG_OF_MANY: i32 = 128;
 
 /// How long to wait for another server that is starting in the same directory, and how often to check.
 const TURN: Duration = Duration::from_secs(1);
@@ -57,13 +62,36 @@ impl ServerSocket {
     /// Another process listens there, another kind of file is in the way, or the address is of
     /// another kind.
     pub fn bind(address: &Address) -> Result<Self, Error> {
+        Self::bind_with(address, BACKLOG_OF_ONE)
+    }
+
+    /// The same for many clients at once. `fd:N` is a socket that this process inherited, and that listens already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ServerSocket::bind`].
+    pub fn bind_for_many(address: &Address) -> Result<Self, Error> {
+        match address {
+            Address::Inherited(number) => inherit(*number).map_err(|error| Error::Listen {
+                address: address.clone(),
+                why: match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
+                    Errno::EBADF => "no such descriptor was inherited".to_owned(),
+                    Errno::ENOTSOCK | Errno::EINVAL => "it is no listening socket".to_owned(),
+                    _ => error.to_string(),
+                },
+            }),
+            address => Self::bind_with(address, BACKLOG_OF_MANY),
+        }
+    }
+
+    fn bind_with(address: &Address, backlog: i32) -> Result<Self, Error> {
         let failed = |why: String| Error::Listen {
             address: address.clone(),
             why,
         };
         match address {
             Address::Unix(path) => {
-                let socket = bind_unix(path).map_err(failed)?;
+                let socket = bind_unix(path, backlog).map_err(failed)?;
                 let file = fs::metadata(path).map_err(|error| failed(error.to_string()))?;
                 Ok(Self {
                     socket: Some(socket),
@@ -102,6 +130,11 @@ impl ServerSocket {
         &self.address
     }
 
+    /// Whether its clients are on this machine, with a user that the kernel knows.
+    pub fn is_unix(&self) -> bool {
+        self.unix
+    }
+
     /// Takes the file, if there is one, so that it can be removed before the socket is dropped.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
@@ -114,6 +147,10 @@ impl ServerSocket {
     }
 
     /// Waits for the next connection.
+    ///
+    /// # Errors
+    ///
+    /// There is none to be had now; there may be one later.
     pub(super) async fn accept(&self) -> io::Result<Socket> {
         let socket = self.socket.as_ref().ok_or(Errno::EBADF)?;
         let socket = socket.as_fd().try_clone_to_owned()?;
@@ -142,8 +179,26 @@ impl Drop for SocketFile {
     }
 }
 
+/// Takes the listening socket `number`, which this process inherited.
+fn inherit(number: i32) -> io::Result<ServerSocket> {
+    let socket = sys::inherited(number)?;
+    if !getsockopt(&socket, sockopt::AcceptConn)? {
+        return Err(Errno::EINVAL.into());
+    }
+    let address = getsockname::<SockaddrStorage>(socket.as_raw_fd())?;
+    let unix = address.family() == Some(AddressFamily::Unix);
+    // Nobody we start is to have it, and nobody can take it twice.
+    nix::unistd::close(number)?;
+    Ok(ServerSocket {
+        socket: Some(socket),
+        address: Address::Inherited(number),
+        file: None,
+        unix,
+    })
+}
+
 /// Listens at `path`. The error says why that failed.
-fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
+fn bind_unix(path: &Path, backlog: i32) -> Result<OwnedFd, String> {
     let text = |error: Errno| match error {
         Errno::EACCES => "permission denied".to_owned(),
         Errno::ENOENT => "the directory does not exist".to_owned(),
@@ -164,7 +219,7 @@ fn bind_unix(path: &Path) -> Result<OwnedFd, String> {
         bound = bind(socket.as_raw_fd(), &address);
     }
     bound.map_err(text)?;
-    let backlog = Backlog::new(BACKLOG).map_err(text)?;
+    let backlog = Backlog::new(backlog).map_err(text)?;
     listen(&socket, backlog).map_err(text)?;
     Ok(socket)
 }

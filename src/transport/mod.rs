@@ -23,6 +23,6 @@ pub use listen::{ServerSocket, SocketFile};
 pub use program::Say;
 pub use tls::Tls;
 
-pub(crate) use open::open;
+pub(crate) use open::{accept, open};
 pub(crate) use socket::dial_tcp;
 pub(crate) use stream::{Reader, Stream, Writer};

@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use super::address::Address;
 use super::endpoint::Endpoint;
 use super::error::Error;
+use super::listen::ServerSocket;
 use super::program::{Program, Say};
 use super::socket::{LOCALHOST, Socket, dial_tcp};
 use super::stream::Stream;
@@ -62,6 +63,15 @@ pub(crate) async fn open(
             Ok(Stream::Unix(stream, Some(process)))
         }
     }
+}
+
+/// Waits for the next client of `socket`.
+///
+/// # Errors
+///
+/// There is none to be had now; there may be one later.
+pub(crate) async fn accept(socket: &ServerSocket) -> io::Result<Stream> {
+    socket.accept().await.map(Stream::from)
 }
 
 async fn dial_unix(path: &Path) -> io::Result<Stream> {

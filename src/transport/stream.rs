@@ -17,6 +17,7 @@ use super::handover::Process;
 use super::program::Program;
 use super::socket::Socket;
 use super::tls::{TlsConnection, Trust};
+use crate::os::sys;
 
 /// The size of the buffer for the first read, in bytes.
 const READ_ROOM_FIRST: usize = 16 << 10;
@@ -54,6 +55,14 @@ impl Stream {
             // We created this pair of sockets, so the system would report our own pid.
             Self::Unix(_, Some(process)) => process.pid,
             Self::Unix(stream, None) => stream.peer_cred().ok()?.pid(),
+            Self::Tcp(_) | Self::Tls(_) | Self::Program(..) => None,
+        }
+    }
+
+    /// The user of the process at the other end, if the system knows it.
+    pub fn peer_user(&self) -> Option<u32> {
+        match self {
+            Self::Unix(stream, _) => Some(stream.peer_cred().ok()?.uid()),
             Self::Tcp(_) | Self::Tls(_) | Self::Program(..) => None,
         }
     }
@@ -118,11 +127,7 @@ impl TlsReader {
 impl Reader {
     /// Reads available bytes into `buffer` and returns how many; 0 means the end of the stream.
     pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        if buffer.capacity() == 0 {
-            buffer.reserve(READ_ROOM_FIRST);
-        } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
-            buffer.reserve(READ_ROOM);
-        }
+        make_room(buffer);
         // A large message has made the buffer large. Without a limit, one read could fill all of it
         // before we notice that the message is too large.
         let mut room = buffer.limit(READ_ROOM);
@@ -131,6 +136,36 @@ impl Reader {
             Self::Tcp(half) => half.read_buf(&mut room).await,
             Self::Tls(reader) => reader.read(&mut room).await,
             Self::Program(stdout, _) => stdout.read_buf(&mut room).await,
+        }
+    }
+
+    /// The same, and also receives descriptors (`SCM_RIGHTS`, `unix(7)`), which replace those in `descriptors`. Cancel
+    /// safe.
+    pub async fn read_passed(
+        &mut self,
+        buffer: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> io::Result<usize> {
+        let Self::Unix(half, _) = self else {
+            return self.read(buffer).await;
+        };
+        make_room(buffer);
+        let stream: &UnixStream = half.as_ref();
+        loop {
+            stream.readable().await?;
+            let result = stream.try_io(Interest::READABLE, || {
+                sys::receive(stream, buffer, READ_ROOM)
+            });
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+                Ok((length, passed)) => {
+                    if !passed.is_empty() {
+                        *descriptors = passed;
+                    }
+                    return Ok(length);
+                }
+            }
         }
     }
 
@@ -152,6 +187,15 @@ impl Reader {
             _ => None,
         };
         tls.unwrap_or_else(|| StreamEnd::io(error))
+    }
+}
+
+/// Makes room for the next read.
+fn make_room(buffer: &mut BytesMut) {
+    if buffer.capacity() == 0 {
+        buffer.reserve(READ_ROOM_FIRST);
+    } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
+        buffer.reserve(READ_ROOM);
     }
 }
 

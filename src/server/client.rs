@@ -1,0 +1,303 @@
+//! The connection of one client.
+
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Buf, Bytes};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+
+use super::command::{Command, Turn, error, refusal, reply};
+use super::incoming::{self, Sent, wrong};
+use super::outbox::Outbox;
+use super::serving::{Shared, Who};
+use crate::qmp::{Frames, Lost, MAX_MESSAGE, NEED_DESCRIPTOR};
+use crate::transport::{Reader, Stream, Writer};
+
+/// How many commands of a client wait to be run, as in QEMU (`QMP_REQ_QUEUE_LEN_MAX`). While so many wait, no more of
+/// what it sends is read.
+const QUEUE: usize = 8;
+
+/// How many bytes of what a client sends before it is greeted are kept.
+const EARLY: usize = 64 << 10;
+
+pub(super) struct Connection {
+    reader: Reader,
+    writer: Writer,
+    shared: Arc<Shared>,
+    who: Arc<Who>,
+    outbox: Arc<Outbox>,
+}
+
+impl Connection {
+    pub fn new(stream: Stream, shared: Arc<Shared>, who: Arc<Who>, outbox: Arc<Outbox>) -> Self {
+        let (reader, writer) = stream.split();
+        Self {
+            reader,
+            writer,
+            shared,
+            who,
+            outbox,
+        }
+    }
+
+    /// Serves the client until its connection has ended. Returns why we ended it, if we did.
+    pub async fn serve(self) -> Option<String> {
+        let Self {
+            reader,
+            mut writer,
+            shared,
+            who,
+            outbox,
+        } = self;
+        let mut greeting = shared.greeting();
+        let mut receiving = Receiving {
+            reader,
+            frames: Frames::default(),
+            passed: Vec::new(),
+            skipping: false,
+        };
+        let hello = {
+            let mut greeted = pin!(greeting.wait_for(Option::is_some));
+            loop {
+                tokio::select! {
+                    biased;
+                    hello = &mut greeted => break hello.ok()?.clone()?,
+                    more = receiving.more(), if receiving.frames.buffer.len() < EARLY => if !more {
+                        return None;
+                    },
+                }
+            }
+        };
+        outbox.push([hello.text.clone()]);
+        let (turns, queue) = mpsc::channel(QUEUE);
+        let mut asking = Asking {
+            shared: &shared,
+            who: &who,
+            outbox: &outbox,
+            turns: Some(turns),
+            offers_oob: hello.oob,
+            oob: None,
+        };
+        let mut asking = pin!(async {
+            asking.run(&mut receiving).await;
+            // From now on, nothing can come from here.
+            asking.turns = None;
+            std::future::pending::<()>().await;
+        });
+        let mut answering = pin!(async {
+            take_turns(queue, &shared, &outbox).await;
+            outbox.finish_when_answered();
+            std::future::pending::<()>().await;
+        });
+        let mut over = pin!(async {
+            // Whoever was greeted by another server is not greeted by the next one.
+            let _ = greeting.changed().await;
+            outbox.finish();
+            std::future::pending::<()>().await;
+        });
+        tokio::select! {
+            biased;
+            why = outbox.write_to(&mut writer) => why,
+            () = &mut asking => None,
+            () = &mut answering => None,
+            () = &mut over => None,
+        }
+    }
+}
+
+/// Runs what is in the queue, one after the other, no faster than the client takes the replies.
+async fn take_turns(mut queue: mpsc::Receiver<Turn>, shared: &Shared, outbox: &Outbox) {
+    while let Some(turn) = queue.recv().await {
+        outbox.room().await;
+        match turn {
+            Turn::Command(command) => shared.run(command).await,
+            Turn::Wrong(wrong) => outbox.reply(refusal(&wrong)),
+        }
+    }
+}
+
+/// What comes from a client, cut into messages.
+struct Receiving {
+    reader: Reader,
+    frames: Frames,
+    /// The descriptors that came last.
+    passed: Vec<OwnedFd>,
+    /// The rest of a line is skipped that is not a message.
+    skipping: bool,
+}
+
+/// What a client sent.
+enum Received {
+    Message(Bytes),
+    /// A line that is not a message.
+    Garbage(u8),
+    /// A message that cannot be taken, and cannot be skipped either.
+    Unbearable(String),
+    End,
+}
+
+impl Receiving {
+    /// Reads what there is. Returns false at the end.
+    async fn more(&mut self) -> bool {
+        let read = self
+            .reader
+            .read_passed(&mut self.frames.buffer, &mut self.passed);
+        matches!(read.await, Ok(1..))
+    }
+
+    /// The next message. Cancel safe.
+    async fn next(&mut self) -> Received {
+        loop {
+            if self.skipping {
+                let buffer = &mut self.frames.buffer;
+                match buffer.iter().position(|byte| *byte == b'\n') {
+                    Some(end) => {
+                        buffer.advance(end);
+                        self.skipping = false;
+                    }
+                    None => buffer.clear(),
+                }
+            }
+            match self.frames.json() {
+                Ok(Some(message)) => return Received::Message(message),
+                Ok(None) => {}
+                Err(Lost::Garbage { .. }) => {
+                    self.skipping = true;
+                    return Received::Garbage(self.frames.buffer[0]);
+                }
+                Err(Lost::TooDeep(_)) => {
+                    let why = "JSON parse error, JSON nesting depth limit exceeded";
+                    return Received::Unbearable(why.to_owned());
+                }
+                Err(_) => {
+                    let limit = MAX_MESSAGE >> 20;
+                    let why = format!("JSON parse error, a message of more than {limit} MiB");
+                    return Received::Unbearable(why);
+                }
+            }
+            if !self.more().await {
+                return Received::End;
+            }
+            // Whoever sends much does not keep the others waiting.
+            yield_now().await;
+        }
+    }
+}
+
+/// Takes what a client sends.
+struct Asking<'a> {
+    shared: &'a Shared,
+    who: &'a Arc<Who>,
+    outbox: &'a Arc<Outbox>,
+    /// What is run in its turn. `None` once nothing more will come.
+    turns: Option<mpsc::Sender<Turn>>,
+    offers_oob: bool,
+    /// Whether the client has enabled `oob`; `None` before it has negotiated.
+    oob: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Capabilities {
+    #[serde(default)]
+    enable: Vec<String>,
+}
+
+impl Asking<'_> {
+    /// Takes what comes until the client has sent everything.
+    async fn run(&mut self, receiving: &mut Receiving) {
+        loop {
+            match receiving.next().await {
+                Received::Message(message) => match incoming::read(&message) {
+                    Ok(sent) => self.command(sent, &mut receiving.passed).await,
+                    Err(wrong) => self.wrong(wrong).await,
+                },
+                Received::Garbage(first) => {
+                    let is_json = matches!(first, b'[' | b'"' | b'0'..=b'9' | b'-');
+                    self.wrong(wrong(match is_json {
+                        true => "QMP input must be a JSON object",
+                        false => "JSON parse error, expecting value",
+                    }))
+                    .await;
+                }
+                Received::Unbearable(why) => {
+                    self.wrong(wrong(&why)).await;
+                    return;
+                }
+                Received::End => return,
+            }
+        }
+    }
+
+    async fn wrong(&mut self, wrong: incoming::Wrong) {
+        if self.oob.is_none() {
+            return self.outbox.push(refusal(&wrong));
+        }
+        self.outbox.owe();
+        self.turn(Turn::Wrong(wrong)).await;
+    }
+
+    async fn turn(&mut self, turn: Turn) {
+        if let Some(turns) = &self.turns {
+            let _ = turns.send(turn).await;
+        }
+    }
+
+    async fn command(&mut self, sent: Sent, passed: &mut Vec<OwnedFd>) {
+        self.who.commands.fetch_add(1, Ordering::Relaxed);
+        let Some(oob) = self.oob else {
+            return self.negotiate(&sent);
+        };
+        if sent.oob && !oob {
+            let desc = "QMP input member 'exec-oob' is unexpected".to_owned();
+            return self.wrong(incoming::Wrong { id: sent.id, desc }).await;
+        }
+        let takes = NEED_DESCRIPTOR.contains(&sent.name.as_str());
+        let passed = if takes {
+            std::mem::take(passed)
+        } else {
+            Vec::new()
+        };
+        let command = Command::new(sent, passed, self.who.clone(), self.outbox.clone());
+        if command.oob() {
+            self.outbox.room().await;
+            self.shared.run(command).await;
+        } else {
+            self.turn(Turn::Command(command)).await;
+        }
+    }
+
+    /// Takes a command before capabilities are negotiated.
+    fn negotiate(&mut self, sent: &Sent) {
+        let refuse = |class, desc: &str| {
+            let error = error(class, desc);
+            self.outbox.push(reply("error", error, sent.id.as_ref()));
+        };
+        if sent.oob || sent.name != "qmp_capabilities" {
+            let desc = "Expecting capabilities negotiation with 'qmp_capabilities'";
+            return refuse("CommandNotFound", desc);
+        }
+        let arguments = match &sent.arguments[..] {
+            b"" => b"{}",
+            arguments => arguments,
+        };
+        let enable = match serde_json::from_slice(arguments) {
+            Ok(Capabilities { enable }) => enable,
+            Err(error) => return refuse("GenericError", &format!("Invalid parameter: {error}")),
+        };
+        let unknown = |name: &&String| *name != "oob" || !self.offers_oob;
+        if let Some(name) = enable.iter().find(unknown) {
+            return refuse(
+                "GenericError",
+                &format!("Capability '{name}' not available"),
+            );
+        }
+        let done = Bytes::from_static(b"{}");
+        self.outbox.push(reply("return", done, sent.id.as_ref()));
+        self.outbox.negotiated();
+        self.oob = Some(!enable.is_empty());
+    }
+}

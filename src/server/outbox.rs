@@ -1,0 +1,250 @@
+//! What is still to be sent to a client, and the end of its connection.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::transport::Writer;
+
+/// The most bytes that wait for a client that does not read them. Then it is cut off.
+const MOST: usize = 16 << 20;
+
+/// No further command of a client is run while more bytes than this wait for it.
+const ENOUGH: usize = 1 << 20;
+
+/// The most bytes written at once.
+const PIECE: usize = 64 << 10;
+
+/// How long a client may take nothing of what is being written to it.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// The messages for one client, in order. Whoever adds to it never waits.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    /// There is something to send, or to end.
+    news: Notify,
+    /// Less waits than before.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    /// How many bytes are in the queue, and being written.
+    bytes: usize,
+    /// How many commands have no reply yet.
+    owed: usize,
+    /// Whether events are wanted.
+    negotiated: bool,
+    /// What is in the queue is sent, and then nothing more.
+    last: bool,
+    /// No further command will come: when all are answered, nothing more is to be sent.
+    all_asked: bool,
+    /// Why nothing more is sent at all.
+    cut: Option<String>,
+}
+
+impl Outbox {
+    /// Adds the parts of one message.
+    pub fn push(&self, parts: impl IntoIterator<Item = Bytes>) {
+        self.state.lock().push(parts);
+        self.news.notify_one();
+    }
+
+    /// Adds the parts of a reply to a command that was [`owed`](Self::owe).
+    pub fn reply(&self, parts: impl IntoIterator<Item = Bytes>) {
+        let mut state = self.state.lock();
+        state.push(parts);
+        state.owed -= 1;
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Adds an event, if the client has negotiated. A client that does not read is cut off.
+    pub fn event(&self, event: &Bytes) {
+        let mut state = self.state.lock();
+        if !state.negotiated {
+            return;
+        }
+        if state.bytes + event.len() > MOST {
+            drop(state);
+            self.cut(format!("it does not read: {} MiB wait for it", MOST >> 20));
+            return;
+        }
+        state.push([event.clone()]);
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// From now on, events are wanted.
+    pub fn negotiated(&self) {
+        self.state.lock().negotiated = true;
+    }
+
+    /// There is another command that needs a reply.
+    pub fn owe(&self) {
+        self.state.lock().owed += 1;
+    }
+
+    /// Sends what is in the queue, and then nothing more.
+    pub fn finish(&self) {
+        self.state.lock().last = true;
+        self.news.notify_one();
+    }
+
+    /// No further command will come. Sends the replies to those there are, and then nothing more.
+    pub fn finish_when_answered(&self) {
+        self.state.lock().all_asked = true;
+        self.news.notify_one();
+    }
+
+    /// Sends nothing more, for this reason. Only the first counts.
+    pub fn cut(&self, why: String) {
+        let mut state = self.state.lock();
+        state.cut.get_or_insert(why);
+        state.queue = VecDeque::new();
+        drop(state);
+        self.news.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Waits until so little is in the queue that another command may be run.
+    pub async fn room(&self) {
+        loop {
+            let room = self.room.notified();
+            if self.state.lock().bytes <= ENOUGH {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    /// Writes what there is until there will be nothing more. Returns why, if it was for a reason of ours.
+    pub async fn write_to(&self, writer: &mut Writer) -> Option<String> {
+        let mut cut = std::pin::pin!(self.cut_off());
+        tokio::select! {
+            biased;
+            why = &mut cut => Some(why),
+            result = self.write_all(writer) => result.err().flatten(),
+        }
+    }
+
+    async fn cut_off(&self) -> String {
+        loop {
+            let news = self.room.notified();
+            if let Some(why) = &self.state.lock().cut {
+                return why.clone();
+            }
+            news.await;
+        }
+    }
+
+    /// The error is `None` if the client has gone.
+    async fn write_all(&self, writer: &mut Writer) -> Result<(), Option<String>> {
+        let mut small = BytesMut::new();
+        loop {
+            let (queue, end) = {
+                let mut state = self.state.lock();
+                let end = state.last || state.all_asked && state.owed == 0;
+                (mem::take(&mut state.queue), end)
+            };
+            if queue.is_empty() {
+                if end {
+                    return Ok(());
+                }
+                self.news.notified().await;
+                continue;
+            }
+            for part in queue {
+                if small.len() + part.len() > PIECE {
+                    self.write(writer, &small).await?;
+                    small.clear();
+                }
+                if part.len() > PIECE {
+                    self.write(writer, &part).await?;
+                } else {
+                    small.extend_from_slice(&part);
+                }
+            }
+            self.write(writer, &small).await?;
+            small.clear();
+        }
+    }
+
+    async fn write(&self, writer: &mut Writer, bytes: &[u8]) -> Result<(), Option<String>> {
+        for piece in bytes.chunks(PIECE) {
+            match timeout(STUCK, writer.write(piece, &[])).await {
+                Ok(Ok(())) => self.wrote(piece.len()),
+                Ok(Err(error)) if is_gone(&error) => return Err(None),
+                Ok(Err(error)) => return Err(Some(error.to_string())),
+                Err(_) => {
+                    let limit = STUCK.as_secs();
+                    return Err(Some(format!("it has read nothing for {limit} s")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wrote(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.bytes = state.bytes.saturating_sub(bytes);
+        let room = state.bytes <= ENOUGH;
+        drop(state);
+        if room {
+            self.room.notify_waiters();
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, parts: impl IntoIterator<Item = Bytes>) {
+        if self.cut.is_some() || self.last {
+            return;
+        }
+        for part in parts {
+            self.bytes += part.len();
+            self.queue.push_back(part);
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_cut_off_at_the_limit() {
+        let outbox = Outbox::default();
+        outbox.negotiated();
+        let event = Bytes::from(vec![b'x'; 1 << 20]);
+        for _ in 0..MOST >> 20 {
+            outbox.event(&event);
+            assert!(outbox.state.lock().cut.is_none());
+        }
+        outbox.event(&event);
+        assert!(outbox.cut_off().await.contains("does not read"));
+        assert!(outbox.state.lock().queue.is_empty());
+    }
+
+    #[test]
+    fn events_are_for_clients_that_have_negotiated() {
+        let outbox = Outbox::default();
+        outbox.event(&Bytes::from("{}"));
+        assert!(outbox.state.lock().queue.is_empty());
+    }
+}

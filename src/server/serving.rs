@@ -1,0 +1,320 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::client::Connection;
+use super::command::{Command, one_line};
+use super::outbox::Outbox;
+use crate::lang::quote;
+use crate::os::holder;
+use crate::qmp::Greeting;
+use crate::transport::{ServerSocket, Stream, accept};
+
+/// The most clients that one server has at once.
+const MOST_CLIENTS: usize = 512;
+
+/// How long to wait after a connection could not be accepted: there may be no descriptor left for it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long clients may take to read the last messages.
+const LAST: Duration = Duration::from_secs(1);
+
+/// A QMP server. See the [module](super) for an example.
+pub struct Server {
+    shared: Arc<Shared>,
+    accepting: Mutex<Vec<AbortHandle>>,
+}
+
+type Handler = dyn Fn(Command) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
+/// What the connections of a server have in common.
+pub(super) struct Shared {
+    handler: Box<Handler>,
+    tell: Box<dyn Fn(Note) + Send + Sync>,
+    greeting: watch::Sender<Option<Arc<Hello>>>,
+    /// Nobody else is let in.
+    full: watch::Sender<bool>,
+    clients: Mutex<BTreeMap<u64, Client>>,
+}
+
+struct Client {
+    who: Arc<Who>,
+    outbox: Arc<Outbox>,
+}
+
+/// A greeting as it is sent.
+#[derive(Debug)]
+pub(super) struct Hello {
+    pub text: Bytes,
+    /// Whether `oob` is on offer.
+    pub oob: bool,
+}
+
+/// A client of a server.
+#[derive(Debug)]
+pub struct Who {
+    /// Clients are counted from 1, in the whole process.
+    pub number: u64,
+    /// Its process, if it is on this machine.
+    pub pid: Option<i32>,
+    /// The name of its program, if it is on this machine.
+    pub program: Option<String>,
+    pub since: Instant,
+    pub(super) commands: AtomicU64,
+}
+
+impl Who {
+    fn of(stream: &Stream) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let pid = stream.peer_pid();
+        Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1,
+            pid,
+            program: pid.and_then(holder::program_of),
+            since: Instant::now(),
+            commands: AtomicU64::new(0),
+        }
+    }
+
+    /// How many commands it has sent.
+    pub fn commands(&self) -> u64 {
+        self.commands.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {}", self.number)?;
+        match (self.pid, &self.program) {
+            (Some(pid), Some(program)) => write!(f, " (pid {pid}, {program})"),
+            (Some(pid), None) => write!(f, " (pid {pid})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a server tells of its clients.
+#[derive(Debug, Clone)]
+pub enum Note {
+    Connected(Arc<Who>),
+    /// It has gone by itself.
+    Left(Arc<Who>),
+    /// We ended its connection, for this reason.
+    Cut(Arc<Who>, String),
+    /// Somebody was not let in, for this reason.
+    TurnedAway(String),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected(who) => write!(f, "{who} has connected"),
+            Self::Left(who) => write!(f, "{who} has gone"),
+            Self::Cut(who, why) => write!(f, "{who} was cut off: {why}"),
+            Self::TurnedAway(why) => write!(f, "a client was turned away: {why}"),
+        }
+    }
+}
+
+impl Server {
+    /// Creates a server that hands each command to `handler`. The next command in band of the same client is handed over
+    /// once the future has ended; the reply may be given later. Clients wait for a greeting until there is
+    /// [one](Self::greet).
+    pub fn new<F, Running>(handler: F) -> Self
+    where
+        F: Fn(Command) -> Running + Send + Sync + 'static,
+        Running: Future<Output = ()> + Send + 'static,
+    {
+        Self::telling(handler, |_| ())
+    }
+
+    /// The same, and `tell` gets to know what clients come and go. It must not block.
+    pub fn telling<F, Running>(handler: F, tell: impl Fn(Note) + Send + Sync + 'static) -> Self
+    where
+        F: Fn(Command) -> Running + Send + Sync + 'static,
+        Running: Future<Output = ()> + Send + 'static,
+    {
+        Self {
+            shared: Arc::new(Shared {
+                handler: Box::new(move |command| Box::pin(handler(command))),
+                tell: Box::new(tell),
+                greeting: watch::channel(None).0,
+                full: watch::channel(false).0,
+                clients: Mutex::default(),
+            }),
+            accepting: Mutex::default(),
+        }
+    }
+
+    /// Greets everybody who waits for it, and everybody who will connect. The connections of those who were greeted
+    /// before end, after what is still to be sent. With `None`, there is no greeting for the time being.
+    pub fn greet(&self, greeting: Option<&Greeting>) {
+        let hello = greeting.map(Hello::new).map(Arc::new);
+        self.shared.greeting.send_replace(hello);
+    }
+
+    /// Serves whoever connects to `socket`, until the server is dropped or ends. On a Unix socket, only the user who runs
+    /// this process and root are let in.
+    pub fn listen(&self, socket: ServerSocket) {
+        let accepting = tokio::spawn(accept_all(socket, self.shared.clone()));
+        self.accepting.lock().push(accepting.abort_handle());
+    }
+
+    /// Sends an event, a JSON object, to every client that has negotiated.
+    pub fn publish(&self, event: &str) {
+        let clients = self.shared.clients.lock();
+        if clients.is_empty() {
+            return;
+        }
+        let mut line = one_line(Bytes::copy_from_slice(event.as_bytes())).to_vec();
+        line.extend_from_slice(b"\r\n");
+        let line = Bytes::from(line);
+        for client in clients.values() {
+            client.outbox.event(&line);
+        }
+    }
+
+    /// The clients there are, in the order in which they came.
+    pub fn clients(&self) -> Vec<Arc<Who>> {
+        let clients = self.shared.clients.lock();
+        clients.values().map(|client| client.who.clone()).collect()
+    }
+
+    /// Stops listening, and ends all connections once what is to be sent has been sent, or after a second.
+    pub async fn end(&self) {
+        self.shared.full.send_replace(true);
+        for client in self.shared.clients.lock().values() {
+            client.outbox.finish();
+        }
+        let gone = async {
+            while !self.shared.clients.lock().is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = timeout(LAST, gone).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for accepting in self.accepting.lock().drain(..) {
+            accepting.abort();
+        }
+    }
+}
+
+impl Hello {
+    fn new(greeting: &Greeting) -> Self {
+        let qemu = &greeting.version.qemu;
+        let (major, minor, micro) = (qemu.major, qemu.minor, qemu.micro);
+        let package = quote(&greeting.version.package);
+        let oob = greeting.offers("oob");
+        let capabilities = if oob { "\"oob\"" } else { "" };
+        let text = format!(
+            "{{\"QMP\": {{\"version\": {{\"qemu\": {{\"micro\": {micro}, \"minor\": {minor}, \"major\": {major}}}, \
+             \"package\": {package}}}, \"capabilities\": [{capabilities}]}}}}\r\n"
+        );
+        Self {
+            text: text.into(),
+            oob,
+        }
+    }
+}
+
+impl Shared {
+    pub fn tell(&self, note: Note) {
+        (self.tell)(note);
+    }
+
+    pub async fn run(&self, command: Command) {
+        if command.name() == "qmp_capabilities" {
+            let desc = "Capabilities negotiation is already complete, command ignored";
+            return command.fail("CommandNotFound", desc);
+        }
+        (self.handler)(command).await;
+    }
+
+    pub fn greeting(&self) -> watch::Receiver<Option<Arc<Hello>>> {
+        self.greeting.subscribe()
+    }
+}
+
+/// Accepts connections until nobody else is let in, and waits for their end. Aborting it ends them.
+async fn accept_all(socket: ServerSocket, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    let mut full = shared.full.subscribe();
+    loop {
+        tokio::select! {
+            biased;
+            _ = full.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = accept(&socket) => match accepted {
+                Ok(stream) => match admit(&stream, connections.len()) {
+                    Ok(()) => {
+                        connections.spawn(attend(stream, shared.clone()));
+                    }
+                    Err(why) => shared.tell(Note::TurnedAway(why)),
+                },
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+    drop(socket);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Whether somebody who has connected is let in.
+fn admit(stream: &Stream, others: usize) -> Result<(), String> {
+    let ours = nix::unistd::geteuid().as_raw();
+    match stream.peer_user() {
+        Some(user) if user != ours && user != 0 => Err(format!("it belongs to user {user}")),
+        _ if others >= MOST_CLIENTS => Err(format!("there are {MOST_CLIENTS} already")),
+        _ => Ok(()),
+    }
+}
+
+/// Serves a client until its connection has ended.
+async fn attend(stream: Stream, shared: Arc<Shared>) {
+    let who = Arc::new(Who::of(&stream));
+    let outbox = Arc::new(Outbox::default());
+    let client = Client {
+        who: who.clone(),
+        outbox: outbox.clone(),
+    };
+    shared.clients.lock().insert(who.number, client);
+    let leaving = Leaving {
+        shared: &shared,
+        number: who.number,
+    };
+    shared.tell(Note::Connected(who.clone()));
+    let connection = Connection::new(stream, shared.clone(), who.clone(), outbox);
+    let cut = connection.serve().await;
+    drop(leaving);
+    shared.tell(match cut {
+        Some(why) => Note::Cut(who, why),
+        None => Note::Left(who),
+    });
+}
+
+/// Removes a client on drop.
+struct Leaving<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.shared.clients.lock().remove(&self.number);
+    }
+}
