@@ -13,7 +13,7 @@ use tokio::sync::mpsc as async_mpsc;
 use super::complete::Live;
 use super::helper::Helper;
 use super::history::History;
-use super::keys::{self, Requests};
+use super::keys;
 use super::paste::Paste;
 use super::program;
 use super::prompt_symbol::PromptSymbol;
@@ -131,7 +131,6 @@ fn edit(
         .history_ignore_dups(true)?
         .history_ignore_space(true)
         .max_history_size(HISTORY)?
-        .keyseq_timeout(Some(KEY_TIMEOUT))
         // Always on, even without colours: rustyline's call for highlighting tells the helper that a line is
         // being edited.
         .color_mode(ColorMode::Forced)
@@ -179,6 +178,8 @@ fn edit(
             true => EditMode::Vi,
             false => EditMode::Emacs,
         });
+        // The mode has another default.
+        editor.set_keyseq_timeout(Some(KEY_TIMEOUT));
         let in_transaction = request.transaction.is_some();
         if let Some(helper) = editor.helper_mut() {
             helper.begin_line(request.transaction);

@@ -246,7 +246,8 @@ impl Highlighter for Helper {
     }
 
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        self.color && !self.paste.goes_on()
+        // rustyline would draw a cancelled line once more, without what marks it.
+        self.color && !self.paste.goes_on() && !self.keys.is_cancelled()
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {

@@ -189,7 +189,7 @@ impl Prompt {
                 return Next::Failed;
             }
         };
-        if let Some(open) = open {
+        if let Some(open) = &open {
             if !self.parser.in_transaction() {
                 self.editor
                     .keep_transaction(format!("{open}\n{}", text.trim()));
@@ -199,7 +199,7 @@ impl Prompt {
                 return self.undo();
             }
         }
-        if several && !matches!(line.statement, Statement::Nothing) {
+        if several && open.is_none() && !matches!(line.statement, Statement::Nothing) {
             let text = format!("> {}\n", clip(text.trim()));
             self.terminal.show(text);
         }

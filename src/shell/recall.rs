@@ -11,7 +11,7 @@ pub(super) struct Recall {
     /// What the user had typed before.
     typed: String,
     /// The line that was recalled last. As soon as the line is another, the walk has ended.
-    shown: String,
+    shown: Option<String>,
     /// Its number in the history, from 0 for the oldest.
     at: usize,
 }
@@ -33,7 +33,7 @@ impl Recall {
         let found = self.at + 1..history.len();
         self.show_first(found, history).or_else(|| {
             self.at = history.len();
-            self.shown.clone_from(&self.typed);
+            self.shown = Some(self.typed.clone());
             Some(self.typed.clone())
         })
     }
@@ -47,8 +47,8 @@ impl Recall {
             let words = lines.last().and_then(|line| line.words.as_ref().ok());
             if let Some(word) = words.and_then(|words| words.last()) {
                 self.at = at;
-                self.shown = format!("{}{word}", self.typed);
-                return Some(self.shown.clone());
+                self.shown = Some(format!("{}{word}", self.typed));
+                return self.shown.clone();
             }
         }
         None
@@ -56,18 +56,13 @@ impl Recall {
 
     /// Begins a walk, unless `line` is where the last one is.
     fn begin(&mut self, line: &str, history: &dyn History) {
-        if self.shown != line || self.at > history.len() {
-            self.restart(line, history);
+        if self.shown.as_deref() != Some(line) {
+            *self = Self {
+                typed: line.to_owned(),
+                shown: Some(line.to_owned()),
+                at: history.len(),
+            };
         }
-    }
-
-    /// Begins a walk from the newest line.
-    pub fn restart(&mut self, line: &str, history: &dyn History) {
-        *self = Self {
-            typed: line.to_owned(),
-            shown: line.to_owned(),
-            at: history.len(),
-        };
     }
 
     fn show_first(
@@ -77,10 +72,10 @@ impl Recall {
     ) -> Option<String> {
         let (at, line) = numbers.find_map(|at| {
             let line = get(history, at)?;
-            let differs = line.starts_with(&self.typed) && line != self.shown;
+            let differs = line.starts_with(&self.typed) && Some(&line) != self.shown.as_ref();
             differs.then_some((at, line))
         })?;
-        (self.at, self.shown) = (at, line.clone());
+        (self.at, self.shown) = (at, Some(line.clone()));
         Some(line)
     }
 }

@@ -8,9 +8,11 @@ mod general;
 mod help;
 mod jobs;
 mod listeners;
+mod settings;
 mod table;
 mod timers;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};
+pub use settings::SETTINGS;
 pub use table::{BUILTINS, find, run};

@@ -1,5 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, timers, vm};
+use super::{connection, console, events, general, help, jobs, listeners, settings, timers, vm};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -26,7 +26,8 @@ pub const BUILTINS: &[Builtin] = &[
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
-    general::SET,
+    settings::SET,
+    general::UNDO,
     general::QUIT,
     general::EXIT,
 ];
