@@ -4,6 +4,7 @@ complete -c qmpsh -s e -l execute -d 'Run LINE, then exit; can be repeated' -r
 complete -c qmpsh -s f -l file -d 'Run the script at PATH; `-` is standard input' -r -F
 complete -c qmpsh -s t -l timeout -d 'How long to wait for each reply [default: no limit]' -r
 complete -c qmpsh -l connect-timeout -d 'How long to wait for the connection and QEMU\'s greeting [default: 10 in scripts, no limit at the prompt]' -r
+complete -c qmpsh -l var -d 'Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated' -r
 complete -c qmpsh -s o -l output -d 'How to print values' -r -f -a "auto\t'`pretty` on a terminal, `json` elsewhere'
 pretty\t'JSON, indented'
 json\t'JSON, a value a line'
@@ -34,6 +35,7 @@ complete -c qmpsh -l shutdown-timeout -d 'How long QEMU may take to shut down be
 complete -c qmpsh -l launch -d 'Start QEMU (`-- QEMU ARG...`), and stop it on exit; the words before `--` are the command'
 complete -c qmpsh -l list -d 'List the QEMUs running on this machine, with their pids, names, QMP sockets and whether a client is connected'
 complete -c qmpsh -s k -l keep-going -d 'Continue a script after an error, and keep up to 8 commands in flight'
+complete -c qmpsh -s q -l quiet -d 'Do not print empty values, {}'
 complete -c qmpsh -s p -l pretty -d 'Same as -o pretty'
 complete -c qmpsh -l envelope -d 'Print whole replies, {"return": …} or {"error": …}, instead of just the value'
 complete -c qmpsh -s n -l dry-run -d 'Print the JSON that would be sent, without connecting'

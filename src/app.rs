@@ -11,7 +11,7 @@ use crate::cli::{Cli, Invocation, When};
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
-use crate::lang::Dialect;
+use crate::lang::{Dialect, Value, Variables};
 use crate::os::{self, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
@@ -68,7 +68,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
         let report = |text| say(format!("qmpsh: {text}"));
         shutdown::end(&vm, None, &mut StopSignals::all()?, &report).await;
         if vm.has_failed() {
-            return result.map(|status| status.max(Status::Failed));
+            return result.map(Status::or_failed);
         }
     }
     result
@@ -125,10 +125,21 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         timeout: cli.timeout,
         confirm: true,
         dry_run: cli.dry_run,
+        quiet: cli.quiet,
+        variables: variables(&cli.var),
         wait_for_connection: !interactive && cli.reconnect.is_some(),
         muted: Arc::default(),
         prompt: PromptSettings::default(),
     }
+}
+
+/// `--var`
+fn variables(given: &[(String, String)]) -> Arc<Variables> {
+    let mut variables = Variables::default();
+    for (name, text) in given {
+        variables.set(name, Value::Text(text.clone()));
+    }
+    Arc::new(variables)
 }
 
 /// How to reach the server. A listening socket or a VM is created later.

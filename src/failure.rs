@@ -10,22 +10,46 @@ use crate::vm;
 
 /// The exit status. If several apply, the highest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-#[repr(u8)]
 pub enum Status {
     /// Every command succeeded.
     #[default]
-    Success = 0,
+    Success,
     /// A command failed, or something on this machine: a file, a program, the terminal. Or the VM that we launched ended
     /// abnormally.
-    Failed = 1,
+    Failed,
     /// The command line, or a line of a script, does not parse.
-    Usage = 2,
+    Usage,
     /// There was no connection, or it was lost.
-    NoConnection = 3,
+    NoConnection,
     /// A reply, or an event that a line waited for, took too long.
-    TimedOut = 4,
+    TimedOut,
     /// The user pressed Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
+    /// `:quit N`.
+    Given(u8),
+}
+
+impl Status {
+    /// The number with which the process ends.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Success => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NoConnection => 3,
+            Self::TimedOut => 4,
+            Self::Interrupted => 130,
+            Self::Given(code) => code.into(),
+        }
+    }
+
+    /// The same status, or [`Status::Failed`] in place of one that says all went well.
+    pub fn or_failed(self) -> Self {
+        match self.code() {
+            0 => Self::Failed,
+            _ => self,
+        }
+    }
 }
 
 /// Why a line failed. Displays as a message for the user.
@@ -58,15 +82,18 @@ pub enum Failure {
     /// The command `name` got no reply within `limit`.
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
+    /// What a line waited for did not come about within `limit`; `what` says so.
+    #[error("{} within {}", clip(.what), seconds(*.limit))]
+    NotInTime { what: String, limit: Duration },
+    /// What a line set in motion or waited for failed, or can no longer come about; or `:fail` says so.
+    #[error("{}", clip(.0))]
+    Failed(String),
     /// The console will not show what was expected. The text has lines of the console.
     #[error("{}", clip_text(.0))]
     Console(String),
     /// The console has not shown what was expected in time. The text has lines of the console.
     #[error("{}", clip_text(.0))]
     ConsoleTimeout(String),
-    /// None of the awaited events came within `limit`.
-    #[error("no event `{}` within {}", clip(.what), seconds(*.limit))]
-    NoEvent { what: String, limit: Duration },
 }
 
 impl From<QmpError> for Failure {
@@ -136,12 +163,14 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) | Self::Console(_) => Status::Failed,
+            Self::Command { .. } | Self::Local(_) | Self::Failed(_) | Self::Console(_) => {
+                Status::Failed
+            }
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
             Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
-            Self::Timeout { .. } | Self::NoEvent { .. } | Self::ConsoleTimeout(_) => {
+            Self::Timeout { .. } | Self::NotInTime { .. } | Self::ConsoleTimeout(_) => {
                 Status::TimedOut
             }
             Self::Qmp(error) => match error {
@@ -190,5 +219,8 @@ mod tests {
         ];
         assert_eq!(all.into_iter().max(), Some(Status::TimedOut));
         assert!(Status::Interrupted > Status::TimedOut);
+        assert_eq!(Status::Given(0).max(Status::Failed).code(), 0);
+        assert_eq!(Status::Given(0).or_failed().code(), 1);
+        assert_eq!(Status::Given(9).or_failed().code(), 9);
     }
 }

@@ -30,7 +30,7 @@ fn main() {
 }
 
 fn start() -> ! {
-    let status = catch_unwind(run).map_or(PANICKED, |status| status as i32);
+    let status = catch_unwind(run).map_or(PANICKED, Status::code);
     // This also flushes standard output.
     std::process::exit(status)
 }

@@ -76,6 +76,14 @@ pub struct Cli {
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
 
+    /// Do not print empty values, {}
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
+    pub var: Vec<(String, String)>,
+
     /// How to print values
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
@@ -224,6 +232,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(lang::seconds)
         .ok_or_else(|| "expected a number of seconds".to_owned())
+}
+
+/// A variable's name and its value.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    match lang::is_name(name) {
+        true => Ok((name.to_owned(), value.to_owned())),
+        false => Err("a name has letters, digits and `_`".to_owned()),
+    }
 }
 
 /// A number of bytes, or of KiB, MiB or GiB with a `K`, `M` or `G` after it.

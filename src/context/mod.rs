@@ -15,17 +15,22 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::lang::{Variables, literal};
+use crate::qmp::Event;
 use crate::schema::Schema;
 
-pub use agenda::{Agenda, Kind, Report, Row, Scheduled, Trigger};
+pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
-pub use job::{Job, JobStatusChange};
+pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
 pub use outcome::{Outcome, Output};
 pub use settings::{PromptSettings, Settings};
 pub use target::{Target, TargetPlan};
 
 /// How many outcomes of listeners and timers can wait to be shown.
 const REPORTS: usize = 16;
+
+/// The name of the variable that is the event in a listener's line.
+pub const EVENT: &str = "event";
 
 /// The shell's state, and the target of its lines. Clones share the same state.
 #[derive(Clone)]
@@ -39,6 +44,8 @@ pub struct Context {
     pub reports: mpsc::Sender<Report>,
     /// Shows progress on the terminal, if there is one.
     pub progress: Option<Progress>,
+    /// The event that a listener's line runs for.
+    event: Option<Arc<Event>>,
     settings: Arc<Mutex<Settings>>,
 }
 
@@ -63,6 +70,7 @@ impl Context {
             agenda: Arc::new(agenda),
             reports: sender,
             progress: None,
+            event: None,
             settings: Arc::new(Mutex::new(settings)),
         };
         (context, reports, scheduled)
@@ -75,6 +83,25 @@ impl Context {
             target: self.target.apart(),
             ..self.clone()
         }
+    }
+
+    /// The same context, for a line that runs because of `event`.
+    pub fn of_event(&self, event: Arc<Event>) -> Self {
+        Self {
+            event: Some(event),
+            ..self.clone()
+        }
+    }
+
+    /// What `$NAME` stands for in a line that runs now. For a listener's line, `$event` is the event.
+    pub fn variables(&self) -> Arc<Variables> {
+        let mut variables = self.settings_mut().variables.clone();
+        if let Some(event) = &self.event
+            && let Ok(event) = literal::parse(event.text())
+        {
+            Arc::make_mut(&mut variables).set(EVENT, event);
+        }
+        variables
     }
 
     /// A copy of the current settings.

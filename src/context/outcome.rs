@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::failure::Failure;
@@ -26,8 +27,8 @@ pub enum Output {
     Follow(Follow),
     /// A console to attach the terminal to.
     Console(Arc<Console>),
-    /// Ends the run.
-    Quit,
+    /// Ends the run, with this exit status if one is given.
+    Quit(Option<u8>),
 }
 
 impl Output {
@@ -49,6 +50,15 @@ impl Output {
         Self::Text {
             text: String::new(),
             notice: notice.into(),
+        }
+    }
+
+    /// What this shows, as JSON, if it is a value.
+    pub fn value(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Reply { reply, .. } => Some(reply.raw().into()),
+            Self::Event(event) => Some(event.text().into()),
+            _ => None,
         }
     }
 

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Output;
+use crate::lang::Variables;
 use crate::render::{self, Style};
 
 /// How long to wait for the server's schema when it is only needed to explain something.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a command returns that has nothing to say.
+const EMPTY: &str = "{}";
 
 /// How lines run and how their outcomes are shown. `:set` changes some of these.
 #[derive(Debug, Clone)]
@@ -24,6 +28,10 @@ pub struct Settings {
     pub dry_run: bool,
     /// Commands wait while the session is connecting.
     pub wait_for_connection: bool,
+    /// Print no empty values.
+    pub quiet: bool,
+    /// What `$NAME` stands for in a line.
+    pub variables: Arc<Variables>,
     /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
     /// What concerns only the prompt.
@@ -56,8 +64,9 @@ impl Settings {
                 Some(self.style.text(&whole).into_owned().into())
             }
             Output::Reply { reply, .. } if reply.failed() => None,
+            Output::Reply { reply, .. } if self.quiet && reply.raw() == EMPTY => None,
             Output::Reply { reply, .. } => Some(self.style.text(reply.raw())),
-            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit => None,
+            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit(_) => None,
         }
     }
 }

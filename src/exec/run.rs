@@ -1,9 +1,12 @@
+use std::time::Duration;
+
 use super::advice::advise;
 use super::builtin::{self, Effect};
+use super::finish::Finish;
 use super::pending::PendingCommand;
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
-use crate::lang::{Command, Line, Statement};
+use crate::lang::{Command, Line, Parser, Statement};
 use crate::qmp::Notice;
 use crate::schema::needs_types;
 use tokio::time::timeout;
@@ -31,16 +34,40 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
 
 /// Runs a line until only the server's reply is missing, so that the caller can do other things meanwhile.
 pub async fn start(context: &Context, line: Line) -> Run {
+    let line = match line.later {
+        Some(words) => {
+            let words = words.with_variables(context.variables());
+            match Parser::of(context.target.language()).parse(&words) {
+                Ok(line) => line,
+                Err(error) => return Run::Done(Failure::syntax_of(error, &words).into()),
+            }
+        }
+        None => line,
+    };
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
         Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
-            Ok(Effect::Show(output)) => Ok(Run::Done(output.into())),
+            Ok(Effect::Done(outcome)) => Ok(Run::Done(outcome)),
             Ok(Effect::Send(line)) => send(context, line).await,
+            Ok(Effect::Finish { line, limit }) => finish(context, line, limit).await,
             Err(failure) => Err(failure),
         },
     };
     result.unwrap_or_else(|failure| Run::Done(failure.into()))
+}
+
+/// Sends a command, and waits until what it sets in motion is done, for at most `limit`.
+async fn finish(context: &Context, line: Line, limit: Option<Duration>) -> Result<Run, Failure> {
+    let finish = Finish::begin(context, limit);
+    let command = match send(context, line).await? {
+        Run::Sent(command) => command,
+        done => return Ok(done),
+    };
+    let line = command.line().clone();
+    let mut outcome = finish.wait(command).await;
+    advise(context, &line, &mut outcome).await;
+    Ok(Run::Done(outcome))
 }
 
 /// Sends a command after typing its bare words, or a whole message unchanged. In a dry run, returns the text

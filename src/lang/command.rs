@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::tokens::plain;
 use super::value::members_to_json;
 use super::{Object, SyntaxError, Value, Words, literal, quote};
 
@@ -13,6 +12,8 @@ pub struct Line {
     pub descriptors: Vec<Descriptor>,
     /// The line ends in `&`: do not wait for the reply.
     pub background: bool,
+    /// The words to parse again when the line runs, if that is later and they may name variables.
+    pub later: Option<Words>,
 }
 
 /// What a line asks for.
@@ -51,6 +52,7 @@ impl From<Statement> for Line {
             statement,
             descriptors: Vec::new(),
             background: false,
+            later: None,
         }
     }
 }
@@ -127,6 +129,8 @@ pub struct BuiltinLine {
     pub name: String,
     /// The words after the name.
     pub words: Words,
+    /// The transaction that the words end in the opening of (`:finish transaction(`), once it is closed.
+    pub transaction: Option<Box<Command>>,
 }
 
 impl BuiltinLine {
@@ -136,11 +140,7 @@ impl BuiltinLine {
     ///
     /// A closing quote is followed by more text.
     pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
-        let words = self.words.list();
-        words
-            .iter()
-            .map(|word| plain(word.text, word.start))
-            .collect()
+        self.words.plain()
     }
 }
 

@@ -23,8 +23,8 @@ pub struct SyntaxError {
     pub span: Range<usize>,
     /// How to correct it.
     pub help: Option<String>,
-    /// The character that would close an open quote or bracket. The next line may still contain
-    /// it.
+    /// The character that would close an open quote or bracket, or a line break if the line ends in a backslash. The
+    /// next line may still contain it.
     pub unclosed: Option<char>,
 }
 
@@ -49,6 +49,24 @@ impl SyntaxError {
             ..Self::new(format!("`{opener}` is never closed"), span)
         }
         .help(format!("close it with `{closer}`"))
+    }
+
+    /// The line ends in a backslash, and the next one is missing.
+    pub(super) fn continued(span: Range<usize>) -> Self {
+        Self {
+            unclosed: Some('\n'),
+            ..Self::new("no line follows the `\\` at the end of this one", span)
+        }
+    }
+
+    /// Whether `line`, the next one, can close what is open. It is a quick look, so that a long text is not read again
+    /// for each of its lines.
+    pub fn may_be_closed_by(&self, line: &str) -> bool {
+        match self.unclosed {
+            None => true,
+            Some('\n') => !line.ends_with('\\'),
+            Some(closer) => line.contains(closer),
+        }
     }
 
     /// Moves the span `by` bytes to the right, for an error found in a part of the line.

@@ -25,8 +25,18 @@ pub(super) fn read<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError>
         let value = literal::parse(text).map_err(|error| error.shifted(text_at))?;
         return Ok((key, value));
     }
-    let value = match text.as_bytes().first() {
-        Some(b'"' | b'\'') => Value::Text(plain(text, text_at)?),
+    Ok((key, value(word, text)?))
+}
+
+/// The value that `text` spells, which is the end of `word`.
+///
+/// # Errors
+///
+/// It cannot be read, or names a variable that does not exist.
+pub(super) fn value(word: &Word<'_>, text: &str) -> Result<Value, SyntaxError> {
+    let text_at = word.end() - text.len();
+    Ok(match text.as_bytes().first() {
+        Some(b'"' | b'\'') => Value::Text(plain(text, text_at, word.variables)?),
         Some(b'{' | b'[') => literal::parse_with_words(text).map_err(|error| {
             let error = error.shifted(text_at);
             match error.help {
@@ -34,9 +44,11 @@ pub(super) fn read<'a>(word: &Word<'a>) -> Result<(&'a str, Value), SyntaxError>
                 Some(_) => error,
             }
         })?,
-        _ => Value::Word(text.to_owned()),
-    };
-    Ok((key, value))
+        _ => match word.variables {
+            Some(variables) => variables.word(text, text_at)?,
+            None => Value::Word(text.to_owned()),
+        },
+    })
 }
 
 /// The error for a word that is not an argument.

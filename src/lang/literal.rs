@@ -82,10 +82,16 @@ impl Reader<'_> {
 
     fn unexpected(&self, expected: &str) -> SyntaxError {
         match self.peek() {
-            Some(c) => SyntaxError::new(
-                format!("expected {expected}, found `{}`", c.escape_debug()),
-                self.at..self.at + c.len_utf8(),
-            ),
+            Some(c) => {
+                let error = SyntaxError::new(
+                    format!("expected {expected}, found `{}`", c.escape_debug()),
+                    self.at..self.at + c.len_utf8(),
+                );
+                match c {
+                    '$' => error.help("inside brackets there are no variables; write KEY.0=$NAME"),
+                    _ => error,
+                }
+            }
             None => SyntaxError::new(
                 format!("expected {expected}, found the end"),
                 self.at..self.at,

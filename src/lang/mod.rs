@@ -25,6 +25,7 @@ mod spans;
 mod tokens;
 mod typed;
 mod value;
+mod variables;
 mod words;
 
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
@@ -32,7 +33,7 @@ pub use cursor::{CursorContext, CursorPlace};
 pub use dialect::{Dialect, Language, Reading};
 pub use error::SyntaxError;
 pub use harmless::{escape_json, has_any, is_harmful};
-pub use matching::matches;
+pub use matching::{ANY_EVENT, CONNECTED, DISCONNECTED, Match, SESSION_EVENTS, choices, is_key};
 pub use nearest::{all_of, any_of, nearest};
 pub use parser::Parser;
 pub use secret::{
@@ -42,4 +43,5 @@ pub use secret::{
 pub use spans::{Span, SpanKind, spans};
 pub use typed::typed_text;
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
+pub use variables::{Variables, is_name};
 pub use words::{SplitLine, Words, lines};

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::tokens::{self, Word, plain};
+use super::tokens::{self, OPENS, TEXT_BUILTINS, Word, plain};
 use super::{
     BuiltinLine, Command, Descriptor, Language, Line, Message, Object, Statement, SyntaxError,
     Value, Words,
@@ -10,9 +10,6 @@ use super::{key_value, literal};
 
 /// Built-ins that may be called without a colon. No QMP command has these names.
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
-
-/// Opens a transaction.
-const OPEN: &str = "transaction(";
 
 /// Parses lines. The only state that it keeps between lines is an open transaction.
 #[derive(Debug, Default, Clone)]
@@ -26,6 +23,8 @@ pub struct Parser {
 /// A `transaction(` that is not closed yet.
 #[derive(Debug, Default, Clone)]
 struct Block {
+    /// The built-in that is to run it, if it does not run by itself.
+    builtin: Option<BuiltinLine>,
     actions: Vec<Value>,
     /// The actions as typed.
     typed: Vec<String>,
@@ -57,7 +56,10 @@ impl Parser {
     /// The open transaction as typed so far, one action per line.
     pub fn open_transaction(&self) -> Option<String> {
         let block = self.block.as_ref()?;
-        let mut text = OPEN.to_owned();
+        let mut text = match &block.builtin {
+            None => OPENS.to_owned(),
+            Some(builtin) => format!(":{} {}", builtin.name, builtin.words.text()),
+        };
         for action in &block.typed {
             text.push('\n');
             text.push_str(action);
@@ -104,7 +106,10 @@ impl Parser {
             return self.parse_line(words);
         }
         let before = self.block.clone();
-        if words.list().first().is_some_and(|word| word.text == OPEN) {
+        let list = words.list();
+        if let (Some(first), Some(last)) = (list.first(), list.last())
+            && (first.text == OPENS || (first.text.starts_with(':') && last.text == OPENS))
+        {
             self.block = None;
         }
         let parsed = self.parse_line(words);
@@ -122,8 +127,21 @@ impl Parser {
         let plain = PLAIN_BUILTINS.contains(&first.text).then_some(first.text);
         if let Some(name) = first.text.strip_prefix(':').or(plain) {
             let words = words.tail();
-            let name = name.to_owned();
-            return Ok(Statement::Builtin(BuiltinLine { name, words }).into());
+            let builtin = BuiltinLine {
+                name: name.to_owned(),
+                words,
+                transaction: None,
+            };
+            // `help transaction(` asks about it.
+            let opens = list.len() > 1 && list[list.len() - 1].text == OPENS && name != "help";
+            if opens && self.block.is_none() && !TEXT_BUILTINS.contains(&first.text) {
+                self.block = Some(Block {
+                    builtin: Some(builtin),
+                    ..Block::default()
+                });
+                return Ok(Statement::Nothing.into());
+            }
+            return Ok(Statement::Builtin(builtin).into());
         }
         let (background, list) = strip_last(&list, "&");
         if let Language::Words(read) = &self.language {
@@ -134,11 +152,11 @@ impl Parser {
             return self.transaction_line(block, words.source(), list, background);
         }
         match first.text {
-            OPEN => {
+            OPENS => {
                 let block = Block::default();
                 self.transaction_line(block, words.source(), &list[1..], background)
             }
-            text if text.starts_with(OPEN) => Err(SyntaxError::new(
+            text if text.starts_with(OPENS) => Err(SyntaxError::new(
                 "`transaction(` must be followed by a space",
                 first.span(),
             )
@@ -155,6 +173,7 @@ impl Parser {
                     statement,
                     descriptors,
                     background,
+                    later: None,
                 })
             }
         }
@@ -181,13 +200,21 @@ impl Parser {
             ));
         }
         let actions = Value::Array(block.actions);
+        let command = Command {
+            name: "transaction".to_owned(),
+            arguments: Object::from([("actions".to_owned(), actions)]),
+            oob: false,
+        };
+        let statement = match block.builtin {
+            None => Statement::Command(command),
+            Some(builtin) => Statement::Builtin(BuiltinLine {
+                transaction: Some(Box::new(command)),
+                ..builtin
+            }),
+        };
         Ok(Line {
             background,
-            ..Line::from(Statement::Command(Command {
-                name: "transaction".to_owned(),
-                arguments: Object::from([("actions".to_owned(), actions)]),
-                oob: false,
-            }))
+            ..Line::from(statement)
         })
     }
 }
@@ -285,7 +312,7 @@ fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> 
         None => (target, false),
     };
     let path_at = word.start + word.text.len() - path.len();
-    let path = PathBuf::from(plain(path, path_at)?);
+    let path = PathBuf::from(plain(path, path_at, word.variables)?);
     if path.as_os_str().is_empty() {
         return Err(SyntaxError::new("a path is missing", word.span())
             .help("<PATH passes a file opened for reading, <>PATH for reading and writing"));

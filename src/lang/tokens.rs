@@ -3,23 +3,54 @@
 //! White space separates words, except inside quotes and inside the brackets of a JSON value. A
 //! line without quotes and brackets is split exactly as qmp-shell splits it.
 
-use super::SyntaxError;
+use std::borrow::Cow;
+
 use super::literal::{string_end, unescape};
+use super::{SyntaxError, Variables};
+
+/// The word that opens a transaction.
+pub(super) const OPENS: &str = "transaction(";
 
 /// Built-ins that take the rest of the line as one text, in which quotes, brackets, `#`, `|` and `>` are not special. They
 /// read it with [`Words::text`](super::Words::text).
-const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
+pub(super) const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
 
 /// A word as it was typed, quotes included, and where it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'a> {
     pub text: &'a str,
     pub start: usize,
+    /// The variables that it may name; without any, a `$` is a `$`.
+    pub variables: Option<&'a Variables>,
 }
 
-impl Word<'_> {
+impl<'a> Word<'a> {
+    pub fn new(text: &'a str, start: usize) -> Self {
+        Self {
+            text,
+            start,
+            variables: None,
+        }
+    }
+
     pub fn span(&self) -> std::ops::Range<usize> {
         self.start..self.end()
+    }
+
+    /// The text of the word; see [`plain`].
+    pub fn plain(&self) -> Result<String, SyntaxError> {
+        plain(self.text, self.start, self.variables)
+    }
+
+    /// What follows the first `by` in the word.
+    pub fn after(&self, by: char) -> Option<Self> {
+        let (_, text) = self.text.split_once(by)?;
+        let start = self.end() - text.len();
+        Some(Self {
+            text,
+            start,
+            ..*self
+        })
     }
 
     /// The offset after the word.
@@ -53,10 +84,7 @@ pub(super) fn split_torn(line: &str) -> (Vec<Word<'_>>, bool) {
     if torn {
         let end = words.last().map_or(0, Word::end);
         let rest = line[end..].trim_start();
-        words.push(Word {
-            text: rest,
-            start: line.len() - rest.len(),
-        });
+        words.push(Word::new(rest, line.len() - rest.len()));
     }
     (words, torn)
 }
@@ -74,9 +102,13 @@ fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), Syntax
             at += trimmed.find('\n').unwrap_or(trimmed.len());
             continue;
         }
+        if let Some(length) = continuation(trimmed, at)? {
+            at += length;
+            continue;
+        }
         let end = word_end(line, at)?;
         let text = &line[at..end];
-        words.push(Word { text, start: at });
+        words.push(Word::new(text, at));
         if opens_tail(text) {
             return Ok(());
         }
@@ -85,10 +117,23 @@ fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), Syntax
             let rest = line[at..].trim();
             if !rest.is_empty() {
                 let start = line.trim_end().len() - rest.len();
-                words.push(Word { text: rest, start });
+                words.push(Word::new(rest, start));
             }
             return Ok(());
         }
+    }
+}
+
+/// The length of a backslash at the end of a line, with the line break, if `rest` starts with them. They separate
+/// words.
+///
+/// # Errors
+///
+/// The line break is missing: the next line belongs to this one.
+fn continuation(rest: &str, at: usize) -> Result<Option<usize>, SyntaxError> {
+    match rest {
+        "\\" => Err(SyntaxError::continued(at..at + 1)),
+        _ => Ok(rest.starts_with("\\\n").then_some(2)),
     }
 }
 
@@ -107,6 +152,7 @@ fn word_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
         let opens_value = value_at == at;
         match c {
             c if c.is_whitespace() => break,
+            '\\' if continuation(&line[at..], at)?.is_some() => break,
             '=' if !key_ended => {
                 key_ended = true;
                 at += 1;
@@ -188,11 +234,17 @@ fn closer_of(opener: u8) -> char {
     if opener == b'{' { '}' } else { ']' }
 }
 
-/// Returns the text of a word, without its quotes if it has any.
-pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
-    let quote = match text.chars().next() {
-        Some(quote @ ('"' | '\'')) => quote,
-        _ => return Ok(text.to_owned()),
+/// Returns the text of a word or a part of one, without its quotes if it has any, and with the values of its
+/// variables.
+pub(super) fn plain(
+    text: &str,
+    at: usize,
+    variables: Option<&Variables>,
+) -> Result<String, SyntaxError> {
+    let quote = match (text.chars().next(), variables) {
+        (Some(quote @ ('"' | '\'')), _) => quote,
+        (_, Some(variables)) => return variables.text(text, at).map(Cow::into_owned),
+        (_, None) => return Ok(text.to_owned()),
     };
     let end = match quote {
         '"' => string_end(text, 0),
@@ -210,7 +262,15 @@ pub(super) fn plain(text: &str, at: usize) -> Result<String, SyntaxError> {
     }
     let inner = &text[1..end - 1];
     match quote {
-        '"' => unescape(inner, quote).map_err(|error| error.shifted(at + 1)),
+        '"' => {
+            let read = |inner: &str| unescape(inner, quote);
+            let Some(variables) = variables else {
+                return read(inner).map_err(|error| error.shifted(at + 1));
+            };
+            // What is wrong in it is reported at its place on the line, so look before anything is replaced.
+            read(inner).map_err(|error| error.shifted(at + 1))?;
+            read(&variables.quoted(inner, at + 1)?)
+        }
         _ => Ok(inner.to_owned()),
     }
 }
@@ -243,6 +303,18 @@ mod tests {
             [r#"f=json:{"d": "n"}"#, "x"]
         );
         assert_eq!(words("a b=x'y z' c"), ["a", "b=x'y z'", "c"]);
+    }
+
+    #[test]
+    fn a_backslash_at_the_end_of_a_line_continues_it() {
+        assert_eq!(words("a \\\n b=1\\\nc"), ["a", "b=1", "c"]);
+        assert_eq!(words("a b='\\\n' \\x"), ["a", "b='\\\n'", "\\x"]);
+        assert_eq!(words("a # b \\"), ["a"]);
+        for line in ["a \\", "a b=c\\", "\\"] {
+            let error = split(line).expect_err(line);
+            assert!(error.unclosed.is_some(), "{line}");
+            assert!(error.may_be_closed_by("b") && !error.may_be_closed_by("b \\"));
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub fn argument(key: &str, value: &Value) -> String {
     match value {
         Value::Text(text) if is_plain(text) => format!("{key}={text}"),
         Value::Word(text) if text.is_empty() || !needs_quotes(text) => format!("{key}={text}"),
-        Value::Text(text) | Value::Word(text) => format!("{key}={}", quote(text)),
+        Value::Text(text) | Value::Word(text) => format!("{key}={}", in_quotes(text)),
         Value::Number(digits) if integer(digits).as_ref() != Some(digits) => {
             format!("{key}:={digits}")
         }
@@ -104,10 +104,15 @@ pub fn argument(key: &str, value: &Value) -> String {
 /// Returns `text` as it is written in a line, in quotes if necessary.
 pub fn word(text: &str) -> String {
     if text.is_empty() || needs_quotes(text) {
-        quote(text)
+        in_quotes(text)
     } else {
         text.to_owned()
     }
+}
+
+/// Returns `text` in quotes, in which nothing is a variable.
+fn in_quotes(text: &str) -> String {
+    quote(text).replace('$', "\\u0024")
 }
 
 /// Flattens `object` into dotted keys and values that are neither objects nor arrays.
@@ -142,7 +147,8 @@ fn is_plain(text: &str) -> bool {
 /// Whether the text needs quotes to be read as one word.
 fn needs_quotes(text: &str) -> bool {
     text.starts_with(['{', '['])
-        || text.contains(|c: char| c.is_whitespace() || is_harmful(c) || matches!(c, '"' | '\''))
+        || text
+            .contains(|c: char| c.is_whitespace() || is_harmful(c) || matches!(c, '"' | '\'' | '$'))
 }
 
 /// Types a bare word as qmp-shell does: an integer, `true` or `false` in any case, or a string.

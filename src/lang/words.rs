@@ -1,17 +1,17 @@
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::arguments::Arguments;
-use super::key_value;
 use super::secret::conceal_words;
-use super::tokens::{self, Word, plain};
-use super::{Object, SyntaxError};
+use super::tokens::{self, OPENS, Word};
+use super::{SyntaxError, Value, Variables, key_value};
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
 pub struct Words {
     source: String,
     spans: Vec<Range<usize>>,
+    variables: Option<Arc<Variables>>,
 }
 
 impl Words {
@@ -25,6 +25,7 @@ impl Words {
         Ok(Self {
             source: line.to_owned(),
             spans,
+            variables: None,
         })
     }
 
@@ -40,12 +41,54 @@ impl Words {
             source.push_str(arg.as_ref());
             spans.push(start..source.len());
         }
-        Self { source, spans }
+        Self {
+            source,
+            spans,
+            variables: None,
+        }
+    }
+
+    /// The same words, which may name these variables. Without any, a `$` is a `$`.
+    pub fn with_variables(mut self, variables: Arc<Variables>) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+
+    /// The same words, which may also name `variable`, whose value is not known yet.
+    pub fn assuming(mut self, variable: &str) -> Self {
+        let variables = self.variables.get_or_insert_default();
+        Arc::make_mut(variables).assume(variable);
+        self
+    }
+
+    /// Whether they may name variables.
+    pub fn has_variables(&self) -> bool {
+        self.source.contains('$')
     }
 
     /// The text that spans refer to.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The words as plain text, with quotes removed.
+    ///
+    /// # Errors
+    ///
+    /// A closing quote is followed by more text.
+    pub fn plain(&self) -> Result<Vec<String>, SyntaxError> {
+        self.list().iter().map(Word::plain).collect()
+    }
+
+    /// Whether the last word opens a transaction, and what stands before it.
+    pub fn before_transaction(&self) -> Option<Self> {
+        let last = self.list().last().map(|word| word.text)?;
+        (last == OPENS).then(|| self.part(0..self.spans.len() - 1))
+    }
+
+    /// The first word, as typed.
+    pub fn first(&self) -> Option<&str> {
+        self.list().first().map(|word| word.text)
     }
 
     /// The words after the first.
@@ -58,6 +101,7 @@ impl Words {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
+            variables: self.variables.clone(),
         }
     }
 
@@ -89,30 +133,81 @@ impl Words {
         }
     }
 
-    /// Reads conditions on events: plain words, and `key=value` for the data. A word that starts with
-    /// `--` is a plain word.
+    /// Splits at each occurrence of one of `markers`: the words before the first, and those after each, with the marker
+    /// before them.
+    pub fn split_all<'a>(&self, markers: &[&'a str]) -> (Self, Vec<(&'a str, Self)>) {
+        let list = self.list();
+        let found = |word: &Word<'_>| markers.iter().copied().find(|marker| *marker == word.text);
+        let at: Vec<(usize, &str)> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(at, word)| found(word).map(|marker| (at, marker)))
+            .collect();
+        let ends = at.iter().skip(1).map(|(at, _)| *at).chain([list.len()]);
+        let first = at.first().map_or(list.len(), |(at, _)| *at);
+        let parts = at.iter().zip(ends);
+        let parts = parts.map(|((at, marker), end)| (*marker, self.part(at + 1..end)));
+        (self.part(0..first), parts.collect())
+    }
+
+    /// Removes the option `name` and its value, given as `name VALUE` or `name=VALUE`, and returns the value.
     ///
     /// # Errors
     ///
-    /// As for a command's arguments.
-    pub fn conditions(&self) -> Result<(Vec<String>, Object), SyntaxError> {
-        let mut names = Vec::new();
-        let mut arguments = Arguments::default();
-        for word in self.list() {
-            if word.text.contains('=') && !word.text.starts_with("--") {
-                let (key, value) = key_value::read(&word)?;
-                arguments.set(key, value, word.start..word.start + key.len())?;
-            } else {
-                names.push(plain(word.text, word.start)?);
+    /// The value is missing.
+    pub fn take_option(&mut self, name: &str) -> Result<Option<String>, SyntaxError> {
+        let is_it = |word: &Word<'_>| {
+            let rest = word.text.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        let list = self.list();
+        let Some(at) = list.iter().position(is_it) else {
+            return Ok(None);
+        };
+        let (value, count) = match (list[at].after('='), list.get(at + 1)) {
+            (Some(value), _) => (value.plain()?, 1),
+            (None, Some(next)) => (next.plain()?, 2),
+            (None, None) => {
+                let missing = format!("`{name}` needs a value");
+                return Err(SyntaxError::new(missing, list[at].span()));
+            }
+        };
+        self.spans.drain(at..at + count);
+        Ok(Some(value))
+    }
+
+    /// Removes the option `name`, which takes no value. Returns whether it was there.
+    pub fn take_flag(&mut self, name: &str) -> bool {
+        let at = self.list().iter().position(|word| word.text == name);
+        if let Some(at) = at {
+            self.spans.remove(at);
+        }
+        at.is_some()
+    }
+
+    /// The value of what is one word: a text in quotes, or a bare word, which may be a variable.
+    ///
+    /// # Errors
+    ///
+    /// It is not one word, or names a variable that does not exist.
+    pub fn value(&self) -> Result<Value, SyntaxError> {
+        match &self.list()[..] {
+            [word] => key_value::value(word, word.text),
+            words => {
+                let rest = words
+                    .get(1)
+                    .map_or(0..0, |second| second.start..self.source.len());
+                Err(SyntaxError::new("unexpected text after the value", rest)
+                    .help("put a text with spaces in quotes"))
             }
         }
-        Ok((names, arguments.finish()?))
     }
 
     pub(super) fn list(&self) -> Vec<Word<'_>> {
         let word = |span: &Range<usize>| Word {
             text: &self.source[span.clone()],
             start: span.start,
+            variables: self.variables.as_deref(),
         };
         self.spans.iter().map(word).collect()
     }
@@ -136,23 +231,32 @@ impl SplitLine {
         self.words.as_ref().is_ok_and(Words::is_empty)
     }
 
-    /// Whether a quote or bracket is still open at the end.
+    /// Whether the next line belongs to it: a quote or bracket is still open at the end, or it ends in a backslash.
     pub fn is_unclosed(&self) -> bool {
+        self.open().is_some()
+    }
+
+    fn open(&self) -> Option<&SyntaxError> {
         let error = self.words.as_ref().err();
-        error.is_some_and(|error| error.unclosed.is_some())
+        error.filter(|error| error.unclosed.is_some())
     }
 }
 
-/// Splits `text` into lines. A line with an unclosed quote or bracket continues on the next.
+/// Splits `text` into lines. A line with an unclosed quote or bracket, or a backslash at its end, continues on the next.
 pub fn lines(text: &str) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
         let mut line = SplitLine::new(line.to_owned());
-        while line.is_unclosed()
+        while let Some(error) = line.open()
             && let Some(more) = rest.next()
         {
-            line = SplitLine::new(line.text + "\n" + more);
+            let may_close = error.may_be_closed_by(more);
+            line.text.push('\n');
+            line.text.push_str(more);
+            if may_close {
+                line = SplitLine::new(line.text);
+            }
         }
         lines.push(line);
     }
@@ -161,22 +265,35 @@ pub fn lines(text: &str) -> Vec<SplitLine> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Value;
     use super::*;
 
     #[test]
-    fn conditions_are_plain_words_and_members() {
-        let words =
-            Words::split("STOP,RESUME id=j deep.a=1 --timeout 5 do stop a=b").expect("words");
-        let (condition, line) = words.split_at("do").expect("it is there");
-        let (names, members) = condition.conditions().expect("a condition");
-        assert_eq!(names, ["STOP,RESUME", "--timeout", "5"]);
+    fn words_are_split_at_markers() {
+        let words = Words::split("A a=1 --or B --fail C --or").expect("words");
+        let (first, parts) = words.split_all(&["--or", "--fail"]);
+        let parts: Vec<_> = parts.iter().map(|(m, part)| (*m, part.text())).collect();
+        assert_eq!(first.text(), "A a=1");
+        assert_eq!(parts, [("--or", "B"), ("--fail", "C"), ("--or", "")]);
+        let (condition, line) = words.split_at("--or").expect("it is there");
         assert_eq!(
-            Value::Object(members).to_json(),
-            r#"{"id":"j","deep":{"a":1}}"#
+            (condition.text(), line.text()),
+            ("A a=1", "B --fail C --or")
         );
-        assert_eq!(line.text(), "stop a=b");
         assert!(line.split_at("do").is_none());
+    }
+
+    #[test]
+    fn an_option_is_removed_with_its_value() {
+        let mut words = Words::split("A --timeout 5 B").expect("words");
+        assert_eq!(words.take_option("--timeout"), Ok(Some("5".to_owned())));
+        let left: Vec<&str> = words.list().iter().map(|word| word.text).collect();
+        assert_eq!(left, ["A", "B"]);
+        assert_eq!(words.take_option("--timeout"), Ok(None));
+        let mut words = Words::split("--timeout='5' --once").expect("words");
+        assert_eq!(words.take_option("--timeout"), Ok(Some("5".to_owned())));
+        assert!(words.take_flag("--once") && !words.take_flag("--once"));
+        let mut words = Words::split("A --timeout").expect("words");
+        assert!(words.take_option("--timeout").is_err());
     }
 
     #[test]
@@ -187,5 +304,6 @@ mod tests {
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);
         assert_eq!(texts("a 'b\nc"), ["a 'b\nc"]);
+        assert_eq!(texts("a \\\nb \\\nc\nd"), ["a \\\nb \\\nc", "d"]);
     }
 }

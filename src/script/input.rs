@@ -223,16 +223,6 @@ struct Partial {
     wrong: Option<(Failure, Origin)>,
 }
 
-impl Partial {
-    /// Whether `line` can close the open quote or bracket. Without this check, an unclosed quote in a long
-    /// script would make every further line reparse all the lines before it.
-    fn may_close(&self, line: &str) -> bool {
-        self.error
-            .unclosed
-            .is_none_or(|closer| line.contains(closer))
-    }
-}
-
 impl Lines {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let stream: Box<dyn Read + Send> = match path {
@@ -293,7 +283,7 @@ impl Lines {
                 Some(mut partial) => {
                     partial.text.push('\n');
                     partial.text.push_str(&line);
-                    if !partial.may_close(&line) {
+                    if !partial.error.may_be_closed_by(&line) {
                         self.partial = Some(partial);
                         continue;
                     }

@@ -60,7 +60,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     match orderly {
         true => give_up_blocked_writes_when_stopped()?,
-        false => end_by_interrupt_while_blocked(Status::Interrupted as i32)?,
+        false => end_by_interrupt_while_blocked(Status::Interrupted.code())?,
     }
     let mut stop = match orderly {
         true => StopSignals::all()?,
@@ -137,7 +137,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         Ok(()) => Ok(status),
         Err(error) => {
             say(format!("qmpsh: cannot write to standard output: {error}"));
-            Ok(status.max(Status::Failed))
+            Ok(status.or_failed())
         }
     }
 }
@@ -269,6 +269,7 @@ impl Script {
         };
         let line = match item.words {
             Ok(words) => {
+                let words = words.with_variables(self.context.variables());
                 let line = self.parser.parse(&words);
                 line.map_err(|error| Failure::syntax_of(error, &words))
             }
@@ -391,7 +392,12 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
-            Output::Quit => self.reading = Reading::Stopped,
+            Output::Quit(status) => {
+                self.reading = Reading::Stopped;
+                if let Some(status) = status {
+                    self.display.status = Status::Given(status);
+                }
+            }
             _ => {}
         }
         failure

@@ -176,7 +176,10 @@ impl Prompt {
         let SplitLine { text, words } = line;
         let open = self.parser.open_transaction();
         let parsed = match words {
-            Ok(words) => self.parser.parse(&words),
+            Ok(words) => {
+                let words = words.with_variables(self.context.variables());
+                self.parser.parse(&words)
+            }
             Err(error) => {
                 self.parser.wrong_line();
                 Err(error)
@@ -268,7 +271,7 @@ impl Prompt {
             }
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
-            Output::Quit => Next::Leave(Status::Success),
+            Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
             _ if failed => Next::Failed,
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }

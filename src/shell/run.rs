@@ -133,7 +133,7 @@ async fn show_reports(
         if let Some(failure) = failure {
             terminal.complain(&format!("{head} {failure}\n"));
         }
-        if matches!(output, Output::Quit) {
+        if matches!(output, Output::Quit(_)) {
             quit.notify_one();
         }
         // Run the lines no faster than the terminal shows their outcomes.

@@ -2,6 +2,7 @@
 
 mod timer;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::run::run;
 use crate::context::{Context, Outcome, Output, Report, Scheduled, Settings, Target, Trigger};
 use crate::failure::Failure;
 use crate::lang::{Line, Statement};
-use crate::qmp::State;
+use crate::qmp::{Event, State};
 
 /// How long a timer with interval 0 pauses after its line failed. A failure takes no time, so the timer would
 /// spin.
@@ -38,7 +39,7 @@ async fn run_scheduled(context: Context, mut scheduled: mpsc::UnboundedReceiver<
 
 async fn run_entry(context: Context, entry: Scheduled) {
     let (kind, id) = match entry.trigger {
-        Trigger::Events(_) => ("listener", entry.id),
+        Trigger::Events { .. } => ("listener", entry.id),
         Trigger::Time { .. } => ("timer", entry.id),
     };
     let repeated = Repeated {
@@ -47,14 +48,20 @@ async fn run_entry(context: Context, entry: Scheduled) {
         line: entry.line,
         text: entry.text,
     };
-    let run = async || {
+    let run = async |event| {
         entry.runs.fetch_add(1, Ordering::Relaxed);
-        repeated.run().await
+        repeated.run(event).await
     };
     match entry.trigger {
-        Trigger::Events(mut events) => {
-            while events.next().await.is_some() {
-                repeated.report(run().await).await;
+        Trigger::Events { mut events, once } => {
+            while let Some(event) = events.next().await {
+                if once {
+                    // First, so that nobody sees it in the list after its line has run.
+                    repeated.context.agenda.finish(id);
+                    repeated.report(run(Some(event)).await).await;
+                    return;
+                }
+                repeated.report(run(Some(event)).await).await;
                 let missed = events.missed();
                 if missed > 0 {
                     let notice = format!("{missed} events came faster than the line could be run");
@@ -63,31 +70,31 @@ async fn run_entry(context: Context, entry: Scheduled) {
             }
         }
         Trigger::Time {
-            mut interval,
+            mut pace,
             once: true,
         } => {
-            timer::wait(Instant::now(), &mut interval).await;
+            timer::wait(Instant::now(), &mut pace).await;
             repeated.connection().await;
-            let outcome = run().await;
+            let outcome = run(None).await;
             // Before the report: on receiving it, a script checks whether any entries are left.
             repeated.context.agenda.finish(id);
             repeated.report(outcome).await;
         }
         Trigger::Time {
-            mut interval,
+            mut pace,
             once: false,
         } => {
             let mut due = Instant::now();
             loop {
                 repeated.connection().await;
-                let outcome = run().await;
+                let outcome = run(None).await;
                 let failed = outcome.failure.is_some();
                 repeated.report(outcome).await;
                 consume_budget().await;
-                if failed && interval.borrow().is_zero() {
+                if failed && pace.borrow().interval.is_zero() {
                     sleep(AFTER_FAILURE).await;
                 }
-                due = timer::wait(due, &mut interval).await;
+                due = timer::wait(due, &mut pace).await;
             }
         }
     }
@@ -103,8 +110,13 @@ struct Repeated {
 }
 
 impl Repeated {
-    async fn run(&self) -> Outcome {
-        let outcome = run(&self.context, self.line.clone()).await;
+    /// Runs the line, because of `event` if it is a listener's.
+    async fn run(&self, event: Option<Arc<Event>>) -> Outcome {
+        let context = match event {
+            Some(event) => self.context.of_event(event),
+            None => self.context.clone(),
+        };
+        let outcome = run(&context, self.line.clone()).await;
         match outcome.output {
             Output::Follow(_) | Output::Console(_) => Failure::Usage(
                 "this runs until the user stops it, so it works only at the prompt".to_owned(),

@@ -1,9 +1,11 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod conditions;
 mod connection;
 mod console;
 mod entry;
 mod events;
+mod finish;
 mod general;
 mod help;
 mod jobs;
@@ -11,7 +13,10 @@ mod listeners;
 mod settings;
 mod table;
 mod timers;
+mod tree;
+mod variables;
 mod vm;
+mod wait;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use settings::SETTINGS;

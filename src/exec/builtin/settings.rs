@@ -84,6 +84,12 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "quiet",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().quiet),
+        set: |context, value| set_switch(value, &mut context.settings_mut().quiet),
+    },
+    Setting {
         name: "timeout",
         values: &["off"],
         get: |context| {
@@ -113,6 +119,7 @@ pub(super) const SET: Builtin = Builtin {
            output auto|pretty|json|table|raw: how to print values.\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
+           quiet on|off: whether to leave out empty values, {}.\n\
            timeout SECS|off: how long to wait for each reply.",
     run: |call| Box::pin(async move { set(call) }),
 };

@@ -1,5 +1,8 @@
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, settings, timers, vm};
+use super::{
+    connection, console, events, finish, general, help, jobs, listeners, settings, timers, tree,
+    variables, vm, wait,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -12,9 +15,11 @@ pub const BUILTINS: &[Builtin] = &[
     connection::DISCONNECT,
     connection::OOB,
     events::EVENTS,
-    events::WAIT,
+    wait::WAIT,
+    finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
@@ -22,12 +27,14 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    variables::LET,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
     settings::SET,
     general::UNDO,
+    general::FAIL,
     general::QUIT,
     general::EXIT,
 ];
