@@ -16,6 +16,7 @@ mod finish;
 mod generated;
 mod help;
 mod history;
+mod hmp;
 mod hostile_text;
 mod interrupts;
 mod jobs;

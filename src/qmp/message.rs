@@ -29,6 +29,9 @@ pub struct Greeting {
     /// The capabilities on offer; `oob` is the only one so far.
     #[serde(default, deserialize_with = "or_default")]
     pub capabilities: Vec<String>,
+    /// It is the human monitor that greets.
+    #[serde(default)]
+    pub human: bool,
 }
 
 impl Greeting {

@@ -16,7 +16,7 @@ use rustyline::{Changeset, Context};
 use unicode_width::UnicodeWidthStr;
 
 use super::colors::Painter;
-use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
+use super::complete::{Candidate, Live, PATIENCE, Question, Sources, complete, expected, to_come};
 use super::hint::{Shown, missing};
 use super::keys::{Request, Requests};
 use super::listing;
@@ -115,6 +115,14 @@ impl Completer for Helper {
         let sources = Sources {
             schema: schema.as_deref(),
             commands: &commands,
+            dialect: self.target.dialect,
+            verbs: &|| {
+                let known = || inspector.known_verbs();
+                known().or_else(|| {
+                    self.live.ask(&inspector, &Question::HmpVerbs, &patience);
+                    known()
+                })
+            },
             ask: &|question| self.live.ask(&inspector, question, &patience),
         };
         let mut found = complete(line, at, self.in_transaction, &sources);
@@ -205,8 +213,17 @@ impl Hinter for Helper {
         {
             return Some(Shown::Ghost(rest));
         }
-        let schema = self.target.inspector().known_schema()?;
         let columns = width().saturating_sub(PROMPT_COLUMNS + line.width());
+        let text = line.trim_start();
+        let text = match self.target.dialect.has_verbs() {
+            false => text.strip_prefix(":hmp "),
+            true => (!text.starts_with(':')).then_some(text),
+        };
+        if let Some(text) = text {
+            let verbs = self.target.inspector().known_verbs()?;
+            return Shown::note(&to_come(text, &verbs)?, columns);
+        }
+        let schema = self.target.inspector().known_schema()?;
         missing(line, self.in_transaction, &schema, columns)
     }
 }
@@ -241,6 +258,7 @@ impl Highlighter for Helper {
             inspector: &inspector,
             schema: schema.as_deref(),
             in_transaction: self.in_transaction,
+            dialect: self.target.dialect,
         };
         Cow::Owned(painter.paint(line, at))
     }
@@ -264,7 +282,7 @@ impl Validator for Helper {
             return Ok(ValidationResult::Valid(Some(CANCELLED.to_owned())));
         }
         let text = context.input();
-        let lines = lines(text);
+        let lines = lines(text, &self.target.language());
         // An unclosed quote or bracket continues on the next line.
         if lines.last().is_some_and(SplitLine::is_unclosed) {
             return Ok(ValidationResult::Incomplete);

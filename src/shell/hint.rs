@@ -1,7 +1,7 @@
 //! What is shown after the cursor: the keys that are missing from the line, or the rest of an older line.
 
 use rustyline::hint::Hint;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::lang::{CursorContext, CursorPlace};
 use crate::render::escape_line;
@@ -15,6 +15,23 @@ pub(super) enum Shown {
     Missing(String),
     /// The rest of a line of the history, which the user can accept.
     Ghost(String),
+}
+
+impl Shown {
+    /// The hint `text`, which is not ours, in at most `columns` columns.
+    pub fn note(text: &str, columns: usize) -> Option<Self> {
+        let text = escape_line(text);
+        let mut width = 0;
+        let fits = text.char_indices().find(|(_, c)| {
+            width += c.width().unwrap_or(0);
+            width + 1 > columns
+        });
+        Some(Self::Missing(match fits {
+            None => text.into_owned(),
+            Some((0, _)) => return None,
+            Some((end, _)) => format!("{}…", &text[..end]),
+        }))
+    }
 }
 
 impl Hint for Shown {

@@ -8,13 +8,18 @@ use etcetera::BaseStrategy;
 use rustyline::Config;
 use rustyline::history::{FileHistory, History as _, MemHistory, SearchDirection};
 
+use crate::lang::Dialect;
 use crate::lang::line_has_secret;
 use crate::os::private;
 
-/// The path of the history file, in the XDG state directory. `None` if there is no home directory.
-pub(super) fn path() -> Option<PathBuf> {
+/// The path of the history file of a dialect, in the XDG state directory. `None` if there is no home directory.
+pub(super) fn path(dialect: Dialect) -> Option<PathBuf> {
     let state = etcetera::base_strategy::Xdg::new().ok()?.state_dir()?;
-    Some(state.join("qmpsh").join("history"))
+    let name = match dialect {
+        Dialect::Qmp => "history".to_owned(),
+        other => format!("history.{}", other.name()),
+    };
+    Some(state.join("qmpsh").join(name))
 }
 
 /// The history. All entered lines can be recalled while the shell runs, from the [`MemHistory`] that its methods

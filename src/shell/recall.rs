@@ -3,7 +3,7 @@
 use rustyline::history::History;
 
 use super::history::get;
-use crate::lang::{line_has_secret, lines};
+use crate::lang::{Language, line_has_secret, lines};
 
 /// Where a walk through the history is.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Recall {
         self.begin(line, history);
         for at in (0..self.at.min(history.len())).rev() {
             let older = get(history, at)?;
-            let lines = lines(&older);
+            let lines = lines(&older, &Language::default());
             let words = lines.last().and_then(|line| line.words.as_ref().ok());
             if let Some(word) = words.and_then(|words| words.last()) {
                 self.at = at;

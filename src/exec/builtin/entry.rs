@@ -77,6 +77,8 @@ pub enum Part {
     Command,
     /// Any line.
     Line,
+    /// A line of the human monitor.
+    HmpLine,
 }
 
 impl fmt::Display for Part {
@@ -97,7 +99,7 @@ impl fmt::Display for Part {
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
-            Self::Line => f.write_str("LINE"),
+            Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
 }
@@ -173,7 +175,9 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Line | Part::Command | Part::OobCommand | Part::Topic => found.push((part, at)),
+        Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
+            found.push((part, at));
+        }
         Part::Match => {
             let pairs = words[at..].iter();
             let pairs = pairs.take_while(|word| is_condition(word)).count();

@@ -8,6 +8,7 @@ mod events;
 mod finish;
 mod general;
 mod help;
+mod hmp;
 mod jobs;
 mod listeners;
 mod settings;
@@ -15,6 +16,7 @@ mod table;
 mod timers;
 mod tree;
 mod variables;
+mod verb_help;
 mod vm;
 mod wait;
 

@@ -1,4 +1,5 @@
 use super::entry::{Builtin, Call, Effect, unknown};
+use super::hmp;
 use super::{
     connection, console, events, finish, general, help, jobs, listeners, settings, timers, tree,
     variables, vm, wait,
@@ -14,6 +15,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    hmp::HMP,
     events::EVENTS,
     wait::WAIT,
     finish::FINISH,
