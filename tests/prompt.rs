@@ -293,7 +293,7 @@ fn a_dumb_terminal_will_do() {
 #[test]
 fn options_that_are_not_built_yet_say_so() {
     let home = scratch();
-    for option in ["-H", "-N"] {
+    for option in ["-N"] {
         let mut terminal = Terminal::start(home.path(), &[option, "/nowhere.sock"]);
         assert_eq!(terminal.wait_for_end(), 2, "{option}");
         terminal.wait_for_text("not implemented yet");
