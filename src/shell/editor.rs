@@ -10,10 +10,10 @@ use rustyline::{ColorMode, CompletionType, Config, EditMode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
+use super::bindings;
 use super::complete::Live;
 use super::helper::Helper;
 use super::history::History;
-use super::keys;
 use super::paste::Paste;
 use super::program;
 use super::prompt_symbol::PromptSymbol;
@@ -151,7 +151,7 @@ fn edit(
     let transaction = helper.transaction.clone();
     editor.set_helper(Some(helper));
     let with_program = terminal.clone();
-    keys::bind(&mut editor, &keys, terminal, move |line| {
+    bindings::bind(&mut editor, &keys, terminal, move |line| {
         let text = match &*transaction.lock() {
             Some(open) => format!("{open}\n{line}"),
             None => line.to_owned(),

@@ -15,10 +15,10 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Changeset, Context};
 use unicode_width::UnicodeWidthStr;
 
+use super::bindings::{Request, Requests};
 use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Question, Sources, complete, expected, to_come};
 use super::hint::{Shown, missing};
-use super::keys::{Request, Requests};
 use super::listing;
 use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;

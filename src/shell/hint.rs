@@ -10,7 +10,7 @@ use crate::schema::{Member, Schema};
 use super::complete::root;
 
 /// A text shown after the cursor, which is not part of the line.
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// The keys that the line lacks.
     Missing(String),
     /// The rest of a line of the history, which the user can accept.
@@ -51,7 +51,7 @@ impl Hint for Shown {
 
 /// Lists the keys that `line` lacks: the required ones, then the optional ones in brackets, in at most
 /// `columns` columns. `None` if no hint should be shown.
-pub(super) fn missing(
+pub(crate) fn missing(
     line: &str,
     in_transaction: bool,
     schema: &Schema,

@@ -1,156 +1,45 @@
-//! The keys that rustyline does not have as readline and fish have them.
-//!
-//! A key that changes the whole line asks the completer to do it, because only that may replace text in a way that
-//! can be undone.
+//! Reads keys while the terminal is raw and no line is edited.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::AsFd;
+use std::thread;
 
-use parking_lot::Mutex;
-use rustyline::history::MemHistory;
-use rustyline::{
-    Cmd, ConditionalEventHandler, Editor, Event, EventContext, KeyCode, KeyEvent, Modifiers,
-    RepeatCount,
-};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::mpsc;
 
-use super::helper::Helper;
-use super::terminal::Terminal;
-
-/// What a key asks the completer for.
-pub(super) enum Request {
-    /// An older line of the history that starts like this one.
-    Older,
-    /// A newer one.
-    Newer,
-    /// The last word of an older line.
-    LastWord,
-    /// This text instead of the line.
-    Replace(String),
-}
-
-/// What the keys ask for. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Requests {
-    request: Arc<Mutex<Option<Request>>>,
-    cancelled: Arc<Mutex<bool>>,
-}
-
-impl Requests {
-    /// Takes what the last key asks the completer for. `None` if it was TAB.
-    pub fn take(&self) -> Option<Request> {
-        self.request.lock().take()
-    }
-
-    /// Whether the user cancels the line, with Ctrl-C.
-    pub fn is_cancelled(&self) -> bool {
-        *self.cancelled.lock()
-    }
-
-    /// Notes that the line has ended. Returns whether the user cancelled it.
-    pub fn end_line(&self) -> bool {
-        std::mem::take(&mut *self.cancelled.lock())
-    }
-
-    fn ask(&self, request: Request) -> Cmd {
-        *self.request.lock() = Some(request);
-        Cmd::Complete
-    }
-}
-
-/// Binds the keys. `edit` lets the user edit a text in a program of theirs, and returns the result.
-pub(super) fn bind(
-    editor: &mut Editor<Helper, MemHistory>,
-    requests: &Requests,
-    terminal: &Terminal,
-    edit: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-) {
-    let mut bind = |keys: Vec<KeyEvent>, handler: Handler| {
-        editor.bind_sequence(
-            Event::KeySeq(keys),
-            rustyline::EventHandler::Conditional(Box::new(handler)),
-        );
-    };
-    let while_editing = |handle: Handle| {
-        let terminal = terminal.clone();
-        Handler(Box::new(move |context| match terminal.is_searching() {
-            true => None,
-            false => handle(context),
-        }))
-    };
-    // In a search of the history, these would do nothing, and leave its prompt there.
-    let ends_search = || {
-        let terminal = terminal.clone();
-        Handler(Box::new(move |_| match terminal.is_searching() {
-            true => Some(Cmd::Repaint),
-            false => None,
-        }))
-    };
-    let up = KeyEvent(KeyCode::Up, Modifiers::NONE);
-    let asked = requests.clone();
-    bind(
-        vec![up],
-        while_editing(Box::new(move |context| {
-            let is_first_row = !context.line()[..context.pos()].contains('\n');
-            is_first_row.then(|| asked.ask(Request::Older))
-        })),
-    );
-    let down = KeyEvent(KeyCode::Down, Modifiers::NONE);
-    let asked = requests.clone();
-    bind(
-        vec![down],
-        while_editing(Box::new(move |context| {
-            let is_last_row = !context.line()[context.pos()..].contains('\n');
-            is_last_row.then(|| asked.ask(Request::Newer))
-        })),
-    );
-    let asked = requests.clone();
-    bind(
-        vec![KeyEvent::alt('.')],
-        while_editing(Box::new(move |_| Some(asked.ask(Request::LastWord)))),
-    );
-    let right = KeyEvent(KeyCode::Right, Modifiers::NONE);
-    for key in [right, KeyEvent::ctrl('F')] {
-        bind(
-            vec![key],
-            while_editing(Box::new(|context| {
-                let accepts =
-                    context.pos() == context.line().len() && context.hint_text().is_some();
-                accepts.then_some(Cmd::CompleteHint)
-            })),
-        );
-    }
-    bind(
-        vec![KeyEvent(KeyCode::Enter, Modifiers::ALT)],
-        while_editing(Box::new(|_| Some(Cmd::Newline))),
-    );
-    let asked = requests.clone();
-    bind(
-        vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')],
-        while_editing(Box::new(move |context| {
-            let edited = edit(context.line());
-            Some(match edited {
-                Some(text) => asked.ask(Request::Replace(text)),
-                None => Cmd::Repaint,
-            })
-        })),
-    );
-    bind(vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)], ends_search());
-    bind(vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)], ends_search());
-    let cancelled = requests.cancelled.clone();
-    bind(
-        vec![KeyEvent::ctrl('C')],
-        Handler(Box::new(move |_| {
-            *cancelled.lock() = true;
-            Some(Cmd::AcceptLine)
-        })),
-    );
-}
-
-type Handle = Box<dyn Fn(&EventContext<'_>) -> Option<Cmd> + Send + Sync>;
-
-struct Handler(Handle);
-
-impl ConditionalEventHandler for Handler {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
-        (self.0)(context)
-    }
+/// Reads keys in a thread, because reading blocks. The thread ends at the end of input, or when the other end
+/// of `stop` is closed.
+///
+/// # Errors
+///
+/// The system is out of descriptors or threads.
+pub(super) fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
+    let (sender, keys) = mpsc::unbounded_channel();
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || {
+            let mut typed = [0; 4096];
+            loop {
+                let mut ready = [
+                    PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+                    PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+                ];
+                match poll(&mut ready, PollTimeout::NONE) {
+                    Err(Errno::EINTR) => continue,
+                    Err(_) => return,
+                    // From now on the editor reads the keys.
+                    Ok(_) if ready[1].any() == Some(true) => return,
+                    Ok(_) => {}
+                }
+                match (&stdin).read(&mut typed) {
+                    Ok(length @ 1..) if sender.send(typed[..length].to_vec()).is_ok() => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    _ => return,
+                }
+            }
+        })?;
+    Ok(keys)
 }

@@ -4,6 +4,7 @@
 //! the main thread runs the runtime with the connection. Everything that appears on the terminal goes through
 //! the writer, in the order in which it happened.
 
+mod bindings;
 mod colors;
 pub mod complete;
 mod console;
@@ -22,5 +23,8 @@ mod recall;
 mod run;
 mod stop;
 mod terminal;
+mod watch;
 
+pub(crate) use hint::missing;
+pub(crate) use listing::list;
 pub use run::{Plan, run};
