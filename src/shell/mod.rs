@@ -14,6 +14,7 @@ mod hint;
 mod history;
 mod keys;
 mod listing;
+mod pager;
 mod paste;
 mod prompt;
 mod prompt_symbol;

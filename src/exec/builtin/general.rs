@@ -13,6 +13,7 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ("confirm", &["on", "off"]),
     ("envelope", &["on", "off"]),
     ("output", &["auto", "pretty", "json", "table", "raw"]),
+    ("pager", &["on", "off"]),
     ("probe", &["on", "off"]),
     ("quiet", &["on", "off"]),
     ("timeout", &["off"]),
@@ -25,6 +26,7 @@ pub(super) const SET: Builtin = Builtin {
     help: "confirm on|off: whether to ask before `quit` ends the VM.\n\
            envelope on|off: whether to print whole replies instead of just the value.\n\
            output auto|pretty|json|table|raw: how to print values.\n\
+           pager on|off: whether to show values longer than two screens, and help longer than one, in $PAGER (less -RFX).\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
            quiet on|off: whether to leave out empty values, {}.\n\
@@ -106,6 +108,7 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
             }
         }
         ["quiet", value] => settings.quiet = switch(value)?,
+        ["pager", value] => settings.pager = switch(value)?,
         ["probe", value] => target.set_probe(switch(value)?),
         ["timeout", "off"] => settings.timeout = None,
         ["timeout", value] => {
@@ -126,10 +129,11 @@ fn list(settings: &Settings, target: &Target) -> String {
     let switch = |on| if on { "on" } else { "off" };
     let format = settings.style.format.to_possible_value();
     format!(
-        "confirm   {}\nenvelope  {}\noutput    {}\nprobe     {}\nquiet     {}\ntimeout   {}\n",
+        "confirm   {}\nenvelope  {}\noutput    {}\npager     {}\nprobe     {}\nquiet     {}\ntimeout   {}\n",
         switch(settings.confirm),
         switch(settings.envelope),
         format.as_ref().map_or("", |format| format.get_name()),
+        switch(settings.pager),
         switch(target.probe()),
         switch(settings.quiet),
         settings
