@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::fake::{Fake, success};
 use crate::common::stty::Between;
 use crate::common::terminal::{CTRL_C, Terminal};
-use crate::common::{kill, scratch};
+use crate::common::{kill, scratch, wait_for};
 
 /// A server whose replies have as many lines as the command has characters, times ten.
 fn long() -> Fake {
@@ -38,8 +38,11 @@ fn a_long_value_is_shown_in_the_pager_and_a_short_one_is_not() {
     );
     // Ctrl-C is for the pager.
     terminal.keys(CTRL_C);
-    terminal.keys("G");
-    terminal.wait_for_text("line 139");
+    // It drops the keys that came before it was done with that.
+    wait_for("the end of the list", || {
+        terminal.keys("G");
+        terminal.screen().contains("line 139").then_some(())
+    });
     terminal.keys("q");
     terminal.wait_for_prompt();
     terminal.assert_answer(":set pager off", "(QEMU)");

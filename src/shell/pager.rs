@@ -41,7 +41,7 @@ pub(super) async fn show<T>(
 ) -> Result<Option<T>, String> {
     tokio::pin!(leave);
     tokio::select! {
-        () = terminal.lend() => {}
+        () = terminal.hand_over() => {}
         left = &mut leave => return Ok(Some(left)),
     }
     let Ok((pid, ended)) = start(command, text.clone()) else {
