@@ -34,7 +34,7 @@ pub(super) const SET: Builtin = Builtin {
 
 pub(super) const FAIL: Builtin = Builtin {
     name: "fail",
-    forms: &[&[Part::Optional(&[Part::Name("TEXT")])]],
+    forms: &[&[Part::Optional(&[Part::Text])]],
     summary: "fail with TEXT: a script ends there, with exit status 1",
     help: "",
     run: |call| {
@@ -148,7 +148,7 @@ fn switch(value: &str) -> Result<bool, Failure> {
     }
 }
 
-fn no_such_setting(name: &str) -> Failure {
+pub(super) fn no_such_setting(name: &str) -> Failure {
     let near = nearest(name, SETTINGS.iter().map(|(setting, _)| *setting));
     Failure::Usage(match &near[..] {
         [] => format!("there is no setting `{name}`; `:set` lists the settings"),

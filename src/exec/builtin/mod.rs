@@ -1,5 +1,6 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod check;
 mod conditions;
 mod connection;
 mod console;
@@ -18,4 +19,4 @@ mod vm;
 mod wait;
 
 pub use entry::{Builtin, Effect, Part, expected};
-pub use table::{BUILTINS, find, run};
+pub use table::{BUILTINS, check, find, run};
