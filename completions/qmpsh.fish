@@ -2,6 +2,8 @@ complete -c qmpsh -s c -l connect -d 'Connect to ADDRESS; all remaining words ar
 complete -c qmpsh -l listen -d 'Listen at ADDRESS (the path of a Unix socket, or HOST:PORT) and wait for QEMU to connect; all remaining words are the command' -r
 complete -c qmpsh -s e -l execute -d 'Run LINE, then exit; can be repeated. All lines are checked before the first is run' -r
 complete -c qmpsh -s f -l file -d 'Run the script at PATH, which is checked whole before its first line is run; `-` is standard input' -r -F
+complete -c qmpsh -l serve -d 'Serve the VM to others at ADDRESS, the path of a Unix socket or fd:N (an inherited, listening socket); can be repeated' -r
+complete -c qmpsh -l policy -d 'What the clients of --serve may do: `read-only`, or what the policy in FILE allows [default: everything]' -r
 complete -c qmpsh -s t -l timeout -d 'How long to wait for each reply [default: no limit]' -r
 complete -c qmpsh -l connect-timeout -d 'How long to wait for the connection and QEMU\'s greeting [default: 10 in scripts, no limit at the prompt]' -r
 complete -c qmpsh -l var -d 'Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated' -r
@@ -22,6 +24,8 @@ always\t''
 never\t''"
 complete -c qmpsh -l tls-creds -d 'Use TLS for TCP connections, with the credentials in DIR' -r -F
 complete -c qmpsh -l tls-hostname -d 'Expect the server\'s certificate to be for NAME instead of the address\'s host' -r
+complete -c qmpsh -l dialect -d 'What the other end speaks [default: qmp]' -r -f -a "qmp\t''
+hmp\t''"
 complete -c qmpsh -l reconnect -d 'Retry a connection that fails or ends, for at most SECS [default: only at the prompt, with no limit]' -r
 complete -c qmpsh -l monitor -d 'Where to put QEMU\'s monitor: the path of a Unix socket or HOST:PORT, which other clients can use too, or `none` [default: a private socket]' -r
 complete -c qmpsh -l wrapper -d 'Run QEMU under COMMAND, for example `strace -f`; it is split at whitespace' -r
@@ -41,6 +45,7 @@ complete -c qmpsh -l envelope -d 'Print whole replies, {"return": …} or {"erro
 complete -c qmpsh -s n -l dry-run -d 'Check every line, and print the JSON that would be sent; send nothing'
 complete -c qmpsh -s v -l verbose -d 'Print each message sent and received to standard error'
 complete -c qmpsh -l no-history -d 'Do not read or write the history file'
+complete -c qmpsh -s H -l hmp -d 'Speak to the human monitor (HMP): through QMP, or on a socket of its own'
 complete -c qmpsh -l no-oob -d 'Do not negotiate out-of-band execution'
 complete -c qmpsh -l no-reconnect -d 'Do not reconnect'
 complete -c qmpsh -s h -l help -d 'Print help (see more with \'--help\')'

@@ -70,6 +70,9 @@ pub enum Failure {
     /// The server refused a command. `help` holds hints about what it would have accepted, one line each.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
+    /// The server refused a line, in words of its own.
+    #[error("{}", clip_text(&mask_text(.0)))]
+    Refused(String),
     /// The VM could not be launched, or a console not attached to.
     #[error("{}", of_vm(.0))]
     Vm(vm::Error),
@@ -168,9 +171,11 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) | Self::Failed(_) | Self::Console(_) => {
-                Status::Failed
-            }
+            Self::Command { .. }
+            | Self::Refused(_)
+            | Self::Local(_)
+            | Self::Failed(_)
+            | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
@@ -181,6 +186,7 @@ impl Failure {
             Self::Qmp(error) => match error {
                 qmp::Error::Transport(transport::Error::TlsCreds(_))
                 | qmp::Error::IdInUse(_)
+                | qmp::Error::NotCarried(..)
                 | qmp::Error::NoDescriptors { .. }
                 | qmp::Error::TooManyDescriptors(_) => Status::Usage,
                 _ => Status::NoConnection,

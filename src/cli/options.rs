@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::lang;
+use crate::lang::{self, Dialect};
 use crate::render::Format;
 use crate::script::EventsTo;
 use crate::vm::{ConsoleDevice, Monitor, PassedFd};
@@ -63,6 +64,20 @@ pub struct Cli {
     /// Run the script at PATH, which is checked whole before its first line is run; `-` is standard input
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
+
+    /// Serve the VM to others at ADDRESS, the path of a Unix socket or fd:N (an inherited, listening socket); can be
+    /// repeated
+    ///
+    /// QEMU serves one client per monitor; qmpsh serves any number of them, with the one connection that it has. Any QMP
+    /// client can connect. Without a command, script or terminal, qmpsh serves until a signal ends it. It reconnects
+    /// when the VM restarts; meanwhile, clients wait for their greeting. Only the user who runs qmpsh, and root, can
+    /// connect. The sockets that systemd passes are served as well.
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with_all = ["list", "dry_run"])]
+    pub serve: Vec<String>,
+
+    /// What the clients of --serve may do: `read-only`, or what the policy in FILE allows [default: everything]
+    #[arg(long, value_name = "read-only|FILE")]
+    pub policy: Option<String>,
 
     /// Continue a script after an error, and keep up to 8 commands in flight
     #[arg(short, long)]
@@ -146,6 +161,14 @@ pub struct Cli {
     #[arg(long, value_name = "NAME", requires = "tls_creds")]
     pub tls_hostname: Option<String>,
 
+    /// Speak to the human monitor (HMP): through QMP, or on a socket of its own
+    #[arg(short = 'H', long, conflicts_with = "dialect")]
+    pub hmp: bool,
+
+    /// What the other end speaks [default: qmp]
+    #[arg(long, value_name = "NAME", value_parser = dialects())]
+    pub dialect: Option<Dialect>,
+
     /// Do not negotiate out-of-band execution
     #[arg(long)]
     pub no_oob: bool,
@@ -226,6 +249,15 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    let names = Dialect::NAMES.map(|(name, _)| name);
+    PossibleValuesParser::new(names).map(|name| {
+        let all = Dialect::NAMES.into_iter();
+        let mut named = all.filter(|(other, _)| *other == name);
+        named.next().map_or(Dialect::Qmp, |(_, dialect)| dialect)
+    })
 }
 
 /// Parses a duration in seconds, with or without a fraction.

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::value::members_to_json;
-use super::{Object, SyntaxError, Value, Words, literal, quote};
+use super::{Dialect, Object, SyntaxError, Value, Words, literal, quote};
 
 /// A parsed line.
 #[derive(Debug, Clone)]
@@ -101,6 +101,8 @@ pub struct Message {
     pub id: Option<String>,
     /// The value of `execute` or `exec-oob`, to name the command in messages to the user.
     pub name: Option<String>,
+    /// What it was written in.
+    pub dialect: Dialect,
 }
 
 impl Message {

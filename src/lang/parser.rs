@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use super::arguments::Arguments;
 use super::tokens::{self, OPENS, TEXT_BUILTINS, Word, plain};
 use super::{
-    BuiltinLine, Command, Descriptor, Language, Line, Message, Object, Statement, SyntaxError,
-    Value, Words,
+    BuiltinLine, Command, Descriptor, Dialect, Language, Line, Message, Object, Statement,
+    SyntaxError, Value, Words,
 };
 use super::{key_value, literal};
 
@@ -88,7 +88,7 @@ impl Parser {
             return Ok(Statement::Builtin(builtin).into());
         }
         let (background, list) = strip_last(&list, "&");
-        if let Language::Words(read) = &self.language {
+        if let Language::Text(read) = &self.language {
             let line = read(&words.part(0..list.len()))?;
             return Ok(Line { background, ..line });
         }
@@ -292,7 +292,12 @@ fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxErro
         true => object.text.to_owned(),
         false => value.to_json(),
     };
-    let message = Message { text, id, name };
+    let message = Message {
+        text,
+        id,
+        name,
+        dialect: Dialect::Qmp,
+    };
     Ok((Statement::Message(message), descriptors))
 }
 

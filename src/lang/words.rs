@@ -2,9 +2,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::parser::PLAIN_BUILTINS;
 use super::secret::conceal_words;
 use super::tokens::{self, OPENS, Word};
-use super::{SyntaxError, Value, Variables, key_value};
+use super::{Language, SyntaxError, Value, Variables, key_value};
+
+/// The built-ins whose argument is a text in another language.
+const VERBATIM: [&str; 1] = ["hmp"];
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
@@ -23,6 +27,55 @@ impl Words {
     pub fn split(line: &str) -> Result<Self, SyntaxError> {
         let spans = tokens::split(line)?.iter().map(Word::span).collect();
         Ok(Self {
+            source: line.to_owned(),
+            spans,
+            variables: None,
+        })
+    }
+
+    /// Splits a line in which `language` is spoken.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Words::split`].
+    pub fn split_in(line: &str, language: &Language) -> Result<Self, SyntaxError> {
+        match Self::verbatim(line, language) {
+            Some(words) => Ok(words),
+            None => Self::split(line),
+        }
+    }
+
+    /// The words of a line with a text in which nothing has a meaning for us but an `&` at its end: that text is one
+    /// word. `None` for any other line.
+    fn verbatim(line: &str, language: &Language) -> Option<Self> {
+        let start = line.len() - line.trim_start().len();
+        let first = line[start..].split_whitespace().next()?;
+        let mut spans = Vec::new();
+        let text = match (first.strip_prefix(':'), language) {
+            (Some(name), _) if VERBATIM.contains(&name) => {
+                spans.push(start..start + first.len());
+                start + first.len()
+            }
+            (None, Language::Text(_))
+                if !PLAIN_BUILTINS.contains(&first) && !first.starts_with('#') =>
+            {
+                start
+            }
+            _ => return None,
+        };
+        let rest = line[text..].trim_end();
+        let (rest, and) = match rest.strip_suffix('&') {
+            Some(before) if before.ends_with(char::is_whitespace) => (before.trim_end(), true),
+            _ => (rest, false),
+        };
+        if !rest.trim_start().is_empty() {
+            spans.push(text + rest.len() - rest.trim_start().len()..text + rest.len());
+        }
+        if and {
+            let at = line.trim_end().len();
+            spans.push(at - 1..at);
+        }
+        Some(Self {
             source: line.to_owned(),
             spans,
             variables: None,
@@ -138,6 +191,19 @@ impl Words {
         }
     }
 
+    /// The same for a text in another language, with the values of the variables that it names as `${NAME}`.
+    ///
+    /// # Errors
+    ///
+    /// It names a variable that does not exist.
+    pub fn foreign_text(&self) -> Result<Cow<'_, str>, SyntaxError> {
+        let start = self.spans.first().map_or(0, |first| first.start);
+        match &self.variables {
+            Some(variables) => variables.braced(self.text(), start),
+            None => Ok(self.text().into()),
+        }
+    }
+
     /// Splits at each occurrence of one of `markers`: the words before the first, and those after each, with the marker
     /// before them.
     pub fn split_all<'a>(&self, markers: &[&'a str]) -> (Self, Vec<(&'a str, Self)>) {
@@ -226,8 +292,8 @@ pub struct SplitLine {
 }
 
 impl SplitLine {
-    fn new(text: String) -> Self {
-        let words = Words::split(&text);
+    fn new(text: String, language: &Language) -> Self {
+        let words = Words::split_in(&text, language);
         Self { text, words }
     }
 
@@ -242,12 +308,13 @@ impl SplitLine {
     }
 }
 
-/// Splits `text` into lines. A line with an unclosed quote or bracket, or a backslash at its end, continues on the next.
-pub fn lines(text: &str) -> Vec<SplitLine> {
+/// Splits `text`, in which `language` is spoken, into lines. A line with an unclosed quote or bracket, or a backslash at
+/// its end, continues on the next.
+pub fn lines(text: &str, language: &Language) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
-        let mut line = SplitLine::new(line.to_owned());
+        let mut line = SplitLine::new(line.to_owned(), language);
         while let Some(error) = line.open()
             && let Some(more) = rest.next()
         {
@@ -255,7 +322,7 @@ pub fn lines(text: &str) -> Vec<SplitLine> {
             line.text.push('\n');
             line.text.push_str(more);
             if may_close {
-                line = SplitLine::new(line.text);
+                line = SplitLine::new(line.text, language);
             }
         }
         lines.push(line);
@@ -299,7 +366,7 @@ mod tests {
     #[test]
     fn a_line_ends_only_where_no_quote_or_bracket_is_open() {
         let texts = |text| {
-            let lines = lines(text).into_iter();
+            let lines = lines(text, &Language::Commands).into_iter();
             lines.map(|line| line.text).collect::<Vec<_>>()
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Plan, Source};
 use crate::failure::Failure;
-use crate::lang::{SplitLine, SyntaxError, Words, conceal, lines};
+use crate::lang::{Language, SplitLine, SyntaxError, Words, conceal, lines};
 use crate::render::escape_line;
 
 /// The maximum length of a line, in bytes. It is the same as QEMU's limit for one message.
@@ -86,17 +86,18 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// Opens the source of `plan`.
+    /// Opens the source of `plan`, whose lines are in `language`.
     ///
     /// # Errors
     ///
     /// The file cannot be opened.
-    pub fn new(plan: Plan) -> Result<Self, Failure> {
+    pub fn new(plan: Plan, language: Language) -> Result<Self, Failure> {
         let items = match plan.source {
             Source::Command(words) => vec![Given::Words(words)],
             Source::Lines(lines) => lines.into_iter().map(Given::Text).collect(),
             Source::Stream(path) => {
-                return Ok(Self::Read(Box::new(Lines::open(path.as_deref())?)));
+                let lines = Lines::open(path.as_deref(), language)?;
+                return Ok(Self::Read(Box::new(lines)));
             }
         };
         Ok(Self::Given(Rounds {
@@ -106,6 +107,7 @@ impl Input {
             interval: plan.interval,
             due: Instant::now(),
             lines: VecDeque::new(),
+            language,
         }))
     }
 
@@ -119,10 +121,12 @@ impl Input {
                 interval: Duration::ZERO,
                 due: given.due,
                 lines: VecDeque::new(),
+                language: given.language.clone(),
             })),
             Self::Read(lines) => {
                 let bytes = lines.whole.clone()?;
-                let copy = Lines::of(Some(bytes), lines.file.clone()).ok()?;
+                let copy =
+                    Lines::of(Some(bytes), lines.file.clone(), lines.language.clone()).ok()?;
                 Some(Self::Read(Box::new(copy)))
             }
         }
@@ -141,6 +145,14 @@ impl Input {
         match self {
             Self::Given(given) => given.interval.is_zero() && given.left != Some(0),
             Self::Read(lines) => !lines.ready.is_empty() || !lines.batches.is_empty(),
+        }
+    }
+
+    /// Whether it had no line so far.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Given(_) => false,
+            Self::Read(lines) => lines.here().number == 0,
         }
     }
 
@@ -172,6 +184,7 @@ pub(super) struct Rounds {
     due: Instant,
     /// The remaining lines of a text of several lines.
     lines: VecDeque<SplitLine>,
+    language: Language,
 }
 
 impl Rounds {
@@ -203,7 +216,7 @@ impl Rounds {
                 origin: Origin::default(),
             },
             Given::Text(text) => {
-                self.lines = lines(text).into();
+                self.lines = lines(text, &self.language).into();
                 // Even an empty text has one line.
                 given_item(self.lines.pop_front()?)
             }
@@ -230,6 +243,7 @@ pub(super) struct Lines {
     /// The number of the line that was read last, from 1.
     number: usize,
     partial: Option<Partial>,
+    language: Language,
     /// The bytes of a file.
     whole: Option<Arc<[u8]>>,
 }
@@ -256,13 +270,13 @@ struct Partial {
 }
 
 impl Lines {
-    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    fn open(path: Option<&Path>, language: Language) -> Result<Self, Failure> {
         let Some(path) = path else {
-            return Self::of(None, None);
+            return Self::of(None, None, language);
         };
         let shown = path.display();
         match fs::read(path) {
-            Ok(bytes) => Self::of(Some(bytes.into()), Some(shown.to_string().into())),
+            Ok(bytes) => Self::of(Some(bytes.into()), Some(shown.to_string().into()), language),
             Err(error) => {
                 let why = format!("cannot read the script {shown}: {error}");
                 Err(Failure::Local(why))
@@ -271,7 +285,11 @@ impl Lines {
     }
 
     /// The lines of a file with these bytes, or of standard input.
-    fn of(whole: Option<Arc<[u8]>>, file: Option<Arc<str>>) -> Result<Self, Failure> {
+    fn of(
+        whole: Option<Arc<[u8]>>,
+        file: Option<Arc<str>>,
+        language: Language,
+    ) -> Result<Self, Failure> {
         let stream: Box<dyn Read + Send> = match &whole {
             None => Box::new(io::stdin()),
             Some(bytes) => Box::new(Cursor::new(bytes.clone())),
@@ -287,6 +305,7 @@ impl Lines {
             file,
             number: 0,
             partial: None,
+            language,
             whole,
         })
     }
@@ -331,7 +350,7 @@ impl Lines {
                     (partial.text, partial.first, partial.wrong)
                 }
             };
-            match Words::split(&text) {
+            match Words::split_in(&text, &self.language) {
                 Err(error) if error.unclosed.is_some() => {
                     self.partial = Some(Partial {
                         text,

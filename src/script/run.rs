@@ -11,7 +11,8 @@ use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::context::traffic::{self, Log};
+use crate::context::log::Log;
+use crate::context::traffic;
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
@@ -63,9 +64,10 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     // A dry run prints what is right with the other lines, too.
     let check_first = !settings.dry_run || matches!(plan.source, Source::Command(_));
-    let input = Input::new(plan)?;
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
-    let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
+    let serves = !target.serve.is_empty();
+    let orderly =
+        target.vm.is_some() || serves || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     match orderly {
         true => give_up_blocked_writes_when_stopped()?,
         false => end_by_interrupt_while_blocked(Status::Interrupted.code())?,
@@ -76,6 +78,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     };
     let dry_run = settings.dry_run;
     let endpoint = target.endpoint;
+    let (sockets, policy) = (target.serve, target.policy);
     let (target, mut notices) = Target::new(
         options,
         target.retry,
@@ -83,9 +86,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.vm,
         target.dialect,
     );
+    let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
+    }
+    for socket in sockets {
+        context.target.share.serve(socket, policy.clone());
     }
     let session = &context.target.session;
     // Before connecting, so that no event is missed.
@@ -103,7 +110,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     if !dry_run || endpoint.is_some() {
         tokio::select! {
             connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
-            _ = stop.recv() => return Ok(Status::Interrupted),
+            _ = stop.recv() => {
+                context.target.share.stop(None).await;
+                return Ok(match serves {
+                    true => Status::Success,
+                    false => Status::Interrupted,
+                });
+            }
         }
     }
     if checked.about_events
@@ -135,6 +148,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         keep_going: keep_going || dry_run,
         guesses,
         reading: Reading::Lines,
+        serves,
         context,
     };
     let stopped = tokio::select! {
@@ -143,7 +157,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         _ = stop.recv() => true,
     };
     let given_up = script.display.stdout.was_stopped();
-    if stopped || given_up {
+    if (stopped && script.reading != Reading::Nothing) || given_up {
         script.display.status = Status::Interrupted;
     }
     if given_up && !stopped {
@@ -159,6 +173,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         let report = |text| say(format!("qmpsh: {text}"));
         shutdown::end(vm, client.as_deref(), &mut stop, &report).await;
     }
+    target.share.stop(None).await;
     show_notices(&mut script.notices);
     let Display { stdout, status, .. } = script.display;
     match stdout.finish() {
@@ -208,12 +223,16 @@ struct Script {
     /// Nobody tells the types of words, and that was not said yet.
     guesses: bool,
     reading: Reading,
+    /// The VM is served to others.
+    serves: bool,
 }
 
 /// How far a script has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     Lines,
+    /// There was no line at all. The VM is served until a signal comes.
+    Nothing,
     /// No further line is read. The script waits for running commands, and for lines of `:after`.
     Finished,
     /// The script waits only for running commands.
@@ -254,6 +273,9 @@ impl Script {
                 Some(report) = self.reports.recv() => self.report(report).await,
                 event = next_event(&mut self.display.events) => self.display.event(event),
                 item = self.input.next(), if may_read => self.item(item).await,
+                () = end_of_vm(&self.context), if self.reading == Reading::Nothing => {
+                    self.reading = Reading::Finished;
+                }
                 // Nothing else is ready, so flush what was printed.
                 () = self.display.stdout.due(more_to_send) => self.display.stdout.flush(),
             }
@@ -292,7 +314,11 @@ impl Script {
     }
 
     fn end_of_input(&mut self) {
-        self.reading = self.reading.max(Reading::Finished);
+        let next = match self.serves && self.input.is_empty() {
+            true => Reading::Nothing,
+            false => Reading::Finished,
+        };
+        self.reading = self.reading.max(next);
         if self.parser.in_transaction() {
             let here = self.input.here();
             self.fail(&Failure::unclosed(), &here);
@@ -432,6 +458,10 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
+            Output::Watch(_) => {
+                let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
+                return Some(Failure::Usage(why.to_owned()));
+            }
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {
@@ -473,6 +503,14 @@ impl Script {
         if stops {
             self.reading = Reading::Stopped;
         }
+    }
+}
+
+/// Resolves when the VM that we launched has ended. Never resolves if we launched none.
+async fn end_of_vm(context: &Context) {
+    match &context.target.vm {
+        Some(vm) => vm.ended().await,
+        None => pending().await,
     }
 }
 

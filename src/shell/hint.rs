@@ -1,7 +1,7 @@
 //! A hint after the cursor: the keys that are missing from the line.
 
 use rustyline::hint::Hint;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::lang::{CursorContext, CursorPlace};
 use crate::render::escape_line;
@@ -10,7 +10,24 @@ use crate::schema::{Member, Schema};
 use super::complete::root;
 
 /// A text shown after the cursor, which is not part of the line.
-pub(super) struct Missing(String);
+pub(crate) struct Missing(String);
+
+impl Missing {
+    /// The hint `text`, which is not ours, in at most `columns` columns.
+    pub fn of(text: &str, columns: usize) -> Option<Self> {
+        let text = escape_line(text);
+        let mut width = 0;
+        let fits = text.char_indices().find(|(_, c)| {
+            width += c.width().unwrap_or(0);
+            width + 1 > columns
+        });
+        Some(Self(match fits {
+            None => text.into_owned(),
+            Some((0, _)) => return None,
+            Some((end, _)) => format!("{}…", &text[..end]),
+        }))
+    }
+}
 
 impl Hint for Missing {
     fn display(&self) -> &str {
@@ -24,7 +41,7 @@ impl Hint for Missing {
 
 /// Lists the keys that `line` lacks: the required ones, then the optional ones in brackets, in at most
 /// `columns` columns. `None` if no hint should be shown.
-pub(super) fn missing(
+pub(crate) fn missing(
     line: &str,
     in_transaction: bool,
     schema: &Schema,

@@ -10,7 +10,8 @@ use super::prompt::{Prompt, text};
 use super::prompt_symbol::PromptSymbol;
 use super::stop::Stops;
 use super::terminal::Terminal;
-use crate::context::traffic::{self, Log};
+use crate::context::log::Log;
+use crate::context::traffic;
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec;
 use crate::failure::Status;
@@ -42,6 +43,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.tap = traffic::tap(echo, log.as_ref());
     let mut stops = Stops::new()?;
     let endpoint = target.endpoint;
+    let (sockets, policy) = (target.serve, target.policy);
     let (target, mut notices) = Target::new(
         options,
         target.retry,
@@ -50,6 +52,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.dialect,
     );
     let (mut context, reports) = exec::begin(settings, target);
+    for socket in sockets {
+        context.target.share.serve(socket, policy.clone());
+    }
     let connected = {
         let connecting = context.target.open(endpoint);
         tokio::pin!(connecting);
@@ -72,11 +77,15 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         connected?;
         return Ok(Status::Interrupted);
     }
-    let history = if plan.history { history::path() } else { None };
+    let history = if plan.history {
+        history::path(context.target.dialect)
+    } else {
+        None
+    };
     if let Some(banner) = context.target.banner().await {
         terminal.show(banner + "\n");
     }
-    let symbol = PromptSymbol::new();
+    let symbol = PromptSymbol::new(context.target.dialect);
     let bar = terminal.clone();
     context.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
     context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
@@ -112,6 +121,7 @@ async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
         end,
         async { terminal.leave() },
     };
+    context.target.share.stop(None).await;
     if ended == Some(Stopped::Gracefully) {
         terminal.show("the VM has shut down\n".to_owned());
     }

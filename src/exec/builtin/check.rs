@@ -139,7 +139,7 @@ impl Form<'_> {
                     at + 1
                 }
                 Part::Setting(settings) => self.setting(settings, at)?,
-                Part::Text | Part::Topic => self.words.len(),
+                Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };
             parts = if has_match && matches!(part, Part::Events | Part::Optional([Part::Events])) {

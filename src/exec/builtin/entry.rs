@@ -82,6 +82,8 @@ pub enum Part {
     Command,
     /// Any line.
     Line,
+    /// A line of the human monitor.
+    HmpLine,
 }
 
 impl fmt::Display for Part {
@@ -103,7 +105,7 @@ impl fmt::Display for Part {
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Text => f.write_str("TEXT"),
-            Self::Line => f.write_str("LINE"),
+            Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
 }
@@ -181,7 +183,9 @@ fn follow<'a>(
             follow(after, rest, words, at, found);
         }
         Part::Text => {}
-        Part::Line | Part::Command | Part::OobCommand | Part::Topic => found.push((part, at)),
+        Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
+            found.push((part, at));
+        }
         Part::Match => {
             let pairs = words[at..].iter();
             let pairs = pairs.take_while(|word| is_condition(word)).count();

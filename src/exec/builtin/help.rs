@@ -5,6 +5,7 @@ use std::fmt::Write;
 use tokio::time::timeout;
 
 use super::entry::{Builtin, Call, Effect, Part, find, unknown};
+use super::verb_help;
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Parser, Statement, Value, any_of, nearest};
@@ -50,6 +51,10 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         return find(table, name)
             .map(page)
             .ok_or_else(|| unknown(table, name));
+    }
+    if context.target.dialect.has_verbs() {
+        let builtins = overview(table, sheet);
+        return verb_help::help(call, &words, sheet, builtins).await;
     }
     let Some(schema) = context.schema().await else {
         return match find(table, topic) {

@@ -9,14 +9,18 @@ mod events;
 mod finish;
 mod general;
 mod help;
+mod hmp;
 mod jobs;
 mod listeners;
+mod serve;
 mod table;
 mod timers;
 mod tree;
 mod variables;
+mod verb_help;
 mod vm;
 mod wait;
+mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use table::{BUILTINS, check, find, run};

@@ -1,8 +1,9 @@
 use super::check::Check;
 use super::entry::{Builtin, Call, Effect, unknown};
+use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
-    vm, wait,
+    connection, console, events, finish, general, help, jobs, listeners, serve, timers, tree,
+    variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -16,6 +17,9 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    serve::SERVE,
+    serve::UNSERVE,
+    hmp::HMP,
     events::EVENTS,
     wait::WAIT,
     finish::FINISH,
@@ -25,6 +29,7 @@ pub const BUILTINS: &[Builtin] = &[
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
+    watch::WATCH,
     timers::AFTER,
     timers::TIMERS,
     timers::TIMER,

@@ -23,6 +23,8 @@ pub(super) enum Found {
     Here(Completion),
     /// As part of an inner line that starts at this offset.
     LineAt(usize),
+    /// As a line of the human monitor that starts at this offset.
+    HmpLineAt(usize),
 }
 
 /// Completes an argument of a built-in, with everything that may come next in any of its forms.
@@ -83,6 +85,7 @@ impl Sources<'_> {
             Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
                 return Found::LineAt(words.start_of(at));
             }
+            Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
             Part::Events => return Found::Here(self.event_names(words)),
             Part::Match => return Found::Here(self.event_data(words)),
             Part::Flag(..)
