@@ -2,6 +2,7 @@
 
 use super::conditions::{check_against, read, read_named};
 use super::entry::{Builtin, Part, USAGE, find, time, unknown};
+use super::settings;
 use crate::failure::Failure;
 use crate::lang::{BuiltinLine, Language, Parser, Statement, Words, any_of, nearest};
 use crate::schema::Schema;
@@ -138,7 +139,7 @@ impl Form<'_> {
                     self.word(at)?;
                     at + 1
                 }
-                Part::Setting(settings) => self.setting(settings, at)?,
+                Part::Setting => self.setting(at)?,
                 Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };
@@ -271,13 +272,11 @@ impl Form<'_> {
     }
 
     /// Checks the name of a setting. What its value may be, only its own code knows.
-    fn setting(&self, settings: &[(&str, &[&str])], at: usize) -> Result<usize, Misfit> {
-        let name = self.word(at)?;
-        if !settings.iter().any(|(known, _)| *known == name) {
-            let failure = super::general::no_such_setting(&name);
-            return Err(Misfit { at, failure });
+    fn setting(&self, at: usize) -> Result<usize, Misfit> {
+        match settings::find(&self.word(at)?) {
+            Ok(_) => Ok(self.words.len().min(at + 2)),
+            Err(failure) => Err(Misfit { at, failure }),
         }
-        Ok(self.words.len().min(at + 2))
     }
 
     /// Checks a line in the line, which is the rest of it.

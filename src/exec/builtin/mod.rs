@@ -13,6 +13,7 @@ mod hmp;
 mod jobs;
 mod listeners;
 mod serve;
+mod settings;
 mod table;
 mod timers;
 mod tree;
@@ -23,4 +24,5 @@ mod wait;
 mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
+pub use settings::SETTINGS;
 pub use table::{BUILTINS, check, find, run};

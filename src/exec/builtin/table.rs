@@ -2,8 +2,8 @@ use super::check::Check;
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, serve, timers, tree,
-    variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, listeners, serve, settings, timers,
+    tree, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -39,7 +39,8 @@ pub const BUILTINS: &[Builtin] = &[
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
-    general::SET,
+    settings::SET,
+    general::UNDO,
     general::FAIL,
     general::QUIT,
     general::EXIT,
