@@ -2,8 +2,8 @@ use super::check::Check;
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, serve, settings, timers,
-    tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, listeners, monitor, serve, settings,
+    timers, tree, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -19,6 +19,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::OOB,
     serve::SERVE,
     serve::UNSERVE,
+    monitor::MONITOR,
     hmp::HMP,
     events::EVENTS,
     wait::WAIT,
