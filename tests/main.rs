@@ -5,6 +5,7 @@ mod common;
 mod advice;
 mod agent;
 mod bad_input;
+mod checked;
 mod client;
 mod completion;
 mod connecting;

@@ -1,6 +1,7 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
 mod agent;
+mod check;
 mod conditions;
 mod connection;
 mod console;
@@ -26,4 +27,4 @@ mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, find, run};
+pub use table::{BUILTINS, check, find, run};
