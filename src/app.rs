@@ -22,6 +22,10 @@ use crate::shell;
 use crate::transport::{Address, Endpoint, ServerSocket, Tls};
 use crate::vm::{self, Vm, shutdown};
 
+/// What follows the list of the QEMUs if nothing was asked for.
+const HOW_TO_CONNECT: &str = "`qmpsh vm:NAME` or `qmpsh ADDRESS` connects to one, `qmpsh --launch` starts one; \
+                              `qmpsh --help` lists the options";
+
 /// What this run of the program does. Options are interpreted here and nowhere else.
 enum Plan {
     /// `--list`
@@ -39,7 +43,11 @@ enum Plan {
 pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let plan = plan(&invocation)?;
     if let Plan::List(format) = plan {
-        return Ok(list(format));
+        let status = list(format);
+        if invocation.bare {
+            say(HOW_TO_CONNECT);
+        }
+        return Ok(status);
     }
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
@@ -82,7 +90,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
 
 fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     let cli = &invocation.cli;
-    if cli.list {
+    if cli.list || invocation.bare {
         let format = if cli.pretty {
             Format::Pretty
         } else {
@@ -152,7 +160,11 @@ fn variables(given: &[(String, String)]) -> Arc<Variables> {
 fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Failure> {
     let cli = &invocation.cli;
     let serve = serve(cli)?;
-    let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
+    let address: Option<Address> = match invocation.address.as_deref() {
+        Some(text) if cli.listen.is_none() => Some(vm::list::address(text)?),
+        Some(text) => Some(text.parse()?),
+        None => None,
+    };
     if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
