@@ -86,19 +86,29 @@ impl Invocation {
         if cli.repeat.is_some() && words.is_empty() && cli.execute.is_empty() {
             return usage("--repeat needs a command or --execute".to_owned());
         }
-        let bare = words.is_empty()
+        if let Some(command) = words.first()
+            && cli.replay.is_some()
+        {
+            return usage(format!(
+                "`{command}` is a command; --replay has those of its log"
+            ));
+        }
+        let needs_none = cli.dry_run || cli.list || cli.launch || cli.mock.is_some();
+        let bare = address.is_none()
+            && !needs_none
+            && words.is_empty()
             && cli.execute.is_empty()
             && cli.file.is_none()
-            && address.is_none()
+            && cli.replay.is_none()
             && std::io::stdin().is_terminal();
-        if !bare && address.is_none() && !cli.dry_run && !cli.list && !cli.launch {
+        if address.is_none() && !needs_none && !bare {
             return usage(
                 "no address given; name the socket (qmpsh /path/to/qmp.sock) or set QMP_SOCKET"
                     .to_owned(),
             );
         }
         Ok(Self {
-            bare: bare && !cli.dry_run && !cli.launch,
+            bare,
             cli,
             address,
             command: words,

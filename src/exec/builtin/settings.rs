@@ -73,6 +73,12 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "pager",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().pager),
+        set: |context, value| set_switch(value, &mut context.settings_mut().pager),
+    },
+    Setting {
         name: "probe",
         values: SWITCH,
         get: |context| switch(context.target.probe()),
@@ -129,6 +135,7 @@ pub(super) const SET: Builtin = Builtin {
            keep-going on|off: whether lines that are pasted together go on after one that fails.\n\
            keys emacs|vi: the keys that edit a line.\n\
            output auto|pretty|json|table|raw: how to print values.\n\
+           pager on|off: whether to show values longer than two screens, and help longer than one, in $PAGER (less -RFX).\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
            prompt TEXT|default: what the prompt looks like; {name}, {state}, {address} and {version} in TEXT stand for \
@@ -165,7 +172,12 @@ pub fn apply(context: &Context, name: &str, value: &str) -> Result<(), Failure> 
     (find(name)?.set)(context, value)
 }
 
-fn find(name: &str) -> Result<&'static Setting, Failure> {
+/// The setting of this name.
+///
+/// # Errors
+///
+/// There is none.
+pub(super) fn find(name: &str) -> Result<&'static Setting, Failure> {
     let found = SETTINGS.iter().find(|setting| setting.name == name);
     found.ok_or_else(|| {
         let near = nearest(name, SETTINGS.iter().map(|setting| setting.name));
