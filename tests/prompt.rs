@@ -401,7 +401,7 @@ fn the_prompt_names_the_vm_and_can_be_another() {
     assert_eq!(terminal.whole_prompt().as_deref(), Some("(one of two ●)"));
     terminal.assert_answer(":set prompt", "prompt  default");
     terminal.keys(":set prompt '{name} {version} {state}> '\r");
-    let version = &qemu.qmpsh(&["query-version"]).json()[0]["qemu"];
+    let version = &qemu.control("query-version").json()[0]["qemu"];
     let version = ["major", "minor", "micro"].map(|part| version[part].to_string());
     let prompt = format!("one of two {} ●>", version.join("."));
     terminal.wait_for_line(&prompt);
