@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -371,4 +372,69 @@ fn an_object_is_typed_right_whether_or_not_the_schema_tells_what_it_takes() {
     } else {
         outcome.assert_says("props");
     }
+}
+
+#[test]
+fn a_twin_that_is_slow_delays_neither_typing_nor_commands() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    let shell = terminal.pid();
+    terminal.enter("help device_add driver=e1000");
+    let twin = wait_for("a twin", || twins(shell).pop());
+    kill(twin, "STOP");
+    terminal.keys("device_add driver=virtio-rng-pci max-b");
+    terminal.keys(TAB);
+    terminal.keys("x");
+    terminal.wait_for_line("(QEMU) device_add driver=virtio-rng-pci max-bx");
+    terminal.cancel();
+    terminal.assert_answer("query-status", "status");
+    // What was asked for is waited for, until it is interrupted.
+    terminal.keys("help device_add driver=virtio-net-pci\r");
+    terminal.wait_for_text("virtio-net-pci");
+    terminal.keys("\x03");
+    terminal.assert_answer("query-name", "{}");
+    kill(twin, "CONT");
+    tab_until(
+        &mut terminal,
+        "device_add driver=virtio-rng-pci max-b",
+        "max-bytes=",
+    );
+}
+
+/// A script that runs a QEMU with a root of its own, as a container does, if this system lets us make one.
+fn contained(home: &Path) -> Option<PathBuf> {
+    let unshare = Command::new("unshare").args(["-rm", "true"]).status();
+    if !unshare.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let root = home.join("root");
+    fs::create_dir(&root).expect("ours");
+    let inside = format!(
+        "mount -t tmpfs none {root} && for d in /[a-z]*; do [ ! -d $d ] || \
+         {{ mkdir {root}$d && mount --rbind $d {root}$d; }}; done; exec chroot {root} {qemu} \"$@\"",
+        root = root.display(),
+        qemu = program(&Qemu::start()).display(),
+    );
+    let script = home.join("qemu-contained");
+    fs::write(
+        &script,
+        format!("#!/bin/sh\nexec unshare -rm sh -c '{inside}' sh \"$@\"\n"),
+    )
+    .expect("ours");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("ours");
+    Some(script)
+}
+
+#[test]
+fn the_program_of_a_vm_in_a_container_is_not_run() {
+    let home = scratch();
+    let Some(script) = contained(home.path()) else {
+        // Where nobody may make a container, there is none to connect to.
+        return;
+    };
+    let qemu = Qemu::of_program(text(&script), &NO_MACHINE);
+    let help = "help device_add driver=virtio-rng-pci";
+    let outcome = lines(home.path(), &qemu, &[help]);
+    assert!(!outcome.stdout().contains("max-bytes"), "{outcome}");
+    outcome.assert_says("runs in a container");
 }
