@@ -55,4 +55,5 @@ mod type_ahead;
 mod typing;
 mod variables;
 mod waits;
+mod watch;
 mod whole_schema;

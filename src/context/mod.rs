@@ -23,8 +23,8 @@ use crate::schema::Schema;
 pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
-pub use outcome::{Outcome, Output};
-pub use settings::Settings;
+pub use outcome::{Outcome, Output, Watch};
+pub use settings::{PromptSettings, Settings};
 pub use target::{Target, TargetPlan};
 
 /// How many outcomes of listeners and timers can wait to be shown.

@@ -35,6 +35,17 @@ pub struct Settings {
     pub variables: Arc<Variables>,
     /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
+    /// What concerns only the prompt.
+    pub prompt: PromptSettings,
+}
+
+/// Settings of the prompt.
+#[derive(Debug, Clone, Default)]
+pub struct PromptSettings {
+    /// The keys that edit a line are vi's, not Emacs's.
+    pub vi_keys: bool,
+    /// Pasted lines go on after one that fails.
+    pub keep_going: bool,
 }
 
 impl Settings {
@@ -60,7 +71,11 @@ impl Settings {
                 let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
                 (!text.is_empty()).then_some(text)
             }
-            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit(_) => None,
+            Output::Connected
+            | Output::Follow(_)
+            | Output::Console(_)
+            | Output::Watch(_)
+            | Output::Quit(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod hmp;
 mod jobs;
 mod listeners;
 mod serve;
+mod settings;
 mod table;
 mod timers;
 mod tree;
@@ -19,6 +20,8 @@ mod variables;
 mod verb_help;
 mod vm;
 mod wait;
+mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
+pub use settings::SETTINGS;
 pub use table::{BUILTINS, find, run};
