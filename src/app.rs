@@ -130,6 +130,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         envelope: cli.envelope,
         timeout: cli.timeout,
         confirm: true,
+        pager: true,
         dry_run: cli.dry_run,
         quiet: cli.quiet,
         variables: variables(&cli.var),

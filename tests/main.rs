@@ -26,6 +26,7 @@ mod list;
 mod listen;
 mod messages;
 mod one_shot;
+mod pager;
 mod prompt;
 mod prompt_connection;
 mod prompt_quit;
