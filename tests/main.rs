@@ -35,6 +35,7 @@ mod prompt_transactions;
 mod properties;
 mod qmp_shell_syntax;
 mod read_only;
+mod recording;
 mod reference;
 mod schema_cache;
 mod screens;
