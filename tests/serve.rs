@@ -602,7 +602,9 @@ fn one_of_many(socket: &Path, number: usize, all_there: &Barrier) -> Option<Vec<
     let mut client = Client::negotiated(socket);
     all_there.wait();
     let mut events = Vec::new();
-    let leaves_at = (number % 3 == 0).then(|| fastrand::usize(..COMMANDS));
+    let leaves_at = number
+        .is_multiple_of(3)
+        .then(|| fastrand::usize(..COMMANDS));
     let mut next = 0;
     while next < COMMANDS {
         let batch = next..COMMANDS.min(next + fastrand::usize(1..20));
