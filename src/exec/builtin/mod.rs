@@ -10,6 +10,7 @@ mod general;
 mod help;
 mod hmp;
 mod jobs;
+mod keyboard;
 mod listeners;
 mod serve;
 mod settings;

@@ -1,8 +1,8 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, serve, settings, timers,
-    tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, keyboard, listeners, serve, settings,
+    timers, tree, variables, vm, wait, watch,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -33,6 +33,8 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMER,
     timers::CANCEL,
     variables::LET,
+    keyboard::KEY,
+    keyboard::TYPE,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,
