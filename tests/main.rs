@@ -4,6 +4,7 @@ mod common;
 
 mod advice;
 mod bad_input;
+mod checked;
 mod client;
 mod completion;
 mod connecting;
@@ -36,6 +37,7 @@ mod prompt_transactions;
 mod properties;
 mod qmp_shell_syntax;
 mod read_only;
+mod recording;
 mod reference;
 mod schema_cache;
 mod screens;
