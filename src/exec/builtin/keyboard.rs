@@ -52,7 +52,7 @@ const SHIFTED_DIGITS: [char; 10] = [')', '!', '@', '#', '$', '%', '^', '&', '*',
 
 pub(super) const KEY: Builtin = Builtin {
     name: "key",
-    forms: &[&[Part::Name("KEYS…")]],
+    forms: &[&[Part::Text]],
     summary: "press keys of the guest's keyboard, such as ctrl-alt-delete",
     help: "The keys in one word are pressed together, and words one after the other: :key down down ret. The names are\n\
            QEMU's (`help send-key` has them), and usual ones such as enter, del and win. They name places on a US\n\
@@ -62,7 +62,7 @@ pub(super) const KEY: Builtin = Builtin {
 
 pub(super) const TYPE: Builtin = Builtin {
     name: "type",
-    forms: &[&[Part::Name("TEXT")]],
+    forms: &[&[Part::Text]],
     summary: "type a text on the guest's keyboard",
     help: "The text is typed on a US keyboard, so the guest must have a US layout for it to arrive unchanged, and other\n\
            characters than those of ASCII cannot be typed. \\n in double quotes is Enter, and \\t is Tab. Quote the text to\n\
