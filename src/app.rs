@@ -11,7 +11,7 @@ use crate::cli::{Cli, Invocation, When};
 use crate::context::{Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
-use crate::lang::{Dialect, Value, Variables};
+use crate::lang::{Dialect, FilterText, Value, Variables};
 use crate::os::{self, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
@@ -125,6 +125,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         timeout: cli.timeout,
         confirm: true,
         dry_run: cli.dry_run,
+        filter: cli.jq.as_deref().map(FilterText::alone),
         quiet: cli.quiet,
         variables: variables(&cli.var),
         wait_for_connection: !interactive && cli.reconnect.is_some(),

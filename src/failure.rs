@@ -67,6 +67,13 @@ pub enum Failure {
     /// Something on this machine failed: a file, a program, the terminal.
     #[error("{}", clip(.0))]
     Local(String),
+    /// A filter failed while it ran.
+    #[error("the filter `{}` failed: {}; its input was {}", clip(.filter), clip(.error), clip(.input))]
+    Filter {
+        filter: String,
+        error: String,
+        input: String,
+    },
     /// `:fail` said so.
     #[error("{}", clip(.0))]
     Told(String),
@@ -163,9 +170,11 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) | Self::Told(_) | Self::Console(_) => {
-                Status::Failed
-            }
+            Self::Command { .. }
+            | Self::Local(_)
+            | Self::Told(_)
+            | Self::Filter { .. }
+            | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,

@@ -12,6 +12,7 @@ mod console_scripts;
 mod descriptors;
 mod devices;
 mod events;
+mod filters;
 mod generated;
 mod help;
 mod history;

@@ -108,8 +108,6 @@ const UNBUILT: &[(&str, &str)] = &[
         "--skip-negotiation",
         "talking to a guest agent (-N, --skip-negotiation)",
     ),
-    ("-j", "jq filters (-j, --jq)"),
-    ("--jq", "jq filters (-j, --jq)"),
     ("--dialect", "--dialect"),
 ];
 

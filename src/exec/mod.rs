@@ -7,10 +7,12 @@ mod advice;
 mod background;
 pub mod builtin;
 mod descriptors;
+mod finish;
 mod pending;
 mod run;
 
 pub use advice::advise;
 pub use background::begin;
+pub use finish::{check_settings, finish};
 pub use pending::PendingCommand;
 pub use run::{Run, run, start};

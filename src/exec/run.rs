@@ -1,7 +1,8 @@
 use super::advice::advise;
 use super::builtin::{self, Effect};
+use super::finish::{check_filter, finish};
 use super::pending::PendingCommand;
-use crate::context::{Context, Outcome, Output};
+use crate::context::{Context, EVENT, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Parser, Statement};
 use crate::qmp::Notice;
@@ -24,7 +25,7 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
             let reply = command.reply().await;
             let mut outcome = command.outcome(reply);
             advise(context, command.line(), &mut outcome).await;
-            outcome
+            finish(context, command.line(), outcome).await
         }
     }
 }
@@ -41,16 +42,43 @@ pub async fn start(context: &Context, line: Line) -> Run {
         }
         None => line,
     };
+    if let Err(failure) = check(context, &line).await {
+        return Run::Done(failure.into());
+    }
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
         Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
-            Ok(Effect::Show(output)) => Ok(Run::Done(output.into())),
+            // What follows a line in the line is that one's.
+            Ok(Effect::Show(output)) if builtin::takes_tail(&builtin.name) => {
+                Ok(Run::Done(output.into()))
+            }
+            Ok(Effect::Show(output)) => Ok(Run::Done(finish(context, &line, output.into()).await)),
             Ok(Effect::Send(line)) => send(context, line).await,
             Err(failure) => Err(failure),
         },
     };
     result.unwrap_or_else(|failure| Run::Done(failure.into()))
+}
+
+/// Checks what follows the words of a line, before anything is done.
+async fn check(context: &Context, line: &Line) -> Result<(), Failure> {
+    let (is_builtin, holds_line) = match &line.statement {
+        Statement::Builtin(builtin) => (true, builtin::takes_tail(&builtin.name)),
+        _ => (false, false),
+    };
+    if line.background && is_builtin && !holds_line {
+        let why = "a built-in cannot run in the background; leave out the `&`";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    if !holds_line && (line.tail.program.is_some() || line.tail.file.is_some()) {
+        let why = "`| !CMD` and `> FILE` are not implemented yet";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    match &line.tail.filter {
+        Some(filter) => check_filter(context, filter, holds_line.then_some(EVENT)).await,
+        None => Ok(()),
+    }
 }
 
 /// Sends a command after typing its bare words, or a whole message unchanged. In a dry run, returns the text

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::tokens::Word;
 use super::value::members_to_json;
-use super::{Object, SyntaxError, Value, Words, literal, quote};
+use super::{Object, SyntaxError, Tail, Value, Words, literal, quote};
 
 /// A parsed line.
 #[derive(Debug, Clone)]
@@ -11,10 +11,12 @@ pub struct Line {
     pub statement: Statement,
     /// The descriptors to pass with the message, in the order written.
     pub descriptors: Vec<Descriptor>,
+    /// What becomes of what it shows.
+    pub tail: Box<Tail>,
     /// The line ends in `&`: do not wait for the reply.
     pub background: bool,
     /// The words to parse again when the line runs, if that is later and they may name variables.
-    pub later: Option<Words>,
+    pub later: Option<Box<Words>>,
 }
 
 /// What a line asks for.
@@ -52,6 +54,7 @@ impl From<Statement> for Line {
         Self {
             statement,
             descriptors: Vec::new(),
+            tail: Box::default(),
             background: false,
             later: None,
         }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
-use crate::exec::{self, PendingCommand, Run, advise};
+use crate::exec::{self, PendingCommand, Run, advise, finish};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
@@ -76,6 +76,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.dialect,
     );
     let (mut context, reports) = exec::begin(settings, target);
+    exec::check_settings(&context).await?;
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
     }
@@ -376,6 +377,7 @@ impl Script {
     ) {
         let mut outcome = command.outcome(reply);
         advise(&self.context, command.line(), &mut outcome).await;
+        let outcome = finish(&self.context, command.line(), outcome).await;
         self.show(outcome, origin).await;
     }
 

@@ -4,7 +4,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
 use crate::context::{Context, Outcome, Output, Settings};
-use crate::exec::{self, PendingCommand, Run, advise};
+use crate::exec::{self, PendingCommand, Run, advise, finish};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement};
 use crate::render::{self, escape};
@@ -196,7 +196,10 @@ impl Prompt {
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
             Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
-            Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
+            Output::Text { .. }
+            | Output::Reply { .. }
+            | Output::Values { .. }
+            | Output::Event(_) => Next::Line,
         }
     }
 
@@ -260,6 +263,16 @@ impl Prompt {
             () = advise(&self.context, command.line(), &mut outcome) => {}
             () = self.stops.signals.interrupted() => {}
         }
+        let outcome = tokio::select! {
+            outcome = finish(&self.context, command.line(), outcome) => outcome,
+            stop = self.stops.stop() => return match stop {
+                Stop::Waiting => {
+                    self.terminal.complain("\nthe filter was interrupted\n");
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        };
         self.show(outcome).await
     }
 
@@ -269,6 +282,7 @@ impl Prompt {
             let reply = command.reply().await;
             let mut outcome = command.outcome(reply);
             advise(&context, command.line(), &mut outcome).await;
+            let outcome = finish(&context, command.line(), outcome).await;
             let name = command.name();
             if let Some(text) = text(&context.settings(), &outcome.output) {
                 terminal.show(format!("`{name}`: {text}"));

@@ -50,6 +50,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.dialect,
     );
     let (mut context, reports) = exec::begin(settings, target);
+    exec::check_settings(&context).await?;
     let connected = {
         let connecting = context.target.open(endpoint);
         tokio::pin!(connecting);

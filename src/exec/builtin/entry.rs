@@ -120,6 +120,11 @@ impl Builtin {
             .to_owned()
     }
 
+    /// Whether any of its parts satisfies `is`.
+    pub(super) fn has(&self, is: impl Fn(&Part) -> bool) -> bool {
+        self.forms.iter().copied().flatten().any(is)
+    }
+
     pub(super) fn takes_nothing(&self) -> bool {
         self.forms.iter().all(|parts| parts.is_empty())
     }
@@ -234,7 +239,7 @@ impl Call<'_> {
             return Err(unknown(self.table, &inner.name));
         }
         // By the time it runs, variables may have other values.
-        line.later = words.has_variables().then(|| words.clone());
+        line.later = words.has_variables().then(|| Box::new(words.clone()));
         Ok(line)
     }
 }

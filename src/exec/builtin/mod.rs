@@ -14,4 +14,4 @@ mod variables;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};
-pub use table::{BUILTINS, find, run};
+pub use table::{BUILTINS, find, run, takes_tail};

@@ -1,4 +1,4 @@
-use super::entry::{Builtin, Call, Effect, unknown};
+use super::entry::{Builtin, Call, Effect, Part, unknown};
 use super::{connection, console, events, general, help, jobs, listeners, timers, variables, vm};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -39,6 +39,12 @@ const NOT_DRY: [&str; 3] = ["connect", "after", "every"];
 /// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     super::entry::find(BUILTINS, name)
+}
+
+/// Whether what follows the words of this built-in belongs to the line in it.
+pub fn takes_tail(name: &str) -> bool {
+    find(name)
+        .is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Line | Part::OobCommand)))
 }
 
 /// Runs the built-in that `line` calls.
