@@ -30,7 +30,7 @@ fn page(schema: &Schema, line: &str, width: usize) -> String {
         width,
         color: false,
     };
-    let manual = Manual { schema, sheet };
+    let manual = Manual::new(schema, None, sheet);
     let page = manual.command(&command.name, &command.arguments, &[]);
     page.unwrap_or_else(|| panic!("there is no {line}"))
 }
@@ -280,7 +280,7 @@ fn a_tag_narrows_a_union_wherever_it_stands() {
             "file required",
         ],
     );
-    assert!(!narrow.stdout().contains("filename"), "{narrow}");
+    assert!(!narrow.stdout().contains("  file.filename"), "{narrow}");
     let nested = help(&["blockdev-add", "file.driver=file", "driver=qcow2"]);
     assert_says(
         &nested,
@@ -288,9 +288,6 @@ fn a_tag_narrows_a_union_wherever_it_stands() {
     );
     let action = help(&["transaction", "actions.0.type=blockdev-backup"]);
     assert_says(&action, &["actions.0.data.sync required, one of"]);
-    let mut lines = narrow.lines();
-    lines.retain(|line| line.contains("filename"));
-    assert!(lines.is_empty());
 }
 
 #[test]
@@ -583,14 +580,14 @@ fn help_is_as_wide_as_the_terminal_and_in_colour() {
     terminal.resize(50, 160);
     terminal.keys("help watchdog-set-action\r");
     terminal.wait_for_text(
-        "action  required, one of reset, shutdown, poweroff, pause, debug, none, inject-nmi",
+        "required, one of reset, shutdown, poweroff, pause, debug, none, inject-nmi",
     );
     terminal.resize(50, 50);
     terminal.keys("help watchdog-set-action\r");
     terminal.wait("the narrow page", |screen| {
         screen
             .lines()
-            .any(|line| line.trim() == "poweroff, pause, debug, none, inject-nmi")
+            .any(|line| line.trim() == "poweroff, pause, debug, none,")
     });
 }
 
@@ -602,10 +599,7 @@ fn unknown_names_have_no_page_and_values_of_the_wrong_kind_narrow_nothing() {
         width: 80,
         color: false,
     };
-    let manual = Manual {
-        schema: &schema,
-        sheet,
-    };
+    let manual = Manual::new(&schema, None, sheet);
     assert!(manual.command("no-such-command", &nothing, &[]).is_none());
     assert!(manual.event("NO_SUCH_EVENT").is_none());
     // Values of the wrong kind narrow nothing, and break nothing.

@@ -1,4 +1,4 @@
-//! What tables look like. `tests/screens` keeps it as text, made from the replies in `tests/replies`;
+//! What tables and trees look like. `tests/screens` keeps it as text, made from the replies in `tests/replies`;
 //! `QMPSH_GENERATE=1 cargo test --test all screens::` writes it anew.
 
 use std::path::Path;
@@ -33,12 +33,18 @@ pub fn reply(command: &str) -> Option<String> {
 pub fn q35() -> Fake {
     Fake::answering(|command| {
         let name = command["execute"].as_str().unwrap_or_default();
-        match reply(name) {
-            Some(reply) => {
-                let value: Value = serde_json::from_str(&reply).expect("JSON");
-                success(command, value)
+        let value = reply(name).map(|reply| serde_json::from_str(&reply).expect("JSON"));
+        match (name, value) {
+            // The reply for each path.
+            ("qom-list", Some(Value::Object(mut all))) => {
+                let path = command["arguments"]["path"].as_str().expect("a path");
+                match all.remove(path) {
+                    Some(value) => success(command, value),
+                    None => failure(command, "no such object"),
+                }
             }
-            None => failure(command, "not recorded"),
+            (_, Some(value)) => success(command, value),
+            (_, None) => failure(command, "not recorded"),
         }
     })
 }
@@ -60,6 +66,27 @@ fn tables_are_as_they_are_kept() {
             screen.push_str(&format!("(QEMU) {command}\n{table}\n"));
         }
         check(&format!("tests/screens/tables-{width}.txt"), &screen);
+    }
+}
+
+#[test]
+fn trees_are_as_they_are_kept() {
+    let fake = q35();
+    for (name, lines) in [
+        ("tree-qom", &[":tree", ":tree /machine/peripheral/usb/"][..]),
+        ("tree-block", &[":tree block"]),
+        ("tree-pci", &[":tree pci"]),
+    ] {
+        let mut terminal = fake.prompt();
+        terminal.resize(150, 80);
+        terminal.clear();
+        let mut screen = String::new();
+        for line in lines {
+            terminal.enter(line);
+            screen = terminal.screen_with_hints();
+        }
+        let (tree, _) = screen.rsplit_once("\n(QEMU)").expect("a prompt");
+        check(&format!("tests/screens/{name}.txt"), &format!("{tree}\n"));
     }
 }
 

@@ -101,14 +101,11 @@ impl Invocation {
 /// Options that are not implemented yet, and what to call them in the error. They are not declared to clap, so
 /// that they cost no time.
 const UNBUILT: &[(&str, &str)] = &[
-    ("-H", "the HMP shell (-H, --hmp)"),
-    ("--hmp", "the HMP shell (-H, --hmp)"),
     ("-N", "talking to a guest agent (-N, --skip-negotiation)"),
     (
         "--skip-negotiation",
         "talking to a guest agent (-N, --skip-negotiation)",
     ),
-    ("--dialect", "--dialect"),
 ];
 
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,

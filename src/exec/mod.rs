@@ -9,10 +9,13 @@ pub mod builtin;
 mod descriptors;
 mod finish;
 mod pending;
+mod query;
 mod run;
+mod tail;
 
 pub use advice::advise;
 pub use background::begin;
-pub use finish::{check_settings, finish};
+
 pub use pending::PendingCommand;
 pub use run::{Run, run, start};
+pub use tail::{apply_tail, check_settings};

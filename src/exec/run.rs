@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use super::advice::advise;
 use super::builtin::{self, Effect};
-use super::finish::{check_filter, finish};
+use super::finish::Finish;
 use super::pending::PendingCommand;
+use super::tail::{apply_tail, check_filter};
 use crate::context::{Context, EVENT, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Parser, Statement};
@@ -25,7 +28,7 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
             let reply = command.reply().await;
             let mut outcome = command.outcome(reply);
             advise(context, command.line(), &mut outcome).await;
-            finish(context, command.line(), outcome).await
+            apply_tail(context, command.line(), outcome).await
         }
     }
 }
@@ -50,11 +53,12 @@ pub async fn start(context: &Context, line: Line) -> Run {
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
         Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
             // What follows a line in the line is that one's.
-            Ok(Effect::Show(output)) if builtin::takes_tail(&builtin.name) => {
-                Ok(Run::Done(output.into()))
+            Ok(Effect::Done(outcome)) if builtin::takes_tail(&builtin.name) => {
+                Ok(Run::Done(outcome))
             }
-            Ok(Effect::Show(output)) => Ok(Run::Done(finish(context, &line, output.into()).await)),
+            Ok(Effect::Done(outcome)) => Ok(Run::Done(apply_tail(context, &line, outcome).await)),
             Ok(Effect::Send(line)) => send(context, line).await,
+            Ok(Effect::Finish { line, limit }) => finish(context, line, limit).await,
             Err(failure) => Err(failure),
         },
     };
@@ -79,6 +83,19 @@ async fn check(context: &Context, line: &Line) -> Result<(), Failure> {
         Some(filter) => check_filter(context, filter, holds_line.then_some(EVENT)).await,
         None => Ok(()),
     }
+}
+
+/// Sends a command, and waits until what it sets in motion is done, for at most `limit`.
+async fn finish(context: &Context, line: Line, limit: Option<Duration>) -> Result<Run, Failure> {
+    let finish = Finish::begin(context, limit);
+    let command = match send(context, line).await? {
+        Run::Sent(command) => command,
+        done => return Ok(done),
+    };
+    let line = command.line().clone();
+    let mut outcome = finish.wait(command).await;
+    advise(context, &line, &mut outcome).await;
+    Ok(Run::Done(apply_tail(context, &line, outcome).await))
 }
 
 /// Sends a command after typing its bare words, or a whole message unchanged. In a dry run, returns the text

@@ -1,9 +1,12 @@
 //! Describes the members of an object type.
 
+use std::collections::HashSet;
+
 use crate::lang::{self, Value, argument, dotted};
 use crate::schema::{Member, Object, Scalar, Schema, Type, TypeId, Variant};
 
 use super::page::Entry;
+use super::reference::Links;
 
 /// How deep to show members, unless the user asked for deeper ones.
 const DEPTH: usize = 5;
@@ -29,6 +32,7 @@ pub(super) enum Named {
 /// Collects the entries of an object's members.
 pub(super) struct Members<'a> {
     schema: &'a Schema,
+    links: Option<&'a Links<'a>>,
     named: Named,
     /// The command and the given arguments, as typed after `help`.
     line: String,
@@ -36,17 +40,26 @@ pub(super) struct Members<'a> {
     within: Vec<&'a Object>,
     /// How many of those are values of members.
     nesting: usize,
+    /// The enumerations whose values were described.
+    described: HashSet<TypeId>,
     pub entries: Vec<Entry>,
 }
 
 impl<'a> Members<'a> {
-    pub fn new(schema: &'a Schema, named: Named, line: String) -> Self {
+    pub fn new(
+        schema: &'a Schema,
+        links: Option<&'a Links<'a>>,
+        named: Named,
+        line: String,
+    ) -> Self {
         Self {
             schema,
+            links,
             named,
             line,
             within: Vec::new(),
             nesting: 0,
+            described: HashSet::new(),
             entries: Vec::new(),
         }
     }
@@ -76,6 +89,7 @@ impl<'a> Members<'a> {
         let mut text = self.described(member, given);
         let Some((object, steps)) = inside(self.schema, member.of) else {
             self.push(depth, name, text);
+            self.explain(member, given, depth);
             return;
         };
         let path = format!("{path}{}{steps}.", member.name);
@@ -90,9 +104,11 @@ impl<'a> Members<'a> {
                 text.push_str(&more);
             }
             self.push(depth, name, text);
+            self.explain(member, given, depth);
             return;
         }
         self.push(depth, name, text);
+        self.explain(member, given, depth);
         self.nesting += 1;
         self.object(object, below.unwrap_or(&nothing), &path);
         self.nesting -= 1;
@@ -179,7 +195,29 @@ impl<'a> Members<'a> {
     }
 
     fn push(&mut self, depth: usize, name: String, text: String) {
-        self.entries.push(Entry { depth, name, text });
+        self.entries.push(Entry::new(depth, name, text));
+    }
+
+    /// Adds what the reference says of a member to its entry, which is the last, and of its values below that.
+    fn explain(&mut self, member: &'a Member, given: Option<&Value>, depth: usize) {
+        let Some(links) = self.links else {
+            return;
+        };
+        if let (Some(said), Some(entry)) = (links.member(member), self.entries.last_mut()) {
+            entry.prose.clone_from(&said.text);
+        }
+        if !self.described.insert(member.of) {
+            return;
+        }
+        let given = given.and_then(Value::as_str);
+        let mut values = links.values(member.of);
+        values.retain(|value| given.is_none_or(|given| given == value.name));
+        for value in values {
+            self.entries.push(Entry {
+                prose: value.text.clone(),
+                ..Entry::new(depth + 1, value.name.clone(), String::new())
+            });
+        }
     }
 
     /// Describes a member. If a tag has a value, its other values are left out.

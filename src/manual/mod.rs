@@ -1,11 +1,14 @@
-//! The pages of `help`: what the schema says, as text to read.
+//! The pages of `help`: what the schema says, as text to read, with the words of the installed reference.
 //!
-//! Pure: a schema and QOM's properties go in, and text of a given width comes out.
+//! Pure but for [`reference`], which reads that: a schema, a reference and QOM's properties go in, and text of a given
+//! width comes out.
 
 mod events;
 mod groups;
 mod members;
 mod page;
+mod prose;
+pub mod reference;
 mod search;
 
 use crate::lang;
@@ -13,17 +16,29 @@ use crate::schema::{Command, Features, Object, Property, Schema, Type};
 
 use members::{Members, Named, inside, line, words};
 use page::{Entry, Page};
+use reference::{Links, Reference};
 
 pub use page::Sheet;
 
-/// A schema, and the format of its pages.
-#[derive(Clone, Copy)]
+/// A schema, what a reference says of it, and the format of its pages.
 pub struct Manual<'a> {
-    pub schema: &'a Schema,
-    pub sheet: Sheet,
+    schema: &'a Schema,
+    reference: Option<&'a Reference>,
+    links: Option<Links<'a>>,
+    sheet: Sheet,
 }
 
-impl Manual<'_> {
+impl<'a> Manual<'a> {
+    /// A manual of what a server with this schema accepts.
+    pub fn new(schema: &'a Schema, reference: Option<&'a Reference>, sheet: Sheet) -> Self {
+        Self {
+            schema,
+            reference,
+            links: reference.map(|reference| Links::new(schema, reference)),
+            sheet,
+        }
+    }
+
     /// All commands by group, and all events.
     pub fn overview(&self) -> String {
         let mut page = Page::new(self.sheet);
@@ -50,9 +65,11 @@ impl Manual<'_> {
         let mut page = Page::new(self.sheet);
         page.title(name, &self.synopsis(command, given));
         self.remarks(&mut page, name, command);
+        self.about(&mut page, name);
 
         page.heading("Arguments");
-        let mut arguments = Members::new(self.schema, Named::ByPath, line(name, given));
+        let links = self.links.as_ref();
+        let mut arguments = Members::new(self.schema, links, Named::ByPath, line(name, given));
         if let Some((object, _)) = inside(self.schema, command.arguments) {
             arguments.object(object, given, "");
         }
@@ -64,7 +81,8 @@ impl Manual<'_> {
         }
         self.properties(&mut page, name, given, rest);
 
-        self.returns(&mut page, command);
+        self.returns(&mut page, name, command);
+        self.notes(&mut page, name);
         let events: Vec<&str> = self
             .schema
             .events()
@@ -75,6 +93,7 @@ impl Manual<'_> {
             page.heading("Events");
             page.columns(&events);
         }
+        self.examples(&mut page, name);
         Some(page.finish())
     }
 
@@ -143,20 +162,26 @@ impl Manual<'_> {
         }
     }
 
-    fn returns(&self, page: &mut Page, command: &Command) {
+    fn returns(&self, page: &mut Page, name: &str, command: &Command) {
         page.heading("Returns");
         let words = words(self.schema, command.returns);
+        let said = self.said_of_returns(name);
         match inside(self.schema, command.returns) {
             None if matches!(self.schema.get(command.returns), Type::Object(_)) => {
                 page.paragraph("nothing");
+                page.prose(&said);
             }
-            None => page.paragraph(&words),
+            None => {
+                page.paragraph(&words);
+                page.prose(&said);
+            }
             Some((object, _)) => {
                 let each = if words.starts_with("array") {
                     ", each"
                 } else {
                     ""
                 };
+                page.prose(&said);
                 page.paragraph(&format!("{words}{each} with"));
                 let mut entries = self.plain_members(object);
                 entries.iter_mut().for_each(|entry| entry.depth += 1);
@@ -166,7 +191,8 @@ impl Manual<'_> {
     }
 
     fn plain_members(&self, object: &Object) -> Vec<Entry> {
-        let mut members = Members::new(self.schema, Named::Alone, String::new());
+        let links = self.links.as_ref();
+        let mut members = Members::new(self.schema, links, Named::Alone, String::new());
         members.object(object, &lang::Object::new(), "");
         members.entries
     }
@@ -177,6 +203,7 @@ impl Manual<'_> {
         let mut page = Page::new(self.sheet);
         page.title(name, "is an event");
         remark(&mut page, event.features);
+        self.about(&mut page, name);
         page.heading("Data");
         match inside(self.schema, event.data) {
             Some((object, _)) => page.entries(&self.plain_members(object)),
@@ -192,12 +219,14 @@ impl Manual<'_> {
             page.heading("Commands that may lead to it");
             page.columns(&commands);
         }
+        self.notes(&mut page, name);
+        self.examples(&mut page, name);
         Some(page.finish())
     }
 
-    /// Everything with `word` in its name, or `None` if there is nothing.
+    /// Everything with `word` in its name or in what the reference says of it, or `None` if there is nothing.
     pub fn search(&self, word: &str) -> Option<String> {
-        let found = search::search(self.schema, word);
+        let found = search::search(self.schema, self.reference, self.links.as_ref(), word);
         let mut page = Page::new(self.sheet);
         for (heading, entries) in &found {
             page.heading(heading);
@@ -210,11 +239,7 @@ impl Manual<'_> {
 /// Names on the left, descriptions on the right.
 pub fn list<'a>(sheet: Sheet, entries: impl Iterator<Item = (String, &'a str)>) -> String {
     let mut page = Page::new(sheet);
-    let entry = |(name, text): (String, &str)| Entry {
-        depth: 0,
-        name,
-        text: text.to_owned(),
-    };
+    let entry = |(name, text): (String, &str)| Entry::new(0, name, text.to_owned());
     page.entries(&entries.map(entry).collect::<Vec<_>>());
     page.finish()
 }
@@ -243,10 +268,6 @@ fn explain(entries: &mut [Entry], properties: &[Property]) -> Vec<Entry> {
     }
     // Experimental properties, whose names start with `x-`, come last.
     rest.sort_by_key(|property| (property.name.starts_with("x-"), &property.name));
-    let entry = |property: &Property| Entry {
-        depth: 0,
-        name: property.name.clone(),
-        text: property.note(),
-    };
+    let entry = |property: &Property| Entry::new(0, property.name.clone(), property.note());
     rest.into_iter().map(entry).collect()
 }

@@ -3,6 +3,7 @@
 use nu_ansi_term::{Color, Style};
 use unicode_width::UnicodeWidthStr;
 
+use super::reference::Block;
 use crate::render::{columns, escape_line};
 
 /// How far to indent text below a heading, and each level below that.
@@ -26,18 +27,36 @@ pub(super) struct Entry {
     pub depth: usize,
     pub name: String,
     pub text: String,
+    /// What the reference says, below the description.
+    pub prose: Vec<Block>,
+}
+
+impl Entry {
+    pub fn new(depth: usize, name: String, text: String) -> Self {
+        Self {
+            depth,
+            name,
+            text,
+            prose: Vec::new(),
+        }
+    }
 }
 
 /// A text under construction. Everything added is made harmless to a terminal.
 pub(super) struct Page {
     sheet: Sheet,
     text: String,
+    /// Nothing stands below the last heading or title yet.
+    after_heading: bool,
 }
 
 impl Page {
     pub fn new(sheet: Sheet) -> Self {
-        let text = String::new();
-        Self { sheet, text }
+        Self {
+            sheet,
+            text: String::new(),
+            after_heading: true,
+        }
     }
 
     pub fn finish(self) -> String {
@@ -49,7 +68,7 @@ impl Page {
         let name = escape_line(name);
         // The name is one word, so it is never split.
         let all = format!("{name} {}", escape_line(what));
-        for (number, line) in wrap(&all, self.prose() - 2 * INDENT).iter().enumerate() {
+        for (number, line) in wrap(&all, self.readable() - 2 * INDENT).iter().enumerate() {
             match line.strip_prefix(&*name) {
                 Some(rest) if number == 0 => {
                     let name = self.paint(Style::new().bold(), &name);
@@ -68,13 +87,39 @@ impl Page {
             self.text.push('\n');
         }
         self.text.push_str(&format!("{heading}\n"));
+        self.after_heading = true;
     }
 
     /// Adds a paragraph of prose.
     pub fn paragraph(&mut self, text: &str) {
-        for line in wrap(&escape_line(text), self.prose() - INDENT) {
+        for line in wrap(&escape_line(text), self.readable() - INDENT) {
             self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
         }
+        self.after_heading = false;
+    }
+
+    /// Adds prose, with a blank line before each paragraph but the first of a part.
+    pub fn prose(&mut self, blocks: &[Block]) {
+        let mut after_heading = self.after_heading;
+        for block in blocks {
+            if !std::mem::take(&mut after_heading) && !matches!(block, Block::Item(_)) {
+                self.text.push('\n');
+            }
+            for line in block_lines(block, self.readable() - INDENT) {
+                self.text.push_str(&format!("{:INDENT$}{line}\n", ""));
+            }
+        }
+        self.after_heading = false;
+    }
+
+    /// Adds lines as they are, because somebody may paste them.
+    pub fn verbatim(&mut self, depth: usize, text: &str) {
+        let indent = INDENT * (depth + 1);
+        for line in text.lines() {
+            self.text
+                .push_str(&format!("{:indent$}{}\n", "", escape_line(line)));
+        }
+        self.after_heading = false;
     }
 
     /// Adds names without descriptions, in columns.
@@ -89,19 +134,29 @@ impl Page {
     pub fn entries(&mut self, entries: &[Entry]) {
         let indent = |entry: &Entry| INDENT * (entry.depth + 1);
         // A longer name gets a line of its own.
-        let most = self.prose() * 3 / 5;
+        let most = match entries.iter().any(|entry| !entry.prose.is_empty()) {
+            true => self.readable() * 2 / 5,
+            false => self.readable() * 3 / 5,
+        };
         let widths = entries
             .iter()
-            .filter(|entry| !entry.text.is_empty())
+            .filter(|entry| !(entry.text.is_empty() && entry.prose.is_empty()))
             .map(|entry| indent(entry) + entry.name.width() + 2);
         let column = widths.filter(|width| *width <= most).max().unwrap_or(most);
-        let width = self.prose().saturating_sub(column).max(20);
+        let width = self.readable().saturating_sub(column).max(20);
         for entry in entries {
             let indent = indent(entry);
             let name = escape_line(&entry.name);
             let mut line = format!("{:indent$}{}", "", self.paint(Color::Blue.bold(), &name));
             let mut used = indent + name.width();
-            for text in wrap(&escape_line(&entry.text), width) {
+            let mut texts = wrap(&escape_line(&entry.text), width);
+            texts.extend(
+                entry
+                    .prose
+                    .iter()
+                    .flat_map(|block| block_lines(block, width)),
+            );
+            for text in texts {
                 if used + 2 > column && used > 0 {
                     self.text.push_str(&format!("{line}\n"));
                     (line, used) = (String::new(), 0);
@@ -114,9 +169,11 @@ impl Page {
                 self.text.push_str(&format!("{line}\n"));
             }
         }
+        self.after_heading = false;
     }
 
-    fn prose(&self) -> usize {
+    /// How many columns of prose to use.
+    fn readable(&self) -> usize {
         self.sheet.width.clamp(40, PROSE)
     }
 
@@ -124,6 +181,22 @@ impl Page {
         match self.sheet.color {
             true => style.paint(escape_line(text)).to_string(),
             false => escape_line(text).into_owned(),
+        }
+    }
+}
+
+/// The lines of a block of prose, without indentation.
+fn block_lines(block: &Block, width: usize) -> Vec<String> {
+    match block {
+        Block::Paragraph(text) => wrap(&escape_line(text), width),
+        Block::Item(text) => {
+            let lines = wrap(&escape_line(text), width.saturating_sub(2));
+            let mark = |(number, line)| format!("{}{line}", if number == 0 { "- " } else { "  " });
+            lines.iter().enumerate().map(mark).collect()
+        }
+        Block::Code(text) => {
+            let lines = text.lines().map(|line| escape_line(line).into_owned());
+            lines.collect()
         }
     }
 }
@@ -163,11 +236,7 @@ mod tests {
     };
 
     fn entry(depth: usize, name: &str, text: &str) -> Entry {
-        Entry {
-            depth,
-            name: name.to_owned(),
-            text: text.to_owned(),
-        }
+        Entry::new(depth, name.to_owned(), text.to_owned())
     }
 
     #[test]

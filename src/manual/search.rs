@@ -1,12 +1,14 @@
 //! Searches everything that the schema names for a word.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::lang::nearest;
-use crate::schema::{Object, Schema, Type, TypeId};
+use crate::schema::{Member, Object, Schema, Type, TypeId};
 
 use super::members::inside;
 use super::page::Entry;
+use super::reference::{Definition, Links, Reference};
 
 /// How deep to look into arguments. Nobody types a longer path.
 const DEEPEST: usize = 30;
@@ -14,16 +16,25 @@ const DEEPEST: usize = 30;
 /// The most matches to show of one kind.
 const MOST: usize = 40;
 
-/// Returns the names that contain `word`, by kind, without empty kinds. If no command or event
-/// contains it, but an argument or a value does, similar names of commands and events are listed
-/// too.
-pub(super) fn search(schema: &Schema, word: &str) -> Vec<(&'static str, Vec<Entry>)> {
+/// How much of a sentence to show on each side of a match, in characters.
+const AROUND: usize = 40;
+
+/// Returns the names that contain `word`, and those whose descriptions do, by kind, without empty kinds. If no command
+/// or event contains it, but an argument or a value does, similar names of commands and events are listed too.
+pub(super) fn search(
+    schema: &Schema,
+    reference: Option<&Reference>,
+    links: Option<&Links<'_>>,
+    word: &str,
+) -> Vec<(&'static str, Vec<Entry>)> {
     let mut search = Search {
         schema,
+        links,
         word: word.to_lowercase(),
         seen: HashSet::new(),
         arguments: Places::default(),
         values: Places::default(),
+        described: Places::default(),
     };
     let names = || {
         let commands = schema.commands().map(|(name, _)| name);
@@ -34,8 +45,16 @@ pub(super) fn search(schema: &Schema, word: &str) -> Vec<(&'static str, Vec<Entr
     for (name, command) in schema.commands() {
         search.inside(command.arguments, name, "");
     }
+    let mut descriptions: Vec<Entry> = names()
+        .filter_map(|name| search.description(name, reference?.get(name)?))
+        .collect();
+    descriptions.truncate(MOST);
     let mut similar = Vec::new();
-    if commands.is_empty() && events.is_empty() && !search.has_found_nothing() {
+    if commands.is_empty()
+        && events.is_empty()
+        && descriptions.is_empty()
+        && !search.has_found_nothing()
+    {
         let near = nearest(word, names());
         similar.extend(near.into_iter().map(|name| entry(name, String::new())));
     }
@@ -45,6 +64,8 @@ pub(super) fn search(schema: &Schema, word: &str) -> Vec<(&'static str, Vec<Entr
         ("Similar names", similar),
         ("Arguments", search.arguments.entries()),
         ("Values", search.values.entries()),
+        ("Descriptions", descriptions),
+        ("Descriptions of arguments", search.described.entries()),
     ]
     .into_iter()
     .filter(|(_, entries)| !entries.is_empty())
@@ -53,11 +74,14 @@ pub(super) fn search(schema: &Schema, word: &str) -> Vec<(&'static str, Vec<Entr
 
 struct Search<'a> {
     schema: &'a Schema,
+    links: Option<&'a Links<'a>>,
     word: String,
     /// The objects already searched, because many objects contain the same ones.
     seen: HashSet<*const Object>,
     arguments: Places,
     values: Places,
+    /// Arguments whose descriptions have the word.
+    described: Places,
 }
 
 impl<'a> Search<'a> {
@@ -67,6 +91,22 @@ impl<'a> Search<'a> {
 
     fn has_found_nothing(&self) -> bool {
         self.arguments.0.is_empty() && self.values.0.is_empty()
+    }
+
+    fn is_described(&self, member: &Member) -> bool {
+        let said = self.links.and_then(|links| links.member(member));
+        said.is_some_and(|said| said.text.iter().any(|block| self.fits(block.text())))
+    }
+
+    /// The place in the description of a command or an event where the word stands.
+    fn description(&self, name: &str, definition: &Definition) -> Option<Entry> {
+        let found = definition.blocks().find_map(|block| {
+            let text = block.text();
+            // Unlike `to_lowercase`, this keeps the places.
+            let at = text.to_ascii_lowercase().find(&self.word)?;
+            Some(around(text, at..at + self.word.len()))
+        })?;
+        Some(entry(name, found))
     }
 
     fn among<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<Entry> {
@@ -97,6 +137,8 @@ impl<'a> Search<'a> {
             let key = format!("{path}{}", member.name);
             if self.fits(&member.name) {
                 self.arguments.add(line, key.clone());
+            } else if self.is_described(member) {
+                self.described.add(line, key.clone());
             }
             self.values(member.of, line, &key);
             self.inside(member.of, line, &key);
@@ -127,6 +169,24 @@ impl<'a> Search<'a> {
             Type::Scalar(_) | Type::Object(_) => {}
         }
     }
+}
+
+/// The words around a place in a text.
+fn around(text: &str, place: Range<usize>) -> String {
+    let start = text[..place.start].char_indices().rev().nth(AROUND);
+    let start = start.map_or(0, |(near, _)| {
+        let gap = text[near..place.start].find(' ');
+        gap.map_or(place.start, |gap| near + gap + 1)
+    });
+    let end = text[place.end..].char_indices().nth(AROUND);
+    let end = end.map_or(text.len(), |(near, _)| {
+        let gap = text[place.end..place.end + near].rfind(' ');
+        gap.map_or(place.end, |gap| place.end + gap)
+    });
+    let more = |is_cut| if is_cut { "… " } else { "" };
+    let after = more(end < text.len()).trim_end();
+    let space = if after.is_empty() { "" } else { " " };
+    format!("{}{}{space}{after}", more(start > 0), &text[start..end])
 }
 
 /// Matches: lines for `help`, and the names found in each.
@@ -164,9 +224,5 @@ impl Places {
 }
 
 fn entry(name: &str, text: String) -> Entry {
-    Entry {
-        depth: 0,
-        name: name.to_owned(),
-        text,
-    }
+    Entry::new(0, name.to_owned(), text)
 }

@@ -6,6 +6,7 @@ mod event;
 mod json;
 mod records;
 mod table;
+mod tree;
 
 use std::borrow::Cow;
 
@@ -16,8 +17,9 @@ pub use columns::{columns, width};
 pub use escape::{clip, clip_text, escape, escape_line};
 pub use event::event_line;
 pub use json::{compact, pretty};
-pub use records::{Layout, records};
+pub use records::{Layout, bytes, cut_end, records};
 pub use table::table;
+pub use tree::{Tree, trees};
 
 /// How values are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -61,13 +63,16 @@ impl Style {
         }
     }
 
-    /// A table as wide as the terminal; as wide as it needs to be if nobody looks at it there.
-    fn table(self, json: &str) -> Cow<'_, str> {
-        let layout = Layout {
+    /// How tables and trees are laid out: as wide as the terminal, or as wide as they need to be if there is none.
+    pub fn layout(self) -> Layout {
+        Layout {
             width: self.terminal.then(width),
             color: self.color,
-        };
-        match records(json, layout) {
+        }
+    }
+
+    fn table(self, json: &str) -> Cow<'_, str> {
+        match records(json, self.layout()) {
             Some(table) => table.into(),
             None if self.terminal => pretty(json, self.color).into(),
             None => compact(json).into_owned().into(),
@@ -156,4 +161,13 @@ pub fn envelope(json: &str, failed: bool, id: Option<&str>) -> String {
     let key = if failed { "error" } else { "return" };
     let id = id.map_or(Cow::Borrowed(""), |id| format!(", \"id\": {id}").into());
     format!("{{\"{key}\": {json}{id}}}")
+}
+/// Formats a duration given in seconds, rounded to the second.
+pub fn span(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
 }

@@ -1,5 +1,5 @@
 //! What a QEMU says of itself, on disk: its schema, so that a one-shot command need not ask for 200 kB to type one word,
-//! and its types, so that not every shell must start a QEMU to ask.
+//! and its types, so that not every shell must start a QEMU to ask. Also what was read from a file of its.
 
 use std::fs::{self, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,10 @@ const SCHEMAS: usize = 16;
 /// How many answers about types are kept. There is one for each type that somebody asked for.
 const ANSWERS: usize = 256;
 
-/// Where the schema of one very QEMU is kept, or its answer to a question.
+/// How many files are kept, in the form in which they are used.
+const FILES: usize = 4;
+
+/// Where the schema of one very QEMU is kept, or its answer to a question, or what was read from a file.
 #[derive(Debug, Clone)]
 pub struct Cache {
     path: PathBuf,
@@ -46,22 +49,24 @@ impl Cache {
         }
         // Follow the link itself: it leads to the running file even if an upgrade has replaced
         // that.
-        let file = fs::metadata(&exe).ok()?;
-        let key = format!(
-            "{version} {package} {}:{} {} {}.{:09}",
-            file.dev(),
-            file.ino(),
-            file.size(),
-            file.mtime(),
-            file.mtime_nsec()
-        );
-        let directory = etcetera::base_strategy::Xdg::new().ok()?.cache_dir();
-        Some(Self::new(&directory.join("qmpsh"), key.replace('\n', " ")))
+        let key = format!("{version} {package} {}", identity(Path::new(&exe))?);
+        Some(Self::new(&directory()?, key))
+    }
+
+    /// Returns where to keep what was read from a file; `form` says in which form.
+    pub fn of_file(path: &Path, form: &str) -> Option<Self> {
+        let key = format!("{form} {} {}", path.display(), identity(path)?);
+        Some(Self::named("file", &directory()?, key))
     }
 
     fn new(directory: &Path, key: String) -> Self {
+        Self::named("schema", directory, key)
+    }
+
+    fn named(kind: &str, directory: &Path, key: String) -> Self {
+        let key = key.replace('\n', " ");
         Self {
-            path: directory.join(format!("schema-{:016x}", hash(&key))),
+            path: directory.join(format!("{kind}-{:016x}", hash(&key))),
             key,
         }
     }
@@ -119,17 +124,14 @@ impl Cache {
         format!("{:016x} {}", hash(json), self.key)
     }
 
-    fn is_answer(&self) -> bool {
-        let name = self.path.file_name().unwrap_or_default();
-        name.to_string_lossy().starts_with("types-")
-    }
-
     fn forget_old(&self) -> io::Result<()> {
         let directory = self.path.parent().expect("it lies in a directory");
-        let (kind, kept) = match self.is_answer() {
-            true => ("types-", ANSWERS),
-            false => ("schema-", SCHEMAS),
-        };
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let kinds = [("types-", ANSWERS), ("schema-", SCHEMAS), ("file-", FILES)];
+        let mut kinds = kinds.into_iter();
+        let (kind, kept) = kinds
+            .find(|(kind, _)| name.starts_with(kind))
+            .expect("its name begins with its kind");
         let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(directory)?
             .flatten()
             .filter(|file| file.file_name().to_string_lossy().starts_with(kind))
@@ -141,6 +143,24 @@ impl Cache {
             .iter()
             .try_for_each(|(_, path)| fs::remove_file(path))
     }
+}
+
+fn directory() -> Option<PathBuf> {
+    let caches = etcetera::base_strategy::Xdg::new().ok()?.cache_dir();
+    Some(caches.join("qmpsh"))
+}
+
+/// What tells a file from every other, and from itself once it has changed.
+fn identity(path: &Path) -> Option<String> {
+    let file = fs::metadata(path).ok()?;
+    Some(format!(
+        "{}:{} {} {}.{:09}",
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec()
+    ))
 }
 
 fn hash(text: &str) -> u64 {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::context::traffic::{self, Log};
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
-use crate::exec::{self, PendingCommand, Run, advise, finish};
+use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
@@ -55,7 +55,6 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
     let (keep_going, events_to) = (plan.keep_going, plan.events);
-    let input = Input::new(plan)?;
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     match orderly {
@@ -75,6 +74,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.vm,
         target.dialect,
     );
+    let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
     exec::check_settings(&context).await?;
     if io::stderr().is_terminal() {
@@ -377,7 +377,7 @@ impl Script {
     ) {
         let mut outcome = command.outcome(reply);
         advise(&self.context, command.line(), &mut outcome).await;
-        let outcome = finish(&self.context, command.line(), outcome).await;
+        let outcome = apply_tail(&self.context, command.line(), outcome).await;
         self.show(outcome, origin).await;
     }
 

@@ -4,7 +4,7 @@ use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::complete::Candidate;
-use crate::render::{columns, escape_line};
+use crate::render::{columns, cut_end, escape_line};
 
 /// Space between two columns.
 const GAP: usize = 2;
@@ -32,33 +32,19 @@ pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> Strin
     }
     let mut list = String::new();
     for (label, candidate) in labels.iter().zip(candidates) {
-        let note = cut(&escape_line(&candidate.note.replace('\n', " ")), room);
+        let note = candidate.note.replace('\n', " ");
+        let note = escape_line(&note);
+        let note = cut_end(&note, room);
         let note = if color {
             Style::new().dimmed().paint(note).to_string()
         } else {
-            note
+            note.into_owned()
         };
         let space = " ".repeat(widest - label.width());
         list.push_str(format!("{label}{space}{note}").trim_end());
         list.push('\n');
     }
     list
-}
-
-/// Cuts `text` to at most this many columns.
-fn cut(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    for c in text.chars() {
-        if cut.width() + 2 > columns {
-            break;
-        }
-        cut.push(c);
-    }
-    cut.push('…');
-    cut
 }
 
 #[cfg(test)]

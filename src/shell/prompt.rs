@@ -4,7 +4,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
 use crate::context::{Context, Outcome, Output, Settings};
-use crate::exec::{self, PendingCommand, Run, advise, finish};
+use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement};
 use crate::render::{self, escape};
@@ -264,7 +264,7 @@ impl Prompt {
             () = self.stops.signals.interrupted() => {}
         }
         let outcome = tokio::select! {
-            outcome = finish(&self.context, command.line(), outcome) => outcome,
+            outcome = apply_tail(&self.context, command.line(), outcome) => outcome,
             stop = self.stops.stop() => return match stop {
                 Stop::Waiting => {
                     self.terminal.complain("\nthe filter was interrupted\n");
@@ -282,7 +282,7 @@ impl Prompt {
             let reply = command.reply().await;
             let mut outcome = command.outcome(reply);
             advise(&context, command.line(), &mut outcome).await;
-            let outcome = finish(&context, command.line(), outcome).await;
+            let outcome = apply_tail(&context, command.line(), outcome).await;
             let name = command.name();
             if let Some(text) = text(&context.settings(), &outcome.output) {
                 terminal.show(format!("`{name}`: {text}"));

@@ -5,25 +5,41 @@ use std::fmt::Write;
 use tokio::time::timeout;
 
 use super::entry::{Builtin, Call, Effect, Part, find, unknown};
+use super::verb_help;
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Parser, Statement, Value, any_of, nearest};
+use crate::manual::reference::{PACKAGES, Reference};
 use crate::manual::{Manual, Sheet, list};
-use crate::render::{columns, escape, width};
+use crate::render::{columns, escape, escape_line, width};
 use crate::schema::{ProblemKind, Property, Schema};
 
 pub(super) const HELP: Builtin = Builtin {
     name: "help",
-    forms: &[&[], &[Part::Topic]],
+    forms: &[
+        &[],
+        &[Part::Topic],
+        &[Part::Name("COMMAND"), Part::Word(&[EXAMPLES])],
+    ],
     summary: "list all commands, events and built-ins, or explain one",
     help: "The colon may be left out. KEY=VALUE narrows a command's page to what applies with that value:\n\
            `help blockdev-add driver=qcow2 file.driver=file`, `help device_add driver=e1000`.\n\
-           Any other WORD is searched for in the names of commands, events, arguments and values.",
+           Where QEMU's own reference is installed, a page has its descriptions and examples too; --examples shows \
+           those with the replies.\n\
+           Any other WORD is searched for in the names of commands, events, arguments and values, and in those \
+           descriptions.",
     run: |call| Box::pin(help(call)),
 };
 
+/// Asks for the examples of a command.
+const EXAMPLES: &str = "--examples";
+
 async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
-    let words = call.args()?;
+    let mut words = call.args()?;
+    let examples = words.len() > 1 && words.last().is_some_and(|word| word == EXAMPLES);
+    if examples {
+        words.pop();
+    }
     let (context, table) = (call.context, call.table);
     let style = context.settings().style;
     let sheet = Sheet {
@@ -36,19 +52,29 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
             .map(page)
             .ok_or_else(|| unknown(table, name));
     }
+    if context.target.dialect.has_verbs() {
+        let builtins = overview(table, sheet);
+        return verb_help::help(call, &words, sheet, builtins).await;
+    }
     let Some(schema) = context.schema().await else {
         return match find(table, topic) {
             Some(builtin) => Ok(page(builtin)),
             None => without_schema(call, topic, sheet).await,
         };
     };
-    let manual = Manual {
-        schema: &schema,
-        sheet,
-    };
     if topic.is_empty() {
+        let manual = Manual::new(&schema, None, sheet);
         let text = format!("{}\n{}", manual.overview(), overview(table, sheet));
         return Ok(Output::text(text).into());
+    }
+    let reference = context.target.inspector().reference(&schema).await;
+    let manual = Manual::new(&schema, reference.as_deref(), sheet);
+    let remark = source(context, reference.as_deref());
+    if examples {
+        return match manual.example_page(topic) {
+            Some(text) => Ok(Output::text(text).into()),
+            None => Err(no_examples(&schema, reference.is_some(), topic)),
+        };
     }
     if schema.command(topic).is_some() {
         let command = asked(call)?;
@@ -61,10 +87,10 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         if let Some(builtin) = find(table, topic) {
             let _ = writeln!(text, "\n`:{topic}` is a built-in: {}.", builtin.summary);
         }
-        return Ok(Output::text(text).into());
+        return Ok(Output::text(text + &remark).into());
     }
     if let Some(text) = manual.event(topic) {
-        return Ok(Output::text(text).into());
+        return Ok(Output::text(text + &remark).into());
     }
     match find(table, topic) {
         Some(builtin) => Ok(page(builtin)),
@@ -73,6 +99,45 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
             None => Err(nothing(&schema, table, topic)),
         },
     }
+}
+
+/// Where the prose is from if that is not this server's version, or where to get it. Empty or a line or two.
+fn source(context: &Context, reference: Option<&Reference>) -> String {
+    let Some(reference) = reference else {
+        return format!(
+            "\nQEMU's reference, which describes all this, is not installed here. {PACKAGES}.\n"
+        );
+    };
+    let Some(client) = context.target.session.client() else {
+        return String::new();
+    };
+    let version = client.greeting().version.qemu.to_string();
+    let release = |version: &str| {
+        version
+            .splitn(3, '.')
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    if reference.version.is_empty() || release(&reference.version) == release(&version) {
+        return String::new();
+    }
+    let (path, of) = (
+        escape_line(&reference.path),
+        escape_line(&reference.version),
+    );
+    format!("\nThe descriptions are QEMU {of}'s, of {path}; this is QEMU {version}.\n")
+}
+
+fn no_examples(schema: &Schema, has_reference: bool, topic: &str) -> Failure {
+    let is_known = schema.command(topic).is_some() || schema.event(topic).is_some();
+    Failure::Usage(match (is_known, has_reference) {
+        (false, _) => format!("there is no command `{topic}`"),
+        (true, true) => format!("QEMU's reference has no examples of `{topic}`"),
+        (true, false) => {
+            format!("QEMU's reference, which has examples, is not installed here. {PACKAGES}")
+        }
+    })
 }
 
 /// The command to explain, with the arguments that were given.

@@ -1,5 +1,9 @@
 use super::entry::{Builtin, Call, Effect, Part, unknown};
-use super::{connection, console, events, general, help, jobs, listeners, timers, variables, vm};
+use super::hmp;
+use super::{
+    connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
+    vm, wait,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::BuiltinLine;
@@ -11,10 +15,13 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    hmp::HMP,
     events::EVENTS,
-    events::WAIT,
+    wait::WAIT,
+    finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
+    tree::TREE,
     listeners::ON,
     listeners::OFF,
     timers::EVERY,

@@ -115,18 +115,28 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if text.width() <= columns {
         return text.into();
     }
+    if !text.contains('/') {
+        return cut_end(text, columns);
+    }
     let room = columns.saturating_sub(1);
-    let after = match text.contains('/') {
-        true => room - room * 2 / 5,
-        false => 0,
-    };
+    let after = room - room * 2 / 5;
     let (start, width) = taken(text.chars(), room - after);
     let (end, _) = taken(text.chars().rev(), room - width);
-    let end = if after == 0 { 0 } else { end };
     let skip = text.chars().count() - end;
     let mut cut: String = text.chars().take(start).collect();
     cut.push('…');
     cut.extend(text.chars().skip(skip));
+    cut.into()
+}
+
+/// Cuts a text at its end to at most this many columns.
+pub fn cut_end(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return text.into();
+    }
+    let (start, _) = taken(text.chars(), columns.saturating_sub(1));
+    let mut cut: String = text.chars().take(start).collect();
+    cut.push('…');
     cut.into()
 }
 

@@ -14,6 +14,7 @@ mod rows;
 
 use crate::lang::literal;
 
+pub use cell::{bytes, cut, cut_end};
 pub use layout::Layout;
 use rows::Rows;
 

@@ -14,7 +14,7 @@ use crate::render;
 const QUOTED: usize = 4 << 10;
 
 /// Does with what `line` shows what its tail says. Errors are not filtered.
-pub async fn finish(context: &Context, line: &Line, outcome: Outcome) -> Outcome {
+pub async fn apply_tail(context: &Context, line: &Line, outcome: Outcome) -> Outcome {
     if let Some(value) = last(&outcome.output)
         && !line.background
     {
@@ -81,7 +81,7 @@ fn last(output: &Output) -> Option<Bytes> {
 /// Runs a filter on what `line` shows.
 async fn filtered(context: &Context, line: &Line, filter: &FilterText, output: Output) -> Outcome {
     let input = match &output {
-        Output::Reply { reply, id } if context.settings_mut().envelope => {
+        Output::Reply { reply, id, .. } if context.settings_mut().envelope => {
             Some(render::envelope(reply.raw(), reply.failed(), id.as_deref()).into())
         }
         Output::Reply { reply, .. } => Some(reply.bytes()),
