@@ -1,4 +1,4 @@
-//! The man page and the shell completions are generated, and checked in so that packagers need not run
+//! The man page, the shell completions and the licences are generated, and checked in so that packagers need not run
 //! anything. `QMPSH_GENERATE=1 cargo test generated::` writes them anew.
 
 use std::path::Path;
@@ -9,6 +9,8 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use qmpsh::cli::Cli;
 use qmpsh::exec::builtin::BUILTINS;
+
+use crate::common::licences;
 
 #[test]
 fn the_man_page_is_current() {
@@ -28,6 +30,11 @@ fn the_man_page_is_current() {
     let page = String::from_utf8(page).expect("the page is text");
     // A new version must not change the page of an old one.
     check("man/qmpsh.1", &page);
+}
+
+#[test]
+fn the_licences_of_what_is_linked_are_current() {
+    check("THIRD-PARTY.md", &licences::text());
 }
 
 fn built_ins() -> Roff {

@@ -3,6 +3,7 @@
 mod agenda;
 mod inspector;
 mod job;
+pub mod log;
 mod outcome;
 mod settings;
 mod target;

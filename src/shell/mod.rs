@@ -20,4 +20,6 @@ mod run;
 mod stop;
 mod terminal;
 
+pub(crate) use hint::missing;
+pub(crate) use listing::list;
 pub use run::{Plan, run};

@@ -10,7 +10,8 @@ use super::prompt::{Prompt, text};
 use super::prompt_symbol::PromptSymbol;
 use super::stop::Stops;
 use super::terminal::Terminal;
-use crate::context::traffic::{self, Log};
+use crate::context::log::Log;
+use crate::context::traffic;
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec;
 use crate::failure::Status;
@@ -42,6 +43,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.tap = traffic::tap(echo, log.as_ref());
     let mut stops = Stops::new()?;
     let endpoint = target.endpoint;
+    let (sockets, policy) = (target.serve, target.policy);
     let (target, mut notices) = Target::new(
         options,
         target.retry,
@@ -51,6 +53,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     );
     let (mut context, reports) = exec::begin(settings, target);
     exec::check_settings(&context).await?;
+    for socket in sockets {
+        context.target.share.serve(socket, policy.clone());
+    }
     let connected = {
         let connecting = context.target.open(endpoint);
         tokio::pin!(connecting);
@@ -117,6 +122,7 @@ async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
         end,
         async { terminal.leave() },
     };
+    context.target.share.stop(None).await;
     if ended == Some(Stopped::Gracefully) {
         terminal.show("the VM has shut down\n".to_owned());
     }
