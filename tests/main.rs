@@ -56,4 +56,5 @@ mod type_ahead;
 mod typing;
 mod variables;
 mod waits;
+mod watch;
 mod whole_schema;

@@ -420,6 +420,10 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
+            Output::Watch(_) => {
+                let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
+                return Some(Failure::Usage(why.to_owned()));
+            }
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {

@@ -19,6 +19,7 @@ mod variables;
 mod verb_help;
 mod vm;
 mod wait;
+mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use table::{BUILTINS, find, run, takes_tail};
