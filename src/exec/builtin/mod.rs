@@ -12,6 +12,7 @@ mod hmp;
 mod jobs;
 mod listeners;
 mod serve;
+mod settings;
 mod table;
 mod timers;
 mod tree;
@@ -22,4 +23,5 @@ mod wait;
 mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
+pub use settings::SETTINGS;
 pub use table::{BUILTINS, find, run, takes_tail};
