@@ -11,6 +11,7 @@ mod help;
 mod hmp;
 mod jobs;
 mod listeners;
+mod monitor;
 mod serve;
 mod settings;
 mod table;
