@@ -1,7 +1,7 @@
 complete -c qmpsh -s c -l connect -d 'Connect to ADDRESS; all remaining words are the command' -r
 complete -c qmpsh -l listen -d 'Listen at ADDRESS (the path of a Unix socket, or HOST:PORT) and wait for QEMU to connect; all remaining words are the command' -r
-complete -c qmpsh -s e -l execute -d 'Run LINE, then exit; can be repeated' -r
-complete -c qmpsh -s f -l file -d 'Run the script at PATH; `-` is standard input' -r -F
+complete -c qmpsh -s e -l execute -d 'Run LINE, then exit; can be repeated. All lines are checked before the first is run' -r
+complete -c qmpsh -s f -l file -d 'Run the script at PATH, which is checked whole before its first line is run; `-` is standard input' -r -F
 complete -c qmpsh -l serve -d 'Serve the VM to others at ADDRESS: the path of a Unix socket, fd:N (an inherited, listening socket), or, with --tls-creds, HOST:PORT; can be repeated' -r
 complete -c qmpsh -l replay -d 'Send the commands of LOG, which --log has written, to the VM, and print which replies differ from those in it' -r -F
 complete -c qmpsh -l mock -d 'Serve LOG, which --log has written, at the addresses of --serve as if it were the VM' -r -F
@@ -45,7 +45,7 @@ complete -c qmpsh -s k -l keep-going -d 'Continue a script after an error, and k
 complete -c qmpsh -s q -l quiet -d 'Do not print empty values, {}'
 complete -c qmpsh -s p -l pretty -d 'Same as -o pretty'
 complete -c qmpsh -l envelope -d 'Print whole replies, {"return": …} or {"error": …}, instead of just the value'
-complete -c qmpsh -s n -l dry-run -d 'Print the JSON that would be sent, without connecting'
+complete -c qmpsh -s n -l dry-run -d 'Check every line, and print the JSON that would be sent; send nothing'
 complete -c qmpsh -s v -l verbose -d 'Print each message sent and received to standard error'
 complete -c qmpsh -l no-history -d 'Do not read or write the history file'
 complete -c qmpsh -s H -l hmp -d 'Speak to the human monitor (HMP): through QMP, or on a socket of its own'

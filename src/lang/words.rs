@@ -161,9 +161,19 @@ impl Words {
         (last == OPENS).then(|| self.part(0..self.spans.len() - 1))
     }
 
+    /// How many words there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The word with this index, as typed.
+    pub fn word(&self, index: usize) -> Option<&str> {
+        self.spans.get(index).map(|span| &self.source[span.clone()])
+    }
+
     /// The first word, as typed.
     pub fn first(&self) -> Option<&str> {
-        self.list().first().map(|word| word.text)
+        self.word(0)
     }
 
     /// The words after the first, and what follows them.
@@ -174,12 +184,16 @@ impl Words {
         }
     }
 
-    /// The words in this range, or none if there are fewer, without what follows the last.
-    pub(super) fn part(&self, range: Range<usize>) -> Self {
+    /// The words in this range, or none if there are fewer; with what follows them if the last one is among them.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let after = match range.end == self.spans.len() {
+            true => self.after.clone(),
+            false => After::Nothing,
+        };
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
-            after: After::Nothing,
+            after,
             variables: self.variables.clone(),
         }
     }
