@@ -37,6 +37,7 @@ mod prompt_transactions;
 mod properties;
 mod qmp_shell_syntax;
 mod read_only;
+mod recipes;
 mod recording;
 mod reference;
 mod schema_cache;
