@@ -57,7 +57,7 @@ fn the_formats_of_values_are_those_of_filtered_values() {
 #[test]
 fn every_reply_runs_through_the_filter_of_the_command_line_unless_its_line_has_one() {
     let disks = disks();
-    let outcome = disks.XX;
+    let outcome = disks.script(&["-j", "length"], "q\nq | .[0].size\n:set output\nq\n");
     outcome
         .assert_status(0)
         .assert_stdout("2\n1\noutput  auto\n2\n");
