@@ -255,7 +255,7 @@ fn hint(bytes: &[u8]) -> &'static str {
             || bytes.starts_with(b"OK\n")
             || bytes.starts_with(b"FAIL ") =>
         {
-            " (this is qtest; speak to it with --dialect qtest)"
+            " (this is qtest)"
         }
         [0xff, b'{', ..] => " (this is a guest agent; speak to it with -N)",
         [0xff, ..] => " (this looks like telnet; remove `telnet` from QEMU's option)",

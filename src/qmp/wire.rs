@@ -48,7 +48,7 @@ pub trait Wire: Send + Sync {
         (
             "sent no greeting",
             "another client may be using this monitor (QEMU serves one at a time), QEMU is still starting or stopped, or \
-             it is no monitor but a guest agent (-N) or qtest (--dialect qtest), which do not greet",
+             it is no monitor but a guest agent (-N) or qtest, which do not greet",
         )
     }
 
