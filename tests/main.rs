@@ -22,6 +22,7 @@ mod hmp;
 mod hostile_text;
 mod interrupts;
 mod jobs;
+mod keyboard;
 mod language;
 mod launch;
 mod list;

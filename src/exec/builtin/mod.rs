@@ -11,6 +11,7 @@ mod general;
 mod help;
 mod hmp;
 mod jobs;
+mod keyboard;
 mod listeners;
 mod monitor;
 mod serve;

@@ -2,8 +2,8 @@ use super::check::Check;
 use super::entry::{Builtin, Call, Effect, Part, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, monitor, serve, settings,
-    timers, tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, keyboard, listeners, monitor, serve,
+    settings, timers, tree, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -36,6 +36,8 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMER,
     timers::CANCEL,
     variables::LET,
+    keyboard::KEY,
+    keyboard::TYPE,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,
