@@ -11,7 +11,7 @@ use crate::cli::{Cli, Invocation, When};
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
-use crate::lang::{Dialect, Value, Variables};
+use crate::lang::{Dialect, FilterText, Value, Variables};
 use crate::os::{self, service, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::recording;
@@ -22,6 +22,10 @@ use crate::server::{self, Policy};
 use crate::shell;
 use crate::transport::{Address, Endpoint, ServerSocket, Tls};
 use crate::vm::{self, Vm, shutdown};
+
+/// What follows the list of the QEMUs if nothing was asked for.
+const HOW_TO_CONNECT: &str = "`qmpsh vm:NAME` or `qmpsh ADDRESS` connects to one, `qmpsh --launch` starts one; \
+                              `qmpsh --help` lists the options";
 
 /// What this run of the program does. Options are interpreted here and nowhere else.
 enum Plan {
@@ -44,7 +48,11 @@ enum Plan {
 pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let plan = plan(&invocation)?;
     if let Plan::List(format) = plan {
-        return Ok(list(format));
+        let status = list(format);
+        if invocation.bare {
+            say(HOW_TO_CONNECT);
+        }
+        return Ok(status);
     }
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
@@ -92,7 +100,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
 
 fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     let cli = &invocation.cli;
-    if cli.list {
+    if cli.list || invocation.bare {
         let format = if cli.pretty {
             Format::Pretty
         } else {
@@ -151,6 +159,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         confirm: true,
         pager: true,
         dry_run: cli.dry_run,
+        filter: cli.jq.as_deref().map(FilterText::alone),
         quiet: cli.quiet,
         variables: variables(&cli.var),
         wait_for_connection: !interactive && cli.reconnect.is_some(),
@@ -177,7 +186,11 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
     });
     let serve = serve(cli, tls.as_ref())?;
     let serves_tcp = serve.iter().any(|socket| !socket.is_unix());
-    let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
+    let address: Option<Address> = match invocation.address.as_deref() {
+        Some(text) if cli.listen.is_none() => Some(vm::list::address(text)?),
+        Some(text) => Some(text.parse()?),
+        None => None,
+    };
     if tls.is_some() && !serves_tcp && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));

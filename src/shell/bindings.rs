@@ -3,9 +3,6 @@
 //! A key that changes the whole line asks the completer to do it, because only that may replace text in a way that
 //! can be undone.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use rustyline::history::MemHistory;
 use rustyline::{
     Cmd, ConditionalEventHandler, Editor, Event, EventContext, KeyCode, KeyEvent, Modifiers,
@@ -13,48 +10,8 @@ use rustyline::{
 };
 
 use super::helper::Helper;
+use super::requests::{End, Request, Requests};
 use super::terminal::Terminal;
-
-/// What a key asks the completer for.
-pub(super) enum Request {
-    /// An older line of the history that starts like this one.
-    Older,
-    /// A newer one.
-    Newer,
-    /// The last word of an older line.
-    LastWord,
-    /// This text instead of the line.
-    Replace(String),
-}
-
-/// What the keys ask for. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Requests {
-    request: Arc<Mutex<Option<Request>>>,
-    cancelled: Arc<Mutex<bool>>,
-}
-
-impl Requests {
-    /// Takes what the last key asks the completer for. `None` if it was TAB.
-    pub fn take(&self) -> Option<Request> {
-        self.request.lock().take()
-    }
-
-    /// Whether the user cancels the line, with Ctrl-C.
-    pub fn is_cancelled(&self) -> bool {
-        *self.cancelled.lock()
-    }
-
-    /// Notes that the line has ended. Returns whether the user cancelled it.
-    pub fn end_line(&self) -> bool {
-        std::mem::take(&mut *self.cancelled.lock())
-    }
-
-    fn ask(&self, request: Request) -> Cmd {
-        *self.request.lock() = Some(request);
-        Cmd::Complete
-    }
-}
 
 /// Binds the keys. `edit` lets the user edit a text in a program of theirs, and returns the result.
 pub(super) fn bind(
@@ -135,12 +92,22 @@ pub(super) fn bind(
     );
     bind(vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)], ends_search());
     bind(vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)], ends_search());
-    let cancelled = requests.cancelled.clone();
+    let ended = requests.clone();
     bind(
         vec![KeyEvent::ctrl('C')],
         Handler(Box::new(move |_| {
-            *cancelled.lock() = true;
+            ended.set_end(End::Cancelled);
             Some(Cmd::AcceptLine)
+        })),
+    );
+    let ended = requests.clone();
+    bind(
+        vec![KeyEvent::ctrl('D')],
+        while_editing(Box::new(move |context| {
+            context.line().is_empty().then(|| {
+                ended.set_end(End::Leave);
+                Cmd::AcceptLine
+            })
         })),
     );
 }

@@ -17,6 +17,7 @@ use super::history::History;
 use super::paste::Paste;
 use super::program;
 use super::prompt_symbol::PromptSymbol;
+use super::requests::End;
 use super::terminal::Terminal;
 use crate::context::Context;
 use crate::lang::{Language, SplitLine, lines as lines_of};
@@ -188,9 +189,10 @@ fn edit(
         }
         let result = editor.readline(&request.prompt);
         terminal.end_editing();
-        let cancelled = keys.end_line();
+        let end = keys.end_line();
         let input = match result {
-            Ok(_) if cancelled => Input::Interrupted,
+            Ok(_) if end == Some(End::Cancelled) => Input::Interrupted,
+            Ok(_) if end == Some(End::Leave) => Input::End,
             Ok(line) => {
                 if request.remember {
                     history.entered(&line, in_transaction, editor.history_mut());
