@@ -69,7 +69,7 @@ fn main() -> Result<()> {
     println!("minute  who     VmRSS KiB  VmHWM KiB  descriptors  threads");
     let mut step = 0_u32;
     while Instant::now() < end {
-        if step % REPORT == 0 {
+        if step.is_multiple_of(REPORT) {
             report(minute(), "prompt", prompt.pid)?;
             report(minute(), "script", script.0.id())?;
         }
