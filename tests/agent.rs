@@ -382,7 +382,8 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     let home = scratch();
     let mut terminal = Terminal::start(home.path(), &["-N", text(&agent.socket)]);
     terminal.wait_for_text("Connected to a guest agent ");
-    terminal.wait("a prompt", |screen| screen.ends_with("(guest ●)"));
+    terminal.wait_for_prompt();
+    assert_eq!(terminal.whole_prompt().as_deref(), Some("(guest ●)"));
     terminal.keys("guest-file-op");
     wait_for("the command", || {
         terminal.keys(TAB);
@@ -390,7 +391,7 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
         terminal.screen().contains("guest-file-open").then_some(())
     });
     terminal.keys("\x03");
-    terminal.wait("a prompt", |screen| screen.ends_with("\n(guest ●)"));
+    terminal.wait_for_prompt();
     terminal.keys(":exec echo 'a  b'\r");
     terminal.wait_for_text("\na  b\n");
     agent.process.end();

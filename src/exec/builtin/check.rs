@@ -140,7 +140,8 @@ impl Form<'_> {
                     at + 1
                 }
                 Part::Setting => self.setting(at)?,
-                Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
+                Part::Program if at == self.words.len() => return Err(self.usage(at)),
+                Part::Program | Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };
             parts = if has_match && matches!(part, Part::Events | Part::Optional([Part::Events])) {

@@ -78,6 +78,8 @@ pub enum Part {
     OobCommand,
     /// The rest of the line, as a text.
     Text,
+    /// A program and its arguments, to the end of the line. They are not ours to read.
+    Program,
     /// Any command.
     Command,
     /// Any line.
@@ -108,6 +110,7 @@ impl fmt::Display for Part {
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Text => f.write_str("TEXT"),
+            Self::Program => f.write_str("COMMAND [ARG…]"),
             Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
@@ -190,7 +193,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Text => {}
+        Part::Text | Part::Program => {}
         Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
             found.push((part, at));
         }

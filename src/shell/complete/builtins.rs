@@ -97,6 +97,7 @@ impl Sources<'_> {
             | Part::Name(_)
             | Part::Time
             | Part::Text
+            | Part::Program
             | Part::Optional(_)
             | Part::Repeated(_) => Vec::new(),
         };

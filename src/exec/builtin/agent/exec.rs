@@ -21,11 +21,7 @@ const MOST_INPUT: usize = 32 << 20;
 
 pub(in crate::exec::builtin) const EXEC: Builtin = Builtin {
     name: "exec",
-    forms: &[&[
-        Part::Flag("--stdin", "FILE"),
-        Part::Name("COMMAND"),
-        Part::Optional(&[Part::Text]),
-    ]],
+    forms: &[&[Part::Flag("--stdin", "FILE"), Part::Program]],
     summary: "run a program in the guest (guest agent)",
     help: "Prints what the program printed, once it has ended; it fails if the program does. The words are split as in a\n\
            shell, but no shell runs them: :exec sh -c 'echo $HOME'. The agent keeps at most 16 MiB of output.\n\
