@@ -797,7 +797,9 @@ fn the_monitor_of_a_launched_vm_cannot_be_given_up() {
         home.launch(&["-e", line])
             .assert_fails(2, "stays connected to the VM");
     }
-    qmpsh(&["-c", "x", "-n", ":vm"], "").assert_fails(2, "no VM was launched");
+    Qemu::start()
+        .qmpsh(&[":vm"])
+        .assert_fails(2, "no VM was launched");
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn a_closed_standard_error_leaves_the_exit_status_as_it_is() {
         (&[":disconnect"], 0),
         (&["nope"], 1),
         (&["stop", "a=1", "a=2"], 2),
-        (&["-o", "table"], 2),
+        (&["-o", "chart"], 2),
         (&["-e", ":connect /no/such.sock"], 3),
     ] {
         let mut command = qemu.command(args);

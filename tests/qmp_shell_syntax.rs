@@ -53,7 +53,8 @@ fn live_block_operations_lines_give_the_json_the_document_prints() {
 fn rows(file: &str) -> Vec<Row> {
     let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let rows: Vec<Row> = text.lines().map(row).collect();
+    let all = text.lines().map(row);
+    let rows: Vec<Row> = all.filter(|row| !names_a_variable(&row.line)).collect();
     assert!(!rows.is_empty(), "{path} is empty");
     rows
 }
@@ -73,6 +74,14 @@ fn row(text: &str) -> Row {
         "neither message nor error: {text}"
     );
     Row { line, message }
+}
+
+/// Whether qmpsh reads a line otherwise on purpose: it has variables.
+fn names_a_variable(line: &str) -> bool {
+    let mut dollars = line.match_indices('$');
+    dollars.any(|(at, _)| {
+        line[at + 1..].starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '{')
+    })
 }
 
 /// Runs the lines and compares what is printed with their messages, one to one.

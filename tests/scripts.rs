@@ -289,8 +289,9 @@ fn lines_to_execute_run_in_their_order() {
     );
     assert_eq!(names(outcome.assert_status(0)), ["a", "b", "c", "d"]);
     let outcome = fake.qmpsh(&["-e", "a", "-e", "b x=[", "-e", "c"]);
+    // All lines are checked before the first is sent.
     outcome.assert_fails(2, "`[` is never closed");
-    assert_eq!(names(&outcome), ["a"]);
+    assert!(names(&outcome).is_empty(), "{outcome}");
 }
 
 #[test]
@@ -453,7 +454,7 @@ fn values_are_printed_as_the_script_has_set_it() {
     let outcome = qemu.script(&[], script);
     outcome
         .assert_status(0)
-        .assert_stdout("{}\n{\"return\": {}}\n{\n  \"return\": {}\n}\ntimeout   7\n");
+        .assert_stdout("{}\n{\"return\": {}}\n{\n  \"return\": {}\n}\ntimeout  7\n");
     for wrong in [
         ":set colour red",
         ":set output blue",
@@ -631,11 +632,11 @@ fn a_dry_run_prints_what_a_script_would_send() {
     let script = "stop\ntransaction(\na x=1\nb y=2\n)\n{'execute': 'c'}\n:oob d\n";
     let outcome = qmpsh(&["-n"], script);
     outcome.assert_status(0).assert_stdout(concat!(
-        "{\"execute\":\"stop\",\"arguments\":{}}\n",
+        "{\"execute\":\"stop\"}\n",
         "{\"execute\":\"transaction\",\"arguments\":{\"actions\":[",
         "{\"type\":\"a\",\"data\":{\"x\":1}},{\"type\":\"b\",\"data\":{\"y\":2}}]}}\n",
         "{\"execute\":\"c\"}\n",
-        "{\"exec-oob\":\"d\",\"arguments\":{}}\n",
+        "{\"exec-oob\":\"d\"}\n",
     ));
     qmpsh(&["-n", "-k"], "a\nb x\nc\n").assert_fails(2, "expected KEY=VALUE, found `x`");
 }
@@ -657,7 +658,7 @@ fn a_dry_run_makes_no_connection() {
         "stop",
     ];
     let outcome = qmpsh(&args, "");
-    outcome.assert_fails(2, "`:connect` has no effect in a dry run");
+    outcome.assert_status(0);
     assert_eq!(outcome.json()[0]["execute"], "stop", "{outcome}");
 }
 

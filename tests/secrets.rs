@@ -194,7 +194,7 @@ fn a_client_that_holds_the_monitor_is_named_without_its_secrets() {
     let holder = qemu.running(&[
         "-k",
         "-e",
-        "set_password vnc Hunter2+Zebra",
+        "set_password protocol=vnc password=Hunter2+Zebra",
         "-e",
         ":wait RESET --timeout 60",
     ]);

@@ -278,7 +278,8 @@ fn tab_completes_built_ins() {
     terminal.keys(":");
     terminal.keys(TAB);
     let screen = terminal.wait("the list", |screen| screen.contains(":quit"));
-    for name in [":help", ":status", ":connect", ":disconnect", ":set"] {
+    // The list is longer than the screen.
+    for name in [":on", ":set", ":vm"] {
         assert!(screen.contains(name), "{name} in\n{screen}");
     }
 }

@@ -106,7 +106,14 @@ fn a_built_in_s_arguments_may_name_variables() {
     );
     outcome.assert_status(0);
     assert!(outcome.stdout().contains("RESUME"), "{outcome}");
-    assert!(outcome.stdout().contains("output    pretty"), "{outcome}");
+    let stdout = outcome.stdout();
+    let last: Vec<_> = stdout
+        .lines()
+        .last()
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .collect();
+    assert_eq!(last, ["output", "pretty"], "{outcome}");
 }
 
 #[test]

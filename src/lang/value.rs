@@ -146,7 +146,9 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether the text needs quotes to be read as one word.
 fn needs_quotes(text: &str) -> bool {
+    // A backslash at the end of a line would continue it.
     text.starts_with(['{', '['])
+        || text.ends_with('\\')
         || text
             .contains(|c: char| c.is_whitespace() || is_harmful(c) || matches!(c, '"' | '\'' | '$'))
 }

@@ -141,12 +141,14 @@ impl Hub {
         Wait { event }
     }
 
-    /// The history, oldest first: at most [`HISTORY`] events, and fewer if they are large.
+    /// The server's events in the history, oldest first: at most [`HISTORY`], and fewer if they are large.
     pub fn history(&self) -> Vec<Arc<Event>> {
-        self.events.lock().history.iter().cloned().collect()
+        let events = self.events.lock();
+        let theirs = events.history.iter().filter(|event| !event.is_of_session());
+        theirs.cloned().collect()
     }
 
-    /// How many events were removed from the history to make room.
+    /// How many of the server's events were removed from the history to make room.
     pub fn evicted(&self) -> u64 {
         self.events.lock().evicted
     }
@@ -282,9 +284,11 @@ impl Events {
         self.history_bytes += event.text().len();
         self.history.push_back(event);
         while self.history.len() > HISTORY || self.history_bytes > HISTORY_BYTES {
-            let oldest = self.history.pop_front();
-            self.evicted += 1;
-            self.history_bytes -= oldest.map_or(0, |event| event.text().len());
+            let Some(oldest) = self.history.pop_front() else {
+                break;
+            };
+            self.evicted += u64::from(!oldest.is_of_session());
+            self.history_bytes -= oldest.text().len();
         }
     }
 
