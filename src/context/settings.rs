@@ -77,6 +77,7 @@ impl Settings {
             }
             Output::Connected
             | Output::Follow(_)
+            | Output::Events(_)
             | Output::Console(_)
             | Output::Watch(_)
             | Output::Quit(_) => None,

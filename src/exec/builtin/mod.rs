@@ -27,3 +27,4 @@ mod watch;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use settings::SETTINGS;
 pub use table::{BUILTINS, check, find, run};
+pub use wait::no_connection;
