@@ -8,6 +8,7 @@ complete -c qmpsh -l mock -d 'Serve LOG, which --log has written, at the address
 complete -c qmpsh -l policy -d 'What the clients of --serve may do: `read-only`, or what the policy in FILE allows [default: everything]' -r
 complete -c qmpsh -s t -l timeout -d 'How long to wait for each reply [default: no limit]' -r
 complete -c qmpsh -l connect-timeout -d 'How long to wait for the connection and QEMU\'s greeting [default: 10 in scripts, no limit at the prompt]' -r
+complete -c qmpsh -s j -l jq -d 'Run every reply through FILTER, in jq\'s language, unless its line has a filter of its own' -r
 complete -c qmpsh -l var -d 'Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated' -r
 complete -c qmpsh -s o -l output -d 'How to print values' -r -f -a "auto\t'`pretty` on a terminal, `json` elsewhere'
 pretty\t'JSON, indented'

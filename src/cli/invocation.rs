@@ -125,8 +125,6 @@ const UNBUILT: &[(&str, &str)] = &[
         "--skip-negotiation",
         "talking to a guest agent (-N, --skip-negotiation)",
     ),
-    ("-j", "jq filters (-j, --jq)"),
-    ("--jq", "jq filters (-j, --jq)"),
 ];
 
 /// Adds a `--` before a built-in that an option follows: that is the built-in's own, whatever it looks like.

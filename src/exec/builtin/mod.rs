@@ -11,6 +11,7 @@ mod general;
 mod help;
 mod hmp;
 mod jobs;
+mod keyboard;
 mod listeners;
 mod monitor;
 mod serve;
@@ -26,5 +27,5 @@ mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, check, find, run};
+pub use table::{BUILTINS, check, find, run, takes_tail};
 pub use wait::no_connection;
