@@ -3,6 +3,7 @@
 mod common;
 
 mod advice;
+mod agent;
 mod bad_input;
 mod checked;
 mod client;

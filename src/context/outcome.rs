@@ -26,6 +26,8 @@ pub enum Output {
         /// What the command was written in.
         dialect: Dialect,
     },
+    /// What a program in the guest printed.
+    Program { stdout: Vec<u8>, stderr: Vec<u8> },
     /// What a filter gave: JSON, each value on a line. `number` is that of the message after the one that it was given,
     /// if that was a message from the server.
     Values { lines: String, number: Option<u64> },

@@ -78,7 +78,8 @@ impl Settings {
                 let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
                 (!text.is_empty()).then_some(text)
             }
-            Output::Connected
+            Output::Program { .. }
+            | Output::Connected
             | Output::Follow(_)
             | Output::Events(_)
             | Output::Console(_)

@@ -61,6 +61,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
+    let exec_alone = is_exec(&plan.source);
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     // A dry run prints what is right with the other lines, too.
     let check_first = !settings.dry_run || matches!(plan.source, Source::Command(_));
@@ -110,7 +111,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let guesses = dry_run && endpoint.is_none() && known.is_none();
     if !dry_run || endpoint.is_some() {
         tokio::select! {
-            connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
+            connected = with_notices(&mut notices, context.target.open(endpoint)) => match connected {
+                Err(failure) if exec_alone => {
+                    say(format!("qmpsh: {failure}"));
+                    return Ok(Status::Given(OUR_FAILURE));
+                }
+                connected => connected?,
+            },
             _ = stop.recv() => {
                 context.target.share.stop(None).await;
                 return Ok(match serves {
@@ -137,6 +144,8 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
             events,
             events_to,
             status: Status::Success,
+            program: None,
+            exec_alone,
         },
         parser: Parser::of(context.target.language()),
         in_flight: VecDeque::new(),
@@ -172,6 +181,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     script.display.print_events();
     show_notices(&mut script.notices);
     let target = &script.context.target;
+    if let Some(words) = target.memory.last_words() {
+        say(format!("qmpsh: {words}"));
+    }
     if let Some(vm) = &target.vm {
         let client = target.session.client();
         let report = |text| say(format!("qmpsh: {text}"));
@@ -179,15 +191,34 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     target.share.stop(None).await;
     show_notices(&mut script.notices);
-    let Display { stdout, status, .. } = script.display;
+    let Display {
+        stdout,
+        status,
+        program,
+        ..
+    } = script.display;
     match stdout.finish() {
-        Ok(()) => Ok(status),
+        Ok(()) => Ok(match (exec_alone, program) {
+            (true, Some(program)) => Status::Given(program),
+            (true, None) if status != Status::Success && status != Status::Interrupted => {
+                Status::Given(OUR_FAILURE)
+            }
+            _ => status,
+        }),
         Err(error) => {
             say(format!("qmpsh: cannot write to standard output: {error}"));
             Ok(status.or_failed())
         }
     }
 }
+
+/// Whether the script is one `:exec`, whose program's status is then ours.
+fn is_exec(source: &Source) -> bool {
+    matches!(source, Source::Command(words) if words[0] == ":exec")
+}
+
+/// The exit status if something else failed than the program of that `:exec`, as with ssh.
+const OUR_FAILURE: u8 = 255;
 
 /// Whether the script cannot use out-of-band execution: a single command has nothing to overtake, and not
 /// negotiating it saves bytes, which QEMU reads one by one. A built-in may be `:oob`, though, and a whole
@@ -464,6 +495,7 @@ impl Script {
         match output {
             Output::Follow(file) => self.follow(file).await,
             Output::Events(events) => return self.follow_events(events).await,
+            Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
             Output::Watch(_) => {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
                 return Some(Failure::Usage(why.to_owned()));

@@ -290,6 +290,18 @@ impl Prompt {
                 None => self.terminal.show(text),
             }
         }
+        if let Output::Program { stdout, stderr } = &output {
+            let text = |bytes: &[u8]| {
+                let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+                render::line(escape(&text).into_owned().into())
+            };
+            if !stdout.is_empty() {
+                self.terminal.show(text(stdout));
+            }
+            if !stderr.is_empty() {
+                self.terminal.complain(&text(stderr));
+            }
+        }
         let failed = failure.is_some();
         if let Some(failure) = failure {
             self.fail(&failure);
@@ -312,6 +324,7 @@ impl Prompt {
             _ if failed => Next::Failed,
             Output::Text { .. }
             | Output::Reply { .. }
+            | Output::Program { .. }
             | Output::Values { .. }
             | Output::Event(_) => Next::Line,
         }

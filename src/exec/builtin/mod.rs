@@ -1,5 +1,6 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod agent;
 mod check;
 mod conditions;
 mod connection;

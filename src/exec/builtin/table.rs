@@ -1,6 +1,6 @@
 use super::check::Check;
 use super::entry::{Builtin, Call, Effect, Part, unknown};
-use super::hmp;
+use super::{agent, hmp};
 use super::{
     connection, console, events, finish, general, help, jobs, keyboard, listeners, monitor, serve,
     settings, timers, tree, variables, vm, wait, watch,
@@ -21,6 +21,9 @@ pub const BUILTINS: &[Builtin] = &[
     serve::UNSERVE,
     monitor::MONITOR,
     hmp::HMP,
+    agent::EXEC,
+    agent::GET,
+    agent::PUT,
     events::EVENTS,
     wait::WAIT,
     finish::FINISH,
