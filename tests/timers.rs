@@ -153,3 +153,19 @@ fn a_paused_timer_does_not_run() {
     assert!(ticks(first, last) <= 1, "{outcome}");
     assert!(ticks(last, lines.len()) >= 2, "{outcome}");
 }
+
+#[test]
+fn a_script_says_at_its_end_which_timers_were_still_to_come() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&[":every", "60", "query-name"]);
+    outcome
+        .assert_status(0)
+        .assert_says("`query-name` (every 60 s) ");
+    outcome.assert_says("still to come when the script ended");
+    let outcome = qemu.qmpsh(&["-e", ":after 60 stop", "-e", ":quit"]);
+    outcome
+        .assert_status(0)
+        .assert_says("`stop` (after 60 s) has not run, and was still to come");
+    let outcome = qemu.qmpsh(&["-e", ":every 60 query-name", "-e", ":cancel 1"]);
+    assert!(!outcome.stderr().contains("to come"), "{outcome}");
+}

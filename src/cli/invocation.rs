@@ -39,7 +39,7 @@ impl Invocation {
         let (words, qemu) = split_off_qemu(std::env::args_os().collect());
         let (cli, option_after) = match plain(&words) {
             Some(cli) => (cli, None),
-            None => parse(words)?,
+            None => parse(end_options_at_builtin(words))?,
         };
         let usage = |message: String| Err(Failure::Usage(message));
 
@@ -115,6 +115,23 @@ impl Invocation {
             qemu,
         })
     }
+}
+
+/// Adds a `--` before a built-in that an option follows: that is the built-in's own, whatever it looks like.
+fn end_options_at_builtin(mut words: Vec<OsString>) -> Vec<OsString> {
+    let text = |at: usize| words.get(at).and_then(|word| word.to_str());
+    let names_builtin = |at: &usize| {
+        let name = text(*at).and_then(|word| word.strip_prefix(':'));
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    let found = (1..words.len()).find(names_builtin).filter(|at| {
+        let is_value = text(at - 1).is_some_and(|word| ["-e", "--execute", "--"].contains(&word));
+        !is_value && text(at + 1).is_some_and(|word| word.starts_with('-'))
+    });
+    if let Some(at) = found {
+        words.insert(at, "--".into());
+    }
+    words
 }
 
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,

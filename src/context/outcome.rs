@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::lang::{Dialect, Line};
-use crate::qmp::{Event, Reply};
+use crate::qmp::{Event, Listener, Reply};
 use crate::vm::{Console, Follow};
 
 /// The outcome of a line.
@@ -37,6 +37,8 @@ pub enum Output {
     Connected,
     /// A file to show as it grows, until the user stops it.
     Follow(Follow),
+    /// Events to show as they come, until the user stops it or there is no connection.
+    Events(Listener),
     /// A console to attach the terminal to.
     Console(Arc<Console>),
     /// A line to run again and again, and to show in place.

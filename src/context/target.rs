@@ -131,7 +131,7 @@ impl Target {
         if let Some(endpoint) = vm.endpoint() {
             let sought = tokio::select! {
                 sought = self.session.seek(endpoint) => sought,
-                () = vm.ended() => Err(qmp::Error::NotConnected(StreamEnd::Closed.into())),
+                _ = vm.ended() => Err(qmp::Error::NotConnected(StreamEnd::Closed.into())),
             };
             if let Err(error) = sought {
                 self.session.disconnect().await;

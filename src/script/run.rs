@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, pending, ready};
 use std::io::{self, IsTerminal};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use tokio::time::timeout;
 
 use crate::context::log::Log;
 use crate::context::traffic;
-use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::context::{Context, Kind, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
 use crate::os::stop::StopSignals;
-use crate::qmp::{Filter, Notices, Reply, Retry, State};
+use crate::qmp::{Filter, Listener, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
 use crate::schema::needs_types;
 use crate::transport::Endpoint;
@@ -166,6 +166,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         () = script.all() => false,
         _ = stop.recv() => true,
     };
+    if !stopped {
+        script.tell_what_was_to_come();
+    }
     let given_up = script.display.stdout.was_stopped();
     if (stopped && script.reading != Reading::Nothing) || given_up {
         script.display.status = Status::Interrupted;
@@ -491,6 +494,7 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
+            Output::Events(events) => return self.follow_events(events).await,
             Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
             Output::Watch(_) => {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
@@ -524,6 +528,59 @@ impl Script {
         }
     }
 
+    /// Prints events as they come. Stops when standard output fails, or there is no connection: then it is a failure.
+    async fn follow_events(&mut self, mut events: Listener) -> Option<Failure> {
+        let context = self.context.clone();
+        let stdout = &mut self.display.stdout;
+        let mut without = pin!(exec::builtin::no_connection(&context));
+        while !stdout.has_failed() {
+            let event = match events.try_next() {
+                Some(event) => event,
+                None => {
+                    stdout.flush();
+                    let next = async {
+                        tokio::select! {
+                            biased;
+                            event = events.next() => event.ok_or(State::Idle(None)),
+                            state = &mut without => Err(state),
+                        }
+                    };
+                    match with_notices(&mut self.notices, next).await {
+                        Ok(event) => event,
+                        Err(state) => return Some(Failure::not_connected(&state)),
+                    }
+                }
+            };
+            stdout.write_line(&context.settings().style.event(&event));
+            let missed = events.missed();
+            if missed > 0 {
+                stdout.flush();
+                say(format!(
+                    "qmpsh: {missed} events came faster than they could be printed"
+                ));
+            }
+            // A flood of events can still be interrupted.
+            consume_budget().await;
+        }
+        None
+    }
+
+    /// Says which lines of timers the end of the script has kept from running again, or at all.
+    fn tell_what_was_to_come(&mut self) {
+        for timer in self.context.agenda.list(Kind::schedule) {
+            let times = match timer.runs {
+                0 => "has not run".to_owned(),
+                1 => "has run once".to_owned(),
+                runs => format!("has run {runs} times"),
+            };
+            self.display.stdout.flush();
+            let (line, when) = (clip(&timer.line), timer.when);
+            say(format!(
+                "qmpsh: `{line}` ({when}) {times}, and was still to come when the script ended"
+            ));
+        }
+    }
+
     fn fail(&mut self, failure: &Failure, origin: &Origin) {
         self.display.complain(&origin.head(failure), failure);
         let stops = match failure.status() {
@@ -543,7 +600,7 @@ impl Script {
 /// Resolves when the VM that we launched has ended. Never resolves if we launched none.
 async fn end_of_vm(context: &Context) {
     match &context.target.vm {
-        Some(vm) => vm.ended().await,
+        Some(vm) => drop(vm.ended().await),
         None => pending().await,
     }
 }

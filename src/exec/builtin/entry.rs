@@ -301,6 +301,13 @@ pub(super) fn find(table: &'static [Builtin], name: &str) -> Option<&'static Bui
 
 /// The failure for a name, given without the colon, that is not in `table`.
 pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
+    if let Some((first, _)) = name.split_once(char::is_whitespace)
+        && table.iter().any(|builtin| builtin.name == first)
+    {
+        return Failure::Usage(format!(
+            "`:{name}` is one word; leave out the quotes around it, or run it as a line: -e ':{name}'"
+        ));
+    }
     let near = nearest(name, table.iter().map(|builtin| builtin.name));
     let near: Vec<String> = near.iter().map(|name| format!(":{name}")).collect();
     Failure::Usage(match &near[..] {

@@ -29,3 +29,4 @@ mod watch;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use settings::SETTINGS;
 pub use table::{BUILTINS, check, find, run, takes_tail};
+pub use wait::no_connection;
