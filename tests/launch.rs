@@ -797,7 +797,7 @@ fn the_monitor_of_a_launched_vm_cannot_be_given_up() {
         home.launch(&["-e", line])
             .assert_fails(2, "stays connected to the VM");
     }
-    Qemu::start()
+    crate::common::Qemu::start()
         .qmpsh(&[":vm"])
         .assert_fails(2, "no VM was launched");
 }
