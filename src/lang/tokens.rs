@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn a_bar_or_arrow_ends_the_command_only_as_a_separate_word() {
         assert_eq!(words("a b=c|d | .x'y"), ["a", "b=c|d", "|"]);
-        assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
+        assert_eq!(words("a b='|' > f"), ["a", "b='|'", ">"]);
     }
 
     #[test]

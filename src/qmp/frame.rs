@@ -342,7 +342,7 @@ mod tests {
         let lost = frames(b"{}\r\nSSH-2.0-\x1b[31mx\r\n", 100).expect_err("garbage");
         assert_eq!(
             lost.to_string(),
-            "the server sent something that is not a QMP message: `SSH-2.0-\\x1b[31mx`"
+            "the server sent something that is not a QMP message: `SSH-2.0-\\x1b[31mx` (this is an ssh server)"
         );
     }
 
