@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::cli::{Cli, Invocation, When};
+use crate::cli::{Cli, Invocation, MAN, When, completions};
 use crate::context::{Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
@@ -25,6 +25,8 @@ use crate::vm::{self, Vm, shutdown};
 enum Plan {
     /// `--list`
     List(Format),
+    /// `--man`, `--completions`
+    Print(&'static str),
     Prompt(shell::Plan),
     Script(script::Plan),
 }
@@ -37,8 +39,10 @@ enum Plan {
 /// of single lines go to standard error and into the status.
 pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let plan = plan(&invocation)?;
-    if let Plan::List(format) = plan {
-        return Ok(list(format));
+    match plan {
+        Plan::List(format) => return Ok(list(format)),
+        Plan::Print(text) => return Ok(print(text)),
+        Plan::Prompt(_) | Plan::Script(_) => {}
     }
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
@@ -61,7 +65,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let result = match plan {
         Plan::Prompt(plan) => shell::run(plan, settings, target).await,
         Plan::Script(plan) => script::run(plan, settings, target).await,
-        Plan::List(_) => unreachable!("handled above"),
+        Plan::List(_) | Plan::Print(_) => unreachable!("handled above"),
     };
     if let Some(vm) = vm {
         // Usually a no-op; after an error the VM may still be running.
@@ -83,6 +87,12 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
             cli.output
         };
         return Ok(Plan::List(format));
+    }
+    if cli.man {
+        return Ok(Plan::Print(MAN));
+    }
+    if let Some(shell) = cli.completions {
+        return Ok(Plan::Print(completions(shell)));
     }
     let source = if !invocation.command.is_empty() {
         Source::Command(invocation.command.clone())
@@ -247,6 +257,10 @@ fn list(format: Format) -> Status {
     if machines.is_empty() {
         say("No running QEMU found");
     }
+    print(&text)
+}
+
+fn print(text: &str) -> Status {
     // It is not an error if nobody reads the output.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Status::Success

@@ -83,7 +83,8 @@ impl Invocation {
         if cli.repeat.is_some() && words.is_empty() && cli.execute.is_empty() {
             return usage("--repeat needs a command or --execute".to_owned());
         }
-        if address.is_none() && !cli.dry_run && !cli.list && !cli.launch {
+        let prints = cli.list || cli.man || cli.completions.is_some();
+        if address.is_none() && !cli.dry_run && !cli.launch && !prints {
             return usage(
                 "no address given; name the socket (qmpsh /path/to/qmp.sock) or set QMP_SOCKET"
                     .to_owned(),

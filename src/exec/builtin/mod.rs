@@ -4,6 +4,7 @@ mod connection;
 mod console;
 mod entry;
 mod events;
+mod examples;
 mod general;
 mod help;
 mod jobs;
@@ -16,4 +17,5 @@ mod variables;
 mod vm;
 
 pub use entry::{Builtin, Effect, Part, expected};
+pub use examples::example;
 pub use table::{BUILTINS, find, run};
