@@ -22,6 +22,8 @@ always\t''
 never\t''"
 complete -c qmpsh -l tls-creds -d 'Use TLS for TCP connections, with the credentials in DIR' -r -F
 complete -c qmpsh -l tls-hostname -d 'Expect the server\'s certificate to be for NAME instead of the address\'s host' -r
+complete -c qmpsh -l dialect -d 'What the other end speaks [default: qmp]' -r -f -a "qmp\t''
+hmp\t''"
 complete -c qmpsh -l reconnect -d 'Retry a connection that fails or ends, for at most SECS [default: only at the prompt, with no limit]' -r
 complete -c qmpsh -l monitor -d 'Where to put QEMU\'s monitor: the path of a Unix socket or HOST:PORT, which other clients can use too, or `none` [default: a private socket]' -r
 complete -c qmpsh -l wrapper -d 'Run QEMU under COMMAND, for example `strace -f`; it is split at whitespace' -r
@@ -41,6 +43,7 @@ complete -c qmpsh -l envelope -d 'Print whole replies, {"return": …} or {"erro
 complete -c qmpsh -s n -l dry-run -d 'Print the JSON that would be sent, without connecting'
 complete -c qmpsh -s v -l verbose -d 'Print each message sent and received to standard error'
 complete -c qmpsh -l no-history -d 'Do not read or write the history file'
+complete -c qmpsh -s H -l hmp -d 'Speak to the human monitor (HMP): through QMP, or on a socket of its own'
 complete -c qmpsh -l no-oob -d 'Do not negotiate out-of-band execution'
 complete -c qmpsh -l no-reconnect -d 'Do not reconnect'
 complete -c qmpsh -s h -l help -d 'Print help (see more with \'--help\')'

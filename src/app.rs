@@ -159,7 +159,10 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let dialect = Dialect::Qmp;
+    let dialect = match cli {
+        Cli { hmp: true, .. } => Dialect::Hmp,
+        cli => cli.dialect.unwrap_or_default(),
+    };
     Ok(TargetPlan {
         endpoint: address.map(Endpoint::from),
         options: qmp::Options {

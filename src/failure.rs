@@ -67,12 +67,12 @@ pub enum Failure {
     /// Something on this machine failed: a file, a program, the terminal.
     #[error("{}", clip(.0))]
     Local(String),
-    /// `:fail` said so.
-    #[error("{}", clip(.0))]
-    Told(String),
     /// The server refused a command. `help` holds hints about what it would have accepted, one line each.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
+    /// The server refused a line, in words of its own.
+    #[error("{}", clip_text(&mask_text(.0)))]
+    Refused(String),
     /// The VM could not be launched, or a console not attached to.
     #[error("{}", of_vm(.0))]
     Vm(vm::Error),
@@ -85,15 +85,18 @@ pub enum Failure {
     /// The command `name` got no reply within `limit`.
     #[error("no reply to `{}` within {}", clip(.name), seconds(*.limit))]
     Timeout { name: String, limit: Duration },
+    /// What a line waited for did not come about within `limit`; `what` says so.
+    #[error("{} within {}", clip(.what), seconds(*.limit))]
+    NotInTime { what: String, limit: Duration },
+    /// What a line set in motion or waited for failed, or can no longer come about; or `:fail` says so.
+    #[error("{}", clip(.0))]
+    Failed(String),
     /// The console will not show what was expected. The text has lines of the console.
     #[error("{}", clip_text(.0))]
     Console(String),
     /// The console has not shown what was expected in time. The text has lines of the console.
     #[error("{}", clip_text(.0))]
     ConsoleTimeout(String),
-    /// None of the awaited events came within `limit`.
-    #[error("no event `{}` within {}", clip(.what), seconds(*.limit))]
-    NoEvent { what: String, limit: Duration },
 }
 
 impl From<QmpError> for Failure {
@@ -163,19 +166,22 @@ impl Failure {
     /// The exit status that this failure leads to.
     pub fn status(&self) -> Status {
         match self {
-            Self::Command { .. } | Self::Local(_) | Self::Told(_) | Self::Console(_) => {
-                Status::Failed
-            }
+            Self::Command { .. }
+            | Self::Refused(_)
+            | Self::Local(_)
+            | Self::Failed(_)
+            | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(error) if error.is_local() => Status::Failed,
             Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
-            Self::Timeout { .. } | Self::NoEvent { .. } | Self::ConsoleTimeout(_) => {
+            Self::Timeout { .. } | Self::NotInTime { .. } | Self::ConsoleTimeout(_) => {
                 Status::TimedOut
             }
             Self::Qmp(error) => match error {
                 qmp::Error::Transport(transport::Error::TlsCreds(_))
                 | qmp::Error::IdInUse(_)
+                | qmp::Error::NotCarried(..)
                 | qmp::Error::NoDescriptors { .. }
                 | qmp::Error::TooManyDescriptors(_) => Status::Usage,
                 _ => Status::NoConnection,

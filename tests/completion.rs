@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qmpsh::context::Inspector;
+use qmpsh::lang::Dialect;
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};
 use serde_json::{Value, json};
@@ -108,6 +109,8 @@ impl CursorPlace<'_> {
 /// The labels of the candidates at the end of `line`.
 fn labels(line: &str, schema: &Schema, ask: &dyn Fn(&Question) -> Vec<Answer>) -> BTreeSet<String> {
     let sources = Sources {
+        dialect: Dialect::Qmp,
+        verbs: &|| None,
         schema: Some(schema),
         commands: &[],
         ask,

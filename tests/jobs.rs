@@ -123,6 +123,12 @@ fn the_verbs_act_on_the_job_and_a_cancelled_job_is_a_failure() {
         (":job", 2, "usage: :job"),
         (":job stop m", 2, "usage: :job"),
         (":job wait", 2, "usage: :job"),
+        (
+            ":job wait m redy",
+            2,
+            "no job is ever `redy`; did you mean `ready`?",
+        ),
+        (":job wait m --timeout x", 2, "is not a duration"),
     ] {
         qemu.qmpsh(&["-e", line]).assert_fails(status, says);
     }
@@ -158,4 +164,28 @@ fn the_prompt_has_a_table_a_progress_bar_and_announcements() {
         "blockdev-create job-id=b options={'driver':'file','filename':'/nowhere/x','size':1}\r",
     );
     terminal.wait_for_text("job `b` failed: Could not create");
+}
+
+#[test]
+fn a_wait_for_a_status_that_can_not_come_is_an_error() {
+    let qemu = qemu();
+    let backup =
+        "blockdev-backup job-id=b device=full target=top sync=full speed=1k auto-dismiss=off";
+    let outcome = qemu.qmpsh(&["-e", backup, "-e", ":job wait b ready"]);
+    outcome.assert_fails(1, "job `b` (backup) is running and cannot become ready");
+    let outcome = qemu.qmpsh(&["-e", ":job wait b created"]);
+    outcome.assert_fails(1, "cannot become created");
+    let outcome = qemu.qmpsh(&[":job", "wait", "b", "--timeout", "0.3"]);
+    outcome.assert_fails(4, "job `b` has not become concluded within 0.3 s");
+    let outcome = qemu.qmpsh(&["-t", "0.3", ":job", "wait", "b"]);
+    outcome.assert_fails(4, "within 0.3 s");
+    qemu.control("block-job-set-speed device=b speed=0");
+    qemu.qmpsh(&[":job", "wait", "b"]).assert_status(0);
+    qemu.qmpsh(&[":job", "wait", "b", "pending"]).assert_fails(
+        1,
+        "job `b` has concluded, and is not known to have been pending",
+    );
+    // Seen in its events, as it was there only for a moment.
+    let script = "job-dismiss id=b\nblockdev-backup job-id=b device=full target=top sync=full\n:job wait b pending\n";
+    qemu.script(&[], script).assert_status(0);
 }

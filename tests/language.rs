@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use qmpsh::lang::{
-    Object, Parser, SplitLine, Statement, SyntaxError, Value, Words, argument, line_has_secret,
-    lines, literal, mask_secrets, quote,
+    Language, Object, Parser, SplitLine, Statement, SyntaxError, Value, Words, argument,
+    line_has_secret, lines, literal, mask_secrets, quote,
 };
 use qmpsh::schema::Schema;
 
@@ -247,7 +247,7 @@ proptest! {
 
     #[test]
     fn lines_lose_nothing_and_only_the_last_may_be_open(text in line()) {
-        let lines = lines(&text);
+        let lines = lines(&text, &Language::Commands);
         let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
         prop_assert_eq!(texts.join("\n"), text);
         if let Some((_, complete)) = lines.split_last() {

@@ -54,6 +54,7 @@ impl Client {
 
 fn greeting() -> Greeting {
     Greeting {
+        human: false,
         version: Version {
             qemu: Triple {
                 major: 9,

@@ -128,3 +128,29 @@ fn a_timers_line_waits_while_there_is_no_connection() {
     assert!(output.matches("is unknown: ").count() <= 1, "{output}");
     assert!(!output.contains("not connected"), "{output}");
 }
+
+#[test]
+fn a_paused_timer_does_not_run() {
+    let fake = Fake::answering(|command| success(command, command["execute"].clone()));
+    let script = ":every 0.1 tick\n:timer 1 off\n:timers\nfirst\n:wait NEVER --timeout 0.5\n\
+                  :timer 1 on\nlast\n:wait NEVER --timeout 0.5\n";
+    let outcome = fake.script(&["-k"], script);
+    outcome.assert_status(4);
+    let lines = outcome.lines();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("every 0.1 s, paused")),
+        "{outcome}"
+    );
+    let at = |word: &str| lines.iter().position(|line| line == word);
+    let (first, last) = (at("\"first\""), at("\"last\""));
+    let (first, last) = (first.expect("it ran"), last.expect("it ran"));
+    let ticks = |from: usize, to: usize| {
+        let ticks = lines[from..to].iter();
+        ticks.filter(|line| *line == "\"tick\"").count()
+    };
+    // One may have been on its way when it was paused.
+    assert!(ticks(first, last) <= 1, "{outcome}");
+    assert!(ticks(last, lines.len()) >= 2, "{outcome}");
+}

@@ -78,7 +78,10 @@ fn a_command_that_was_not_sent_leaves_earlier_events_to_a_wait() {
 fn a_script_refuses_to_wait_for_an_event_that_can_never_come() {
     let qemu = Qemu::start();
     let outcome = qemu.qmpsh(&[":wait", "STOP,SHUTDWON"]);
-    outcome.assert_fails(2, "this server has no event `SHUTDWON`");
+    outcome.assert_fails(
+        2,
+        "this server has no event `SHUTDWON`; did you mean `SHUTDOWN`?",
+    );
     let outcome = qemu.script(&[], ":wait STOP &\n");
     outcome.assert_fails(2, "a built-in cannot run in the background");
 }
@@ -145,6 +148,42 @@ fn a_wrong_wait_is_an_error_before_it_waits() {
         (":on STOP do a=1", 2, "expected a command first"),
         (":on STOP do :nope", 2, "there is no built-in `:nope`"),
         (":on STOP do transaction( stop", 2, "on one line"),
+        (
+            ":wait DEVICE_DELETE --timeout 1",
+            2,
+            "no event `DEVICE_DELETE`; did you mean `DEVICE_DELETED`?",
+        ),
+        (
+            ":wait shutdown",
+            2,
+            "no event `shutdown`; did you mean `SHUTDOWN`?",
+        ),
+        (":wait STOP --or", 2, "usage: :wait NAME"),
+        (":wait STOP --or RESUM", 2, "did you mean `RESUME`?"),
+        (
+            ":wait STOP --fail SHUTDOWN reson=x",
+            2,
+            "`SHUTDOWN`: no key `reson`; did you mean `reason`?",
+        ),
+        (":wait SHUTDOWN reason.x", 2, "`SHUTDOWN`: no key `x`"),
+        (
+            ":wait JOB_STATUS_CHANGE status=concluded|redy",
+            2,
+            "`status` cannot be `redy`; did you mean `ready`?",
+        ),
+        (
+            ":wait SHUTDOWN guest=perhaps",
+            2,
+            "`guest` cannot be `perhaps`; its type is bool",
+        ),
+        (":wait * nonsense=1", 2, "no key `nonsense`"),
+        (":on FOO do stop", 2, "this server has no event `FOO`"),
+        (
+            ":on SHUTDOWN reson do stop",
+            2,
+            "no key `reson`; did you mean `reason`?",
+        ),
+        (":on --twice STOP do stop", 2, "unknown option `--twice`"),
         (":off 1", 2, "there is no listener 1"),
         (":off", 2, "usage: :off ID"),
     ] {
@@ -287,4 +326,80 @@ fn listeners_survive_until_qemu_comes_back() {
 #[test]
 fn a_dry_run_of_a_wait_does_not_hang() {
     qmpsh(&["-n", "-e", ":wait STOP"], "").assert_fails(3, "not connected");
+}
+
+#[test]
+fn a_wait_has_alternatives_and_some_of_them_fail_it() {
+    let fake = numbering(&["A", "B"]);
+    let wait = ":wait A n=7 --or B n=1 --fail A n=2|3";
+    let outcome = fake.script(&["-e", "2", "-e", wait], "");
+    assert_eq!(outcome.assert_status(0).json()[1]["event"], "B");
+    let outcome = fake.script(&["-e", "4", "-e", ":wait B n=9 --fail A n=2|3"], "");
+    outcome.assert_fails(1, "A came");
+    assert_eq!(outcome.json()[1]["data"]["n"], 2, "{outcome}");
+}
+
+#[test]
+fn a_key_alone_selects_the_events_that_have_it() {
+    let fake = numbering(&["A"]);
+    let outcome = fake.script(&["-e", "1", "-e", ":wait A deep.id"], "");
+    outcome.assert_status(0);
+    let outcome = fake.script(&["-e", "1", "-e", ":wait A deep.no --timeout 0.2"], "");
+    outcome.assert_fails(4, "no event `A` within 0.2 s");
+}
+
+#[test]
+fn an_event_that_is_there_already_is_found_within_no_time() {
+    let qemu = Qemu::start();
+    let outcome = qemu.script(&[], "stop\n:wait STOP --timeout 0\n");
+    assert_eq!(outcome.assert_status(0).json()[1]["event"], "STOP");
+}
+
+#[test]
+fn the_limit_for_replies_is_that_of_a_wait_without_its_own() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&["-t", "0.3", ":wait", "RESUME"]);
+    outcome.assert_fails(4, "no event `RESUME` within 0.3 s");
+}
+
+#[test]
+fn waiting_for_a_migrations_events_says_that_they_must_be_switched_on() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&[":wait", "MIGRATION", "status=completed"]);
+    outcome.assert_fails(1, "`MIGRATION` is only sent with the migration capability");
+    let outcome = qemu.qmpsh(&[":wait", "MIGRATION,STOP", "--timeout", "1"]);
+    outcome.assert_status(4).assert_says("migration capability");
+    let on = "migrate-set-capabilities capabilities.0.capability=events capabilities.0.state=on";
+    let outcome = qemu.qmpsh(&["-e", on, "-e", ":wait MIGRATION --timeout 0.5"]);
+    outcome.assert_fails(4, "no event `MIGRATION` within 0.5 s");
+}
+
+#[test]
+fn a_change_of_the_connection_is_an_event_of_its_own() {
+    let mut qemu = Qemu::start();
+    let mut running = qemu.running(&["--reconnect", "--events", "stdout"]);
+    running.send(":on connected do query-name\nstop\n:wait STOP\n:wait disconnected");
+    while !running.line().contains("STOP") {}
+    qemu.restart_with(&["-machine", "none", "-name", "again"]);
+    let rest: Vec<Value> = std::iter::from_fn(|| {
+        let line = running.line();
+        let value: Value = serde_json::from_str(&line).expect("JSON");
+        (value["name"] != "again").then_some(value)
+    })
+    .collect();
+    let own = rest.iter().filter(|event| event["event"] == "disconnected");
+    // Printed by the wait alone: it is no event of the server.
+    assert_eq!(own.count(), 1, "{rest:?}");
+    running.close();
+    let (status, said) = running.wait();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn a_listener_may_be_for_one_event_only() {
+    let fake = numbering(&["A"]);
+    let script = ":on --once A do one\n3\n:on\n:after 0.2 last\n";
+    let outcome = fake.script(&[], script);
+    let stdout = outcome.assert_status(0).stdout();
+    assert_eq!(stdout, "null\nnull\nnull\n", "{outcome}");
 }

@@ -14,6 +14,8 @@ pub fn times(schema: &Schema) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut timed = |line: &str| {
         let sources = Sources {
+            dialect: qmpsh::lang::Dialect::Qmp,
+            verbs: &|| None,
             schema: Some(schema),
             commands: &[],
             ask: &|_| Vec::new(),

@@ -102,8 +102,6 @@ impl Invocation {
 /// Options that are not implemented yet, and what to call them in the error. They are not declared to clap, so
 /// that they cost no time.
 const UNBUILT: &[(&str, &str)] = &[
-    ("-H", "the HMP shell (-H, --hmp)"),
-    ("--hmp", "the HMP shell (-H, --hmp)"),
     ("-N", "talking to a guest agent (-N, --skip-negotiation)"),
     (
         "--skip-negotiation",
@@ -111,7 +109,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ),
     ("-j", "jq filters (-j, --jq)"),
     ("--jq", "jq filters (-j, --jq)"),
-    ("--dialect", "--dialect"),
 ];
 
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,

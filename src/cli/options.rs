@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::lang;
+use crate::lang::{self, Dialect};
 use crate::render::Format;
 use crate::script::EventsTo;
 use crate::vm::{ConsoleDevice, Monitor, PassedFd};
@@ -194,6 +195,14 @@ pub struct Cli {
     )]
     pub tls_hostname: Option<String>,
 
+    /// Speak to the human monitor (HMP): through QMP, or on a socket of its own
+    #[arg(short = 'H', long, conflicts_with = "dialect")]
+    pub hmp: bool,
+
+    /// What the other end speaks [default: qmp]
+    #[arg(long, value_name = "NAME", value_parser = dialects())]
+    pub dialect: Option<Dialect>,
+
     /// Do not negotiate out-of-band execution
     #[arg(hide_short_help = true, long)]
     pub no_oob: bool,
@@ -304,6 +313,15 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    let names = Dialect::NAMES.map(|(name, _)| name);
+    PossibleValuesParser::new(names).map(|name| {
+        let all = Dialect::NAMES.into_iter();
+        let mut named = all.filter(|(other, _)| *other == name);
+        named.next().map_or(Dialect::Qmp, |(_, dialect)| dialect)
+    })
 }
 
 /// Parses a duration in seconds, with or without a fraction.

@@ -40,12 +40,21 @@ struct Entry {
 pub enum Kind {
     /// Every event that fulfils this condition, given as the user typed it.
     Listener(String),
-    /// A timer, once or repeatedly. The interval can be changed through the channel.
+    /// A timer, once or repeatedly. Its pace can be changed through the channel.
     Timer {
-        /// Sets the interval.
-        interval: watch::Sender<Duration>,
+        /// Sets the pace.
+        pace: watch::Sender<Pace>,
         once: bool,
     },
+}
+
+/// When a timer runs its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The time from one run to the next.
+    pub interval: Duration,
+    /// It does not run at all. After that, it begins with a whole interval.
+    pub paused: bool,
 }
 
 /// A new entry, for the task that runs it.
@@ -63,11 +72,11 @@ pub struct Scheduled {
 
 /// What makes a line run.
 pub enum Trigger {
-    /// Each event that arrives here.
-    Events(Listener),
-    /// Time: once after `interval`, or at every `interval`.
+    /// Each event that arrives here, or only the first.
+    Events { events: Listener, once: bool },
+    /// Time: once after the interval, or at every interval.
     Time {
-        interval: watch::Receiver<Duration>,
+        pace: watch::Receiver<Pace>,
         once: bool,
     },
 }
@@ -158,24 +167,27 @@ impl Agenda {
         self.entries.lock().list.retain(|entry| entry.id != id);
     }
 
-    /// Sets the interval of the timer with this id. Returns whether there is one.
-    pub fn change(&self, id: u64, length: Duration) -> bool {
+    /// Changes the pace of the timer with this id. Returns whether there is one.
+    pub fn change(&self, id: u64, change: impl Fn(&mut Pace)) -> bool {
         let entries = self.entries.lock();
         let mut found = entries.list.iter().filter(|entry| entry.id == id);
         found.any(|entry| match &entry.kind {
-            Kind::Timer { interval, .. } => {
-                interval.send_replace(length);
+            Kind::Timer { pace, .. } => {
+                pace.send_modify(&change);
                 true
             }
             Kind::Listener(_) => false,
         })
     }
 
-    /// Whether a line of `:after` has still to run.
+    /// Whether a line of `:after` has still to run, and is not paused.
     pub fn has_due(&self) -> bool {
         let entries = self.entries.lock();
         let mut kinds = entries.list.iter().map(|entry| &entry.kind);
-        kinds.any(|kind| matches!(kind, Kind::Timer { once: true, .. }))
+        kinds.any(|kind| match kind {
+            Kind::Timer { pace, once } => *once && !pace.borrow().paused,
+            Kind::Listener(_) => false,
+        })
     }
 
     /// Lists the entries whose kind `when` describes.

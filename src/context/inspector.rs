@@ -10,7 +10,9 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::types::Types;
-use crate::lang::{Command, Object, Value, nearest, quote};
+use crate::dialect::hmp;
+use crate::dialect::verbs::Verb;
+use crate::lang::{Command, Object, Statement, Value, nearest, quote};
 use crate::manual::reference::{Reference, Which, program_of};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
@@ -37,8 +39,9 @@ const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 /// | every other `query-*` and `x-query-*` without arguments | nothing |
 /// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
 /// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
-const HARMLESS: [&str; 17] = [
+const HARMLESS: [&str; 21] = [
     "qom-list",
+    "query-balloon",
     "query-block",
     "query-block-exports",
     "query-block-jobs",
@@ -47,10 +50,13 @@ const HARMLESS: [&str; 17] = [
     "query-commands",
     "query-cpu-definitions",
     "query-cpus-fast",
+    "query-dump",
     "query-fdsets",
     "query-iothreads",
     "query-jobs",
+    "query-memory-size-summary",
     "query-migrate",
+    "query-migrate-capabilities",
     "query-name",
     "query-named-block-nodes",
     "query-status",
@@ -74,6 +80,8 @@ pub struct Inspector {
     schema: OnceCell<Option<Arc<Schema>>>,
     /// The names of its commands, from `query-commands`.
     commands: OnceCell<Arc<[String]>>,
+    /// What the human monitor's `help` lists.
+    verbs: OnceCell<Option<Arc<[Verb]>>>,
     /// Properties by the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
     types: Option<Arc<Types>>,
@@ -197,6 +205,37 @@ impl Inspector {
         let pending = self.client.upgrade()?.send(request).ok()?;
         let reply = pending.await.ok()?;
         serde_json::from_str(reply.value().ok()?).ok()
+    }
+
+    /// What the human monitor prints for a line that must not change anything. `None` without an answer.
+    pub async fn hmp(&self, line: &str) -> Option<String> {
+        let Statement::Message(message) = hmp::line(line, None).statement else {
+            return None;
+        };
+        let request = Request {
+            text: message.text,
+            name: line.to_owned(),
+            quiet: true,
+            ..Request::default()
+        };
+        let pending = self.client.upgrade()?.send(request).ok()?;
+        let reply = pending.await.ok()?;
+        serde_json::from_str(reply.value().ok()?).ok()
+    }
+
+    /// The human monitor's verbs. `None` if there is no human monitor.
+    pub async fn verbs(&self) -> Option<Arc<[Verb]>> {
+        let learn = async || {
+            let help = self.hmp("help").await?;
+            let info = self.hmp("help info").await.unwrap_or_default();
+            Some(hmp::parse(&help, &info).into())
+        };
+        self.verbs.get_or_init(learn).await.clone()
+    }
+
+    /// The human monitor's verbs, if they are known already.
+    pub fn known_verbs(&self) -> Option<Arc<[Verb]>> {
+        self.verbs.get().cloned().flatten()
     }
 
     /// The properties of a device type, if they are known already.

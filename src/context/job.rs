@@ -55,3 +55,82 @@ impl JobStatusChange {
         serde_json::from_str(data).ok()
     }
 }
+
+/// Every `JobStatus` that a job can be waited for in, in the order in which jobs go through them.
+pub const JOB_STATUSES: [&str; 10] = [
+    "created",
+    "running",
+    "paused",
+    "ready",
+    "standby",
+    "waiting",
+    "pending",
+    "aborting",
+    "concluded",
+    "null",
+];
+
+/// The jobs that can become ready: those that then follow their source until they are completed.
+const BECOME_READY: [&str; 2] = ["mirror", "commit"];
+
+/// Whether a job of type `kind` that has the status `from` can come to have the status `to`, which must be another: QEMU's
+/// table of transitions (`JobSTT` in `job.c`), closed.
+pub fn can_become(kind: &str, from: &str, to: &str) -> bool {
+    let next = |from: &str| -> &[&str] {
+        match from {
+            "created" => &["running", "aborting", "null"],
+            "running" => &["paused", "ready", "waiting", "aborting"],
+            "paused" => &["running"],
+            "ready" => &["standby", "waiting", "aborting"],
+            "standby" => &["ready"],
+            "waiting" => &["pending", "aborting"],
+            "pending" => &["aborting", "concluded"],
+            "aborting" => &["concluded"],
+            "concluded" => &["null"],
+            _ => &[],
+        }
+    };
+    let mut reached = vec![from];
+    let mut at = 0;
+    while let Some(status) = reached.get(at).copied() {
+        at += 1;
+        for new in next(status) {
+            let can = *new != "ready" || BECOME_READY.contains(&kind);
+            if can && *new == to {
+                return true;
+            }
+            if can && !reached.contains(new) {
+                reached.push(new);
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_can_come_or_not() {
+        for (kind, from, to, can) in [
+            ("mirror", "running", "ready", true),
+            ("mirror", "paused", "standby", true),
+            ("backup", "running", "ready", false),
+            ("backup", "running", "standby", false),
+            ("backup", "running", "pending", true),
+            ("backup", "running", "created", false),
+            ("mirror", "ready", "running", false),
+            ("mirror", "standby", "concluded", true),
+            ("create", "created", "null", true),
+            ("create", "concluded", "running", false),
+        ] {
+            assert_eq!(can_become(kind, from, to), can, "{kind}: {from} to {to}");
+        }
+        for status in JOB_STATUSES {
+            let known = JOB_STATUSES.iter();
+            let mut comes = known.filter(|from| can_become("mirror", from, status));
+            assert!(comes.next().is_some() || status == "created", "{status}");
+        }
+    }
+}

@@ -19,9 +19,9 @@ use crate::lang::{Variables, literal};
 use crate::qmp::Event;
 use crate::schema::Schema;
 
-pub use agenda::{Agenda, Kind, Report, Row, Scheduled, Trigger};
+pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
-pub use job::{Job, JobStatusChange};
+pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
 pub use outcome::{Outcome, Output};
 pub use settings::Settings;
 pub use target::{Target, TargetPlan};

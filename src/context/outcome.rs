@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::failure::Failure;
+use crate::lang::Dialect;
 use crate::qmp::{Event, Reply};
 use crate::vm::{Console, Follow};
 
@@ -18,7 +19,12 @@ pub enum Output {
     /// Text to print, and a notice for the user, which is not part of the value. Both may be empty.
     Text { text: String, notice: String },
     /// A reply; `id` is the one the user gave, as JSON.
-    Reply { reply: Reply, id: Option<String> },
+    Reply {
+        reply: Reply,
+        id: Option<String>,
+        /// What the command was written in.
+        dialect: Dialect,
+    },
     /// The event that `:wait` waited for.
     Event(Arc<Event>),
     /// The connection that the line asked for is up.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Output;
+use crate::dialect;
 use crate::lang::Variables;
 use crate::render::{self, Style};
 
@@ -48,13 +49,17 @@ impl Settings {
         match output {
             Output::Text { text, .. } => (!text.is_empty()).then(|| text.into()),
             Output::Event(event) => Some(self.style.event(event).into()),
-            Output::Reply { reply, id } if self.envelope || id.is_some() => {
+            Output::Reply { reply, id, .. } if self.envelope || id.is_some() => {
                 let whole = render::envelope(reply.raw(), reply.failed(), id.as_deref());
                 Some(self.style.text(&whole).into_owned().into())
             }
             Output::Reply { reply, .. } if reply.failed() => None,
             Output::Reply { reply, .. } if self.quiet && reply.raw() == EMPTY => None,
-            Output::Reply { reply, .. } => Some(self.style.text(reply.raw())),
+            Output::Reply { reply, dialect, .. } => {
+                let text = dialect::text(*dialect, reply.raw(), self.style);
+                let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
+                (!text.is_empty()).then_some(text)
+            }
             Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit(_) => None,
         }
     }

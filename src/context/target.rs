@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::inspector::Inspector;
 use super::types::{Probe, Types};
-use crate::dialect;
+use crate::dialect::{self, Memory};
 use crate::failure::Failure;
 use crate::lang::{Dialect, Language};
 use crate::qmp::{self, Notice, Notices, Retry, Session};
@@ -51,6 +51,8 @@ pub struct Target {
     pub vm: Option<Arc<Vm>>,
     /// What the server speaks.
     pub dialect: Dialect,
+    /// What its lines leave behind for those after them.
+    pub memory: Arc<Memory>,
     /// The schema to use instead of the server's own.
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
@@ -87,6 +89,7 @@ impl Target {
             session: Arc::new(session),
             vm,
             dialect,
+            memory: Arc::default(),
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
             console: Arc::default(),
@@ -127,7 +130,7 @@ impl Target {
 
     /// The language of its lines.
     pub fn language(&self) -> Language {
-        dialect::language(self.dialect)
+        dialect::language(self.dialect, &self.memory)
     }
 
     /// The same target, for commands that do not change where the user's next `:wait` starts looking.
@@ -200,7 +203,12 @@ impl Target {
         let name = name.and_then(|name| name.name);
         let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
         let version = &client.greeting().version.qemu;
-        let banner = format!("Connected to QEMU {version}{name} at {}", client.endpoint());
+        let monitor = match client.greeting().human {
+            true => "'s human monitor",
+            false => "",
+        };
+        let endpoint = client.endpoint();
+        let banner = format!("Connected to QEMU {version}{name}{monitor} at {endpoint}");
         Some(render::escape_line(&banner).into_owned())
     }
 }

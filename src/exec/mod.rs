@@ -7,7 +7,9 @@ mod advice;
 mod background;
 pub mod builtin;
 mod descriptors;
+mod finish;
 mod pending;
+mod query;
 mod run;
 
 pub use advice::advise;

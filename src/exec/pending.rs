@@ -1,11 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::descriptors;
 use crate::context::{Context, Outcome, Output};
+use crate::dialect::{self, Memory};
 use crate::failure::Failure;
-use crate::lang::{Line, Statement};
+use crate::lang::{Dialect, Line, Statement};
 use crate::qmp::{Pending, Reply, Request};
 use crate::schema::is_read_only;
 
@@ -13,6 +15,7 @@ use crate::schema::is_read_only;
 pub struct PendingCommand {
     pending: Pending,
     name: String,
+    memory: Arc<Memory>,
     /// The line that was sent.
     line: Line,
     /// How long the reply may take, and when that time is up.
@@ -53,6 +56,9 @@ impl PendingCommand {
         let name = request.name.clone();
         request.descriptors = descriptors::open_all(&line.descriptors)?;
         let pending = client.send(request)?;
+        if let Statement::Message(message) = &line.statement {
+            context.target.memory.sent(message);
+        }
         // A query between a command and the wait for its event must not lose that event.
         if !is_read_only(&name) {
             context.target.set_wait_from(messages);
@@ -61,6 +67,7 @@ impl PendingCommand {
         Ok(Self {
             pending,
             name,
+            memory: context.target.memory.clone(),
             line,
             limit: limit.map(|limit| (limit, Instant::now() + limit)),
         })
@@ -111,13 +118,24 @@ impl PendingCommand {
     pub fn outcome(&self, reply: Result<Reply, Failure>) -> Outcome {
         match reply {
             Err(failure) => failure.into(),
-            Ok(reply) => Outcome {
-                failure: reply.value().err().map(Failure::from),
-                output: Output::Reply {
-                    id: self.id().map(str::to_owned),
-                    reply,
-                },
-            },
+            Ok(reply) => {
+                let mut dialect = Dialect::Qmp;
+                if let Statement::Message(message) = &self.line.statement {
+                    if let Some(refusal) = dialect::refusal(message, &reply) {
+                        self.memory.refused(message);
+                        return Failure::Refused(refusal).into();
+                    }
+                    dialect = message.dialect;
+                }
+                Outcome {
+                    failure: reply.value().err().map(Failure::from),
+                    output: Output::Reply {
+                        id: self.id().map(str::to_owned),
+                        reply,
+                        dialect,
+                    },
+                }
+            }
         }
     }
 }

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use super::advice::advise;
 use super::builtin::{self, Effect};
+use super::finish::Finish;
 use super::pending::PendingCommand;
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
@@ -45,12 +48,26 @@ pub async fn start(context: &Context, line: Line) -> Run {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
         Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
-            Ok(Effect::Show(output)) => Ok(Run::Done(output.into())),
+            Ok(Effect::Done(outcome)) => Ok(Run::Done(outcome)),
             Ok(Effect::Send(line)) => send(context, line).await,
+            Ok(Effect::Finish { line, limit }) => finish(context, line, limit).await,
             Err(failure) => Err(failure),
         },
     };
     result.unwrap_or_else(|failure| Run::Done(failure.into()))
+}
+
+/// Sends a command, and waits until what it sets in motion is done, for at most `limit`.
+async fn finish(context: &Context, line: Line, limit: Option<Duration>) -> Result<Run, Failure> {
+    let finish = Finish::begin(context, limit);
+    let command = match send(context, line).await? {
+        Run::Sent(command) => command,
+        done => return Ok(done),
+    };
+    let line = command.line().clone();
+    let mut outcome = finish.wait(command).await;
+    advise(context, &line, &mut outcome).await;
+    Ok(Run::Done(outcome))
 }
 
 /// Sends a command after typing its bare words, or a whole message unchanged. In a dry run, returns the text

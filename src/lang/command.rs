@@ -1,9 +1,8 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::tokens::Word;
 use super::value::members_to_json;
-use super::{Object, SyntaxError, Value, Words, literal, quote};
+use super::{Dialect, Object, SyntaxError, Value, Words, literal, quote};
 
 /// A parsed line.
 #[derive(Debug, Clone)]
@@ -102,6 +101,8 @@ pub struct Message {
     pub id: Option<String>,
     /// The value of `execute` or `exec-oob`, to name the command in messages to the user.
     pub name: Option<String>,
+    /// What it was written in.
+    pub dialect: Dialect,
 }
 
 impl Message {
@@ -130,6 +131,8 @@ pub struct BuiltinLine {
     pub name: String,
     /// The words after the name.
     pub words: Words,
+    /// The transaction that the words end in the opening of (`:finish transaction(`), once it is closed.
+    pub transaction: Option<Box<Command>>,
 }
 
 impl BuiltinLine {
@@ -139,8 +142,7 @@ impl BuiltinLine {
     ///
     /// A closing quote is followed by more text.
     pub fn args(&self) -> Result<Vec<String>, SyntaxError> {
-        let words = self.words.list();
-        words.iter().map(Word::plain).collect()
+        self.words.plain()
     }
 }
 

@@ -9,6 +9,28 @@ pub enum Dialect {
     /// QEMU's machine protocol.
     #[default]
     Qmp,
+    /// The human monitor, through QMP or on a socket of its own.
+    Hmp,
+}
+
+impl Dialect {
+    /// All dialects, by the names that `--dialect` knows them by.
+    pub const NAMES: [(&str, Self); 2] = [("qmp", Self::Qmp), ("hmp", Self::Hmp)];
+
+    /// The name that `--dialect` knows it by.
+    pub fn name(self) -> &'static str {
+        let mut all = Self::NAMES.iter();
+        all.find(|(_, dialect)| *dialect == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    /// Whether its lines are a verb and the verb's arguments.
+    pub fn has_verbs(self) -> bool {
+        match self {
+            Self::Qmp => false,
+            Self::Hmp => true,
+        }
+    }
 }
 
 /// The language of the lines that call no built-in.
@@ -17,8 +39,8 @@ pub enum Language {
     /// `COMMAND KEY=VALUE …`, or a whole message.
     #[default]
     Commands,
-    /// Words that mean something to the server alone. Comments, quotes and what follows a command are ours.
-    Words(Reading),
+    /// A text that means something to the server alone, up to an `&` at its end.
+    Text(Reading),
 }
 
 /// Makes a line of the words of a server's own language.
@@ -28,7 +50,7 @@ impl fmt::Debug for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Commands => "Commands",
-            Self::Words(_) => "Words",
+            Self::Text(_) => "Text",
         })
     }
 }

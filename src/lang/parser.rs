@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::tokens::{self, Word, plain};
+use super::tokens::{self, OPENS, TEXT_BUILTINS, Word, plain};
 use super::{
-    BuiltinLine, Command, Descriptor, Language, Line, Message, Object, Statement, SyntaxError,
-    Value, Words,
+    BuiltinLine, Command, Descriptor, Dialect, Language, Line, Message, Object, Statement,
+    SyntaxError, Value, Words,
 };
 use super::{key_value, literal};
 
@@ -21,6 +21,8 @@ pub struct Parser {
 /// A `transaction(` that is not closed yet.
 #[derive(Debug, Default)]
 struct Block {
+    /// The built-in that is to run it, if it does not run by itself.
+    builtin: Option<BuiltinLine>,
     actions: Vec<Value>,
     /// The number of actions so far, including invalid ones.
     count: usize,
@@ -70,11 +72,23 @@ impl Parser {
         let plain = PLAIN_BUILTINS.contains(&first.text).then_some(first.text);
         if let Some(name) = first.text.strip_prefix(':').or(plain) {
             let words = words.tail();
-            let name = name.to_owned();
-            return Ok(Statement::Builtin(BuiltinLine { name, words }).into());
+            let builtin = BuiltinLine {
+                name: name.to_owned(),
+                words,
+                transaction: None,
+            };
+            let opens = list.len() > 1 && list[list.len() - 1].text == OPENS;
+            if opens && self.block.is_none() && !TEXT_BUILTINS.contains(&first.text) {
+                self.block = Some(Block {
+                    builtin: Some(builtin),
+                    ..Block::default()
+                });
+                return Ok(Statement::Nothing.into());
+            }
+            return Ok(Statement::Builtin(builtin).into());
         }
         let (background, list) = strip_last(&list, "&");
-        if let Language::Words(read) = &self.language {
+        if let Language::Text(read) = &self.language {
             let line = read(&words.part(0..list.len()))?;
             return Ok(Line { background, ..line });
         }
@@ -82,8 +96,8 @@ impl Parser {
             return self.transaction_line(block, list, background);
         }
         match first.text {
-            "transaction(" => self.transaction_line(Block::default(), &list[1..], background),
-            text if text.starts_with("transaction(") => Err(SyntaxError::new(
+            OPENS => self.transaction_line(Block::default(), &list[1..], background),
+            text if text.starts_with(OPENS) => Err(SyntaxError::new(
                 "`transaction(` must be followed by a space",
                 first.span(),
             )
@@ -126,13 +140,21 @@ impl Parser {
             ));
         }
         let actions = Value::Array(block.actions);
+        let command = Command {
+            name: "transaction".to_owned(),
+            arguments: Object::from([("actions".to_owned(), actions)]),
+            oob: false,
+        };
+        let statement = match block.builtin {
+            None => Statement::Command(command),
+            Some(builtin) => Statement::Builtin(BuiltinLine {
+                transaction: Some(Box::new(command)),
+                ..builtin
+            }),
+        };
         Ok(Line {
             background,
-            ..Line::from(Statement::Command(Command {
-                name: "transaction".to_owned(),
-                arguments: Object::from([("actions".to_owned(), actions)]),
-                oob: false,
-            }))
+            ..Line::from(statement)
         })
     }
 }
@@ -270,7 +292,12 @@ fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxErro
         true => object.text.to_owned(),
         false => value.to_json(),
     };
-    let message = Message { text, id, name };
+    let message = Message {
+        text,
+        id,
+        name,
+        dialect: Dialect::Qmp,
+    };
     Ok((Statement::Message(message), descriptors))
 }
 

@@ -8,9 +8,12 @@ use std::borrow::Cow;
 use super::literal::{string_end, unescape};
 use super::{SyntaxError, Variables};
 
+/// The word that opens a transaction.
+pub(super) const OPENS: &str = "transaction(";
+
 /// Built-ins that take the rest of the line as one text, in which quotes, brackets, `#`, `|` and `>` are not special. They
 /// read it with [`Words::text`](super::Words::text).
-const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
+pub(super) const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
 
 /// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,17 @@ impl<'a> Word<'a> {
     /// The text of the word; see [`plain`].
     pub fn plain(&self) -> Result<String, SyntaxError> {
         plain(self.text, self.start, self.variables)
+    }
+
+    /// What follows the first `by` in the word.
+    pub fn after(&self, by: char) -> Option<Self> {
+        let (_, text) = self.text.split_once(by)?;
+        let start = self.end() - text.len();
+        Some(Self {
+            text,
+            start,
+            ..*self
+        })
     }
 
     /// The offset after the word.

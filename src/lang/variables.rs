@@ -78,6 +78,32 @@ impl Variables {
         })
     }
 
+    /// The same for a text in another language, in which only `${NAME}` is a variable.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Variables::text`].
+    pub(super) fn braced<'a>(&self, text: &'a str, at: usize) -> Result<Cow<'a, str>, SyntaxError> {
+        let mut replaced = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            let end = rest[start..]
+                .find('}')
+                .map_or(rest.len(), |end| start + end + 1);
+            let (before, reference) = rest.split_at(start);
+            let (reference, after) = reference.split_at(end - start);
+            replaced.push_str(before);
+            let offset = text.len() - rest.len() + start;
+            replaced.push_str(&self.text(reference, at + offset)?);
+            rest = after;
+        }
+        if rest.len() == text.len() {
+            return Ok(text.into());
+        }
+        replaced.push_str(rest);
+        Ok(replaced.into())
+    }
+
     fn replace<'a>(
         &self,
         text: &'a str,

@@ -2,11 +2,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::arguments::Arguments;
-use super::key_value;
+use super::parser::PLAIN_BUILTINS;
 use super::secret::conceal_words;
-use super::tokens::{self, Word};
-use super::{Object, SyntaxError, Value, Variables};
+use super::tokens::{self, OPENS, Word};
+use super::{Language, SyntaxError, Value, Variables, key_value};
+
+/// The built-ins whose argument is a text in another language.
+const VERBATIM: [&str; 1] = ["hmp"];
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
@@ -25,6 +27,55 @@ impl Words {
     pub fn split(line: &str) -> Result<Self, SyntaxError> {
         let spans = tokens::split(line)?.iter().map(Word::span).collect();
         Ok(Self {
+            source: line.to_owned(),
+            spans,
+            variables: None,
+        })
+    }
+
+    /// Splits a line in which `language` is spoken.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Words::split`].
+    pub fn split_in(line: &str, language: &Language) -> Result<Self, SyntaxError> {
+        match Self::verbatim(line, language) {
+            Some(words) => Ok(words),
+            None => Self::split(line),
+        }
+    }
+
+    /// The words of a line with a text in which nothing has a meaning for us but an `&` at its end: that text is one
+    /// word. `None` for any other line.
+    fn verbatim(line: &str, language: &Language) -> Option<Self> {
+        let start = line.len() - line.trim_start().len();
+        let first = line[start..].split_whitespace().next()?;
+        let mut spans = Vec::new();
+        let text = match (first.strip_prefix(':'), language) {
+            (Some(name), _) if VERBATIM.contains(&name) => {
+                spans.push(start..start + first.len());
+                start + first.len()
+            }
+            (None, Language::Text(_))
+                if !PLAIN_BUILTINS.contains(&first) && !first.starts_with('#') =>
+            {
+                start
+            }
+            _ => return None,
+        };
+        let rest = line[text..].trim_end();
+        let (rest, and) = match rest.strip_suffix('&') {
+            Some(before) if before.ends_with(char::is_whitespace) => (before.trim_end(), true),
+            _ => (rest, false),
+        };
+        if !rest.trim_start().is_empty() {
+            spans.push(text + rest.len() - rest.trim_start().len()..text + rest.len());
+        }
+        if and {
+            let at = line.trim_end().len();
+            spans.push(at - 1..at);
+        }
+        Some(Self {
             source: line.to_owned(),
             spans,
             variables: None,
@@ -73,6 +124,26 @@ impl Words {
         &self.source
     }
 
+    /// The words as plain text, with quotes removed.
+    ///
+    /// # Errors
+    ///
+    /// A closing quote is followed by more text.
+    pub fn plain(&self) -> Result<Vec<String>, SyntaxError> {
+        self.list().iter().map(Word::plain).collect()
+    }
+
+    /// Whether the last word opens a transaction, and what stands before it.
+    pub fn before_transaction(&self) -> Option<Self> {
+        let last = self.list().last().map(|word| word.text)?;
+        (last == OPENS).then(|| self.part(0..self.spans.len() - 1))
+    }
+
+    /// The first word, as typed.
+    pub fn first(&self) -> Option<&str> {
+        self.list().first().map(|word| word.text)
+    }
+
     /// The words after the first.
     pub fn tail(&self) -> Self {
         self.part(1..self.spans.len())
@@ -110,24 +181,69 @@ impl Words {
         }
     }
 
-    /// Reads conditions on events: plain words, and `key=value` for the data. A word that starts with
-    /// `--` is a plain word.
+    /// The same for a text in another language, with the values of the variables that it names as `${NAME}`.
     ///
     /// # Errors
     ///
-    /// As for a command's arguments.
-    pub fn conditions(&self) -> Result<(Vec<String>, Object), SyntaxError> {
-        let mut names = Vec::new();
-        let mut arguments = Arguments::default();
-        for word in self.list() {
-            if word.text.contains('=') && !word.text.starts_with("--") {
-                let (key, value) = key_value::read(&word)?;
-                arguments.set(key, value, word.start..word.start + key.len())?;
-            } else {
-                names.push(word.plain()?);
-            }
+    /// It names a variable that does not exist.
+    pub fn foreign_text(&self) -> Result<Cow<'_, str>, SyntaxError> {
+        let start = self.spans.first().map_or(0, |first| first.start);
+        match &self.variables {
+            Some(variables) => variables.braced(self.text(), start),
+            None => Ok(self.text().into()),
         }
-        Ok((names, arguments.finish()?))
+    }
+
+    /// Splits at each occurrence of one of `markers`: the words before the first, and those after each, with the marker
+    /// before them.
+    pub fn split_all<'a>(&self, markers: &[&'a str]) -> (Self, Vec<(&'a str, Self)>) {
+        let list = self.list();
+        let found = |word: &Word<'_>| markers.iter().copied().find(|marker| *marker == word.text);
+        let at: Vec<(usize, &str)> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(at, word)| found(word).map(|marker| (at, marker)))
+            .collect();
+        let ends = at.iter().skip(1).map(|(at, _)| *at).chain([list.len()]);
+        let first = at.first().map_or(list.len(), |(at, _)| *at);
+        let parts = at.iter().zip(ends);
+        let parts = parts.map(|((at, marker), end)| (*marker, self.part(at + 1..end)));
+        (self.part(0..first), parts.collect())
+    }
+
+    /// Removes the option `name` and its value, given as `name VALUE` or `name=VALUE`, and returns the value.
+    ///
+    /// # Errors
+    ///
+    /// The value is missing.
+    pub fn take_option(&mut self, name: &str) -> Result<Option<String>, SyntaxError> {
+        let is_it = |word: &Word<'_>| {
+            let rest = word.text.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        let list = self.list();
+        let Some(at) = list.iter().position(is_it) else {
+            return Ok(None);
+        };
+        let (value, count) = match (list[at].after('='), list.get(at + 1)) {
+            (Some(value), _) => (value.plain()?, 1),
+            (None, Some(next)) => (next.plain()?, 2),
+            (None, None) => {
+                let missing = format!("`{name}` needs a value");
+                return Err(SyntaxError::new(missing, list[at].span()));
+            }
+        };
+        self.spans.drain(at..at + count);
+        Ok(Some(value))
+    }
+
+    /// Removes the option `name`, which takes no value. Returns whether it was there.
+    pub fn take_flag(&mut self, name: &str) -> bool {
+        let at = self.list().iter().position(|word| word.text == name);
+        if let Some(at) = at {
+            self.spans.remove(at);
+        }
+        at.is_some()
     }
 
     /// The value of what is one word: a text in quotes, or a bare word, which may be a variable.
@@ -166,8 +282,8 @@ pub struct SplitLine {
 }
 
 impl SplitLine {
-    fn new(text: String) -> Self {
-        let words = Words::split(&text);
+    fn new(text: String, language: &Language) -> Self {
+        let words = Words::split_in(&text, language);
         Self { text, words }
     }
 
@@ -182,12 +298,13 @@ impl SplitLine {
     }
 }
 
-/// Splits `text` into lines. A line with an unclosed quote or bracket, or a backslash at its end, continues on the next.
-pub fn lines(text: &str) -> Vec<SplitLine> {
+/// Splits `text`, in which `language` is spoken, into lines. A line with an unclosed quote or bracket, or a backslash at
+/// its end, continues on the next.
+pub fn lines(text: &str, language: &Language) -> Vec<SplitLine> {
     let mut lines = Vec::new();
     let mut rest = text.split('\n');
     while let Some(line) = rest.next() {
-        let mut line = SplitLine::new(line.to_owned());
+        let mut line = SplitLine::new(line.to_owned(), language);
         while let Some(error) = line.open()
             && let Some(more) = rest.next()
         {
@@ -195,7 +312,7 @@ pub fn lines(text: &str) -> Vec<SplitLine> {
             line.text.push('\n');
             line.text.push_str(more);
             if may_close {
-                line = SplitLine::new(line.text);
+                line = SplitLine::new(line.text, language);
             }
         }
         lines.push(line);
@@ -205,28 +322,41 @@ pub fn lines(text: &str) -> Vec<SplitLine> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Value;
     use super::*;
 
     #[test]
-    fn conditions_are_plain_words_and_members() {
-        let words =
-            Words::split("STOP,RESUME id=j deep.a=1 --timeout 5 do stop a=b").expect("words");
-        let (condition, line) = words.split_at("do").expect("it is there");
-        let (names, members) = condition.conditions().expect("a condition");
-        assert_eq!(names, ["STOP,RESUME", "--timeout", "5"]);
+    fn words_are_split_at_markers() {
+        let words = Words::split("A a=1 --or B --fail C --or").expect("words");
+        let (first, parts) = words.split_all(&["--or", "--fail"]);
+        let parts: Vec<_> = parts.iter().map(|(m, part)| (*m, part.text())).collect();
+        assert_eq!(first.text(), "A a=1");
+        assert_eq!(parts, [("--or", "B"), ("--fail", "C"), ("--or", "")]);
+        let (condition, line) = words.split_at("--or").expect("it is there");
         assert_eq!(
-            Value::Object(members).to_json(),
-            r#"{"id":"j","deep":{"a":1}}"#
+            (condition.text(), line.text()),
+            ("A a=1", "B --fail C --or")
         );
-        assert_eq!(line.text(), "stop a=b");
         assert!(line.split_at("do").is_none());
+    }
+
+    #[test]
+    fn an_option_is_removed_with_its_value() {
+        let mut words = Words::split("A --timeout 5 B").expect("words");
+        assert_eq!(words.take_option("--timeout"), Ok(Some("5".to_owned())));
+        let left: Vec<&str> = words.list().iter().map(|word| word.text).collect();
+        assert_eq!(left, ["A", "B"]);
+        assert_eq!(words.take_option("--timeout"), Ok(None));
+        let mut words = Words::split("--timeout='5' --once").expect("words");
+        assert_eq!(words.take_option("--timeout"), Ok(Some("5".to_owned())));
+        assert!(words.take_flag("--once") && !words.take_flag("--once"));
+        let mut words = Words::split("A --timeout").expect("words");
+        assert!(words.take_option("--timeout").is_err());
     }
 
     #[test]
     fn a_line_ends_only_where_no_quote_or_bracket_is_open() {
         let texts = |text| {
-            let lines = lines(text).into_iter();
+            let lines = lines(text, &Language::Commands).into_iter();
             lines.map(|line| line.text).collect::<Vec<_>>()
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);

@@ -26,13 +26,21 @@ pub fn program_of(pid: i32) -> Option<String> {
 
 /// Whether a process is stopped, by SIGSTOP or a debugger. False if that cannot be found out.
 pub fn is_stopped(pid: i32) -> bool {
+    matches!(state(pid), Some('T' | 't'))
+}
+
+/// Whether a process has ended, even if its parent has not noticed.
+pub fn has_ended(pid: i32) -> bool {
+    matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// The state of a process.
+fn state(pid: i32) -> Option<char> {
     // See `proc_pid_stat(5)`: the state follows the name, which may contain anything and ends at
     // the last `)`.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    matches!(state, Some('T' | 't'))
+    stat.rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next())
 }
 
 #[cfg(target_os = "linux")]

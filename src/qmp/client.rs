@@ -17,6 +17,7 @@ use super::notice::Unsolicited;
 use super::options::Options;
 use super::request::{Request, needs_id, with_id};
 use super::tasks::{Outgoing, Shared, receive_all, send_all};
+use super::wire::Wire;
 use crate::transport::Endpoint;
 
 /// The most descriptors that one message may pass; QEMU drops any more (`TCP_MAX_FDS`).
@@ -45,6 +46,7 @@ pub struct Client {
     /// Resolves when both tasks have ended and the socket is closed.
     gone: watch::Receiver<()>,
     endpoint: Endpoint,
+    wire: &'static dyn Wire,
     greeting: Greeting,
     oob: bool,
     /// The server seems not to answer in order, or not with the ids that it is given.
@@ -103,6 +105,7 @@ impl Client {
             tasks: [reader.abort_handle(), writer.abort_handle()],
             gone,
             endpoint: endpoint.clone(),
+            wire: connection.wire,
             greeting: connection.greeting,
             oob: connection.oob,
             needs_ids: connection.needs_ids,
@@ -142,6 +145,9 @@ impl Client {
 
     fn queue(&self, request: Request, waiter: Waiter) -> Result<(), Error> {
         self.can_carry(&request.name, request.descriptors.len())?;
+        if let Some(why) = self.wire.refuses(&request.text) {
+            return Err(Error::NotCarried(request.name, why));
+        }
         // Hold the lock until the message is queued, so that both queues have the same order.
         let mut commands = self.shared.commands.lock();
         if let Some(lost) = &*self.ended.borrow() {
@@ -150,14 +156,14 @@ impl Client {
         let (id, text) = match request.id {
             Some(id) if commands.uses(&id) => return Err(Error::IdInUse(id.to_string())),
             Some(id) => (Id::Users(id), request.text),
-            None if self.needs_ids || needs_id(&request.text) => {
+            None if !self.greeting.human && (self.needs_ids || needs_id(&request.text)) => {
                 let id = commands.next_id();
                 (Id::Ours(id), with_id(&request.text, id))
             }
             None => (Id::Order, request.text),
         };
         let (done, replied) = oneshot::channel();
-        let alone = !request.descriptors.is_empty();
+        let alone = !request.descriptors.is_empty() || self.wire.is_serial();
         commands.push(InFlight {
             id,
             name: request.name,

@@ -15,6 +15,7 @@ use super::handshake::{greeting, negotiate};
 use super::message::{Event, Greeting};
 use super::notice::{Notice, NoticeSender};
 use super::options::Options;
+use super::wire::{Opening, Wire};
 use crate::lang::mask_arguments;
 use crate::os::holder;
 use crate::transport::{Address, Endpoint, Say, Stream, open};
@@ -29,6 +30,8 @@ const MOST_CANDIDATES: usize = 8;
 pub(super) struct Connection {
     pub receiver: Receiver,
     pub sender: Sender,
+    /// How its messages travel.
+    pub wire: &'static dyn Wire,
     pub greeting: Greeting,
     /// Events that came during the handshake.
     pub events: Vec<Event>,
@@ -171,12 +174,32 @@ async fn meet(
     set_stage(Stage::Greeting(peer_pid));
     let (mut receiver, mut sender) = split(stream, options);
     let greeting = greeting(&mut receiver, endpoint).await?;
+    let wire: &'static dyn Wire = match greeting.human {
+        true => {
+            return Ok(Connection {
+                receiver,
+                sender,
+                wire: options.wire,
+                greeting,
+                events: Vec::new(),
+                needs_ids: false,
+                oob: false,
+                peer_pid,
+            });
+        }
+        false => Default::default(),
+    };
+    if options.wire.opening() == Opening::Greeting {
+        receiver.set_wire(wire);
+        sender.set_wire(wire);
+    }
     set_stage(Stage::Negotiating);
     let oob = !options.no_oob && greeting.offers("oob");
     let negotiated = negotiate(&mut receiver, &mut sender, endpoint, oob).await?;
     Ok(Connection {
         receiver,
         sender,
+        wire,
         greeting,
         events: negotiated.events,
         needs_ids: negotiated.needs_ids,

@@ -64,6 +64,7 @@ impl Receiver {
     pub async fn receive(&mut self) -> Result<Incoming, Lost> {
         loop {
             if let Some(message) = self.wire.take(&mut self.frames)? {
+                self.frames.taken += 1;
                 if let Some(tap) = &self.tap {
                     tap(&Passing {
                         direction: Direction::Receive,
@@ -76,7 +77,12 @@ impl Receiver {
                 return read(&message);
             }
             match self.reader.read(&mut self.frames.buffer).await {
-                Ok(0) => return Err(self.end().await),
+                Ok(0) => {
+                    return match self.wire.last(&mut self.frames) {
+                        Some(message) => read(&message),
+                        None => Err(self.end().await),
+                    };
+                }
                 // In a flood, let the other tasks handle what has come.
                 Ok(FLOOD..) => yield_now().await,
                 Ok(_) => {}
@@ -84,6 +90,11 @@ impl Receiver {
                 Err(error) => return Err(self.reader.why_failed(&error).into()),
             }
         }
+    }
+
+    /// Changes how messages travel.
+    pub fn set_wire(&mut self, wire: &'static dyn Wire) {
+        self.wire = wire;
     }
 
     /// Why the stream ended.
@@ -99,6 +110,11 @@ impl Sender {
     /// The kind of stream, for the user, if it cannot pass descriptors.
     pub fn no_descriptors(&self) -> Option<&'static str> {
         self.writer.no_descriptors()
+    }
+
+    /// Changes how messages travel.
+    pub fn set_wire(&mut self, wire: &'static dyn Wire) {
+        self.wire = wire;
     }
 
     /// Adds a message of our own to the next [`Sender::flush`].

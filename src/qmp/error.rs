@@ -53,6 +53,10 @@ pub enum Error {
     #[error("a command cannot pass more than {0} file descriptors")]
     TooManyDescriptors(usize),
 
+    /// Nothing was sent: this server cannot be told that.
+    #[error("`{0}` cannot be sent: {1}")]
+    NotCarried(String, String),
+
     /// Nothing was sent.
     #[error(
         "`{command}` passes a file descriptor, which {over} cannot carry; it needs a Unix socket"

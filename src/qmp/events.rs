@@ -22,7 +22,7 @@ const HISTORY_BYTES: usize = 16 << 20;
 /// Selects events.
 #[derive(Default)]
 pub struct Filter {
-    /// The names of the events; an empty list means all.
+    /// The names of the events; an empty list means all of the server's, but not the session's own.
     pub names: Vec<String>,
     /// A further condition.
     pub matches: Option<Condition>,
@@ -39,7 +39,8 @@ type RelayFn = dyn Fn(&Event) + Send + Sync;
 impl Filter {
     /// Whether the filter selects an event.
     pub fn takes(&self, event: &Event) -> bool {
-        (self.names.is_empty() || self.names.iter().any(|name| name == event.name()))
+        let mut names = self.names.iter();
+        (self.names.is_empty() && !event.is_of_session() || names.any(|name| name == event.name()))
             && self.matches.as_ref().is_none_or(|matches| matches(event))
     }
 }
@@ -165,6 +166,13 @@ impl Hub {
     /// The number of the next message.
     pub(super) fn next_number(&self) -> u64 {
         self.messages.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Hands an event of the session itself to the listeners.
+    pub(super) fn publish_own(&self, name: &str, data: &serde_json::Value) {
+        let mut event = Event::of_session(name, data);
+        event.number = self.next_number();
+        self.publish(event);
     }
 
     /// Hands an event to the listeners. Never blocks.

@@ -25,6 +25,8 @@ const QUOTE: usize = 60;
 pub struct Frames {
     /// What was received and not taken yet.
     pub buffer: BytesMut,
+    /// How many messages were taken.
+    pub taken: u64,
     scanned: usize,
     depth: usize,
     /// The quote that ends the string that is being scanned.
@@ -63,6 +65,18 @@ impl Frames {
             }
             None if self.buffer.len() > MAX_MESSAGE => Err(Lost::TooLarge(MAX_MESSAGE)),
             None => Ok(None),
+        }
+    }
+
+    /// Checks how much was received and not taken.
+    ///
+    /// # Errors
+    ///
+    /// It exceeds [`MAX_MESSAGE`].
+    pub fn check_size(&self) -> Result<(), Lost> {
+        match self.buffer.len() {
+            0..=MAX_MESSAGE => Ok(()),
+            _ => Err(Lost::TooLarge(MAX_MESSAGE)),
         }
     }
 
@@ -133,11 +147,11 @@ fn none_is_special(bytes: &[u8; 8], quote: u8) -> bool {
 }
 
 /// The error for bytes that are not a QMP message.
-pub(super) fn garbage(bytes: &[u8]) -> Lost {
+pub fn garbage(bytes: &[u8]) -> Lost {
     let hint = if bytes.starts_with(b"RFB ") {
         " (this is a VNC server)"
     } else if bytes.starts_with(b"QEMU ") || bytes.starts_with(b"(qemu)") {
-        " (this is a human monitor; open a QMP one with -qmp)"
+        " (this is a human monitor (HMP); speak to it with -H, or open a QMP monitor with -qmp)"
     } else if bytes.starts_with(b"\xff") {
         " (this looks like telnet; remove `telnet` from QEMU's option)"
     } else {

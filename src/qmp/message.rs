@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -28,6 +29,9 @@ pub struct Greeting {
     /// The capabilities on offer; `oob` is the only one so far.
     #[serde(default, deserialize_with = "or_default")]
     pub capabilities: Vec<String>,
+    /// It is the human monitor that greets.
+    #[serde(default)]
+    pub human: bool,
 }
 
 impl Greeting {
@@ -119,6 +123,8 @@ pub struct Event {
     pub timestamp: (i64, i64),
     /// The number of the message in the session.
     pub(crate) number: u64,
+    /// See [`Event::is_of_session`].
+    of_session: bool,
     /// See [`Event::is_taken`].
     taken: AtomicBool,
 }
@@ -141,6 +147,31 @@ impl Event {
         self.data
             .as_ref()
             .map_or("{}", |range| &self.text[range.clone()])
+    }
+
+    /// An event that the session itself publishes. It looks like one of the server's, but happened just now, by our
+    /// clock.
+    pub(super) fn of_session(name: &str, data: &serde_json::Value) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        let text = format!(
+            r#"{{"timestamp":{{"seconds":{},"microseconds":{}}},"event":"{name}","data":{data}}}"#,
+            now.as_secs(),
+            now.subsec_micros(),
+        );
+        let read = read(&Bytes::from(text));
+        let Ok(Incoming::Event(event)) = read else {
+            unreachable!("it has the form of an event")
+        };
+        Self {
+            of_session: true,
+            ..event
+        }
+    }
+
+    /// Whether the session published it, not the server.
+    pub fn is_of_session(&self) -> bool {
+        self.of_session
     }
 
     /// Whether a wait has taken this event, so that no other can.
@@ -251,6 +282,7 @@ pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
                 .timestamp
                 .map_or((-1, -1), |at| (at.seconds, at.microseconds)),
             number: 0,
+            of_session: false,
             taken: AtomicBool::new(false),
         }));
     }

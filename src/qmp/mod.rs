@@ -26,7 +26,7 @@ mod wire;
 pub use client::{Client, Pending, Stats};
 pub use error::{Ending, Error, Lost, QmpError};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Relay, Wait};
-pub use frame::Frames;
+pub use frame::{Frames, garbage};
 pub use message::{Event, Greeting, Reply, Triple, Version};
 pub use notice::{Late, Notice, NoticeSender, Notices};
 pub use options::{Direction, Options, Passing, Retry, Tap};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -11,6 +12,7 @@ use super::error::{Ending, Error, Lost};
 use super::notice::{Notice, Unsolicited};
 use super::options::{Options, Retry};
 use super::state::State;
+use crate::lang::{CONNECTED, DISCONNECTED, mask_text};
 use crate::transport::Endpoint;
 
 /// The pause before the second attempt. It doubles with each further one.
@@ -316,8 +318,26 @@ impl Loop {
         }
     }
 
+    /// Changes the state. If the connection begins or ends with that, publishes the event.
     fn publish(&self, state: State) {
-        self.state.send_replace(state);
+        let event = match &state {
+            State::Running(client) => {
+                let address = client.endpoint().to_string();
+                (CONNECTED, json!({"address": mask_text(&address)}))
+            }
+            State::Idle(Some(ending)) | State::Connecting(Some(ending)) => (
+                DISCONNECTED,
+                json!({"reason": mask_text(&ending.to_string())}),
+            ),
+            State::Idle(None) | State::Connecting(None) | State::Disconnecting => {
+                (DISCONNECTED, json!({}))
+            }
+        };
+        let before = self.state.send_replace(state);
+        let was = matches!(before, State::Running(_));
+        if was != (event.0 == CONNECTED) {
+            self.unsolicited.hub.publish_own(event.0, &event.1);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Outgoing {
     pub descriptors: Vec<OwnedFd>,
     /// Which client of ours sent it, if it is not from ourselves.
     pub from: Option<Arc<str>>,
-    /// For a message with descriptors: resolves when the reply has come.
+    /// For a message after which no other may be sent yet: resolves when the reply has come.
     pub replied: Option<oneshot::Receiver<()>>,
 }
 
@@ -146,9 +146,9 @@ pub(super) async fn send_all(
         sender.push_from(&text, descriptors.len(), from.as_deref());
         // Queued messages are sent in one write, except that descriptors belong to the message they
         // are sent with.
-        while descriptors.is_empty() && next.is_none() {
+        while replied.is_none() && next.is_none() {
             match queue.try_recv() {
-                Ok(more) if more.descriptors.is_empty() => {
+                Ok(more) if more.replied.is_none() => {
                     sender.push_from(&more.text, 0, more.from.as_deref());
                 }
                 Ok(more) => next = Some(more),

@@ -22,6 +22,21 @@ pub trait Wire: Send + Sync {
 
     /// Adds a message to the bytes to send.
     fn write(&self, message: &str, bytes: &mut Vec<u8>);
+
+    /// Why a message cannot be sent, if so.
+    fn refuses(&self, _message: &str) -> Option<String> {
+        None
+    }
+
+    /// Whether a message can be sent only after the reply to the one before.
+    fn is_serial(&self) -> bool {
+        false
+    }
+
+    /// Takes what the end of the stream makes a message.
+    fn last(&self, _received: &mut Frames) -> Option<Bytes> {
+        None
+    }
 }
 
 /// How a connection starts.
@@ -29,6 +44,8 @@ pub trait Wire: Send + Sync {
 pub enum Opening {
     /// The server greets, and we negotiate capabilities.
     Negotiation,
+    /// The server greets. If its greeting is QMP's, QMP is spoken, and we negotiate.
+    Greeting,
 }
 
 /// QMP itself.

@@ -162,3 +162,12 @@ pub fn envelope(json: &str, failed: bool, id: Option<&str>) -> String {
     let id = id.map_or(Cow::Borrowed(""), |id| format!(", \"id\": {id}").into());
     format!("{{\"{key}\": {json}{id}}}")
 }
+/// Formats a duration given in seconds, rounded to the second.
+pub fn span(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}

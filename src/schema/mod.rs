@@ -7,6 +7,7 @@
 pub mod cache;
 mod check;
 mod describe;
+mod events;
 mod model;
 mod property;
 mod read;

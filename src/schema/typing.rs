@@ -10,7 +10,7 @@ impl Schema {
     /// Types the bare words among the arguments, if the schema has the command and the key.
     pub fn type_words(&self, command: &mut Command) {
         if let Some(known) = self.command(&command.name) {
-            self.type_value_members(known.arguments, &mut command.arguments);
+            self.type_members(known.arguments, &mut command.arguments);
         }
     }
 
@@ -28,12 +28,13 @@ impl Schema {
                     }
                 }
             }
-            Value::Object(members) => self.type_value_members(of, members),
+            Value::Object(members) => self.type_members(of, members),
             Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {}
         }
     }
 
-    fn type_value_members(&self, of: TypeId, given: &mut Object) {
+    /// Types the bare words among members of this type.
+    pub(super) fn type_members(&self, of: TypeId, given: &mut Object) {
         let Some(object) = self.object(of) else {
             return;
         };

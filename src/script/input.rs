@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Plan, Source};
 use crate::failure::Failure;
-use crate::lang::{SplitLine, SyntaxError, Words, conceal, lines};
+use crate::lang::{Language, SplitLine, SyntaxError, Words, conceal, lines};
 use crate::render::escape_line;
 
 /// The maximum length of a line, in bytes. It is the same as QEMU's limit for one message.
@@ -78,16 +78,16 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// Opens the source of `plan`.
+    /// Opens the source of `plan`, whose lines are in `language`.
     ///
     /// # Errors
     ///
     /// The file cannot be opened.
-    pub fn new(plan: Plan) -> Result<Self, Failure> {
+    pub fn new(plan: Plan, language: Language) -> Result<Self, Failure> {
         let items = match plan.source {
             Source::Command(words) => vec![Given::Words(words)],
             Source::Lines(lines) => lines.into_iter().map(Given::Text).collect(),
-            Source::Stream(path) => return Ok(Self::Read(Lines::open(path.as_deref())?)),
+            Source::Stream(path) => return Ok(Self::Read(Lines::open(path.as_deref(), language)?)),
         };
         Ok(Self::Given(Rounds {
             items,
@@ -96,6 +96,7 @@ impl Input {
             interval: plan.interval,
             due: Instant::now(),
             lines: VecDeque::new(),
+            language,
         }))
     }
 
@@ -142,6 +143,7 @@ pub(super) struct Rounds {
     due: Instant,
     /// The remaining lines of a text of several lines.
     lines: VecDeque<SplitLine>,
+    language: Language,
 }
 
 impl Rounds {
@@ -173,7 +175,7 @@ impl Rounds {
                 origin: Origin::default(),
             },
             Given::Text(text) => {
-                self.lines = lines(text).into();
+                self.lines = lines(text, &self.language).into();
                 // Even an empty text has one line.
                 given_item(self.lines.pop_front()?)
             }
@@ -200,6 +202,7 @@ pub(super) struct Lines {
     /// The number of the line that was read last, from 1.
     number: usize,
     partial: Option<Partial>,
+    language: Language,
 }
 
 /// A line, or why it cannot be read.
@@ -224,7 +227,7 @@ struct Partial {
 }
 
 impl Lines {
-    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    fn open(path: Option<&Path>, language: Language) -> Result<Self, Failure> {
         let stream: Box<dyn Read + Send> = match path {
             None => Box::new(io::stdin()),
             Some(path) => match File::open(path) {
@@ -247,6 +250,7 @@ impl Lines {
             file: path.map(|path| path.display().to_string().into()),
             number: 0,
             partial: None,
+            language,
         })
     }
 
@@ -290,7 +294,7 @@ impl Lines {
                     (partial.text, partial.first, partial.wrong)
                 }
             };
-            match Words::split(&text) {
+            match Words::split_in(&text, &self.language) {
                 Err(error) if error.unclosed.is_some() => {
                     self.partial = Some(Partial {
                         text,

@@ -55,7 +55,6 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
     let (keep_going, events_to) = (plan.keep_going, plan.events);
-    let input = Input::new(plan)?;
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
     let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     match orderly {
@@ -75,6 +74,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.vm,
         target.dialect,
     );
+    let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));

@@ -3,8 +3,9 @@
 use nu_ansi_term::{Color, Style};
 
 use crate::context::Inspector;
+use crate::dialect::verbs::find;
 use crate::exec::builtin;
-use crate::lang::{CursorContext, Span, SpanKind, Value, spans};
+use crate::lang::{CursorContext, Dialect, Span, SpanKind, Value, spans};
 use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
 use super::complete::root;
@@ -14,12 +15,17 @@ pub(super) struct Painter<'a> {
     pub inspector: &'a Inspector,
     pub schema: Option<&'a Schema>,
     pub in_transaction: bool,
+    /// What the line is written in.
+    pub dialect: Dialect,
 }
 
 impl Painter<'_> {
     /// Colours `line`. The word that ends at the cursor, at byte `at`, is not marked as wrong, because it may
     /// be incomplete.
     pub fn paint(&self, line: &str, at: usize) -> String {
+        if self.dialect.has_verbs() && !line.trim_start().starts_with([':', '#']) {
+            return self.verb(line, at);
+        }
         let context = CursorContext::whole(line, self.in_transaction);
         let given = Value::Object(context.arguments.clone());
         let root = self.schema.and_then(|schema| root(schema, &context));
@@ -49,6 +55,25 @@ impl Painter<'_> {
         }
         painted.push_str(&line[end..]);
         painted
+    }
+
+    /// Colours a line that is a verb and its arguments.
+    fn verb(&self, line: &str, at: usize) -> String {
+        let start = line.len() - line.trim_start().len();
+        let end = line[start..].find(char::is_whitespace);
+        let end = end.map_or(line.len(), |length| start + length);
+        let verb = &line[start..end];
+        let is_known = || match self.inspector.known_verbs() {
+            Some(verbs) => find(&verbs, verb.split('/').next().unwrap_or(verb)).is_some(),
+            None => true,
+        };
+        let style = match () {
+            () if builtin::find(verb).is_some() || is_known() => Style::new().bold(),
+            () if end == at => Style::new(),
+            () => wrong(),
+        };
+        let (before, after) = (&line[..start], &line[end..]);
+        format!("{before}{}{after}", style.paint(verb))
     }
 
     fn resolve(&self, root: Option<TypeId>, given: &Value, key: &str) -> Option<TypeId> {

@@ -16,7 +16,7 @@ use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
 use crate::context::Context;
-use crate::lang::{SplitLine, line_has_secret, lines as lines_of};
+use crate::lang::{Language, SplitLine, line_has_secret, lines as lines_of};
 
 /// How many lines the history keeps.
 const HISTORY: usize = 10_000;
@@ -69,8 +69,9 @@ impl Editor {
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
+                let language = target.language();
                 let helper = Helper::new(terminal.clone(), target, live, paste, state, color);
-                if let Err(error) = edit(&asked, &answers, &terminal, helper, history) {
+                if let Err(error) = edit(&asked, &answers, &terminal, helper, &language, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
             })?;
@@ -98,6 +99,7 @@ fn edit(
     inputs: &async_mpsc::UnboundedSender<Input>,
     terminal: &Terminal,
     helper: Helper,
+    language: &Language,
     history: Option<PathBuf>,
 ) -> rustyline::Result<()> {
     let config = Config::builder()
@@ -142,7 +144,7 @@ fn edit(
                     let _ = editor.append_history(path);
                 }
                 let lines = editor.helper().and_then(|helper| helper.take_lines(&line));
-                Input::Lines(lines.unwrap_or_else(|| lines_of(&line)))
+                Input::Lines(lines.unwrap_or_else(|| lines_of(&line, language)))
             }
             Err(ReadlineError::Interrupted) => Input::Interrupted,
             Err(ReadlineError::Eof) => Input::End,

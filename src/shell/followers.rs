@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
 use crate::context::{Context, Job, JobStatusChange, Target};
+use crate::lang::Dialect;
 use crate::qmp::{Event, Filter, HISTORY, Listener, Notice, Notices, State};
 use crate::render::{self, clip, escape, event_line};
 
@@ -199,6 +200,11 @@ async fn learn_each(target: Target, terminal: Terminal) {
 /// Loads the server's schema ahead of time, or at least the names of its commands.
 async fn learn(target: Target, terminal: Terminal) {
     let inspector = target.inspector();
+    if target.dialect == Dialect::Hmp {
+        inspector.verbs().await;
+        terminal.repaint();
+        return;
+    }
     if inspector.schema().await.is_some() {
         // Redraw the line being edited with colours and hints.
         terminal.repaint();

@@ -12,7 +12,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use unicode_width::UnicodeWidthStr;
 
 use super::colors::Painter;
-use super::complete::{Candidate, Live, PATIENCE, Sources, complete, expected};
+use super::complete::{Candidate, Live, PATIENCE, Question, Sources, complete, expected, to_come};
 use super::hint::{Missing, missing};
 use super::listing;
 use super::paste::Paste;
@@ -82,6 +82,14 @@ impl Completer for Helper {
         let sources = Sources {
             schema: schema.as_deref(),
             commands: &commands,
+            dialect: self.target.dialect,
+            verbs: &|| {
+                let known = || inspector.known_verbs();
+                known().or_else(|| {
+                    self.live.ask(&inspector, &Question::HmpVerbs, &patience);
+                    known()
+                })
+            },
             ask: &|question| self.live.ask(&inspector, question, &patience),
         };
         let mut found = complete(line, at, self.in_transaction, &sources);
@@ -148,8 +156,17 @@ impl Hinter for Helper {
         if self.paste.character(line) || at < line.len() || line.contains('\n') || !self.color {
             return None;
         }
-        let schema = self.target.inspector().known_schema()?;
         let columns = width().saturating_sub(PROMPT_COLUMNS + line.width());
+        let text = line.trim_start();
+        let text = match self.target.dialect.has_verbs() {
+            false => text.strip_prefix(":hmp "),
+            true => (!text.starts_with(':')).then_some(text),
+        };
+        if let Some(text) = text {
+            let verbs = self.target.inspector().known_verbs()?;
+            return Missing::of(&to_come(text, &verbs)?, columns);
+        }
+        let schema = self.target.inspector().known_schema()?;
         missing(line, self.in_transaction, &schema, columns)
     }
 }
@@ -184,6 +201,7 @@ impl Highlighter for Helper {
             inspector: &inspector,
             schema: schema.as_deref(),
             in_transaction: self.in_transaction,
+            dialect: self.target.dialect,
         };
         Cow::Owned(painter.paint(line, at))
     }
@@ -200,7 +218,7 @@ impl Highlighter for Helper {
 impl Validator for Helper {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        let lines = lines(text);
+        let lines = lines(text, &self.target.language());
         // An unclosed quote or bracket continues on the next line.
         if lines.last().is_some_and(SplitLine::is_unclosed) {
             return Ok(ValidationResult::Incomplete);

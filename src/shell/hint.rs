@@ -1,7 +1,7 @@
 //! A hint after the cursor: the keys that are missing from the line.
 
 use rustyline::hint::Hint;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::lang::{CursorContext, CursorPlace};
 use crate::render::escape_line;
@@ -11,6 +11,23 @@ use super::complete::root;
 
 /// A text shown after the cursor, which is not part of the line.
 pub(super) struct Missing(String);
+
+impl Missing {
+    /// The hint `text`, which is not ours, in at most `columns` columns.
+    pub fn of(text: &str, columns: usize) -> Option<Self> {
+        let text = escape_line(text);
+        let mut width = 0;
+        let fits = text.char_indices().find(|(_, c)| {
+            width += c.width().unwrap_or(0);
+            width + 1 > columns
+        });
+        Some(Self(match fits {
+            None => text.into_owned(),
+            Some((0, _)) => return None,
+            Some((end, _)) => format!("{}…", &text[..end]),
+        }))
+    }
+}
 
 impl Hint for Missing {
     fn display(&self) -> &str {

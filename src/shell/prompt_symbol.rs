@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::terminal::Terminal;
 use crate::context::{Inspector, Target};
+use crate::lang::Dialect;
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
 
 // The symbols of the states; each must be one column wide.
@@ -32,19 +33,28 @@ const MIGRATION_POLL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct PromptSymbol {
     symbol: Arc<AtomicU32>,
+    /// What stands before it in the prompt.
+    before: &'static str,
     /// Notified when the state may have changed without an event.
     doubt: Arc<Notify>,
 }
 
 /// The prompt before the symbol.
-const BEFORE: &str = "(QEMU ";
+fn before(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Qmp => "(QEMU ",
+        Dialect::Hmp => "(QEMU hmp ",
+    }
+}
 
 /// The prompt after the symbol.
 const AFTER: &str = ") ";
 
 impl PromptSymbol {
-    pub fn new() -> Self {
+    /// The symbol of a server that speaks `dialect`, and is not connected yet.
+    pub fn new(dialect: Dialect) -> Self {
         Self {
+            before: before(dialect),
             symbol: Arc::new(AtomicU32::new(UNCONNECTED.into())),
             doubt: Arc::default(),
         }
@@ -66,12 +76,12 @@ impl PromptSymbol {
     /// The prompt with the current symbol.
     pub fn prompt(&self) -> String {
         let symbol = char::from_u32(self.symbol.load(Ordering::Relaxed));
-        format!("{BEFORE}{}{AFTER}", symbol.unwrap_or(' '))
+        format!("{}{}{AFTER}", self.before, symbol.unwrap_or(' '))
     }
 
     /// The current prompt to show in place of `prompt`. `None` if `prompt` has no symbol.
     pub fn renew(&self, prompt: &str) -> Option<String> {
-        (prompt.starts_with(BEFORE) && prompt.ends_with(AFTER)).then(|| self.prompt())
+        (prompt.starts_with(self.before) && prompt.ends_with(AFTER)).then(|| self.prompt())
     }
 
     /// Keeps the symbol up to date until the session ends.

@@ -72,11 +72,15 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         connected?;
         return Ok(Status::Interrupted);
     }
-    let history = if plan.history { history::path() } else { None };
+    let history = if plan.history {
+        history::path(context.target.dialect)
+    } else {
+        None
+    };
     if let Some(banner) = context.target.banner().await {
         terminal.show(banner + "\n");
     }
-    let symbol = PromptSymbol::new();
+    let symbol = PromptSymbol::new(context.target.dialect);
     let bar = terminal.clone();
     context.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
     context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));

@@ -445,9 +445,14 @@ fn without_symbols(screen: &str) -> String {
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let mut rest = part.chars();
+        // One symbol, or else words that also stand there.
         rest.next();
-        text.push_str("(QEMU");
-        text.push_str(rest.as_str());
+        let (before, rest) = match rest.as_str().starts_with(')') {
+            true => ("(QEMU", rest.as_str()),
+            false => (BEFORE_SYMBOL, part),
+        };
+        text.push_str(before);
+        text.push_str(rest);
     }
     text
 }

@@ -39,7 +39,7 @@ async fn run_scheduled(context: Context, mut scheduled: mpsc::UnboundedReceiver<
 
 async fn run_entry(context: Context, entry: Scheduled) {
     let (kind, id) = match entry.trigger {
-        Trigger::Events(_) => ("listener", entry.id),
+        Trigger::Events { .. } => ("listener", entry.id),
         Trigger::Time { .. } => ("timer", entry.id),
     };
     let repeated = Repeated {
@@ -53,8 +53,14 @@ async fn run_entry(context: Context, entry: Scheduled) {
         repeated.run(event).await
     };
     match entry.trigger {
-        Trigger::Events(mut events) => {
+        Trigger::Events { mut events, once } => {
             while let Some(event) = events.next().await {
+                if once {
+                    // First, so that nobody sees it in the list after its line has run.
+                    repeated.context.agenda.finish(id);
+                    repeated.report(run(Some(event)).await).await;
+                    return;
+                }
                 repeated.report(run(Some(event)).await).await;
                 let missed = events.missed();
                 if missed > 0 {
@@ -64,10 +70,10 @@ async fn run_entry(context: Context, entry: Scheduled) {
             }
         }
         Trigger::Time {
-            mut interval,
+            mut pace,
             once: true,
         } => {
-            timer::wait(Instant::now(), &mut interval).await;
+            timer::wait(Instant::now(), &mut pace).await;
             repeated.connection().await;
             let outcome = run(None).await;
             // Before the report: on receiving it, a script checks whether any entries are left.
@@ -75,7 +81,7 @@ async fn run_entry(context: Context, entry: Scheduled) {
             repeated.report(outcome).await;
         }
         Trigger::Time {
-            mut interval,
+            mut pace,
             once: false,
         } => {
             let mut due = Instant::now();
@@ -85,10 +91,10 @@ async fn run_entry(context: Context, entry: Scheduled) {
                 let failed = outcome.failure.is_some();
                 repeated.report(outcome).await;
                 consume_budget().await;
-                if failed && interval.borrow().is_zero() {
+                if failed && pace.borrow().interval.is_zero() {
                     sleep(AFTER_FAILURE).await;
                 }
-                due = timer::wait(due, &mut interval).await;
+                due = timer::wait(due, &mut pace).await;
             }
         }
     }

@@ -1,22 +1,34 @@
 //! Computes when a timer is due.
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Waits until a timer that was last due at `last` is due again, and returns that time. Follows changes of
-/// `interval`.
-pub(super) async fn wait(last: Instant, interval: &mut watch::Receiver<Duration>) -> Instant {
+use crate::context::Pace;
+
+/// Waits until a timer that was last due at `last` is due again, and returns that time. Follows changes of its pace.
+pub(super) async fn wait(mut last: Instant, pace: &mut watch::Receiver<Pace>) -> Instant {
     loop {
-        let length = *interval.borrow_and_update();
-        let due = next(last, length, Instant::now());
+        let Pace { interval, paused } = *pace.borrow_and_update();
+        let due = next(last, interval, Instant::now());
+        let due = async {
+            match paused {
+                true => pending().await,
+                false => sleep_until(due).await,
+            }
+            due
+        };
         tokio::select! {
             biased;
-            changed = interval.changed() => if changed.is_err() {
-                std::future::pending::<()>().await;
+            changed = pace.changed() => if changed.is_err() {
+                pending::<()>().await;
             },
-            () = sleep_until(due) => return due,
+            due = due => return due,
+        }
+        if paused {
+            last = Instant::now();
         }
     }
 }

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::entry::{Builtin, Call, Effect, Part, span};
+use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Parser, Statement};
 use crate::qmp::{Request, State};
 use crate::render::escape_line;
+use crate::render::span;
 use crate::transport::{Address, Endpoint};
 
 /// How long `:status` waits for an answer. It is short because a stuck QEMU is when people run `:status`.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use regex_bites::bytes::Regex;
 use tokio::time::sleep;
 
-use super::entry::{Builtin, Call, Effect, Part, take_option, time};
+use super::entry::{Builtin, Call, Effect, Part};
+use super::wait::limit;
 use crate::context::{Context, Output, Target};
 use crate::failure::Failure;
 use crate::lang::typed_text;
@@ -110,10 +111,11 @@ async fn chardev(context: &Context, name: &str) -> Result<Option<String>, Failur
 async fn expect(call: &Call<'_>) -> Result<Effect, Failure> {
     let target = &call.context.target;
     let settings = call.context.settings();
-    let mut words = call.args()?;
-    let limit = take_option(&mut words, "--timeout")?;
-    let limit = limit.map(|limit| time(&limit)).transpose()?;
-    let [pattern] = &words[..] else {
+    let mut words = call.line.words.clone();
+    let limit = limit(call, &mut words)?;
+    let args = words.plain();
+    let args = args.map_err(|error| Failure::syntax_of(error, &words))?;
+    let [pattern] = &args[..] else {
         return Err(call.usage());
     };
     let regex = Regex::new(pattern).map_err(|error| {
@@ -141,7 +143,7 @@ async fn expect(call: &Call<'_>) -> Result<Effect, Failure> {
         () = ended(target, &console) => Err(Failure::Console(failed(format!(
             "the VM has ended, and its console has not shown `{pattern}`"
         )))),
-        limit = after(limit.or(settings.timeout)) => Err(Failure::ConsoleTimeout(failed(format!(
+        limit = after(limit) => Err(Failure::ConsoleTimeout(failed(format!(
             "the console has not shown `{pattern}` within {} s", limit.as_secs_f64()
         )))),
     }

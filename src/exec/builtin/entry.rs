@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::context::{Context, Output};
+use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{self, BuiltinLine, Line, Parser, Statement, Words, any_of, nearest};
 
@@ -26,15 +26,17 @@ pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Effect, Failure
 
 /// What a built-in results in.
 pub enum Effect {
-    /// Something to show or do.
-    Show(Output),
+    /// The line is done.
+    Done(Outcome),
     /// A command to send instead.
     Send(Line),
+    /// A command to send, and then to wait, for at most `limit`, until what it set in motion is done.
+    Finish { line: Line, limit: Option<Duration> },
 }
 
 impl From<Output> for Effect {
     fn from(output: Output) -> Self {
-        Self::Show(output)
+        Self::Done(output.into())
     }
 }
 
@@ -43,10 +45,14 @@ impl From<Output> for Effect {
 pub enum Part {
     /// One of these literal words.
     Word(&'static [&'static str]),
+    /// One of these words, all of which the text names in the synopsis.
+    OneOf(&'static str, &'static [&'static str]),
     /// Parts that may be left out together.
     Optional(&'static [Part]),
     /// An option, which may be left out: its name, and the name of its value (empty if it takes none).
     Flag(&'static str, &'static str),
+    /// Parts that may follow each other any number of times.
+    Repeated(&'static [Part]),
     /// A word that cannot be completed; the text is how the synopsis names it.
     Name(&'static str),
     /// A setting and its new value, from this list of settings and their values.
@@ -55,7 +61,7 @@ pub enum Part {
     Time,
     /// Names of events, separated by commas.
     Events,
-    /// Any number of KEY=VALUE conditions on an event's data.
+    /// Any number of conditions on an event's data: KEY=VALUE, or KEY alone.
     Match,
     /// The id of a job.
     Job,
@@ -67,8 +73,12 @@ pub enum Part {
     Topic,
     /// A command that can run out of band.
     OobCommand,
+    /// Any command.
+    Command,
     /// Any line.
     Line,
+    /// A line of the human monitor.
+    HmpLine,
 }
 
 impl fmt::Display for Part {
@@ -76,19 +86,20 @@ impl fmt::Display for Part {
         match self {
             Self::Word(words) => f.write_str(&words.join("|")),
             Self::Optional(parts) => write!(f, "[{}]", form(parts)),
+            Self::Repeated(parts) => write!(f, "[{}]…", form(parts)),
             Self::Flag(name, "") => write!(f, "[{name}]"),
             Self::Flag(name, value) => write!(f, "[{name} {value}]"),
-            Self::Name(name) => f.write_str(name),
+            Self::Name(name) | Self::OneOf(name, _) => f.write_str(name),
             Self::Setting(_) => f.write_str("NAME [VALUE]"),
             Self::Time => f.write_str("TIME"),
             Self::Events => f.write_str("NAME[,NAME…]"),
-            Self::Match => f.write_str("[KEY=VALUE…]"),
+            Self::Match => f.write_str("[KEY[=VALUE]…]"),
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
-            Self::OobCommand => f.write_str("COMMAND [KEY=VALUE…]"),
-            Self::Line => f.write_str("LINE"),
+            Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
+            Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
 }
@@ -158,10 +169,18 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Line | Part::OobCommand | Part::Topic => found.push((part, at)),
+        Part::Repeated(inner) => {
+            let mut with_rest = vec![parts];
+            with_rest.extend(rest);
+            follow(inner, &with_rest, words, at, found);
+            follow(after, rest, words, at, found);
+        }
+        Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
+            found.push((part, at));
+        }
         Part::Match => {
-            let is_pair = |word: &&String| word.contains('=') && !word.starts_with("--");
-            let pairs = words[at..].iter().take_while(is_pair).count();
+            let pairs = words[at..].iter();
+            let pairs = pairs.take_while(|word| is_condition(word)).count();
             if at + pairs == words.len() {
                 found.push((part, at));
             }
@@ -189,6 +208,11 @@ fn follow<'a>(
             Some(_) => follow(after, rest, words, at + 1, found),
         },
     }
+}
+
+/// Whether a word after the names of events is a further condition, and not an option or the `do` of `:on`.
+fn is_condition(word: &str) -> bool {
+    !word.starts_with('-') && word != "do" && (word.contains('=') || lang::is_key(word))
 }
 
 /// A call of a built-in.
@@ -223,6 +247,14 @@ impl Call<'_> {
     /// The line does not parse, or could never run: its built-in does not exist, or its transaction is not
     /// closed.
     pub fn inner_line(&self, words: &Words) -> Result<Line, Failure> {
+        if let Some(transaction) = &self.line.transaction
+            && words
+                .before_transaction()
+                .is_some_and(|rest| rest.is_empty())
+        {
+            let transaction = transaction.as_ref().clone();
+            return Ok(Statement::Command(transaction).into());
+        }
         let mut parser = Parser::of(self.context.target.language());
         let line = parser.parse(words);
         let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
@@ -261,28 +293,6 @@ pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
     })
 }
 
-/// Removes `option` and its value from `words`, and returns the value.
-///
-/// # Errors
-///
-/// The option has no value.
-pub(super) fn take_option(
-    words: &mut Vec<String>,
-    option: &str,
-) -> Result<Option<String>, Failure> {
-    let Some(at) = words.iter().position(|word| word.starts_with(option)) else {
-        return Ok(None);
-    };
-    let word = words.remove(at);
-    let value = match word[option.len()..].strip_prefix('=') {
-        Some(value) => Some(value.to_owned()),
-        None if word == option && at < words.len() => Some(words.remove(at)),
-        None => None,
-    };
-    let missing = || Failure::Usage(format!("`{option}` needs a value"));
-    value.map(Some).ok_or_else(missing)
-}
-
 /// Parses a duration: seconds, or a number with the unit `ms`, `s`, `m`, `min` or `h`.
 ///
 /// # Errors
@@ -306,16 +316,6 @@ pub(super) fn time(text: &str) -> Result<Duration, Failure> {
     })
 }
 
-/// Formats a duration given in seconds, rounded to the second.
-pub(super) fn span(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,7 +335,7 @@ mod tests {
             let parts = expected.map(|(part, at)| format!("{part}@{at}"));
             parts.collect::<Vec<_>>().join(" ")
         };
-        let (data, since) = ("[KEY=VALUE…]", "[--since TIME]");
+        let (data, since) = ("[KEY[=VALUE]…]", "[--since TIME]");
         assert_eq!(next(""), format!("NAME[,NAME…]@0 {data}@0 {since}@0 do@0"));
         assert_eq!(next("STOP"), format!("{data}@1 {since}@1 do@1"));
         assert_eq!(next("STOP a=b"), format!("{data}@1 {since}@2 do@2"));

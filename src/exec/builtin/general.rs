@@ -40,7 +40,7 @@ pub(super) const FAIL: Builtin = Builtin {
     run: |call| {
         Box::pin(async move {
             let text = call.args()?.join(" ");
-            Err(Failure::Told(match text.is_empty() {
+            Err(Failure::Failed(match text.is_empty() {
                 true => "failed".to_owned(),
                 false => text,
             }))

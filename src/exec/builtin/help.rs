@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::entry::{Builtin, Call, Effect, Part, find, unknown};
 use super::examples::example;
+use super::verb_help;
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Parser, Statement, Value, any_of, nearest};
@@ -51,6 +52,10 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         return find(table, name)
             .map(page)
             .ok_or_else(|| unknown(table, name));
+    }
+    if context.target.dialect.has_verbs() {
+        let builtins = overview(table, sheet);
+        return verb_help::help(call, &words, sheet, builtins).await;
     }
     let Some(schema) = context.schema().await else {
         return match find(table, topic) {

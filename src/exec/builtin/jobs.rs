@@ -1,20 +1,16 @@
 //! `:jobs` and `:job`.
 
-use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, timeout};
 
-use super::entry::{Builtin, Call, Effect, Part, span};
-use super::events::no_connection;
-use super::query::query;
-use crate::context::{Context, Job, JobStatusChange, Output, Progress};
+use super::entry::{Builtin, Call, Effect, Part};
+use super::wait::{limit, no_connection, within};
+use crate::context::{Context, JOB_STATUSES, Output};
+use crate::exec::finish::jobs::{Goal, query_jobs, since_start};
+use crate::exec::finish::{self, Bar};
 use crate::failure::Failure;
-use crate::lang::{Command, Object, Statement, Value};
-use crate::qmp::{Filter, HISTORY, QmpError};
-use crate::render::table;
+use crate::lang::{Command, Object, Statement, Value, any_of, nearest};
+use crate::render::{span, table};
 
 pub(super) const JOBS: Builtin = Builtin {
     name: "jobs",
@@ -31,13 +27,15 @@ pub(super) const JOB: Builtin = Builtin {
         &[
             Part::Word(&["wait"]),
             Part::Job,
-            Part::Optional(&[Part::Name("STATUS")]),
+            Part::Optional(&[Part::OneOf("STATUS", &JOB_STATUSES)]),
+            Part::Flag("--timeout", "SECS"),
         ],
         &[Part::Word(&VERBS), Part::Job],
     ],
     summary: "wait for a job, or pause, resume, cancel or otherwise control it",
-    help: "`wait` shows the progress on a terminal. It ends when the job has concluded or has reached STATUS\n\
-           (running, ready, standby, pending, …), and fails if the job fails.",
+    help: "`wait` shows the progress on a terminal. It ends when the job has concluded, or has had STATUS since the\n\
+           last command that changes something, and fails if the job fails or can no longer reach STATUS. Without\n\
+           --timeout, the limit for replies applies.",
     run: |call| Box::pin(job(call)),
 };
 
@@ -45,27 +43,6 @@ pub(super) const JOB: Builtin = Builtin {
 const VERBS: [&str; 6] = [
     "pause", "resume", "cancel", "complete", "finalize", "dismiss",
 ];
-
-/// How often `:job wait` queries the job.
-const LOOK: Duration = Duration::from_millis(250);
-
-/// The width of the progress bar, in columns.
-const WIDTH: u64 = 30;
-/// How many characters of the job's id stand before the bar, so that everything fits on one row.
-const ID: usize = 20;
-
-/// Queries the jobs. Also returns the JSON of the reply.
-async fn query_jobs(context: &Context) -> Result<(Vec<Job>, String), Failure> {
-    let json = query(context, "query-jobs", None).await?;
-    let jobs = serde_json::from_str(&json);
-    let jobs = jobs.map_err(|error| {
-        Failure::from(QmpError {
-            class: "query-jobs".to_owned(),
-            desc: format!("cannot read its reply: {error}"),
-        })
-    })?;
-    Ok((jobs, json))
-}
 
 async fn jobs(context: &Context) -> Result<Effect, Failure> {
     let (jobs, json) = query_jobs(context).await?;
@@ -127,28 +104,11 @@ async fn speeds(context: &Context) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// How many seconds ago a job started, if the start is in the history of events.
-fn since_start(context: &Context, id: &str) -> Option<f64> {
-    let history = context.target.session.hub().history();
-    let start = history.iter().rev().find(|event| {
-        event.name() == "JOB_STATUS_CHANGE"
-            && JobStatusChange::read(event.data())
-                .is_some_and(|change| change.id == id && change.status == "running")
-    })?;
-    let (seconds, microseconds) = start.timestamp;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()?
-        .as_secs_f64();
-    Some((now - seconds as f64 - microseconds as f64 / 1e6).max(0.0))
-}
-
 async fn job(call: &Call<'_>) -> Result<Effect, Failure> {
     let args = call.args()?;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        ["wait", id] => wait(call.context, id, "concluded").await,
-        ["wait", id, status] => wait(call.context, id, status).await,
+        ["wait", ..] => wait(call).await,
         [verb, id] if VERBS.contains(&verb) => {
             let command = Command {
                 name: format!("job-{verb}"),
@@ -161,160 +121,46 @@ async fn job(call: &Call<'_>) -> Result<Effect, Failure> {
     }
 }
 
-/// Waits until the job reaches `status` or has concluded, and fails as the job does.
-async fn wait(context: &Context, id: &str, status: &str) -> Result<Effect, Failure> {
+/// `wait ID [STATUS] [--timeout SECS]`
+async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
+    let mut words = call.line.words.tail();
+    let limit = limit(call, &mut words)?;
+    let args = words.plain();
+    let args = args.map_err(|error| Failure::syntax_of(error, &words))?;
+    let (id, status) = match &args[..] {
+        [id] => (id, "concluded"),
+        [id, status] => (id, known_status(status)?),
+        _ => return Err(call.usage()),
+    };
+    let context = call.context;
     let bar = Bar::new(context);
+    let mark = context.target.wait_from();
     let watched = tokio::select! {
-        watched = watch(context, id, status, &bar) => watched,
-        state = no_connection(context) => Err(Failure::not_connected(&state)),
+        watched = within(limit, finish::jobs::wait(context, id, Goal::Status(status), mark, &bar)) => watched,
+        state = no_connection(context) => Some(Err(Failure::not_connected(&state))),
     };
     drop(bar);
-    watched.map(|()| Output::nothing().into())
-}
-
-async fn watch(context: &Context, id: &str, status: &str, bar: &Bar) -> Result<(), Failure> {
-    let hub = context.target.session.hub();
-    // Before the first query, so that no change is missed.
-    let mut changes = hub.listen(ending_events(), HISTORY);
-    let mark = context.target.wait_from();
-    let started = Instant::now();
-    let mut first = None;
-    let mut seen = false;
-    loop {
-        let (jobs, _) = query_jobs(context).await?;
-        let found = jobs.into_iter().find(|job| job.id == id);
-        let Some(job) = found else {
-            // A job with auto-dismiss disappears when it concludes, so look at its events instead.
-            let mut events = hub.history();
-            events.retain(|event| seen || event.number >= mark);
-            return match end(events.iter().map(|event| (event.name(), event.data())), id) {
-                Some(Some(error)) => Err(failed(id, error)),
-                Some(None) => Ok(()),
-                None => Err(Failure::from(QmpError {
-                    class: "no such job".to_owned(),
-                    desc: format!("`{id}`; `:jobs` lists the jobs"),
-                })),
-            };
-        };
-        seen = true;
-        if job.has_ended() {
-            return match job.error {
-                Some(error) => Err(failed(id, error)),
-                None => Ok(()),
-            };
-        }
-        if job.status == status {
-            return Ok(());
-        }
-        let first = *first.get_or_insert(job.current_progress);
-        let since_start = since_start(context, id).or_else(|| {
-            // Without a known start, extrapolate from the progress since the first query.
-            let done = job.current_progress.saturating_sub(first) as f64;
-            let share = done / job.current_progress.max(1) as f64;
-            (share > 0.0).then(|| started.elapsed().as_secs_f64() / share)
-        });
-        bar.show(&job, since_start);
-        // An event about the job ends the pause early. Progress alone causes no event.
-        let _ = timeout(LOOK, async {
-            while let Some(event) = changes.next().await {
-                if event.data().contains(id) {
-                    return;
-                }
-            }
-        })
-        .await;
+    match watched {
+        Some(watched) => watched.map(|_| Output::nothing().into()),
+        None => Err(Failure::NotInTime {
+            what: format!("job `{id}` has not become {status}"),
+            limit: limit.unwrap_or_default(),
+        }),
     }
 }
 
-fn ending_events() -> Filter {
-    let names = [
-        "JOB_STATUS_CHANGE",
-        "BLOCK_JOB_COMPLETED",
-        "BLOCK_JOB_CANCELLED",
-        "BLOCK_JOB_READY",
-    ];
-    Filter {
-        names: names.map(str::to_owned).into(),
-        matches: None,
+fn known_status(status: &str) -> Result<&str, Failure> {
+    if JOB_STATUSES.contains(&status) {
+        return Ok(status);
     }
-}
-
-/// How the job `id` ended according to these events: `None` if it did not, else its error, if any.
-fn end<'a>(events: impl Iterator<Item = (&'a str, &'a str)>, id: &str) -> Option<Option<String>> {
-    #[derive(Deserialize)]
-    struct Ended {
-        device: String,
-        error: Option<String>,
-    }
-    let mut end = None;
-    for (name, data) in events {
-        if name == "JOB_STATUS_CHANGE" {
-            match JobStatusChange::read(data) {
-                // An earlier job may have had the same id.
-                Some(change) if change.id == id && change.status == "created" => end = None,
-                Some(change) if change.id == id && change.status == "concluded" => {
-                    end = end.or(Some(None));
-                }
-                _ => {}
-            }
-            continue;
-        }
-        let ended: Option<Ended> = serde_json::from_str(data).ok();
-        let Some(ended) = ended.filter(|ended| ended.device == id) else {
-            continue;
-        };
-        match name {
-            "BLOCK_JOB_COMPLETED" => end = Some(ended.error),
-            "BLOCK_JOB_CANCELLED" => end = Some(Some("it was cancelled".to_owned())),
-            _ => {}
-        }
-    }
-    end
-}
-
-fn failed(id: &str, error: String) -> Failure {
-    Failure::from(QmpError {
-        class: format!("job `{id}` failed"),
-        desc: error,
-    })
-}
-
-/// A progress bar, if there is a terminal to show it. Dropping it removes it from the screen.
-struct Bar {
-    shown: Option<Progress>,
-}
-
-impl Bar {
-    fn new(context: &Context) -> Self {
-        Self {
-            shown: context.progress.clone(),
-        }
-    }
-
-    fn show(&self, job: &Job, since_start: Option<f64>) {
-        let Some(show) = &self.shown else {
-            return;
-        };
-        let done = job.percent() * WIDTH / 100;
-        let id: String = job.id.chars().take(ID).collect();
-        let mut text = format!("{id} [");
-        for at in 0..WIDTH {
-            text.push(if at < done { '#' } else { '.' });
-        }
-        let _ = write!(text, "] {:3}% {}", job.percent(), job.status);
-        if let Some(left) = since_start.and_then(|since| job.left(since)) {
-            let _ = write!(text, ", {} left", span(left));
-        }
-        show(&text);
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if let Some(show) = &self.shown {
-            show("");
-        }
-    }
+    let near = nearest(status, JOB_STATUSES);
+    let meant = match near.is_empty() {
+        true => any_of(&JOB_STATUSES),
+        false => any_of(&near),
+    };
+    Err(Failure::Usage(format!(
+        "no job is ever `{status}`; did you mean {meant}?"
+    )))
 }
 
 /// Formats an amount with a binary prefix.
@@ -332,6 +178,7 @@ fn amount(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Job;
 
     fn job(status: &str, current: u64, total: u64) -> Job {
         Job {
@@ -351,27 +198,6 @@ mod tests {
         assert_eq!(job("ready", 25, 100).left(10.0), None);
         assert_eq!(job("running", 1, 3).percent(), 33);
         assert_eq!(job("created", 0, 0).percent(), 0);
-    }
-
-    #[test]
-    fn events_tell_how_a_job_ended() {
-        let change = |status| format!(r#"{{"id": "j", "status": "{status}"}}"#);
-        let (created, concluded) = (change("created"), change("concluded"));
-        let (status, completed) = ("JOB_STATUS_CHANGE", "BLOCK_JOB_COMPLETED");
-        let failed = r#"{"device": "j", "error": "no space", "type": "commit", "len": 1}"#;
-        let all = [
-            (status, &*created),
-            (completed, failed),
-            (status, &*concluded),
-            (status, &*created),
-            (status, &*concluded),
-        ];
-        let end = |count: usize, id| end(all.iter().take(count).copied(), id);
-        assert_eq!(end(1, "j"), None);
-        assert_eq!(end(3, "j"), Some(Some("no space".to_owned())));
-        assert_eq!(end(4, "j"), None);
-        assert_eq!(end(5, "j"), Some(None));
-        assert_eq!(end(5, "k"), None);
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod conditions;
 mod connection;
 mod console;
 mod entry;
 mod events;
 mod examples;
+mod finish;
 mod general;
 mod help;
+mod hmp;
 mod jobs;
 mod listeners;
-mod query;
 mod table;
 mod timers;
 mod tree;
 mod variables;
+mod verb_help;
 mod vm;
+mod wait;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;

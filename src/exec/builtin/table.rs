@@ -1,6 +1,8 @@
 use super::entry::{Builtin, Call, Effect, unknown};
+use super::hmp;
 use super::{
-    connection, console, events, general, help, jobs, listeners, timers, tree, variables, vm,
+    connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
+    vm, wait,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -13,8 +15,10 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    hmp::HMP,
     events::EVENTS,
-    events::WAIT,
+    wait::WAIT,
+    finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
     tree::TREE,

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::entry::{Builtin, Call, Effect, Part, time};
-use crate::context::{Kind, Output, Row, Trigger};
+use crate::context::{Kind, Output, Pace, Row, Trigger};
 use crate::failure::Failure;
 use crate::lang::conceal;
 use crate::render::table;
@@ -36,9 +36,13 @@ pub(super) const TIMERS: Builtin = Builtin {
 
 pub(super) const TIMER: Builtin = Builtin {
     name: "timer",
-    forms: &[&[Part::Name("ID"), Part::Time]],
-    summary: "change the interval of a timer",
-    help: "The new interval counts from the last run.",
+    forms: &[
+        &[Part::Name("ID"), Part::Time],
+        &[Part::Name("ID"), Part::Word(&["on", "off"])],
+    ],
+    summary: "change the interval of a timer, or pause it",
+    help: "The new interval counts from the last run. off pauses the timer; on lets it run again, for the first time\n\
+           after an interval.",
     run: |call| Box::pin(async move { change(call) }),
 };
 
@@ -57,13 +61,14 @@ fn timer(call: &Call<'_>, once: bool) -> Result<Effect, Failure> {
     if words.is_empty() {
         return Err(call.usage());
     }
-    let (sender, interval) = watch::channel(time(&length)?);
+    let interval = time(&length)?;
+    let (sender, pace) = watch::channel(Pace {
+        interval,
+        paused: false,
+    });
     let line = call.inner_line(&words)?;
-    let kind = Kind::Timer {
-        interval: sender,
-        once,
-    };
-    let trigger = Trigger::Time { interval, once };
+    let kind = Kind::Timer { pace: sender, once };
+    let trigger = Trigger::Time { pace, once };
     let id = call
         .context
         .agenda
@@ -73,9 +78,11 @@ fn timer(call: &Call<'_>, once: bool) -> Result<Effect, Failure> {
 
 fn list(call: &Call<'_>) -> String {
     let timers = call.context.agenda.list(|kind| match kind {
-        Kind::Timer { interval, once } => {
+        Kind::Timer { pace, once } => {
             let name = if *once { "after" } else { "every" };
-            Some(format!("{name} {} s", interval.borrow().as_secs_f64()))
+            let Pace { interval, paused } = *pace.borrow();
+            let paused = if paused { ", paused" } else { "" };
+            Some(format!("{name} {} s{paused}", interval.as_secs_f64()))
         }
         Kind::Listener(_) => None,
     });
@@ -101,12 +108,25 @@ pub(super) fn rows(title: &str, rows: &[Row]) -> String {
 
 fn change(call: &Call<'_>) -> Result<Effect, Failure> {
     let args = call.args()?;
-    let [id, length] = &args[..] else {
+    let [id, word] = &args[..] else {
         return Err(call.usage());
     };
-    let length = time(length)?;
+    let agenda = &call.context.agenda;
+    let paused = match &**word {
+        "on" => Some(false),
+        "off" => Some(true),
+        _ => None,
+    };
+    let interval = match paused {
+        None => Some(time(word)?),
+        Some(_) => None,
+    };
+    let change = |pace: &mut Pace| {
+        pace.paused = paused.unwrap_or(pace.paused);
+        pace.interval = interval.unwrap_or(pace.interval);
+    };
     match id.parse() {
-        Ok(number) if call.context.agenda.change(number, length) => Ok(Output::nothing().into()),
+        Ok(number) if agenda.change(number, change) => Ok(Output::nothing().into()),
         _ => Err(no_timer(id)),
     }
 }

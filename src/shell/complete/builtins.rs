@@ -23,6 +23,8 @@ pub(super) enum Found {
     Here(Completion),
     /// As part of an inner line that starts at this offset.
     LineAt(usize),
+    /// As a line of the human monitor that starts at this offset.
+    HmpLineAt(usize),
 }
 
 /// Completes an argument of a built-in, with everything that may come next in any of its forms.
@@ -59,7 +61,7 @@ impl Sources<'_> {
         let typed = &words.line[words.start..words.at];
         let listed = |names: &[&str]| names.iter().map(|name| Candidate::word(name, "")).collect();
         let candidates: Vec<Candidate> = match part {
-            Part::Word(choices) => listed(choices),
+            Part::Word(choices) | Part::OneOf(_, choices) => listed(choices),
             // Offer options only once the user has typed a dash.
             Part::Flag(name, _) if typed.starts_with('-') => listed(&[*name]),
             Part::Setting(settings) => match &words.before[at..] {
@@ -80,12 +82,15 @@ impl Sources<'_> {
                 topics
             }
             Part::OobCommand if words.before.len() == at => self.oob_commands(),
-            Part::Topic | Part::OobCommand | Part::Line => {
+            Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
                 return Found::LineAt(words.start_of(at));
             }
+            Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
             Part::Events => return Found::Here(self.event_names(words)),
             Part::Match => return Found::Here(self.event_data(words)),
-            Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) => Vec::new(),
+            Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) | Part::Repeated(_) => {
+                Vec::new()
+            }
         };
         Found::Here(Completion {
             start: words.start,
@@ -116,7 +121,14 @@ impl Sources<'_> {
             Some(value) => value,
             None => path.pop().map_or("", |last| &key[key.len() - last.len()..]),
         };
-        let names = words.before.first().map_or("", String::as_str);
+        // Those of the alternative that the word belongs to.
+        let is_option = |word: &String| word.starts_with("--");
+        let from = words
+            .before
+            .iter()
+            .rposition(is_option)
+            .map_or(0, |at| at + 1);
+        let names = words.before.get(from).map_or("", String::as_str);
         for event in names.split(',') {
             let schema = self.schema;
             let given = GivenCommand {

@@ -3,6 +3,7 @@ use super::candidates::{Candidate, Completion, matching};
 use super::given::GivenCommand;
 use super::question::Question;
 use super::sources::{Sources, plain};
+use super::verbs;
 use crate::lang::{CursorContext, CursorPlace};
 
 /// Completes `line` at the byte offset `at`. `in_transaction` says that the line is an action of a transaction
@@ -12,6 +13,11 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
     // Lines can be nested: `:every 1s :oob …`.
     let mut skipped = 0;
     loop {
+        let text = line[..at].trim_start();
+        if sources.dialect.has_verbs() && !text.starts_with(':') {
+            let start = at - text.len();
+            return shifted(sources.verb_line(line, start, at), skipped);
+        }
         let context = CursorContext::of(line, at, in_transaction);
         let CursorPlace::Builtin {
             name,
@@ -30,10 +36,26 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
         };
         match builtins::complete(&words, sources) {
             builtins::Found::Here(completion) => return shifted(completion, skipped),
+            builtins::Found::HmpLineAt(start) => {
+                return shifted(sources.verb_line(line, start, at), skipped);
+            }
             builtins::Found::LineAt(start) => {
                 (line, at, in_transaction) = (&line[start..], at - start, false);
                 skipped += start;
             }
+        }
+    }
+}
+
+impl Sources<'_> {
+    /// Completes the text of `line` from `start` on, which is a verb and its arguments.
+    fn verb_line(&self, line: &str, start: usize, at: usize) -> Completion {
+        match (self.verbs)() {
+            Some(verbs) => verbs::complete(line, start, at, &verbs, self),
+            None => Completion {
+                start: at,
+                candidates: Vec::new(),
+            },
         }
     }
 }

@@ -11,6 +11,7 @@ mod live;
 mod question;
 mod sources;
 mod values;
+mod verbs;
 
 pub use candidates::{Candidate, Completion};
 pub(super) use given::root;
@@ -18,3 +19,4 @@ pub use line::{complete, expected};
 pub use live::{Live, PATIENCE};
 pub use question::{Answer, Question};
 pub use sources::Sources;
+pub use verbs::to_come;

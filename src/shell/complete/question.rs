@@ -47,7 +47,11 @@ pub enum Question {
     Cpus,
     CpuModels,
     TraceEvents,
+    /// Network backends.
+    Netdevs,
     CommandLineOptions,
+    /// No answers: it makes the human monitor's verbs known.
+    HmpVerbs,
     /// Nothing to ask: the user chooses a new name.
     Nothing,
     /// Files at a path that is still being typed.
@@ -153,9 +157,31 @@ pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answe
             let events = inspector.ask("trace-event-get-state", all).await;
             answers(events.unwrap_or_default(), "name", &["state"])
         }
+        Question::Netdevs => netdevs(inspector).await,
+        Question::HmpVerbs => {
+            inspector.verbs().await;
+            Vec::new()
+        }
         Question::Nothing => Vec::new(),
         Question::Files(typed) => files(typed),
     }
+}
+
+/// The network backends. Only the human monitor lists them.
+async fn netdevs(inspector: &Inspector) -> Vec<Answer> {
+    let listed = inspector.hmp("info network").await.unwrap_or_default();
+    let mut answers = Vec::new();
+    for line in listed.lines() {
+        // ` \ net0: index=0,type=user,…`, below the card it belongs to.
+        let line = line.trim_start_matches([' ', '\\']);
+        if let Some((name, rest)) = line.split_once(": ")
+            && let Some(kind) = rest.split(',').find_map(|part| part.strip_prefix("type="))
+            && kind != "nic"
+        {
+            answers.push(Answer::new(name, kind));
+        }
+    }
+    answers
 }
 
 /// Makes an answer of the member `value` of each item, with other members as its note.

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use super::candidates::Candidate;
 use super::question::{Answer, Question};
+use crate::dialect::verbs::Verb;
 use crate::exec::builtin::BUILTINS;
-use crate::lang;
+use crate::lang::{self, Dialect};
 use crate::schema::{Object, Schema};
 
 /// What completion knows, and how it asks for more.
@@ -10,6 +13,10 @@ pub struct Sources<'a> {
     pub schema: Option<&'a Schema>,
     /// The names of the server's commands, for use without a schema; may be empty.
     pub commands: &'a [String],
+    /// What the lines are written in.
+    pub dialect: Dialect,
+    /// The human monitor's verbs, or those of the dialect, if they are known.
+    pub verbs: &'a dyn Fn() -> Option<Arc<[Verb]>>,
     /// Answers a question within a time limit.
     pub ask: &'a dyn Fn(&Question) -> Vec<Answer>,
 }

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::entry::{Builtin, Call, Effect, Part};
-use super::query::query;
 use crate::context::{Context, Output};
+use crate::exec::query::query;
 use crate::failure::Failure;
 use crate::qmp::QmpError;
 use crate::render::{self, Tree};

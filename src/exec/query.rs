@@ -1,4 +1,4 @@
-//! Queries that a built-in sends to the server.
+//! Queries that qmpsh sends for a line, besides the command of the line.
 
 use serde_json::Value;
 use tokio::time::timeout;

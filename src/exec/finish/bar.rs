@@ -1,0 +1,48 @@
+use std::fmt::Write;
+
+use crate::context::{Context, Progress};
+
+/// The width of a bar, in columns.
+const WIDTH: u64 = 30;
+
+/// How many characters of what it is about stand before the bar, so that everything fits on one row.
+const TITLE: usize = 20;
+
+/// A progress bar, if there is a terminal to show it. Dropping it removes it from the screen.
+pub(in crate::exec) struct Bar {
+    shown: Option<Progress>,
+}
+
+impl Bar {
+    pub fn new(context: &Context) -> Self {
+        Self {
+            shown: context.progress.clone(),
+        }
+    }
+
+    /// Shows how much of what `title` names is done, in percent if that is known, and more text after the bar.
+    pub fn show(&self, title: &str, percent: Option<u64>, more: &str) {
+        let Some(show) = &self.shown else {
+            return;
+        };
+        let title: String = title.chars().take(TITLE).collect();
+        let mut text = title;
+        if let Some(percent) = percent {
+            let done = percent * WIDTH / 100;
+            text.push_str(" [");
+            for at in 0..WIDTH {
+                text.push(if at < done { '#' } else { '.' });
+            }
+            let _ = write!(text, "] {percent:3}%");
+        }
+        show(&format!("{text} {more}"));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(show) = &self.shown {
+            show("");
+        }
+    }
+}
