@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
-use super::options::Cli;
+use super::options::{COMMON, Cli};
 use crate::failure::Failure;
 use crate::os::stderr::say;
 use crate::render::{escape, escape_line};
@@ -114,7 +114,11 @@ const UNBUILT: &[(&str, &str)] = &[
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,
 /// if there is one.
 fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
-    let mut matches = match Cli::command().try_get_matches_from(words) {
+    let command = Cli::command().mut_args(|arg| match COMMON.contains(&arg.get_id().as_str()) {
+        true => arg,
+        false => arg.hide_short_help(true),
+    });
+    let mut matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| exit(error))),
     };

@@ -9,6 +9,11 @@ use crate::render::Format;
 use crate::script::EventsTo;
 use crate::vm::{ConsoleDevice, Monitor, PassedFd};
 
+/// The options that `-h` shows; `--help` shows all.
+pub(super) const COMMON: [&str; 7] = [
+    "connect", "launch", "list", "execute", "file", "output", "dry_run",
+];
+
 /// What `-h` and `--help` end with.
 macro_rules! examples {
     () => {
@@ -39,12 +44,11 @@ pub struct Cli {
     /// monitor)
     ///
     /// Defaults to the environment variable QMP_SOCKET.
-    #[arg(hide_short_help = true, value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS")]
     pub first: Option<String>,
 
     /// The command to run, as at the prompt; each word is one argument
     #[arg(
-        hide_short_help = true,
         value_name = "COMMAND",
         trailing_var_arg = true,
         allow_hyphen_values = true
@@ -60,7 +64,7 @@ pub struct Cli {
     ///
     /// Start QEMU with -chardev socket,id=ID,path=PATH,server=off,reconnect-ms=1000 -qmp chardev:ID; before QEMU 9.2,
     /// write reconnect=1 instead of reconnect-ms=1000.
-    #[arg(hide_short_help = true, long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run", "tls_creds"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run", "tls_creds"])]
     pub listen: Option<String>,
 
     /// Start QEMU (`-- QEMU ARG...`), and stop it on exit
@@ -86,23 +90,23 @@ pub struct Cli {
     pub file: Option<PathBuf>,
 
     /// Continue after an error, with up to 8 commands in flight
-    #[arg(hide_short_help = true, short, long)]
+    #[arg(short, long)]
     pub keep_going: bool,
 
     /// How long to wait for each reply [default: no limit]
-    #[arg(hide_short_help = true, short, long, value_name = "SECS", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 
     /// How long to wait for the connection and QEMU's greeting [default: 10 in scripts, no limit at the prompt]
-    #[arg(hide_short_help = true, long, value_name = "SECS", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
 
     /// Do not print empty values, {}
-    #[arg(hide_short_help = true, short, long)]
+    #[arg(short, long)]
     pub quiet: bool,
 
     /// Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated
-    #[arg(hide_short_help = true, long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
     pub var: Vec<(String, String)>,
 
     /// How to print values: auto, pretty, json, table or raw
@@ -117,11 +121,11 @@ pub struct Cli {
     pub output: Format,
 
     /// Same as -o pretty
-    #[arg(hide_short_help = true, short, long, conflicts_with = "output")]
+    #[arg(short, long, conflicts_with = "output")]
     pub pretty: bool,
 
     /// Print whole replies, {"return": …} or {"error": …}, instead of just the value
-    #[arg(hide_short_help = true, long)]
+    #[arg(long)]
     pub envelope: bool,
 
     /// Print the JSON that would be sent, without connecting
@@ -129,70 +133,47 @@ pub struct Cli {
     pub dry_run: bool,
 
     /// Take the types of bare words from the schema in PATH, a saved reply to query-qmp-schema
-    #[arg(hide_short_help = true, long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub schema: Option<PathBuf>,
 
     /// Print each message sent and received to standard error
-    #[arg(hide_short_help = true, short, long)]
+    #[arg(short, long)]
     pub verbose: bool,
 
     /// Append each message sent and received to PATH, as JSON lines with `time`, `dir`, `conn` (the number of the
     /// connection), `fds` (how many file descriptors went along, if any) and `msg`
-    #[arg(
-        hide_short_help = true,
-        short,
-        long,
-        value_name = "PATH",
-        visible_alias = "logfile"
-    )]
+    #[arg(short, long, value_name = "PATH", visible_alias = "logfile")]
     pub log: Option<PathBuf>,
 
     /// Where to print events while a script runs, as JSON lines
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "WHERE",
-        value_enum,
-        default_value_t
-    )]
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     pub events: EventsTo,
 
     /// Run the command N times; 0 repeats it until interrupted
-    #[arg(hide_short_help = true, long, value_name = "N")]
+    #[arg(long, value_name = "N")]
     pub repeat: Option<u64>,
 
     /// With --repeat, start a run every SECS seconds
-    #[arg(hide_short_help = true, long, value_name = "SECS", value_parser = seconds, requires = "repeat")]
+    #[arg(long, value_name = "SECS", value_parser = seconds, requires = "repeat")]
     pub interval: Option<Duration>,
 
     /// When to use colours
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t
-    )]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: When,
 
     /// Do not read or write the history file
-    #[arg(hide_short_help = true, long)]
+    #[arg(long)]
     pub no_history: bool,
 
     /// Use TLS for TCP connections, with the credentials in DIR
     ///
     /// DIR has the layout of QEMU's tls-creds-x509: ca-cert.pem, client-cert.pem and client-key.pem if the
     /// server verifies its clients, and optionally ca-crl.pem.
-    #[arg(hide_short_help = true, long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub tls_creds: Option<PathBuf>,
 
     /// Expect the server's certificate to be for NAME instead of the address's host
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "NAME",
-        requires = "tls_creds"
-    )]
+    #[arg(long, value_name = "NAME", requires = "tls_creds")]
     pub tls_hostname: Option<String>,
 
     /// Speak to the human monitor (HMP): through QMP, or on a socket of its own
@@ -204,31 +185,25 @@ pub struct Cli {
     pub dialect: Option<Dialect>,
 
     /// Do not negotiate out-of-band execution
-    #[arg(hide_short_help = true, long)]
+    #[arg(long)]
     pub no_oob: bool,
 
     /// Retry a connection that fails or ends, for at most SECS [default: only at the prompt, with no limit]
-    #[arg(hide_short_help = true, long, value_name = "SECS", value_parser = seconds, num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "SECS", value_parser = seconds, num_args = 0..=1, require_equals = true)]
     pub reconnect: Option<Option<Duration>>,
 
     /// Do not reconnect
-    #[arg(hide_short_help = true, long, conflicts_with = "reconnect")]
+    #[arg(long, conflicts_with = "reconnect")]
     pub no_reconnect: bool,
 
     /// Print the manual page, for `man -l -`
-    #[arg(hide_short_help = true, long, exclusive = true)]
+    #[arg(long, exclusive = true)]
     pub man: bool,
 
     /// Print the completion script for SHELL
     ///
     /// For bash: qmpsh --completions bash > ~/.local/share/bash-completion/completions/qmpsh
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "SHELL",
-        value_enum,
-        exclusive = true
-    )]
+    #[arg(long, value_name = "SHELL", value_enum, exclusive = true)]
     pub completions: Option<Shell>,
 
     // Must be last: the heading applies to everything that follows.
@@ -247,17 +222,11 @@ const USAGE: &str = "qmpsh [OPTIONS] ADDRESS [COMMAND [ARG]...]\n       \
 pub struct VmOptions {
     /// Where to put QEMU's monitor: the path of a Unix socket or HOST:PORT, which other clients can use too, or
     /// `none` [default: a private socket]
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "ADDRESS|none",
-        requires = "launch"
-    )]
+    #[arg(long, value_name = "ADDRESS|none", requires = "launch")]
     pub monitor: Option<Monitor>,
 
     /// Run QEMU under COMMAND, for example `strace -f`; it is split at whitespace
     #[arg(
-        hide_short_help = true,
         long,
         value_name = "COMMAND",
         requires = "launch",
@@ -267,34 +236,34 @@ pub struct VmOptions {
 
     /// Pass the inherited descriptor N[,set=M][,opaque=TEXT] to QEMU, as with -add-fd; M defaults to N; can be
     /// repeated
-    #[arg(hide_short_help = true, long, value_name = "N", requires = "launch", action = ArgAction::Append)]
+    #[arg(long, value_name = "N", requires = "launch", action = ArgAction::Append)]
     pub add_fd: Vec<PassedFd>,
 
     /// Name of the VM and of its log files
-    #[arg(hide_short_help = true, long, value_name = "NAME", requires = "launch")]
+    #[arg(long, value_name = "NAME", requires = "launch")]
     pub name: Option<String>,
 
     /// Give the guest a console, which is logged; `:console` attaches to it. DEVICE is `virtconsole`, `isa-serial` or
     /// another device with a chardev [default: the first serial port]
-    #[arg(hide_short_help = true, long, value_name = "DEVICE", requires = "launch", num_args = 0..=1, require_equals = true,
+    #[arg(long, value_name = "DEVICE", requires = "launch", num_args = 0..=1, require_equals = true,
           default_missing_value = "serial")]
     pub console: Option<ConsoleDevice>,
 
     /// Size at which the console's log is renamed to LOG.1 and a new one started: 512K, 64M, 2G, or 0 for no limit
     /// [default: 64M]
-    #[arg(hide_short_help = true, long, value_name = "SIZE", value_parser = size, requires = "console")]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "console")]
     pub console_log_limit: Option<u64>,
 
     /// Keep the logs of QEMU's output and of the console in DIR [default: deleted on exit]
-    #[arg(hide_short_help = true, long, value_name = "DIR", requires = "launch")]
+    #[arg(long, value_name = "DIR", requires = "launch")]
     pub log_dir: Option<PathBuf>,
 
     /// Create the directory for temporary files in DIR; it is removed on exit
-    #[arg(hide_short_help = true, long, value_name = "DIR", requires = "launch")]
+    #[arg(long, value_name = "DIR", requires = "launch")]
     pub temp_dir: Option<PathBuf>,
 
     /// How long QEMU may take to shut down before it is killed [default: 30]
-    #[arg(hide_short_help = true, long, value_name = "SECS", value_parser = seconds, requires = "launch")]
+    #[arg(long, value_name = "SECS", value_parser = seconds, requires = "launch")]
     pub shutdown_timeout: Option<Duration>,
 }
 
