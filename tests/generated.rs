@@ -87,23 +87,31 @@ fn tidy(page: &str) -> String {
         let stays = as_it_is || is_tag || line.starts_with('.');
         is_tag = line == ".TP";
         let mut rest = line;
-        while !stays && rest.len() > LONGEST {
-            let Some(at) = rest[..LONGEST].rfind(' ').filter(|at| *at > 0) else {
+        while !stays && let Some(end) = end_of(rest, LONGEST) {
+            let Some(at) = rest[..end].rfind(' ').filter(|at| *at > 0) else {
                 break;
             };
             tidy.push_str(rest[..at].trim_end());
             rest = rest[at..].trim_start();
             // At the start of a line, these make a request of it.
-            tidy.push_str(if rest.starts_with(['.', '\'']) {
-                "\n\\&"
-            } else {
-                "\n"
+            tidy.push_str(match rest.starts_with(['.', '\'']) {
+                true => "\n\\&",
+                false => "\n",
             });
         }
         tidy.push_str(rest);
         tidy.push('\n');
     }
     tidy
+}
+
+/// Where a line that is longer than this has to end. mandoc reads `…` as `\[u2026]`.
+fn end_of(line: &str, longest: usize) -> Option<usize> {
+    let mut length = 0;
+    line.char_indices().find_map(|(at, c)| {
+        length += if c.is_ascii() { 1 } else { 8 };
+        (length > longest).then_some(at)
+    })
 }
 
 #[test]
