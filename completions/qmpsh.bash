@@ -23,7 +23,7 @@ _qmpsh() {
 
     case "${cmd}" in
         qmpsh)
-            opts="-c -e -f -k -t -q -o -p -n -v -l -H -h -V --connect --listen --launch --list --execute --file --keep-going --timeout --connect-timeout --quiet --var --output --pretty --envelope --dry-run --schema --verbose --logfile --log --events --repeat --interval --color --no-history --tls-creds --tls-hostname --hmp --dialect --no-oob --reconnect --no-reconnect --monitor --wrapper --add-fd --name --console --console-log-limit --log-dir --temp-dir --shutdown-timeout --help --version"
+            opts="-c -e -f -k -t -q -o -p -n -v -l -H -h -V --connect --listen --launch --list --execute --file --serve --policy --keep-going --timeout --connect-timeout --quiet --var --output --pretty --envelope --dry-run --schema --verbose --logfile --log --events --repeat --interval --color --no-history --tls-creds --tls-hostname --hmp --dialect --no-oob --reconnect --no-reconnect --monitor --wrapper --add-fd --name --console --console-log-limit --log-dir --temp-dir --shutdown-timeout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -54,6 +54,14 @@ _qmpsh() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

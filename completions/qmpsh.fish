@@ -2,6 +2,8 @@ complete -c qmpsh -s c -l connect -d 'Connect to ADDRESS; all remaining words ar
 complete -c qmpsh -l listen -d 'Listen at ADDRESS (the path of a Unix socket, or HOST:PORT) and wait for QEMU to connect; all remaining words are the command' -r
 complete -c qmpsh -s e -l execute -d 'Run LINE, then exit; can be repeated' -r
 complete -c qmpsh -s f -l file -d 'Run the script at PATH; `-` is standard input' -r -F
+complete -c qmpsh -l serve -d 'Serve the VM to others at ADDRESS, the path of a Unix socket or fd:N (an inherited, listening socket); can be repeated' -r
+complete -c qmpsh -l policy -d 'What the clients of --serve may do: `read-only`, or what the policy in FILE allows [default: everything]' -r
 complete -c qmpsh -s t -l timeout -d 'How long to wait for each reply [default: no limit]' -r
 complete -c qmpsh -l connect-timeout -d 'How long to wait for the connection and QEMU\'s greeting [default: 10 in scripts, no limit at the prompt]' -r
 complete -c qmpsh -l var -d 'Set the variable NAME, so that $NAME in a line is VALUE whatever its characters; can be repeated' -r

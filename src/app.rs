@@ -12,11 +12,12 @@ use crate::context::{Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
 use crate::lang::{Dialect, Value, Variables};
-use crate::os::{self, stderr::say, stop::StopSignals};
+use crate::os::{self, service, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::render::{self, Format, Style};
 use crate::schema::Schema;
 use crate::script::{self, Source};
+use crate::server::{self, Policy};
 use crate::shell;
 use crate::transport::{Address, Endpoint, ServerSocket, Tls};
 use crate::vm::{self, Vm, shutdown};
@@ -56,6 +57,10 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
         _file = socket.take_file();
         target.endpoint = Some(Endpoint::Listen(Arc::new(socket)));
     }
+    let _served: Vec<_> = target.serve.iter().map(ServerSocket::file).collect();
+    if !target.serve.is_empty() {
+        service::notify("READY=1");
+    }
     if invocation.cli.launch {
         let vm = Vm::new(launch(&invocation)?).map_err(Failure::from)?;
         target.vm = Some(Arc::new(vm));
@@ -67,6 +72,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
         Plan::Script(plan) => script::run(plan, settings, target).await,
         Plan::List(_) | Plan::Print(_) => unreachable!("handled above"),
     };
+    service::notify("STOPPING=1");
     if let Some(vm) = vm {
         // Usually a no-op; after an error the VM may still be running.
         let report = |text| say(format!("qmpsh: {text}"));
@@ -154,6 +160,7 @@ fn variables(given: &[(String, String)]) -> Arc<Variables> {
 /// How to reach the server. A listening socket or a VM is created later.
 fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Failure> {
     let cli = &invocation.cli;
+    let serve = serve(cli)?;
     let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
     if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
@@ -177,7 +184,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         },
         retry: match cli.reconnect {
             Some(limit) => Retry::Within(limit),
-            None if interactive && !cli.no_reconnect => Retry::Within(None),
+            None if (interactive || !serve.is_empty()) && !cli.no_reconnect => Retry::Within(None),
             None => Retry::Never,
         },
         dialect,
@@ -185,7 +192,23 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         vm: None,
         verbose: cli.verbose,
         log: cli.log.clone(),
+        serve,
+        policy: cli.policy.as_deref().map(policy).transpose()?,
     })
+}
+
+/// Listens at the addresses of `--serve`, and takes the sockets that systemd has passed.
+fn serve(cli: &Cli) -> Result<Vec<ServerSocket>, Failure> {
+    let given = cli.serve.iter().map(|address| Ok(address.parse()?));
+    let passed = service::passed().into_iter().map(Address::Inherited);
+    given
+        .chain(passed.map(Ok))
+        .map(|address: Result<_, Failure>| Ok(server::bind(&address?)?))
+        .collect()
+}
+
+fn policy(what: &str) -> Result<Policy, Failure> {
+    Policy::read(what).map_err(Failure::Usage)
 }
 
 /// Reads a saved reply to `query-qmp-schema`: either the whole reply or just its value.

@@ -38,6 +38,7 @@ mod schema_cache;
 mod screens;
 mod scripts;
 mod secrets;
+mod serve;
 mod server;
 mod session;
 mod stalled_output;

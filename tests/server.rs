@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use qmpsh::qmp::{Greeting, Triple, Version};
@@ -267,6 +268,33 @@ async fn without_a_greeting_clients_wait_and_with_a_new_one_the_old_ones_end() {
     served.server.greet(None);
     assert_eq!(client.message().await["event"], "SHUTDOWN");
     assert_eq!(client.message().await, Value::Null);
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_greeting_is_not_kept() {
+    let server = Server::new(async |command: Command| command.unknown());
+    let served = Served::by(server);
+    let client = served.connect().await;
+    let mut half = served.connect().await;
+    half.send(r#"{"execute": "qmp_capabilities"}"#).await;
+    within(half.stream.get_mut().shutdown())
+        .await
+        .expect("it is open");
+    wait_until(|| served.server.clients().len() == 2).await;
+    drop(client);
+    wait_until(|| served.server.clients().len() == 1).await;
+    served.server.greet(Some(&greeting()));
+    assert!(half.message().await["QMP"].is_object());
+    assert_eq!(half.message().await, json!({"return": {}}));
+}
+
+async fn wait_until(mut condition: impl FnMut() -> bool) {
+    within(async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

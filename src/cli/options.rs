@@ -89,6 +89,20 @@ pub struct Cli {
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
 
+    /// Serve the VM to others at ADDRESS, the path of a Unix socket or fd:N (an inherited, listening socket); can be
+    /// repeated
+    ///
+    /// QEMU serves one client per monitor; qmpsh serves any number of them, with the one connection that it has. Any QMP
+    /// client can connect. Without a command, script or terminal, qmpsh serves until a signal ends it. It reconnects
+    /// when the VM restarts; meanwhile, clients wait for their greeting. Only the user who runs qmpsh, and root, can
+    /// connect. The sockets that systemd passes are served as well.
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with_all = ["list", "dry_run"])]
+    pub serve: Vec<String>,
+
+    /// What the clients of --serve may do: `read-only`, or what the policy in FILE allows [default: everything]
+    #[arg(long, value_name = "read-only|FILE")]
+    pub policy: Option<String>,
+
     /// Continue after an error, with up to 8 commands in flight
     #[arg(short, long)]
     pub keep_going: bool,

@@ -13,10 +13,11 @@ use super::types::{Probe, Types};
 use crate::dialect::{self, Memory};
 use crate::failure::Failure;
 use crate::lang::{Dialect, Language};
-use crate::qmp::{self, Notice, Notices, Retry, Session};
+use crate::qmp::{self, Direction, Notice, NoticeSender, Notices, Passing, Retry, Session, Tap};
 use crate::render;
 use crate::schema::Schema;
-use crate::transport::{Endpoint, StreamEnd};
+use crate::server::{Note, Policy, Share};
+use crate::transport::{Endpoint, ServerSocket, StreamEnd};
 use crate::vm::{Console, Vm};
 
 /// How long to wait for a reply to a query that the user did not ask for.
@@ -40,6 +41,10 @@ pub struct TargetPlan {
     pub verbose: bool,
     /// The file to which every message is appended.
     pub log: Option<PathBuf>,
+    /// Where to serve the VM to others.
+    pub serve: Vec<ServerSocket>,
+    /// What they may do; `None` is everything.
+    pub policy: Option<Policy>,
 }
 
 /// A server: the session with it, and what is known about it. Clones share the same state.
@@ -49,6 +54,8 @@ pub struct Target {
     pub session: Arc<Session>,
     /// The VM, if we launched it.
     pub vm: Option<Arc<Vm>>,
+    /// Serves the VM to others.
+    pub share: Arc<Share>,
     /// What the server speaks.
     pub dialect: Dialect,
     /// What its lines leave behind for those after them.
@@ -76,6 +83,7 @@ impl Target {
             Some(schema) => Inspector::default().with_schema(schema.clone()),
             None => Inspector::default(),
         };
+        let tap = options.tap.clone();
         let (session, notices) = Session::start(options, retry);
         if let Some(vm) = &vm {
             let sender = session.notice_sender();
@@ -83,11 +91,14 @@ impl Target {
                 let _ = sender.send(Notice::Said(text));
             }));
         }
+        let sender = session.notice_sender();
+        let share = Share::new(&session, move |note| tell(&note, tap.as_ref(), &sender));
         let probe = Arc::new(Probe::new(session.notice_sender()));
         let target = Self {
             probe,
             session: Arc::new(session),
             vm,
+            share: Arc::new(share),
             dialect,
             memory: Arc::default(),
             schema,
@@ -210,5 +221,22 @@ impl Target {
         let endpoint = client.endpoint();
         let banner = format!("Connected to QEMU {version}{name}{monitor} at {endpoint}");
         Some(render::escape_line(&banner).into_owned())
+    }
+}
+
+/// Tells the log what clients of ours come and go, and the user which of them were not served.
+fn tell(note: &Note, tap: Option<&Tap>, notices: &NoticeSender) {
+    let text = note.to_string();
+    if let Some(tap) = tap {
+        tap(&Passing {
+            direction: Direction::Note,
+            text: &text,
+            connection: 0,
+            descriptors: 0,
+            from: None,
+        });
+    }
+    if matches!(note, Note::Cut(..) | Note::TurnedAway(_)) {
+        let _ = notices.send(Notice::Said(text));
     }
 }

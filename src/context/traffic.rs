@@ -141,12 +141,14 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                     answer => answer,
                 }
             }
+            Direction::Note => None,
         };
         let message = compact(masked.as_deref().unwrap_or(message));
         if let Some(echo) = &echo {
             let arrow = match direction {
                 Direction::Send => "->",
                 Direction::Receive => "<-",
+                Direction::Note => "--",
             };
             let from = passing
                 .from
@@ -161,6 +163,7 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
             let dir = match direction {
                 Direction::Send => "send",
                 Direction::Receive => "recv",
+                Direction::Note => "note",
             };
             let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
             // A server may send invalid JSON; the log must stay valid.
@@ -169,8 +172,10 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Err(_) => quote(&message).into(),
             };
             let connection = passing.connection;
-            let mut line =
-                format!("{{\"time\": \"{time}\", \"dir\": \"{dir}\", \"conn\": {connection}");
+            let mut line = format!("{{\"time\": \"{time}\", \"dir\": \"{dir}\"");
+            if connection > 0 {
+                line += &format!(", \"conn\": {connection}");
+            }
             if let Some(from) = passing.from {
                 line += &format!(", \"from\": {}", quote(&mask_text(from)));
             }

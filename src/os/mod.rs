@@ -3,6 +3,7 @@
 pub mod child;
 pub mod holder;
 pub mod private;
+pub mod service;
 pub mod signals;
 #[cfg(target_os = "linux")]
 pub mod sock_diag;

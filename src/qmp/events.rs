@@ -120,7 +120,7 @@ impl Hub {
         self.events.lock().listen(filter, capacity)
     }
 
-    /// Calls `relay` with each event as soon as it is read, for as long as somebody holds it. It must not block, nor
+    /// Calls `relay` with each event of the server as soon as it is read, for as long as somebody holds it. It must not block, nor
     /// call this hub.
     pub fn relay(&self, relay: &Relay) {
         self.events.lock().relays.push(Arc::downgrade(relay));
@@ -274,7 +274,10 @@ impl Events {
         self.listeners.retain(|listener| listener.take(&event));
         self.relays.retain(|relay| {
             let relay = relay.upgrade();
-            relay.inspect(|relay| relay(&event)).is_some()
+            if let Some(relay) = relay.as_ref().filter(|_| !event.is_of_session()) {
+                relay(&event);
+            }
+            relay.is_some()
         });
         self.history_bytes += event.text().len();
         self.history.push_back(event);

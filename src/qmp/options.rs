@@ -28,7 +28,7 @@ pub struct Passing<'a> {
     pub direction: Direction,
     /// The message, which is JSON unless the server is no QMP server.
     pub text: &'a str,
-    /// Which of the connections it passes: they are counted from 1, in the whole process.
+    /// Which of the connections it passes: they are counted from 1, in the whole process. 0 is none.
     pub connection: u64,
     /// How many descriptors go with it.
     pub descriptors: usize,
@@ -41,6 +41,8 @@ pub struct Passing<'a> {
 pub enum Direction {
     Send,
     Receive,
+    /// It is no message, but tells what happened.
+    Note,
 }
 
 /// Whether to try again when there is no server yet or a connection has ended.

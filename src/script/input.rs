@@ -116,6 +116,14 @@ impl Input {
         }
     }
 
+    /// Whether it had no line so far.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Given(_) => false,
+            Self::Read(lines) => lines.here().number == 0,
+        }
+    }
+
     /// The place of the line that was read last.
     pub fn here(&self) -> Origin {
         match self {

@@ -56,7 +56,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
 
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
-    let orderly = target.vm.is_some() || matches!(target.endpoint, Some(Endpoint::Listen(_)));
+    let serves = !target.serve.is_empty();
+    let orderly =
+        target.vm.is_some() || serves || matches!(target.endpoint, Some(Endpoint::Listen(_)));
     match orderly {
         true => give_up_blocked_writes_when_stopped()?,
         false => end_by_interrupt_while_blocked(Status::Interrupted.code())?,
@@ -67,6 +69,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     };
     let dry_run = settings.dry_run;
     let endpoint = target.endpoint;
+    let (sockets, policy) = (target.serve, target.policy);
     let (target, mut notices) = Target::new(
         options,
         target.retry,
@@ -79,6 +82,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
     }
+    for socket in sockets {
+        context.target.share.serve(socket, policy.clone());
+    }
     let session = &context.target.session;
     // Before connecting, so that no event is missed.
     let events =
@@ -86,7 +92,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     if !dry_run {
         tokio::select! {
             connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
-            _ = stop.recv() => return Ok(Status::Interrupted),
+            _ = stop.recv() => {
+                context.target.share.stop(None).await;
+                return Ok(match serves {
+                    true => Status::Success,
+                    false => Status::Interrupted,
+                });
+            }
         }
     }
     let mut script = Script {
@@ -107,6 +119,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         window: if keep_going { WINDOW } else { 1 },
         keep_going,
         reading: Reading::Lines,
+        serves,
         context,
     };
     let stopped = tokio::select! {
@@ -115,7 +128,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         _ = stop.recv() => true,
     };
     let given_up = script.display.stdout.was_stopped();
-    if stopped || given_up {
+    if (stopped && script.reading != Reading::Nothing) || given_up {
         script.display.status = Status::Interrupted;
     }
     if given_up && !stopped {
@@ -131,6 +144,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         let report = |text| say(format!("qmpsh: {text}"));
         shutdown::end(vm, client.as_deref(), &mut stop, &report).await;
     }
+    target.share.stop(None).await;
     show_notices(&mut script.notices);
     let Display { stdout, status, .. } = script.display;
     match stdout.finish() {
@@ -170,12 +184,16 @@ struct Script {
     window: usize,
     keep_going: bool,
     reading: Reading,
+    /// The VM is served to others.
+    serves: bool,
 }
 
 /// How far a script has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     Lines,
+    /// There was no line at all. The VM is served until a signal comes.
+    Nothing,
     /// No further line is read. The script waits for running commands, and for lines of `:after`.
     Finished,
     /// The script waits only for running commands.
@@ -216,6 +234,9 @@ impl Script {
                 Some(report) = self.reports.recv() => self.report(report).await,
                 event = next_event(&mut self.display.events) => self.display.event(event),
                 item = self.input.next(), if may_read => self.item(item).await,
+                () = end_of_vm(&self.context), if self.reading == Reading::Nothing => {
+                    self.reading = Reading::Finished;
+                }
                 // Nothing else is ready, so flush what was printed.
                 () = self.display.stdout.due(more_to_send) => self.display.stdout.flush(),
             }
@@ -254,7 +275,11 @@ impl Script {
     }
 
     fn end_of_input(&mut self) {
-        self.reading = self.reading.max(Reading::Finished);
+        let next = match self.serves && self.input.is_empty() {
+            true => Reading::Nothing,
+            false => Reading::Finished,
+        };
+        self.reading = self.reading.max(next);
         if self.parser.in_transaction() {
             let error =
                 Failure::Usage("the transaction is not closed; close it with `)`".to_owned());
@@ -437,6 +462,14 @@ impl Script {
         if stops {
             self.reading = Reading::Stopped;
         }
+    }
+}
+
+/// Resolves when the VM that we launched has ended. Never resolves if we launched none.
+async fn end_of_vm(context: &Context) {
+    match &context.target.vm {
+        Some(vm) => vm.ended().await,
+        None => pending().await,
     }
 }
 

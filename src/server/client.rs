@@ -4,11 +4,13 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
+use tokio::time::sleep;
 
 use super::command::{Command, Turn, error, refusal, reply};
 use super::incoming::{self, Sent, wrong};
@@ -20,6 +22,9 @@ use crate::transport::{Reader, Stream, Writer};
 /// How many commands of a client wait to be run, as in QEMU (`QMP_REQ_QUEUE_LEN_MAX`). While so many wait, no more of
 /// what it sends is read.
 const QUEUE: usize = 8;
+
+/// How often to look whether a client that has sent everything still waits to be greeted.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How many bytes of what a client sends before it is greeted are kept.
 const EARLY: usize = 64 << 10;
@@ -59,6 +64,7 @@ impl Connection {
             frames: Frames::default(),
             passed: Vec::new(),
             skipping: false,
+            ended: false,
         };
         let hello = {
             let mut greeted = pin!(greeting.wait_for(Option::is_some));
@@ -66,13 +72,17 @@ impl Connection {
                 tokio::select! {
                     biased;
                     hello = &mut greeted => break hello.ok()?.clone()?,
-                    more = receiving.more(), if receiving.frames.buffer.len() < EARLY => if !more {
+                    more = receiving.more(), if receiving.reads_early() => receiving.ended = !more,
+                    () = sleep(LOOK), if receiving.ended => if receiving.reader.is_gone() {
                         return None;
                     },
                 }
             }
         };
-        outbox.push([hello.text.clone()]);
+        outbox.greet(hello.text.clone());
+        if !shared.greets_with(&hello) {
+            outbox.finish();
+        }
         let (turns, queue) = mpsc::channel(QUEUE);
         let mut asking = Asking {
             shared: &shared,
@@ -93,18 +103,11 @@ impl Connection {
             outbox.finish_when_answered();
             std::future::pending::<()>().await;
         });
-        let mut over = pin!(async {
-            // Whoever was greeted by another server is not greeted by the next one.
-            let _ = greeting.changed().await;
-            outbox.finish();
-            std::future::pending::<()>().await;
-        });
         tokio::select! {
             biased;
             why = outbox.write_to(&mut writer) => why,
             () = &mut asking => None,
             () = &mut answering => None,
-            () = &mut over => None,
         }
     }
 }
@@ -128,6 +131,8 @@ struct Receiving {
     passed: Vec<OwnedFd>,
     /// The rest of a line is skipped that is not a message.
     skipping: bool,
+    /// Nothing more will come.
+    ended: bool,
 }
 
 /// What a client sent.
@@ -141,6 +146,11 @@ enum Received {
 }
 
 impl Receiving {
+    /// Whether more is to be read before the greeting.
+    fn reads_early(&self) -> bool {
+        !self.ended && self.frames.buffer.len() < EARLY
+    }
+
     /// Reads what there is. Returns false at the end.
     async fn more(&mut self) -> bool {
         let read = self

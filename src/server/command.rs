@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 use std::os::fd::OwnedFd;
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use super::incoming::{Sent, Wrong};
 use super::outbox::Outbox;
 use super::serving::Who;
-use crate::lang::quote;
+use crate::lang::{has_any, quote};
 use crate::qmp::Reply;
 use crate::render::compact;
 
@@ -60,6 +59,11 @@ impl Command {
         mem::take(&mut self.descriptors)
     }
 
+    /// Whether a reply can still reach the client.
+    pub fn is_wanted(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.is_open())
+    }
+
     /// The client that sent it.
     pub fn who(&self) -> &Arc<Who> {
         &self.who
@@ -67,9 +71,14 @@ impl Command {
 
     /// The message that has QEMU run this command, without its id.
     pub fn to_wire(&self) -> String {
+        self.to_wire_with(self.arguments())
+    }
+
+    /// The same with these arguments instead.
+    pub(super) fn to_wire_with(&self, arguments: &str) -> String {
         let execute = if self.sent.oob { "exec-oob" } else { "execute" };
         let name = quote(&self.sent.name);
-        match &*compact(self.arguments()) {
+        match &*compact(arguments) {
             "{}" => format!("{{\"{execute}\":{name}}}"),
             arguments => format!("{{\"{execute}\":{name},\"arguments\":{arguments}}}"),
         }
@@ -128,7 +137,7 @@ pub(super) enum Turn {
 }
 
 /// The parts of an error reply.
-pub(super) fn refusal(wrong: &Wrong) -> [Bytes; 1] {
+pub(super) fn refusal(wrong: &Wrong) -> Vec<Bytes> {
     let error = error("GenericError", &wrong.desc);
     reply("error", error, wrong.id.as_ref())
 }
@@ -138,28 +147,33 @@ pub(super) fn error(class: &str, desc: &str) -> Bytes {
     format!("{{\"class\": {class}, \"desc\": {desc}}}").into()
 }
 
-/// The message with which a server answers: `member` is `return` or `error`. It is one line, whatever lines `value` and
-/// `id` have.
-pub(super) fn reply(member: &str, value: Bytes, id: Option<&Bytes>) -> [Bytes; 1] {
-    let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let value = one_line(value);
-    let mut message = Vec::with_capacity(value.len() + 64);
-    message.extend_from_slice(b"{\"");
-    message.extend_from_slice(member.as_bytes());
-    message.extend_from_slice(b"\": ");
-    message.extend_from_slice(&value);
+/// A value of at least this many bytes is not copied.
+const LARGE: usize = 64 << 10;
+
+/// The parts of the message with which a server answers: `member` is `return` or `error`. It is one line, whatever lines
+/// `value` and `id` have.
+pub(super) fn reply(member: &str, value: Bytes, id: Option<&Bytes>) -> Vec<Bytes> {
+    let mut before = format!("{{\"{member}\": ").into_bytes();
+    let mut after = Vec::new();
     if let Some(id) = id {
-        message.extend_from_slice(b", \"id\": ");
-        message.extend_from_slice(compact(&text(id)).as_bytes());
+        after.extend_from_slice(b", \"id\": ");
+        after.extend_from_slice(&one_line(id.clone()));
     }
-    message.extend_from_slice(b"}\r\n");
-    [message.into()]
+    after.extend_from_slice(b"}\r\n");
+    let value = one_line(value);
+    if value.len() >= LARGE {
+        return vec![before.into(), value, after.into()];
+    }
+    before.extend_from_slice(&value);
+    before.extend_from_slice(&after);
+    vec![before.into()]
 }
 
-/// Clients may read a line at a time.
+/// The same JSON on one line: clients may read a line at a time.
 pub(super) fn one_line(json: Bytes) -> Bytes {
-    match std::str::from_utf8(&json).map(compact) {
-        Ok(Cow::Owned(line)) => line.into(),
+    let breaks = |byte| matches!(byte, b'\n' | b'\r');
+    match std::str::from_utf8(&json) {
+        Ok(text) if has_any(text, breaks) => compact(text).into_owned().into(),
         _ => json,
     }
 }

@@ -29,7 +29,11 @@ mod client;
 mod command;
 mod incoming;
 mod outbox;
+mod policy;
 mod serving;
+mod share;
 
 pub use command::Command;
+pub use policy::Policy;
 pub use serving::{Note, Server, Who};
+pub use share::{Served, Share, bind};

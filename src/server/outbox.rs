@@ -41,6 +41,8 @@ struct State {
     bytes: usize,
     /// How many commands have no reply yet.
     owed: usize,
+    /// The client was greeted.
+    greeted: bool,
     /// Whether events are wanted.
     negotiated: bool,
     /// What is in the queue is sent, and then nothing more.
@@ -81,6 +83,28 @@ impl Outbox {
         state.push([event.clone()]);
         drop(state);
         self.news.notify_one();
+    }
+
+    /// Adds the greeting.
+    pub fn greet(&self, greeting: Bytes) {
+        let mut state = self.state.lock();
+        state.push([greeting]);
+        state.greeted = true;
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Sends what is in the queue to a client that was greeted, and then nothing more.
+    pub fn finish_greeted(&self) {
+        if self.state.lock().greeted {
+            self.finish();
+        }
+    }
+
+    /// Whether more can be sent.
+    pub fn is_open(&self) -> bool {
+        let state = self.state.lock();
+        !state.last && state.cut.is_none()
     }
 
     /// From now on, events are wanted.

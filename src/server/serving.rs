@@ -27,7 +27,7 @@ const MOST_CLIENTS: usize = 512;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long clients may take to read the last messages.
-const LAST: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_millis(300);
 
 /// A QMP server. See the [module](super) for an example.
 pub struct Server {
@@ -70,6 +70,7 @@ pub struct Who {
     /// The name of its program, if it is on this machine.
     pub program: Option<String>,
     pub since: Instant,
+    label: Arc<str>,
     pub(super) commands: AtomicU64,
 }
 
@@ -77,13 +78,26 @@ impl Who {
     fn of(stream: &Stream) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let pid = stream.peer_pid();
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
+        let program = pid.and_then(holder::program_of);
+        let label = match (pid, &program) {
+            (Some(pid), Some(program)) => format!("client {number} (pid {pid}, {program})"),
+            (Some(pid), None) => format!("client {number} (pid {pid})"),
+            _ => format!("client {number}"),
+        };
         Self {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1,
+            number,
             pid,
-            program: pid.and_then(holder::program_of),
+            program,
             since: Instant::now(),
+            label: label.into(),
             commands: AtomicU64::new(0),
         }
+    }
+
+    /// Its number and process, as logs and messages name it.
+    pub fn label(&self) -> Arc<str> {
+        self.label.clone()
     }
 
     /// How many commands it has sent.
@@ -94,12 +108,7 @@ impl Who {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {}", self.number)?;
-        match (self.pid, &self.program) {
-            (Some(pid), Some(program)) => write!(f, " (pid {pid}, {program})"),
-            (Some(pid), None) => write!(f, " (pid {pid})"),
-            _ => Ok(()),
-        }
+        f.write_str(&self.label)
     }
 }
 
@@ -161,6 +170,9 @@ impl Server {
     pub fn greet(&self, greeting: Option<&Greeting>) {
         let hello = greeting.map(Hello::new).map(Arc::new);
         self.shared.greeting.send_replace(hello);
+        for client in self.shared.clients.lock().values() {
+            client.outbox.finish_greeted();
+        }
     }
 
     /// Serves whoever connects to `socket`, until the server is dropped or ends. On a Unix socket, only the user who runs
@@ -190,7 +202,7 @@ impl Server {
         clients.values().map(|client| client.who.clone()).collect()
     }
 
-    /// Stops listening, and ends all connections once what is to be sent has been sent, or after a second.
+    /// Stops listening, and ends all connections once what is to be sent has been sent, or after 300 ms.
     pub async fn end(&self) {
         self.shared.full.send_replace(true);
         for client in self.shared.clients.lock().values() {
@@ -242,6 +254,12 @@ impl Shared {
             return command.fail("CommandNotFound", desc);
         }
         (self.handler)(command).await;
+    }
+
+    /// Whether this is still the greeting.
+    pub fn greets_with(&self, hello: &Arc<Hello>) -> bool {
+        let now = self.greeting.borrow();
+        now.as_ref().is_some_and(|now| Arc::ptr_eq(now, hello))
     }
 
     pub fn greeting(&self) -> watch::Receiver<Option<Arc<Hello>>> {
@@ -298,8 +316,9 @@ async fn attend(stream: Stream, shared: Arc<Shared>) {
         number: who.number,
     };
     shared.tell(Note::Connected(who.clone()));
-    let connection = Connection::new(stream, shared.clone(), who.clone(), outbox);
+    let connection = Connection::new(stream, shared.clone(), who.clone(), outbox.clone());
     let cut = connection.serve().await;
+    outbox.cut("its connection has ended".to_owned());
     drop(leaving);
     shared.tell(match cut {
         Some(why) => Note::Cut(who, why),

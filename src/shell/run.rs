@@ -42,6 +42,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.tap = traffic::tap(echo, log.as_ref());
     let mut stops = Stops::new()?;
     let endpoint = target.endpoint;
+    let (sockets, policy) = (target.serve, target.policy);
     let (target, mut notices) = Target::new(
         options,
         target.retry,
@@ -50,6 +51,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.dialect,
     );
     let (mut context, reports) = exec::begin(settings, target);
+    for socket in sockets {
+        context.target.share.serve(socket, policy.clone());
+    }
     let connected = {
         let connecting = context.target.open(endpoint);
         tokio::pin!(connecting);
@@ -116,6 +120,7 @@ async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
         end,
         async { terminal.leave() },
     };
+    context.target.share.stop(None).await;
     if ended == Some(Stopped::Gracefully) {
         terminal.show("the VM has shut down\n".to_owned());
     }

@@ -45,8 +45,8 @@ pub struct ServerSocket {
     unix: bool,
 }
 
-/// The file of a Unix socket, removed on drop.
-#[derive(Debug)]
+/// The file of a Unix socket, removed when this or a clone is dropped.
+#[derive(Debug, Clone)]
 pub struct SocketFile {
     path: PathBuf,
     device: u64,
@@ -138,6 +138,11 @@ impl ServerSocket {
     /// Takes the file, if there is one, so that it can be removed before the socket is dropped.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
+    }
+
+    /// The file, if there is one, for somebody else who may have to remove it.
+    pub fn file(&self) -> Option<SocketFile> {
+        self.file.clone()
     }
 
     /// Takes the socket, for a process that listens in our place. The file is still removed when

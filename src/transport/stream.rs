@@ -2,10 +2,11 @@
 //! program.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use bytes::buf::Limit;
 use bytes::{BufMut, BytesMut};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, ReadHalf, WriteHalf};
 use tokio::net::unix::{self, pipe};
@@ -167,6 +168,21 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// After the end: whether the peer has closed its other direction too, as far as can be seen without sending it
+    /// anything.
+    pub fn is_gone(&self) -> bool {
+        let Self::Unix(half, _) = self else {
+            return true;
+        };
+        let stream: &UnixStream = half.as_ref();
+        let mut asked = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut asked, PollTimeout::ZERO);
+        let [asked] = asked;
+        asked
+            .revents()
+            .is_some_and(|flags| flags.contains(PollFlags::POLLHUP))
     }
 
     /// Why the stream ended. Call it only after the end.

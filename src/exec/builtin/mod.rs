@@ -12,6 +12,7 @@ mod help;
 mod hmp;
 mod jobs;
 mod listeners;
+mod serve;
 mod table;
 mod timers;
 mod tree;

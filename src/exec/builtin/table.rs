@@ -1,8 +1,8 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, timers, tree, variables,
-    vm, wait,
+    connection, console, events, finish, general, help, jobs, listeners, serve, timers, tree,
+    variables, vm, wait,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -15,6 +15,8 @@ pub const BUILTINS: &[Builtin] = &[
     connection::CONNECT,
     connection::DISCONNECT,
     connection::OOB,
+    serve::SERVE,
+    serve::UNSERVE,
     hmp::HMP,
     events::EVENTS,
     wait::WAIT,
@@ -41,7 +43,7 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run refuses: they need a connection, or time to pass.
-const NOT_DRY: [&str; 3] = ["connect", "after", "every"];
+const NOT_DRY: [&str; 5] = ["connect", "after", "every", "serve", "unserve"];
 
 /// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
