@@ -11,6 +11,7 @@
 //!
 //! A module imports only from those below it in this list:
 //!
+//! - `fuzzing`: a door for the fuzzer to what is not public
 //! - [`app`]: turns the command line into a typed plan and carries it out
 //! - [`cli`]: the options
 //! - [`shell`]: the interactive shell: prompt, history, completion, events above the line
@@ -36,6 +37,8 @@ pub mod context;
 pub mod dialect;
 pub mod exec;
 pub mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod lang;
 pub mod manual;
 pub mod os;

@@ -1,5 +1,5 @@
-//! The man page is generated, and checked in so that packagers need not run anything.
-//! `QMPSH_GENERATE=1 cargo test generated::` writes it anew.
+//! The man page and the licences are generated, and checked in so that packagers need not run anything.
+//! `QMPSH_GENERATE=1 cargo test generated::` writes them anew.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use qmpsh::cli::Cli;
 use qmpsh::exec::builtin::{BUILTINS, example};
 
-use crate::common::qmpsh;
+use crate::common::{licences, qmpsh};
 
 /// When this version of the man page was written.
 const DATE: &str = "2026-11-21";
@@ -35,6 +35,11 @@ fn the_man_page_is_current() {
         env!("CARGO_PKG_VERSION")
     );
     check("man/qmpsh.1", &(title + &tidy(&page)));
+}
+
+#[test]
+fn the_licences_of_what_is_linked_are_current() {
+    check("THIRD-PARTY.md", &licences::text());
 }
 
 fn built_ins() -> Roff {

@@ -235,7 +235,19 @@ fn a_schema_of_very_deep_objects_is_no_trap() {
         let below = if at + 1 == depth { "str".to_owned() } else { (at + 1).to_string() };
         json!({"meta-type": "object", "name": at.to_string(), "members": [{"name": "m", "type": below}]})
     }));
-    let schema = Value::from(entities);
+    asked_by_everything(Value::from(entities));
+}
+
+#[test]
+fn a_member_without_a_name_whose_type_is_its_own_object_is_no_trap() {
+    asked_by_everything(json!([
+        {"meta-type": "command", "name": "c", "arg-type": "0", "ret-type": "0"},
+        {"meta-type": "object", "name": "0", "members": [{"name": "", "type": "0"}]},
+    ]));
+}
+
+/// Whatever reads a schema reads this one, and comes to an end.
+fn asked_by_everything(schema: Value) {
     let fake = Fake::answering(move |command| match command["execute"].as_str() {
         Some("query-qmp-schema") => success(command, schema.clone()),
         _ => success(command, json!({})),

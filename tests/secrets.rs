@@ -9,7 +9,7 @@ use qmpsh::lang::{
 };
 use serde_json::json;
 
-use crate::common::fake::{Fake, failure, success};
+use crate::common::fake::{Fake, event, failure, success};
 use crate::common::run::run_on;
 use crate::common::terminal::UP;
 use crate::common::told::{self, Told};
@@ -478,4 +478,26 @@ proptest! {
         let words = Words::from_args(&[&text, &text]);
         prop_assert_eq!(words.concealed().len(), words.source().len());
     }
+}
+
+#[test]
+fn what_was_not_asked_for_shows_no_secret_at_the_prompt() {
+    let error = format!("Could not open 'https://u:{SECRET}@h/i'");
+    let jobs = json!([{"id": "j", "type": "commit", "status": "concluded", "current-progress": 0,
+                       "total-progress": 0, "error": error}]);
+    let fake = Fake::answering(move |command| match command["execute"].as_str() {
+        Some("query-jobs") => {
+            let data = json!({"device": "d", "msg": error, "file": {"password": SECRET}});
+            event("BLOCK_IMAGE_CORRUPTED", &data) + &success(command, jobs.clone())
+        }
+        _ => success(command, json!({})),
+    });
+    let mut terminal = fake.prompt();
+    terminal.keys(":jobs\r");
+    terminal.wait_for_text("concluded");
+    terminal.wait_for_text("BLOCK_IMAGE_CORRUPTED");
+    terminal.enter(":events");
+    let output = terminal.output();
+    assert!(output.contains("Could not open"), "{output}");
+    assert!(!output.contains(SECRET), "{output}");
 }

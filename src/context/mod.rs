@@ -3,6 +3,7 @@
 mod agenda;
 mod inspector;
 mod job;
+pub mod log;
 mod outcome;
 mod settings;
 mod target;
@@ -22,7 +23,7 @@ use crate::schema::Schema;
 pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
-pub use outcome::{Outcome, Output};
+pub use outcome::{Outcome, Output, Watch};
 pub use settings::Settings;
 pub use target::{Target, TargetPlan};
 

@@ -1,8 +1,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::failure::Failure;
-use crate::lang::Dialect;
+use crate::lang::{Dialect, Line};
 use crate::qmp::{Event, Reply};
 use crate::vm::{Console, Follow};
 
@@ -33,8 +34,19 @@ pub enum Output {
     Follow(Follow),
     /// A console to attach the terminal to.
     Console(Arc<Console>),
+    /// A line to run again and again, and to show in place.
+    Watch(Watch),
     /// Ends the run, with this exit status if one is given.
     Quit(Option<u8>),
+}
+
+/// A line whose value is shown in place.
+pub struct Watch {
+    pub line: Line,
+    /// The line as it was typed, without its secrets.
+    pub text: String,
+    /// How long it is from one run to the next.
+    pub interval: Duration,
 }
 
 impl Output {

@@ -60,7 +60,11 @@ impl Settings {
                 let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
                 (!text.is_empty()).then_some(text)
             }
-            Output::Connected | Output::Follow(_) | Output::Console(_) | Output::Quit(_) => None,
+            Output::Connected
+            | Output::Follow(_)
+            | Output::Console(_)
+            | Output::Watch(_)
+            | Output::Quit(_) => None,
         }
     }
 }

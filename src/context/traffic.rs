@@ -1,128 +1,24 @@
 //! `--verbose` and `--log`: prints and logs every message.
 
 use std::collections::HashSet;
-use std::fmt::Display;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
-use nix::errno::Errno;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::failure::Failure;
+use super::log::{Log, now};
 use crate::lang::{MASKED, mask_secrets, mask_text, may_have_secret, names_secret, quote};
-use crate::os::private;
-use crate::os::stderr::say;
 use crate::qmp::{Direction, Passing, Tap};
 use crate::render::{compact, escape_line};
 
 /// Prints a line for `--verbose`.
 pub type Echo = Box<dyn Fn(String) + Send + Sync>;
 
-/// The log file, and the thread that writes it, so that a slow disk does not keep the client from reading.
-/// Dropping it waits until everything is written.
-pub struct Log {
-    queue: mpsc::Sender<Entry>,
-    /// How many pieces of it are written.
-    written: Arc<AtomicU64>,
-}
-
-/// How much is written at once.
-const PIECE: usize = 64 << 10;
-
-/// How long the last write to the log may take. A FIFO that nobody reads would block for ever.
-const STUCK: Duration = Duration::from_millis(300);
-
-enum Entry {
-    Line(String),
-    /// Sends a signal once everything before it is written.
-    Flush(mpsc::Sender<()>),
-}
-
-impl Log {
-    /// Opens `path` for appending. A new file is readable only by its owner.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be opened, or the thread not started.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut file =
-            private::open(OpenOptions::new().append(true).create(true), path).map_err(|error| {
-                match error.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::ENXIO) => cannot_log(path, &"it is a FIFO that nobody reads"),
-                    _ => cannot_log(path, &error),
-                }
-            })?;
-        let path = path.to_owned();
-        let (queue, entries) = mpsc::channel();
-        let written = Arc::new(AtomicU64::new(0));
-        let progress = written.clone();
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || {
-                let mut failed = false;
-                for entry in entries {
-                    match entry {
-                        Entry::Line(line) => {
-                            for piece in line.as_bytes().chunks(PIECE) {
-                                if let Err(error) = file.write_all(piece)
-                                    && !failed
-                                {
-                                    failed = true;
-                                    say(format!("qmpsh: {}", cannot_log(&path, &error)));
-                                }
-                                progress.fetch_add(1, Ordering::Relaxed);
-                            }
-                        }
-                        Entry::Flush(done) => {
-                            let _ = done.send(());
-                        }
-                    }
-                }
-            })?;
-        Ok(Self { queue, written })
-    }
-}
-
-fn cannot_log(path: &Path, error: &dyn Display) -> Failure {
-    Failure::Local(format!("cannot log to {}: {error}", path.display()))
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let (done, wait) = mpsc::channel();
-        let _ = self.queue.send(Entry::Flush(done));
-        // It is waited for as long as it gets anywhere.
-        let mut written = None;
-        while wait.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) {
-            let now = Some(self.written.load(Ordering::Relaxed));
-            if now == written {
-                // Standard error may take nothing either.
-                let (said, wait) = mpsc::channel();
-                thread::spawn(move || {
-                    say("qmpsh: writing to the log is blocked; its last messages are lost");
-                    let _ = said.send(());
-                });
-                let _ = wait.recv_timeout(STUCK);
-                return;
-            }
-            written = now;
-        }
-    }
-}
-
 /// Creates the tap that passes every message to `echo` and `log`, with secrets masked. `None` if there is
 /// neither.
 pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
-    let log = log.map(|log| log.queue.clone());
+    let log = log.map(Log::queue);
     if echo.is_none() && log.is_none() {
         return None;
     }
@@ -165,14 +61,13 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 Direction::Receive => "recv",
                 Direction::Note => "note",
             };
-            let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
             // A server may send invalid JSON; the log must stay valid.
             let message = match serde_json::from_str::<serde::de::IgnoredAny>(&message) {
                 Ok(_) => message,
                 Err(_) => quote(&message).into(),
             };
             let connection = passing.connection;
-            let mut line = format!("{{\"time\": \"{time}\", \"dir\": \"{dir}\"");
+            let mut line = format!("{{{}, \"dir\": \"{dir}\"", now());
             if connection > 0 {
                 line += &format!(", \"conn\": {connection}");
             }
@@ -183,7 +78,7 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
                 line += &format!(", \"fds\": {}", passing.descriptors);
             }
             line += &format!(", \"msg\": {message}}}\n");
-            let _ = log.send(Entry::Line(line));
+            log.push(line);
         }
     }))
 }

@@ -43,7 +43,7 @@ pub(super) fn search(
     let commands = search.among(schema.commands().map(|(name, _)| name));
     let events = search.among(schema.events().map(|(name, _)| name));
     for (name, command) in schema.commands() {
-        search.inside(command.arguments, name, "");
+        search.command(command.arguments, name);
     }
     let mut descriptions: Vec<Entry> = names()
         .filter_map(|name| search.description(name, reference?.get(name)?))
@@ -114,6 +114,14 @@ impl<'a> Search<'a> {
         fitting.map(|name| entry(name, String::new())).collect()
     }
 
+    /// Searches the arguments of a command, even those that another command has, too.
+    fn command(&mut self, arguments: TypeId, name: &str) {
+        if let Some((object, _)) = inside(self.schema, arguments) {
+            self.seen.insert(object);
+            self.object(object, name, "");
+        }
+    }
+
     /// Searches below `path` of the arguments of `line`, which is a command with the tags that lead
     /// there.
     fn inside(&mut self, id: TypeId, line: &str, path: &str) {
@@ -122,12 +130,7 @@ impl<'a> Search<'a> {
         };
         let is_new = self.seen.insert(object);
         let depth = path.matches('.').count();
-        if depth >= DEEPEST {
-            return;
-        }
-        if path.is_empty() {
-            self.object(object, line, "");
-        } else if is_new {
+        if is_new && depth < DEEPEST {
             self.object(object, line, &format!("{path}{steps}."));
         }
     }

@@ -15,7 +15,7 @@ use super::frame::garbage;
 
 /// A message from the server.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     Greeting(Greeting),
     /// A reply, with its `id`.
     Reply(Reply, Option<serde_json::Value>),
@@ -246,7 +246,7 @@ struct Timestamp {
 /// # Errors
 ///
 /// The bytes are not a JSON object, or not a kind of message that QMP has.
-pub(super) fn read(text: &Bytes) -> Result<Incoming, Lost> {
+pub(crate) fn read(text: &Bytes) -> Result<Incoming, Lost> {
     let json = std::str::from_utf8(text).map_err(|_| garbage(text))?;
     let envelope: Envelope = serde_json::from_str(json).map_err(|_| garbage(text))?;
     let reply = |value: &RawValue, failed| {

@@ -1,13 +1,13 @@
 use chrono::{DateTime, Local};
 use nu_ansi_term::{Color, Style};
 
-use crate::lang::{Value, argument, literal};
+use crate::lang::{Value, argument, literal, mask_secrets, may_have_secret};
 use crate::qmp::Event;
 
 use super::escape_line;
 
 /// An event on one line: local time, name, and its data as `key=value`, which can be pasted into a
-/// line.
+/// line. Secrets in it are masked: nobody asked for them.
 pub fn event_line(event: &Event, color: bool) -> String {
     let (seconds, microseconds) = event.timestamp;
     let time = u32::try_from(microseconds)
@@ -22,7 +22,10 @@ pub fn event_line(event: &Event, color: bool) -> String {
         style(Style::new().dimmed()).paint(time),
         style(Color::Yellow.bold()).paint(escape_line(event.name())),
     );
-    match literal::parse(event.data()) {
+    let masked = may_have_secret(event.data()).then(|| mask_secrets(event.data()));
+    let data = masked.flatten();
+    let data = data.as_deref().unwrap_or(event.data());
+    match literal::parse(data) {
         Ok(Value::Object(members)) => {
             for (key, value) in &members {
                 line.push(' ');
@@ -31,7 +34,7 @@ pub fn event_line(event: &Event, color: bool) -> String {
         }
         _ => {
             line.push(' ');
-            line.push_str(&escape_line(event.data()));
+            line.push_str(&escape_line(data));
         }
     }
     line
@@ -51,6 +54,17 @@ mod tests {
             line.ends_with(
                 r#" device="rng 0" n=1 s="1" path=/machine/a[0] deep={"a":[1]} none:=null"#
             ),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn secrets_in_the_data_are_masked() {
+        let data = r#"{"msg": "cannot read 'https://u:hunter2@h/i'", "file": {"password": "hunter2", "n": 1}}"#;
+        let line = event_line(&Event::example("X", data), false);
+        assert!(!line.contains("hunter2"), "{line}");
+        assert!(
+            line.contains("'https://u:") && line.contains(r#""n":1"#),
             "{line}"
         );
     }

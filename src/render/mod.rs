@@ -7,6 +7,7 @@ mod json;
 mod records;
 mod table;
 mod tree;
+mod watch;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ pub use json::{compact, pretty};
 pub use records::{Layout, bytes, cut_end, records};
 pub use table::table;
 pub use tree::{Tree, trees};
+pub use watch::Watched;
 
 /// How values are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -11,7 +11,8 @@ use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::context::traffic::{self, Log};
+use crate::context::log::Log;
+use crate::context::traffic;
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
@@ -417,6 +418,10 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
+            Output::Watch(_) => {
+                let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
+                return Some(Failure::Usage(why.to_owned()));
+            }
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {

@@ -1,16 +1,12 @@
 //! Attaches the terminal to a guest's console.
 
-use std::fs::File;
-use std::io::{self, PipeReader, Read};
-use std::os::fd::AsFd;
-use std::thread;
+use std::io;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::keys::read_keys;
 use super::terminal::Terminal;
 use crate::failure::Status;
 use crate::vm::Console;
@@ -170,37 +166,6 @@ impl Attached<'_> {
         self.terminal
             .write_console(format!("\r\n[{text}]\r\n").into_bytes())
     }
-}
-
-/// Reads keys in a thread, because reading blocks. The thread ends at the end of input, or when the other end
-/// of `stop` is closed.
-fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
-    let (sender, keys) = mpsc::unbounded_channel();
-    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    thread::Builder::new()
-        .name("keys".to_owned())
-        .spawn(move || {
-            let mut typed = [0; 4096];
-            loop {
-                let mut ready = [
-                    PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
-                    PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-                ];
-                match poll(&mut ready, PollTimeout::NONE) {
-                    Err(Errno::EINTR) => continue,
-                    Err(_) => return,
-                    // From now on the editor reads the keys.
-                    Ok(_) if ready[1].any() == Some(true) => return,
-                    Ok(_) => {}
-                }
-                match (&stdin).read(&mut typed) {
-                    Ok(length @ 1..) if sender.send(typed[..length].to_vec()).is_ok() => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    _ => return,
-                }
-            }
-        })?;
-    Ok(keys)
 }
 
 /// Resolves when the current piece is on the terminal. Never resolves if there is none.

@@ -10,7 +10,7 @@ use crate::schema::{Member, Schema};
 use super::complete::root;
 
 /// A text shown after the cursor, which is not part of the line.
-pub(super) struct Missing(String);
+pub(crate) struct Missing(String);
 
 impl Missing {
     /// The hint `text`, which is not ours, in at most `columns` columns.
@@ -41,7 +41,7 @@ impl Hint for Missing {
 
 /// Lists the keys that `line` lacks: the required ones, then the optional ones in brackets, in at most
 /// `columns` columns. `None` if no hint should be shown.
-pub(super) fn missing(
+pub(crate) fn missing(
     line: &str,
     in_transaction: bool,
     schema: &Schema,

@@ -17,7 +17,7 @@ const NOTE: usize = 12;
 
 /// Lists the candidates: one per row with its note, or in columns if there are no notes or too many candidates.
 /// No row is wider than `width` columns.
-pub(super) fn list(candidates: &[Candidate], width: usize, color: bool) -> String {
+pub(crate) fn list(candidates: &[Candidate], width: usize, color: bool) -> String {
     let labels: Vec<String> = candidates
         .iter()
         .map(|c| escape_line(&c.label).into_owned())

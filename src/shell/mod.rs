@@ -12,6 +12,7 @@ mod followers;
 mod helper;
 mod hint;
 mod history;
+mod keys;
 mod listing;
 mod paste;
 mod prompt;
@@ -19,5 +20,8 @@ mod prompt_symbol;
 mod run;
 mod stop;
 mod terminal;
+mod watch;
 
+pub(crate) use hint::missing;
+pub(crate) use listing::list;
 pub use run::{Plan, run};

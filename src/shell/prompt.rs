@@ -3,7 +3,8 @@ use super::editor::{Editor, Input, TRANSACTION_PROMPT};
 use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
-use crate::context::{Context, Outcome, Output, Settings};
+use super::watch::{self, Left};
+use crate::context::{Context, Outcome, Output, Settings, Watch};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement};
@@ -195,6 +196,7 @@ impl Prompt {
             }
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
+            Output::Watch(watch) => self.watch(&watch).await,
             Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }
@@ -230,6 +232,18 @@ impl Prompt {
             Ok(Detached::ToLeave(status)) => Next::Leave(status),
             Err(error) => {
                 let why = format!("cannot use the terminal for a console: {error}");
+                self.fail(&Failure::Local(why));
+                Next::Line
+            }
+        }
+    }
+
+    async fn watch(&mut self, watch: &Watch) -> Next {
+        match watch::watch(watch, &self.context, &self.terminal, self.stops.leave()).await {
+            Ok(Left::ByKey) => Next::Line,
+            Ok(Left::ToLeave(status)) => Next::Leave(status),
+            Err(error) => {
+                let why = format!("cannot use the terminal to watch a line: {error}");
                 self.fail(&Failure::Local(why));
                 Next::Line
             }

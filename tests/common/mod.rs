@@ -3,6 +3,7 @@
 pub mod connected;
 pub mod fake;
 pub mod guest;
+pub mod licences;
 pub mod log;
 pub mod process;
 pub mod qemu;

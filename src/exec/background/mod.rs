@@ -118,7 +118,7 @@ impl Repeated {
         };
         let outcome = run(&context, self.line.clone()).await;
         match outcome.output {
-            Output::Follow(_) | Output::Console(_) => Failure::Usage(
+            Output::Follow(_) | Output::Console(_) | Output::Watch(_) => Failure::Usage(
                 "this runs until the user stops it, so it works only at the prompt".to_owned(),
             )
             .into(),

@@ -9,7 +9,7 @@ use crate::context::{Context, JOB_STATUSES, Output};
 use crate::exec::finish::jobs::{Goal, query_jobs, since_start};
 use crate::exec::finish::{self, Bar};
 use crate::failure::Failure;
-use crate::lang::{Command, Object, Statement, Value, any_of, nearest};
+use crate::lang::{Command, Object, Statement, Value, any_of, mask_text, nearest};
 use crate::render::{span, table};
 
 pub(super) const JOBS: Builtin = Builtin {
@@ -83,7 +83,7 @@ async fn jobs(context: &Context) -> Result<Effect, Failure> {
             since_start
                 .and_then(|since| job.left(since))
                 .map_or(String::new(), span),
-            job.error.clone().unwrap_or_default(),
+            mask_text(job.error.as_deref().unwrap_or_default()).into_owned(),
         ]);
     }
     Ok(Output::text(table(&rows)).into())

@@ -20,6 +20,7 @@ mod variables;
 mod verb_help;
 mod vm;
 mod wait;
+mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;

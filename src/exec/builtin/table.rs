@@ -2,7 +2,7 @@ use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
     connection, console, events, finish, general, help, jobs, listeners, serve, timers, tree,
-    variables, vm, wait,
+    variables, vm, wait, watch,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -27,6 +27,7 @@ pub const BUILTINS: &[Builtin] = &[
     listeners::ON,
     listeners::OFF,
     timers::EVERY,
+    watch::WATCH,
     timers::AFTER,
     timers::TIMERS,
     timers::TIMER,

@@ -1,5 +1,7 @@
 //! Secrets that a text assigns to a name, in whatever form: `key=value`, `"key": value`.
 
+use std::ops::Range;
+
 use super::keys::{self, Key};
 
 /// Where the first secret assigned by `key=` or `key:` starts. Everything after it counts as secret too, since the
@@ -36,6 +38,30 @@ pub(super) fn assigned(text: &str, torn: bool, has_type: impl Fn() -> bool) -> O
     }
     let value = value.filter(|_| has_name);
     [found, value].into_iter().flatten().min()
+}
+
+/// What `text` assigns to names of secrets, wherever that stands: a net below all that knows where a secret can be.
+pub(super) fn all_assigned(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (start, name) in names(text) {
+        let is_inside = found.last().is_some_and(|last| start < last.end);
+        if is_inside || !keys::is_secret(name) {
+            continue;
+        }
+        let Some(start) = value_after(text, start + name.len(), false) else {
+            continue;
+        };
+        let value = &text[start..];
+        let length = match value.chars().next() {
+            // What is inside is looked at where it is read.
+            Some('{' | '[') => continue,
+            Some(quote @ ('"' | '\'')) => value[1..].find(quote).map(|length| length + 2),
+            _ => value.find(char::is_whitespace),
+        };
+        found.push(start..length.map_or(text.len(), |length| start + length));
+    }
+    found.retain(|range| !range.is_empty());
+    found
 }
 
 /// Whether a word of `text` is the type of a secret object.

@@ -218,7 +218,12 @@ impl<'a> Scan<'a> {
             self.key = Some(*key);
             return;
         }
-        let key = Key::of(&self.decoded(range));
+        let decoded = self.decoded(range.clone());
+        if !self.nest.look(&decoded, false).is_empty() {
+            // A key with such a name is no key.
+            self.found.push(Found::part(range, 0));
+        }
+        let key = Key::of(&decoded);
         if self.keys.len() < MOST_KEYS {
             self.keys.insert(name, key);
         }

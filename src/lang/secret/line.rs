@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Found;
-use super::assignment::{assigned, has_secret_type};
+use super::assignment::{all_assigned, assigned, has_secret_type};
 use super::json;
 use super::keys::{self, Key};
 use super::members::{Candidate, Members};
@@ -87,6 +87,9 @@ enum After {
 
 impl Line<'_> {
     fn word(&mut self, span: Range<usize>, is_first: bool) {
+        if !self.typed {
+            self.assignments(span.clone());
+        }
         let word = &self.source[span.clone()];
         if PUNCTUATION.contains(&word) {
             return;
@@ -268,6 +271,12 @@ impl Line<'_> {
         }
     }
 
+    fn assignments(&mut self, span: Range<usize>) {
+        let found = all_assigned(&self.source[span.clone()]).into_iter();
+        self.found
+            .extend(found.map(|range| Found::part(range, span.start)));
+    }
+
     fn hide(&mut self, span: Range<usize>) {
         if !span.is_empty() {
             self.found.push(Found::part(span, 0));
@@ -285,6 +294,9 @@ impl Line<'_> {
             let hidden = hidden.filter(|candidate| self.members.hides(candidate.key));
             let hidden = hidden.map(|candidate| Found::part(candidate.range.clone(), 0));
             self.found.extend(hidden);
+            if self.typed {
+                self.assignments(0..self.source.len());
+            }
         }
         self.found
     }

@@ -56,6 +56,7 @@ fn lines_with_a_secret_are_known() {
         "qom-set path=/objects/q propery=password value={'a':1}",
         "guest-exec path=/bin/sh input-data=eA==",
         "guest-set-user-password username=u password=eA== crypted=false",
+        "send-key keys=[{'ty'cp': 1, 'dat secret=x a': 'alt'}]",
         "x new-password=x",
         "x user_password=x",
         "query-status # password=x",
@@ -239,6 +240,7 @@ fn a_message_keeps_its_shape_and_the_rest_of_it() {
             r#"{"error": {"desc": "Could not open 'https://u:••••@h/i': no"}}"#,
         ),
         (r#"{"a": "json:{\"password\": \"x\"}"}"#, r#"{"a": "••••"}"#),
+        (r#"{"a password=x": 1}"#, r#"{"••••": "••••"}"#),
     ] {
         assert_eq!(mask_secrets(message).as_deref(), Some(masked));
     }
@@ -293,5 +295,19 @@ fn what_is_deep_or_long_takes_no_stack_and_no_more_than_its_share_of_time() {
             let _ = mask_secrets(&text);
             let _ = mask_text(&text);
         }
+    }
+}
+
+#[test]
+fn what_is_found_in_a_word_stays_in_it() {
+    for word in [
+        "password=\"",
+        "password='a",
+        r#"cd:oob {"exec-ieset_password ': 'stproperty=x-iops-}"#,
+    ] {
+        let masked = mask_arguments(&[word, "x", word]);
+        assert_eq!(masked[1], "x");
+        assert_eq!(masked[0], masked[2]);
+        assert!(masked[0].contains(MASK), "{masked:?}");
     }
 }

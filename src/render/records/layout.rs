@@ -1,11 +1,13 @@
 //! Fits a table into a width.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::cell;
+use super::marks::{Mark, Marks};
 use super::rank::{Rank, ranked};
 use super::rows::{Column, Rows};
 use crate::lang::Value;
@@ -32,6 +34,7 @@ pub struct Layout {
 struct Shown<'a> {
     title: String,
     cells: Vec<Cow<'a, str>>,
+    marks: Option<&'a HashMap<usize, Mark>>,
     is_name: bool,
     is_number: bool,
     /// The width of its widest cell.
@@ -41,20 +44,21 @@ struct Shown<'a> {
 
 impl Layout {
     /// Draws a table. After it, if columns were left out for want of room, a line names them.
-    pub fn draw(self, rows: &Rows) -> String {
-        let ranked = ranked(rows);
-        let (shown, left_out) = self.choose(&ranked, rows.count);
+    pub fn draw(self, rows: &Rows, marks: &Marks) -> String {
+        let ranked = ranked(rows, marks);
+        let (shown, left_out) = self.choose(&ranked, rows.count, marks);
         let mut text = String::new();
         let titles: Vec<&str> = shown.iter().map(|column| &*column.title).collect();
-        let bold = if self.color {
-            Style::new().bold()
-        } else {
-            Style::new()
-        };
-        push_line(&mut text, &shown, &titles, bold);
+        push_line(&mut text, &shown, &titles, |_| false);
+        if self.color {
+            text = format!("{}\n", Style::new().bold().paint(text.trim_end()));
+        }
         for row in 0..rows.count {
             let cells: Vec<&str> = shown.iter().map(|column| &*column.cells[row]).collect();
-            push_line(&mut text, &shown, &cells, Style::new());
+            push_line(&mut text, &shown, &cells, |column| {
+                let mark = shown[column].marks.and_then(|marks| marks.get(&row));
+                matches!(mark, Some(Mark::Changed))
+            });
         }
         if let Some(width) = self.width
             && !left_out.is_empty()
@@ -76,6 +80,7 @@ impl Layout {
         self,
         ranked: &'r [(Rank, &'r Column<'r>)],
         rows: usize,
+        marks: &'r Marks,
     ) -> (Vec<Shown<'r>>, Vec<String>) {
         // If nothing says anything, everything is shown.
         let all = ranked.iter().all(|(rank, _)| *rank == Rank::Void);
@@ -107,7 +112,7 @@ impl Layout {
                 left_out.push(title);
                 continue;
             }
-            let mut column = Shown::of(*rank, column, title, rows);
+            let mut column = Shown::of(*rank, column, title, rows, marks);
             let least = match *rank < Rank::Varies(0) && !column.is_number {
                 // Rather cut what people look for than leave it out.
                 true => column.least().min(room - GAP).max(column.title.width()),
@@ -132,15 +137,22 @@ impl Layout {
 }
 
 impl<'a> Shown<'a> {
-    fn of(rank: Rank, column: &'a Column<'a>, title: String, rows: usize) -> Self {
+    fn of(
+        rank: Rank,
+        column: &'a Column<'a>,
+        title: String,
+        rows: usize,
+        marks: &'a Marks,
+    ) -> Self {
         let is_number = column
             .values()
             .all(|value| matches!(value, Value::Number(_)));
         let key = column.key();
-        let cell = |row| {
-            column
-                .value(row)
-                .map_or("".into(), |value| cell::text(key, value))
+        let marks = marks.of(&column.path);
+        let cell = |row| match (marks.and_then(|marks| marks.get(&row)), column.value(row)) {
+            (Some(Mark::Replaced(text)), _) => text.as_str().into(),
+            (_, Some(value)) => cell::text(key, value),
+            (_, None) => "".into(),
         };
         let cells: Vec<Cow<str>> = (0..rows).map(cell).collect();
         let widest = cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
@@ -148,6 +160,7 @@ impl<'a> Shown<'a> {
             natural: widest.max(title.width()),
             title,
             cells,
+            marks,
             is_name: matches!(rank, Rank::Name(_)),
             is_number,
             width: 0,
@@ -208,19 +221,22 @@ fn title(path: &[&str], all: &[&[&str]]) -> String {
     escape_line(&end.join(".")).into_owned()
 }
 
-fn push_line(text: &mut String, columns: &[Shown], cells: &[&str], style: Style) {
+/// Adds a line with these cells, those that are `marked` reversed.
+fn push_line(text: &mut String, columns: &[Shown], cells: &[&str], marked: impl Fn(usize) -> bool) {
     let mut line = String::new();
-    for (column, cell) in columns.iter().zip(cells) {
+    for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
         let space = column.width.saturating_sub(cell.width());
-        let (before, after) = if column.is_number {
-            (space, 0)
-        } else {
-            (0, space)
+        let (before, after) = match column.is_number {
+            true => (space, 0),
+            false => (0, space),
         };
         line.extend(std::iter::repeat_n(' ', before));
-        line.push_str(cell);
+        match marked(at) {
+            true => line.push_str(&Style::new().reverse().paint(*cell).to_string()),
+            false => line.push_str(cell),
+        }
         line.extend(std::iter::repeat_n(' ', after + GAP));
     }
-    text.push_str(&style.paint(line.trim_end()).to_string());
+    text.push_str(line.trim_end());
     text.push('\n');
 }

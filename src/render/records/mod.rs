@@ -9,6 +9,7 @@
 
 mod cell;
 mod layout;
+mod marks;
 mod rank;
 mod rows;
 
@@ -16,7 +17,8 @@ use crate::lang::literal;
 
 pub use cell::{bytes, cut, cut_end};
 pub use layout::Layout;
-use rows::Rows;
+pub use marks::Marks;
+pub use rows::Rows;
 
 /// Formats a list of objects, given as JSON text, as a table whose lines are at most `width` columns wide.
 /// Without a width, all columns that say something are there. `None` if `json` is something else.
@@ -27,7 +29,7 @@ pub fn records(json: &str, layout: Layout) -> Option<String> {
     }
     let value = literal::parse(json).ok()?;
     let rows = Rows::of(&value)?;
-    Some(layout.draw(&rows))
+    Some(layout.draw(&rows, &Marks::default()))
 }
 
 #[cfg(test)]

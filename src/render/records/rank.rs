@@ -1,5 +1,6 @@
 //! Orders the members of objects by how much they tell.
 
+use super::marks::Marks;
 use super::rows::{Column, Rows};
 use crate::lang::Value;
 
@@ -80,6 +81,8 @@ const SOUGHT: [&str; 35] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     Name(usize),
+    /// Something in it has changed.
+    Moves(usize),
     Sought(usize),
     /// The value differs, at this depth.
     Varies(usize),
@@ -93,12 +96,16 @@ pub enum Rank {
 }
 
 /// The columns from the one that tells the most to the one that tells the least, each with its rank.
-pub fn ranked<'r, 'a>(rows: &'r Rows<'a>) -> Vec<(Rank, &'r Column<'a>)> {
-    let mut ranked: Vec<_> = rows
-        .columns
-        .iter()
-        .map(|column| (rank(column, rows.count), column))
-        .collect();
+pub fn ranked<'r, 'a>(rows: &'r Rows<'a>, marks: &Marks) -> Vec<(Rank, &'r Column<'a>)> {
+    let rank = |column| match rank(column, rows.count) {
+        Rank::Sought(place) if marks.has_moved(&column.path) => Rank::Moves(place),
+        Rank::Varies(_) | Rank::Same(_) | Rank::Void if marks.has_moved(&column.path) => {
+            Rank::Moves(SOUGHT.len())
+        }
+        rank => rank,
+    };
+    let columns = rows.columns.iter();
+    let mut ranked: Vec<_> = columns.map(|column| (rank(column), column)).collect();
     ranked.sort_by_key(|(rank, _)| *rank);
     for at in 1..ranked.len() {
         let (before, [(rank, column), ..]) = ranked.split_at_mut(at) else {
@@ -117,11 +124,7 @@ fn rank(column: &Column, rows: usize) -> Rank {
     let depth = column.path.len();
     let key = column.key();
     let place = |list: &[&str]| list.iter().position(|name| *name == key);
-    let is_name = match () {
-        () if NUMBERS.contains(&key) => depth == 1 || is_text(column),
-        () => is_text(column),
-    };
-    if is_name
+    if is_name(column)
         && !column.values().all(says_nothing_as_a_name)
         && let Some(place) = place(&NAMES)
     {
@@ -143,6 +146,13 @@ fn rank(column: &Column, rows: usize) -> Rank {
         true => Rank::Same(depth),
         false => Rank::Varies(depth),
     }
+}
+
+/// Whether a column names the objects.
+pub fn is_name(column: &Column) -> bool {
+    let key = column.key();
+    let is_number = NUMBERS.contains(&key) && column.path.len() == 1;
+    NAMES.contains(&key) && (is_number || is_text(column))
 }
 
 fn is_text(column: &Column) -> bool {

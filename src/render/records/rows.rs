@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::rank::is_name;
 use crate::lang::{Object, Value};
 
 /// How deep members of nested objects are columns of their own.
@@ -81,6 +82,20 @@ struct Row<'a> {
     object: &'a Object,
     /// What holds the list with this row, if its other members belong to the row, too.
     holder: Option<&'a Object>,
+}
+
+impl Rows<'_> {
+    /// What names this row, or else its number.
+    pub fn name(&self, row: usize) -> String {
+        let named = self.columns.iter().filter(|column| is_name(column));
+        let names: Vec<&str> = named
+            .filter_map(|column| column.value(row)?.as_str())
+            .collect();
+        match &names[..] {
+            [] => row.to_string(),
+            names => names.join(" "),
+        }
+    }
 }
 
 impl<'a> Column<'a> {

@@ -1,0 +1,119 @@
+//! `:watch`: values that are shown in place.
+
+use serde_json::json;
+
+use crate::common::fake::{Fake, success};
+use crate::common::stty::Between;
+use crate::common::terminal::CTRL_C;
+use crate::common::{Qemu, kill, scratch};
+
+/// A server whose counter grows by 2048 with each query.
+fn counting() -> Fake {
+    let mut count = 0;
+    Fake::answering(move |command| {
+        count += 2048;
+        let disk = json!({"device": "disk0", "stats": {"rd_bytes": count, "wr_bytes": 0}});
+        let other = json!({"device": "disk1", "stats": {"rd_bytes": 5, "wr_bytes": 0}});
+        success(command, json!([disk, other]))
+    })
+}
+
+#[test]
+fn a_table_is_redrawn_in_place_with_rates_and_only_what_changed_is_written() {
+    let fake = counting();
+    let mut terminal = fake.prompt();
+    terminal.keys(":watch 50ms query-blockstats\r");
+    // Ten rates make a whole line.
+    terminal.wait_for_text("KiB/s ██████████");
+    let before = terminal.output();
+    terminal.wait("more of them", |_| {
+        terminal.output().len() > before.len() + 2000
+    });
+    let screen = terminal.screen();
+    assert_eq!(screen.matches("disk0").count(), 1, "{screen}");
+    assert!(screen.contains("disk1"), "{screen}");
+    let redraws = terminal.output()[before.len()..].to_owned();
+    // The other disk and the titles stay as they are.
+    assert!(
+        !redraws.contains("disk1") && !redraws.contains("device"),
+        "{redraws:?}"
+    );
+    terminal.keys("q");
+    let screen = terminal.wait_for_prompt();
+    // The last values stay.
+    assert!(
+        screen.contains("disk0") && screen.contains(":watch 50ms"),
+        "{screen}"
+    );
+    terminal.leave();
+}
+
+#[test]
+fn what_was_on_the_screen_before_stays_when_the_values_are_longer_than_the_screen() {
+    let nodes: Vec<_> = (0..100)
+        .map(|n| json!({"node-name": format!("node{n}")}))
+        .collect();
+    let fake = Fake::answering(move |command| success(command, json!(nodes)));
+    let mut terminal = fake.prompt();
+    terminal.enter(":set confirm on");
+    terminal.keys(":watch 50ms query-named-block-nodes\r");
+    let screen = terminal.wait_for_text("… 80 more lines");
+    assert!(
+        screen.contains("node19") && !screen.contains("node21"),
+        "{screen}"
+    );
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    terminal.leave();
+    assert_eq!(terminal.output().matches("node19").count(), 1);
+}
+
+#[test]
+fn a_failure_is_shown_and_the_watching_goes_on() {
+    let mut qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys(":watch 50ms query-status\r");
+    terminal.wait_for_text("running");
+    qemu.kill();
+    terminal.wait_for_text("not connected");
+    qemu.restart_with(&["-machine", "none"]);
+    terminal.wait("the VM again", |screen| {
+        screen.contains("running") && !screen.contains("not connected:")
+    });
+    terminal.keys("q");
+    terminal.wait_for_prompt();
+}
+
+#[test]
+fn the_terminal_is_as_it_was_however_the_watching_ends() {
+    for how in ["q", CTRL_C, "TERM", "HUP"] {
+        let directory = scratch();
+        let qemu = Qemu::start();
+        let mut terminal = Between::start(directory.path(), [qemu.address()]);
+        terminal.wait_for_prompt();
+        terminal.keys(":watch 50ms query-status\r");
+        terminal.wait_for_text("running");
+        match how {
+            "TERM" | "HUP" => kill(terminal.qmpsh_pid(), how),
+            key => {
+                terminal.keys(key);
+                terminal.wait_for_prompt();
+                terminal.keys("\x04");
+            }
+        }
+        terminal.assert_restored();
+        assert!(
+            terminal.output().rfind("\x1b[?25h") > terminal.output().rfind("\x1b[?25l"),
+            "{how}"
+        );
+    }
+}
+
+#[test]
+fn outside_of_the_prompt_there_is_nothing_to_watch_on() {
+    let qemu = Qemu::start();
+    qemu.qmpsh(&[":watch", "query-status"])
+        .assert_fails(2, "works only at the prompt");
+    qemu.qmpsh(&[":watch", "5"])
+        .assert_fails(2, "usage: :watch [TIME] LINE");
+}
