@@ -38,6 +38,7 @@ mod scripts;
 mod secrets;
 mod server;
 mod session;
+mod shell_completion;
 mod stalled_output;
 mod stalled_terminal;
 mod tab;
