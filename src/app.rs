@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::cli::{Cli, Invocation, MAN, When, completions};
+use crate::cli::{self, Cli, Invocation, MAN, When, completions};
 use crate::context::{Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
@@ -39,6 +39,9 @@ enum Plan {
 /// The run could not start: there is no connection, a file is unreadable, options contradict each other. Errors
 /// of single lines go to standard error and into the status.
 pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
+    if !invocation.cli.complete.is_empty() {
+        return Ok(print(&cli::candidates(&invocation.cli.complete).await));
+    }
     let plan = plan(&invocation)?;
     match plan {
         Plan::List(format) => return Ok(list(format)),

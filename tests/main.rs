@@ -42,6 +42,7 @@ mod secrets;
 mod serve;
 mod server;
 mod session;
+mod shell_completion;
 mod stalled_output;
 mod stalled_terminal;
 mod tab;

@@ -83,7 +83,7 @@ impl Invocation {
         if cli.repeat.is_some() && words.is_empty() && cli.execute.is_empty() {
             return usage("--repeat needs a command or --execute".to_owned());
         }
-        let prints = cli.list || cli.man || cli.completions.is_some();
+        let prints = cli.list || cli.man || cli.completions.is_some() || !cli.complete.is_empty();
         if address.is_none() && !cli.dry_run && !cli.launch && !prints {
             return usage(
                 "no address given; name the socket (qmpsh /path/to/qmp.sock) or set QMP_SOCKET"

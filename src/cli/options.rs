@@ -220,6 +220,10 @@ pub struct Cli {
     #[arg(long, value_name = "SHELL", value_enum, exclusive = true)]
     pub completions: Option<Shell>,
 
+    /// Print what the last word of a command line can be, for a shell's completion
+    #[arg(hide = true, long, num_args = 1.., allow_hyphen_values = true, exclusive = true)]
+    pub complete: Vec<String>,
+
     // Must be last: the heading applies to everything that follows.
     #[command(flatten, next_help_heading = "Options for --launch")]
     pub vm: VmOptions,
