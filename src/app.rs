@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{self, Cli, Invocation, MAN, When, completions};
-use crate::context::{Settings, TargetPlan};
+use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
 use crate::lang::{Dialect, Value, Variables};
@@ -148,6 +148,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         variables: variables(&cli.var),
         wait_for_connection: !interactive && cli.reconnect.is_some(),
         muted: Arc::default(),
+        prompt: PromptSettings::default(),
     }
 }
 

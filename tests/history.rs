@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::common::terminal::UP;
+use crate::common::terminal::{CTRL_C, DOWN, RIGHT, Terminal, UP};
 use crate::common::{Qemu, kill, mode};
 
 fn history(home: &Path) -> PathBuf {
@@ -86,7 +86,7 @@ fn the_lines_of_a_killed_run_are_kept() {
 }
 
 #[test]
-fn lines_with_secrets_are_neither_kept_nor_recalled() {
+fn lines_with_secrets_are_recalled_in_the_session_and_never_kept() {
     let qemu = Qemu::start();
     let home = qemu.directory.path();
     let mut terminal = qemu.prompt();
@@ -98,11 +98,11 @@ fn lines_with_secrets_are_neither_kept_nor_recalled() {
         "set_password protocol=vnc password='hunter2' oops",
     ] {
         terminal.enter(line);
+        terminal.keys(UP);
+        terminal.wait_for_line(&format!("(QEMU) {line}"));
+        terminal.cancel();
     }
-    terminal.keys(UP);
-    terminal.wait_for_line("(QEMU) query-name");
-    terminal.cancel();
-    // Nor when they come several at once, or as an action of a transaction.
+    // Nor kept when they come several at once, or as an action of a transaction.
     terminal.paste("query-kvm\nset_password protocol=vnc password=hunter2");
     terminal.wait("both lines", |screen| screen.ends_with("password=hunter2"));
     terminal.keys("\r");
@@ -110,15 +110,172 @@ fn lines_with_secrets_are_neither_kept_nor_recalled() {
     terminal.enter("transaction(");
     terminal.enter("object-add qom-type=secret id=t data=hunter2");
     terminal.cancel();
+    // Nobody is shown one unasked.
+    terminal.keys("set_pass");
+    terminal.wait_for_line("(QEMU) set_pass");
+    assert!(!terminal.screen_with_hints().ends_with("hunter2"));
+    terminal.cancel();
     terminal.leave();
     let kept = remembered(home);
     assert!(kept.contains("query-name"), "{kept}");
     assert!(!kept.contains("hunter2"), "{kept}");
     let mut terminal = qemu.prompt();
     terminal.keys(UP);
-    terminal.wait_for_line("(QEMU) transaction(");
-    terminal.keys(UP);
     terminal.wait_for_line("(QEMU) query-name");
+}
+
+#[test]
+fn up_searches_by_what_is_typed_and_down_returns_to_it() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    for line in ["query-name", "help stop", "query-kvm", "help cont"] {
+        terminal.enter(line);
+    }
+    terminal.clear();
+    terminal.keys("query-");
+    for (key, line) in [
+        (UP, "query-kvm"),
+        (UP, "query-name"),
+        (UP, "query-name"),
+        (DOWN, "query-kvm"),
+        (DOWN, "query-"),
+    ] {
+        terminal.keys(key);
+        terminal.wait_for_line(&format!("(QEMU) {line}"));
+    }
+    terminal.keys("\x15");
+    // With nothing typed, every line.
+    for line in ["help cont", "query-kvm", "help stop"] {
+        terminal.keys(UP);
+        terminal.wait_for_line(&format!("(QEMU) {line}"));
+    }
+}
+
+#[test]
+fn the_rest_of_the_newest_matching_line_is_accepted_with_right() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("query-name");
+    terminal.enter("query-kvm");
+    terminal.keys("quer");
+    terminal.wait_for_hints("(QEMU) query-kvm");
+    terminal.wait_for_line("(QEMU) quer");
+    terminal.keys(RIGHT);
+    terminal.wait_for_line("(QEMU) query-kvm");
+    terminal.keys("\x15query-n");
+    terminal.wait_for_hints("(QEMU) query-name");
+    // Enter takes only what was typed.
+    terminal.keys("\r");
+    terminal.wait_for_text("(QEMU) query-n\nCommandNotFound");
+}
+
+#[test]
+fn alt_dot_inserts_the_last_words_of_older_lines() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("help stop");
+    terminal.enter("qom-list path='/a b'");
+    terminal.keys("x y=1 \x1b.");
+    terminal.wait_for_line("(QEMU) x y=1 path='/a b'");
+    terminal.keys("\x1b.");
+    terminal.wait_for_line("(QEMU) x y=1 stop");
+}
+
+#[test]
+fn ctrl_x_ctrl_e_edits_the_line_or_the_block_in_a_program() {
+    let qemu = Qemu::start();
+    let home = qemu.directory.path();
+    let editor = home.join("editor");
+    std::fs::write(&editor, "#!/bin/sh\nsed -i s/nmae/name/ \"$2\"\n").expect("a file");
+    std::fs::set_permissions(&editor, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    let editor = format!("{} --wait", editor.display());
+    let mut terminal = Terminal::start_with(
+        home,
+        &[qemu.address()],
+        &[("VISUAL", ""), ("EDITOR", &editor)],
+    );
+    terminal.wait_for_prompt();
+    terminal.type_line("query-nmae");
+    terminal.keys("\x18\x05");
+    terminal.wait_for_line("(QEMU) query-name");
+    terminal.keys("\r");
+    terminal.wait_for_text("{}\n");
+    terminal.wait_for_prompt();
+    terminal.enter("transaction(");
+    terminal.enter("abort");
+    terminal.keys("nmae\x18\x05");
+    terminal.wait("the block", |screen| {
+        screen.ends_with("TRANS> transaction(\nabort\nname")
+    });
+    terminal.keys("\r");
+    terminal.wait("the block replaced", |screen| screen.ends_with("\nTRANS>"));
+    terminal.keys(CTRL_C);
+    terminal.wait_for_prompt();
+    terminal.keys(UP);
+    terminal.wait("one block", |screen| {
+        screen.ends_with("(QEMU) transaction(\nabort\nname")
+    });
+}
+
+#[test]
+fn alt_enter_breaks_the_line() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys("query-name\x1b\rquery-kvm");
+    terminal.wait("two rows", |screen| {
+        screen.ends_with("(QEMU) query-name\nquery-kvm")
+    });
+    terminal.keys("\r");
+    terminal.wait_for_text("> query-kvm\n");
+    terminal.wait_for_prompt();
+}
+
+#[test]
+fn escape_eats_no_letter_and_keeps_what_a_search_found() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("query-name");
+    terminal.keys("\x12nam");
+    terminal.wait_for_text("(reverse-i-search)`nam': query-name");
+    terminal.keys("\x1b");
+    terminal.wait_for_line("(QEMU) query-name");
+    terminal.keys("\x05\x15");
+    terminal.wait_for_prompt();
+    terminal.keys("\x1b");
+    // What this is about is a pause.
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    terminal.keys("stop");
+    terminal.wait_for_line("(QEMU) stop");
+}
+
+#[test]
+fn a_cancelled_line_shows_it() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.keys("query-name one\x1b[D\x1b[D");
+    terminal.wait_for_line("(QEMU) query-name one");
+    terminal.cancel();
+    terminal.wait("^C", |screen| {
+        screen.ends_with("(QEMU) query-name one^C\n(QEMU)")
+    });
+}
+
+#[test]
+fn keys_can_be_vis() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter(":set keys vi");
+    terminal.assert_answer(":set keys", "keys  vi");
+    terminal.keys("query-name help stop\x1b");
+    // What this is about is a pause.
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    terminal.keys("0dwdwdw");
+    terminal.wait_for_line("(QEMU) help stop");
+    terminal.cancel();
+    terminal.assert_answer(":set keys nano", "neither `emacs` nor `vi`");
+    terminal.enter(":set keys emacs");
+    terminal.keys("xstop\x01\x04");
+    terminal.wait_for_line("(QEMU) stop");
 }
 
 #[test]

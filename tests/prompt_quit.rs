@@ -38,7 +38,7 @@ fn a_quit_that_is_confirmed_ends_the_vm() {
     assert!(screen.contains(" SHUTDOWN "), "{screen}");
     // The shell goes on.
     terminal.wait_for_prompt();
-    terminal.assert_answer(":set confirm", "confirm   on");
+    terminal.assert_answer(":set confirm", "confirm  on");
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn ctrl_c_leaves_the_question_whether_to_list_very_many_commands() {
     terminal.wait("a new prompt", |screen| {
         screen != listed && screen.ends_with("(QEMU)")
     });
-    terminal.assert_answer(":set confirm", "confirm   on");
+    terminal.assert_answer(":set confirm", "confirm  on");
 }
 
 #[test]
@@ -296,5 +296,5 @@ fn tab_completes_the_words_of_set() {
     terminal.wait_for_line("(QEMU) :set confirm off");
     terminal.keys("\r");
     terminal.wait_for_prompt();
-    terminal.assert_answer(":set confirm", "confirm   off");
+    terminal.assert_answer(":set confirm", "confirm  off");
 }

@@ -15,7 +15,7 @@ use super::typed::{self, Place};
 use crate::context::{Inspector, Target};
 use crate::lang::{Dialect, is_harmful, word};
 use crate::qmp::{self, Retry};
-use crate::shell::complete::{Candidate, Live, PATIENCE, Sources, complete};
+use crate::shell::complete::{Candidate, Live, PATIENCE, Question, Sources, complete};
 use crate::transport::{Address, Endpoint};
 use crate::vm::list::{self, SocketState};
 
@@ -129,6 +129,14 @@ fn complete_line(
     let sources = Sources {
         schema: schema.as_deref(),
         commands: &commands,
+        dialect: Dialect::Qmp,
+        verbs: &|| {
+            let known = || inspector.known_verbs();
+            known().or_else(|| {
+                live.ask(inspector, &Question::HmpVerbs, &patience);
+                known()
+            })
+        },
         ask: &|question| live.ask(inspector, question, &patience),
     };
     let found = complete(line, line.len(), false, &sources);

@@ -24,7 +24,7 @@ pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
 pub use outcome::{Outcome, Output, Watch};
-pub use settings::Settings;
+pub use settings::{PromptSettings, Settings};
 pub use target::{Target, TargetPlan};
 
 /// How many outcomes of listeners and timers can wait to be shown.

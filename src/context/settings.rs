@@ -35,6 +35,17 @@ pub struct Settings {
     pub variables: Arc<Variables>,
     /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
+    /// What concerns only the prompt.
+    pub prompt: PromptSettings,
+}
+
+/// Settings of the prompt.
+#[derive(Debug, Clone, Default)]
+pub struct PromptSettings {
+    /// The keys that edit a line are vi's, not Emacs's.
+    pub vi_keys: bool,
+    /// Pasted lines go on after one that fails.
+    pub keep_going: bool,
 }
 
 impl Settings {

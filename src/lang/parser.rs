@@ -12,18 +12,22 @@ use super::{key_value, literal};
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
 /// Parses lines. The only state that it keeps between lines is an open transaction.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Parser {
     language: Language,
     block: Option<Block>,
+    /// Whether an invalid line leaves an open transaction as it was.
+    forgiving: bool,
 }
 
 /// A `transaction(` that is not closed yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Block {
     /// The built-in that is to run it, if it does not run by itself.
     builtin: Option<BuiltinLine>,
     actions: Vec<Value>,
+    /// The actions as typed.
+    typed: Vec<String>,
     /// The number of actions so far, including invalid ones.
     count: usize,
     /// The number of the first invalid action, counted from 1. If there is one, nothing is sent,
@@ -36,8 +40,39 @@ impl Parser {
     pub fn of(language: Language) -> Self {
         Self {
             language,
-            block: None,
+            ..Self::default()
         }
+    }
+
+    /// The same parser for lines that a person types one after another: it refuses an invalid action, and the
+    /// transaction goes on without it. A `transaction(` in an open transaction replaces that.
+    pub fn forgiving(self) -> Self {
+        Self {
+            forgiving: true,
+            ..self
+        }
+    }
+
+    /// The open transaction as typed so far, one action per line.
+    pub fn open_transaction(&self) -> Option<String> {
+        let block = self.block.as_ref()?;
+        let mut text = match &block.builtin {
+            None => OPENS.to_owned(),
+            Some(builtin) => format!(":{} {}", builtin.name, builtin.words.text()),
+        };
+        for action in &block.typed {
+            text.push('\n');
+            text.push_str(action);
+        }
+        Some(text)
+    }
+
+    /// Takes the last action back from the open transaction, and returns it as it was typed.
+    pub fn undo(&mut self) -> Option<String> {
+        let block = self.block.as_mut()?;
+        block.actions.pop()?;
+        block.count -= 1;
+        block.typed.pop()
     }
 
     /// Whether a transaction is open, so that the next line is one of its actions.
@@ -53,7 +88,9 @@ impl Parser {
     /// Records a line that could not be read or split into words. An open transaction is then not
     /// sent.
     pub fn wrong_line(&mut self) {
-        if let Some(block) = &mut self.block {
+        if let Some(block) = &mut self.block
+            && !self.forgiving
+        {
             block.count += 1;
             block.wrong.get_or_insert(block.count);
         }
@@ -63,8 +100,26 @@ impl Parser {
     ///
     /// # Errors
     ///
-    /// What is wrong with the line. An open transaction is then not sent.
+    /// What is wrong with the line. An open transaction is then not sent, unless this parser is forgiving.
     pub fn parse(&mut self, words: &Words) -> Result<Line, SyntaxError> {
+        if !self.forgiving {
+            return self.parse_line(words);
+        }
+        let before = self.block.clone();
+        let list = words.list();
+        if let (Some(first), Some(last)) = (list.first(), list.last())
+            && (first.text == OPENS || (first.text.starts_with(':') && last.text == OPENS))
+        {
+            self.block = None;
+        }
+        let parsed = self.parse_line(words);
+        if parsed.is_err() {
+            self.block = before;
+        }
+        parsed
+    }
+
+    fn parse_line(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let list = words.list();
         let Some(first) = list.first() else {
             return Ok(Statement::Nothing.into());
@@ -77,7 +132,8 @@ impl Parser {
                 words,
                 transaction: None,
             };
-            let opens = list.len() > 1 && list[list.len() - 1].text == OPENS;
+            // `help transaction(` asks about it.
+            let opens = list.len() > 1 && list[list.len() - 1].text == OPENS && name != "help";
             if opens && self.block.is_none() && !TEXT_BUILTINS.contains(&first.text) {
                 self.block = Some(Block {
                     builtin: Some(builtin),
@@ -93,10 +149,13 @@ impl Parser {
             return Ok(Line { background, ..line });
         }
         if let Some(block) = self.block.take() {
-            return self.transaction_line(block, list, background);
+            return self.transaction_line(block, words.source(), list, background);
         }
         match first.text {
-            OPENS => self.transaction_line(Block::default(), &list[1..], background),
+            OPENS => {
+                let block = Block::default();
+                self.transaction_line(block, words.source(), &list[1..], background)
+            }
             text if text.starts_with(OPENS) => Err(SyntaxError::new(
                 "`transaction(` must be followed by a space",
                 first.span(),
@@ -123,11 +182,12 @@ impl Parser {
     fn transaction_line(
         &mut self,
         mut block: Block,
+        source: &str,
         list: &[Word<'_>],
         background: bool,
     ) -> Result<Line, SyntaxError> {
         let (closes, list) = strip_last(list, ")");
-        let result = block.line(list);
+        let result = block.line(source, list);
         if !closes {
             self.block = Some(block);
             return result.map(|()| Statement::Nothing.into());
@@ -160,14 +220,18 @@ impl Parser {
 }
 
 impl Block {
-    /// Keeps the action in `list`, unless `list` is empty.
-    fn line(&mut self, list: &[Word<'_>]) -> Result<(), SyntaxError> {
-        if list.is_empty() {
+    /// Keeps the action in `list`, words of `source`, unless `list` is empty.
+    fn line(&mut self, source: &str, list: &[Word<'_>]) -> Result<(), SyntaxError> {
+        let (Some(first), Some(last)) = (list.first(), list.last()) else {
             return Ok(());
-        }
+        };
         self.count += 1;
         match action(list) {
-            Ok(action) => self.actions.push(action),
+            Ok(action) => {
+                self.actions.push(action);
+                self.typed
+                    .push(source[first.start..last.span().end].to_owned());
+            }
             Err(error) => {
                 self.wrong.get_or_insert(self.count);
                 return Err(error);
@@ -424,6 +488,28 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_forgiving_parser_refuses_a_wrong_action_and_takes_one_back() {
+        let mut parser = Parser::default().forgiving();
+        let words = |line| Words::split(line).expect(line);
+        for (line, is_right, open) in [
+            ("transaction(", true, "transaction("),
+            ("a x=1", true, "transaction(\na x=1"),
+            ("b x", false, "transaction(\na x=1"),
+            ("b x=1 # why", true, "transaction(\na x=1\nb x=1"),
+            ("c y )", false, "transaction(\na x=1\nb x=1"),
+        ] {
+            assert_eq!(parser.parse(&words(line)).is_ok(), is_right, "{line}");
+            assert_eq!(parser.open_transaction().as_deref(), Some(open), "{line}");
+        }
+        assert_eq!(parser.undo().as_deref(), Some("b x=1"));
+        let line = parser.parse(&words(")")).expect("it closes");
+        assert!(message_of(line).contains(r#"[{"type":"a","data":{"x":1}}]"#));
+        // It does not open one only to refuse its first action.
+        assert!(parser.parse(&words("transaction( a x")).is_err());
+        assert!(!parser.in_transaction());
     }
 
     #[test]

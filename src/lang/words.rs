@@ -168,6 +168,11 @@ impl Words {
         self.spans.is_empty()
     }
 
+    /// The last word.
+    pub fn last(&self) -> Option<&str> {
+        Some(&self.source[self.spans.last()?.clone()])
+    }
+
     /// That text with its secrets overwritten, byte for byte.
     pub fn concealed(&self) -> Cow<'_, str> {
         conceal_words(&self.source, &self.spans)
@@ -285,6 +290,11 @@ impl SplitLine {
     fn new(text: String, language: &Language) -> Self {
         let words = Words::split_in(&text, language);
         Self { text, words }
+    }
+
+    /// Whether there is nothing in it, or only a comment.
+    pub fn is_blank(&self) -> bool {
+        self.words.as_ref().is_ok_and(Words::is_empty)
     }
 
     /// Whether the next line belongs to it: a quote or bracket is still open at the end, or it ends in a backslash.

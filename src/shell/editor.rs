@@ -3,38 +3,57 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
+use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
-use rustyline::history::FileHistory;
-use rustyline::{ColorMode, CompletionType, Config};
+use rustyline::history::MemHistory;
+use rustyline::{ColorMode, CompletionType, Config, EditMode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
+use super::bindings;
 use super::complete::Live;
 use super::helper::Helper;
-use super::history;
+use super::history::History;
 use super::paste::Paste;
+use super::program;
 use super::prompt_symbol::PromptSymbol;
 use super::terminal::Terminal;
 use crate::context::Context;
-use crate::lang::{Language, SplitLine, line_has_secret, lines as lines_of};
+use crate::lang::{Language, SplitLine, lines as lines_of};
 
 /// How many lines the history keeps.
 const HISTORY: usize = 10_000;
+
+/// How long to wait after Esc for the rest of a key, in milliseconds; readline's default.
+const KEY_TIMEOUT: u16 = 500;
 
 /// The prompt while a transaction is open.
 pub(super) const TRANSACTION_PROMPT: &str = "TRANS> ";
 
 /// The line editor. rustyline blocks while it waits for a key, so it runs in a thread of its own.
 pub(super) struct Editor {
-    requests: mpsc::Sender<LineRequest>,
+    requests: mpsc::Sender<Request>,
     inputs: async_mpsc::UnboundedReceiver<Input>,
 }
 
+/// What the editor's thread does next.
+enum Request {
+    Read(LineRequest),
+    /// Keep an entry in the history's file.
+    Keep(String),
+    /// The same for a transaction, which replaces its lines.
+    KeepTransaction(String),
+}
+
 /// A request to read a line.
-struct LineRequest {
-    prompt: String,
-    /// Whether to add the line to the history.
-    remember: bool,
+pub(super) struct LineRequest {
+    pub prompt: String,
+    /// Whether the line can be recalled.
+    pub remember: bool,
+    /// The transaction that is open, as typed so far.
+    pub transaction: Option<String>,
+    /// Whether keys are vi's, not Emacs's.
+    pub vi_keys: bool,
 }
 
 /// What the user did with a line.
@@ -79,12 +98,19 @@ impl Editor {
     }
 
     /// Starts to read a line. [`Editor::input`] returns it.
-    pub fn read(&self, prompt: &str, remember: bool) {
+    pub fn read(&self, line: LineRequest) {
         // If the thread has ended, `input` says why.
-        let _ = self.requests.send(LineRequest {
-            prompt: prompt.to_owned(),
-            remember,
-        });
+        let _ = self.requests.send(Request::Read(line));
+    }
+
+    /// Keeps an entered line in the history's file.
+    pub fn keep(&self, entry: String) {
+        let _ = self.requests.send(Request::Keep(entry));
+    }
+
+    /// Keeps a transaction in the history, in place of the lines that it was typed in.
+    pub fn keep_transaction(&self, entry: String) {
+        let _ = self.requests.send(Request::KeepTransaction(entry));
     }
 
     /// Waits for the line that [`Editor::read`] asked for.
@@ -95,7 +121,7 @@ impl Editor {
 }
 
 fn edit(
-    requests: &mpsc::Receiver<LineRequest>,
+    requests: &mpsc::Receiver<Request>,
     inputs: &async_mpsc::UnboundedSender<Input>,
     terminal: &Terminal,
     helper: Helper,
@@ -111,37 +137,63 @@ fn edit(
         // being edited.
         .color_mode(ColorMode::Forced)
         .build();
-    let mut editor = rustyline::Editor::<Helper, FileHistory>::with_config(config)?;
+    let mut lines = MemHistory::with_config(&config);
+    let kept_in = history.clone();
+    let (mut history, failed) = History::load(history, &config, &mut lines);
+    if let (Some(error), Some(path)) = (failed, kept_in) {
+        terminal.complain(&format!(
+            "cannot keep the history in {}: {error}\n",
+            path.display()
+        ));
+    }
+    let mut editor = rustyline::Editor::<Helper, _>::with_history(config, lines)?;
+    let keys = helper.keys.clone();
+    let transaction = helper.transaction.clone();
     editor.set_helper(Some(helper));
+    let with_program = terminal.clone();
+    bindings::bind(&mut editor, &keys, terminal, move |line| {
+        let text = match &*transaction.lock() {
+            Some(open) => format!("{open}\n{line}"),
+            None => line.to_owned(),
+        };
+        let edited = with_program.lend(|| program::edit(&text));
+        let complain = |error| with_program.complain(&format!("cannot edit the line: {error}\n"));
+        edited.map_err(complain).ok()
+    });
     // This fails on a dumb terminal (`TERM=dumb`), where rustyline does no line editing.
     if let Ok(above) = editor.create_external_printer() {
         terminal.use_above(above)?;
     }
-    if let Some(path) = &history {
-        if let Err(error) = history::make_private(path) {
-            terminal.complain(&format!(
-                "cannot keep the history in {}: {error}\n",
-                path.display()
-            ));
-        }
-        // If the file cannot be read, the history starts empty.
-        let _ = editor.load_history(path);
-    }
     for request in requests {
+        let request = match request {
+            Request::Read(request) => request,
+            Request::Keep(entry) => {
+                history.keep(&entry);
+                continue;
+            }
+            Request::KeepTransaction(entry) => {
+                history.keep_transaction(&entry, editor.history_mut());
+                continue;
+            }
+        };
+        editor.set_edit_mode(match request.vi_keys {
+            true => EditMode::Vi,
+            false => EditMode::Emacs,
+        });
+        // The mode has another default.
+        editor.set_keyseq_timeout(Some(KEY_TIMEOUT));
+        let in_transaction = request.transaction.is_some();
         if let Some(helper) = editor.helper_mut() {
-            helper.in_transaction = request.prompt == TRANSACTION_PROMPT;
+            helper.begin_line(request.transaction);
         }
         let result = editor.readline(&request.prompt);
         terminal.end_editing();
+        let cancelled = keys.end_line();
         let input = match result {
+            Ok(_) if cancelled => Input::Interrupted,
             Ok(line) => {
-                let remember = request.remember && !line_has_secret(&line);
-                if remember
-                    && editor.add_history_entry(&line)?
-                    && let Some(path) = &history
-                {
-                    // A full disk must not end the shell.
-                    let _ = editor.append_history(path);
+                if request.remember {
+                    history.entered(&line, in_transaction, editor.history_mut());
                 }
                 let lines = editor.helper().and_then(|helper| helper.take_lines(&line));
                 Input::Lines(lines.unwrap_or_else(|| lines_of(&line, language)))

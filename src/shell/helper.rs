@@ -2,21 +2,27 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use nu_ansi_term::{Color, Style};
-use rustyline::Context;
+use parking_lot::Mutex;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
+use rustyline::history::History;
+use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Changeset, Context};
 use unicode_width::UnicodeWidthStr;
 
+use super::bindings::{Request, Requests};
 use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Question, Sources, complete, expected, to_come};
-use super::hint::{Missing, missing};
+use super::hint::{Shown, missing};
 use super::listing;
 use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
+use super::recall::{Recall, ghost};
 use super::terminal::Terminal;
 use crate::context::Target;
 use crate::lang::{SplitLine, is_harmful, lines};
@@ -25,6 +31,9 @@ use crate::render::width;
 /// How many columns are not available for the line: the prompt, and a margin on the right.
 const PROMPT_COLUMNS: usize = 12;
 
+/// What ends a line that the user cancelled.
+const CANCELLED: &str = "^C";
+
 pub(super) struct Helper {
     terminal: Terminal,
     target: Target,
@@ -32,8 +41,15 @@ pub(super) struct Helper {
     paste: Paste,
     state: PromptSymbol,
     color: bool,
+    /// What keys ask the completer for.
+    pub keys: Requests,
+    /// The open transaction, as typed so far.
+    pub transaction: Arc<Mutex<Option<String>>>,
     /// Whether the line is an action of a transaction.
-    pub in_transaction: bool,
+    in_transaction: bool,
+    recall: RefCell<Recall>,
+    /// Up to where [`Completer::update`] replaces the line.
+    end: Cell<usize>,
     /// The text that was entered last, and its lines, so that it is split only once.
     entered: RefCell<Option<(String, Vec<SplitLine>)>>,
 }
@@ -54,9 +70,20 @@ impl Helper {
             paste,
             state,
             color,
+            keys: Requests::default(),
+            transaction: Arc::default(),
             in_transaction: false,
+            recall: RefCell::default(),
+            end: Cell::default(),
             entered: RefCell::default(),
         }
+    }
+
+    /// Prepares for another line. `transaction` is the open transaction.
+    pub fn begin_line(&mut self, transaction: Option<String>) {
+        self.in_transaction = transaction.is_some();
+        *self.transaction.lock() = transaction;
+        self.recall.take();
     }
 
     /// The lines of `text`, if it was entered last.
@@ -73,8 +100,14 @@ impl Completer for Helper {
         &self,
         line: &str,
         at: usize,
-        _: &Context<'_>,
+        context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        if let Some(request) = self.keys.take() {
+            let text = self.carry_out(request, line, context.history());
+            self.end.set(line.len());
+            return Ok((0, text.as_deref().map(pair).into_iter().collect()));
+        }
+        self.end.set(at);
         let inspector = self.target.inspector();
         let schema = inspector.known_schema();
         let commands = inspector.known_commands();
@@ -107,16 +140,35 @@ impl Completer for Helper {
             self.offer(found.candidates, &line[found.start..at]),
         ))
     }
+
+    fn update(&self, line: &mut LineBuffer, start: usize, elected: &str, changes: &mut Changeset) {
+        line.replace(start..self.end.get(), elected, changes);
+    }
+}
+
+/// A candidate that rustyline inserts. It shows none, because we do.
+fn pair(text: &str) -> Pair {
+    Pair {
+        display: String::new(),
+        replacement: text.to_owned(),
+    }
 }
 
 impl Helper {
+    /// The line after what a key asks for. `None` if there is nothing.
+    fn carry_out(&self, request: Request, line: &str, history: &dyn History) -> Option<String> {
+        let mut recall = self.recall.borrow_mut();
+        match request {
+            Request::Older => recall.older(line, history),
+            Request::Newer => recall.newer(line, history),
+            Request::LastWord => recall.last_word(line, history),
+            Request::Replace(text) => Some(text),
+        }
+    }
+
     /// Reduces the candidates to one replacement: the only one, or their common prefix. We show the list above
     /// the line ourselves, because rustyline's own list asks, pages, and is disturbed by events.
     fn offer(&self, candidates: Vec<Candidate>, typed: &str) -> Vec<Pair> {
-        let pair = |text: &str| Pair {
-            display: String::new(),
-            replacement: text.to_owned(),
-        };
         match &candidates[..] {
             [] => Vec::new(),
             [only] => vec![pair(&only.text)],
@@ -150,11 +202,16 @@ fn common_prefix(candidates: &[Candidate]) -> &str {
 }
 
 impl Hinter for Helper {
-    type Hint = Missing;
+    type Hint = Shown;
 
-    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Missing> {
+    fn hint(&self, line: &str, at: usize, context: &Context<'_>) -> Option<Shown> {
         if self.paste.character(line) || at < line.len() || line.contains('\n') || !self.color {
             return None;
+        }
+        if let Some(rest) = ghost(line, context.history())
+            && !rest.contains(is_harmful)
+        {
+            return Some(Shown::Ghost(rest));
         }
         let columns = width().saturating_sub(PROMPT_COLUMNS + line.width());
         let text = line.trim_start();
@@ -164,7 +221,7 @@ impl Hinter for Helper {
         };
         if let Some(text) = text {
             let verbs = self.target.inspector().known_verbs()?;
-            return Missing::of(&to_come(text, &verbs)?, columns);
+            return Shown::note(&to_come(text, &verbs)?, columns);
         }
         let schema = self.target.inspector().known_schema()?;
         missing(line, self.in_transaction, &schema, columns)
@@ -207,16 +264,23 @@ impl Highlighter for Helper {
     }
 
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        self.color && !self.paste.goes_on()
+        // rustyline would draw a cancelled line once more, without what marks it.
+        self.color && !self.paste.goes_on() && !self.keys.is_cancelled()
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        if self.keys.is_cancelled() {
+            return Cow::Borrowed(hint);
+        }
         Cow::Owned(Style::new().dimmed().paint(hint).to_string())
     }
 }
 
 impl Validator for Helper {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        if self.keys.is_cancelled() {
+            return Ok(ValidationResult::Valid(Some(CANCELLED.to_owned())));
+        }
         let text = context.input();
         let lines = lines(text, &self.target.language());
         // An unclosed quote or bracket continues on the next line.

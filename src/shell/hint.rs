@@ -1,4 +1,4 @@
-//! A hint after the cursor: the keys that are missing from the line.
+//! What is shown after the cursor: the keys that are missing from the line, or the rest of an older line.
 
 use rustyline::hint::Hint;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -10,18 +10,23 @@ use crate::schema::{Member, Schema};
 use super::complete::root;
 
 /// A text shown after the cursor, which is not part of the line.
-pub(crate) struct Missing(String);
+pub(crate) enum Shown {
+    /// The keys that the line lacks.
+    Missing(String),
+    /// The rest of a line of the history, which the user can accept.
+    Ghost(String),
+}
 
-impl Missing {
+impl Shown {
     /// The hint `text`, which is not ours, in at most `columns` columns.
-    pub fn of(text: &str, columns: usize) -> Option<Self> {
+    pub fn note(text: &str, columns: usize) -> Option<Self> {
         let text = escape_line(text);
         let mut width = 0;
         let fits = text.char_indices().find(|(_, c)| {
             width += c.width().unwrap_or(0);
             width + 1 > columns
         });
-        Some(Self(match fits {
+        Some(Self::Missing(match fits {
             None => text.into_owned(),
             Some((0, _)) => return None,
             Some((end, _)) => format!("{}…", &text[..end]),
@@ -29,13 +34,18 @@ impl Missing {
     }
 }
 
-impl Hint for Missing {
+impl Hint for Shown {
     fn display(&self) -> &str {
-        &self.0
+        match self {
+            Self::Missing(text) | Self::Ghost(text) => text,
+        }
     }
 
     fn completion(&self) -> Option<&str> {
-        None
+        match self {
+            Self::Missing(_) => None,
+            Self::Ghost(text) => Some(text),
+        }
     }
 }
 
@@ -46,7 +56,7 @@ pub(crate) fn missing(
     in_transaction: bool,
     schema: &Schema,
     columns: usize,
-) -> Option<Missing> {
+) -> Option<Shown> {
     let context = CursorContext::whole(line, in_transaction);
     // In the middle of a command's name or a key, completion helps instead.
     let is_key = |start: &usize| line[*start..].is_empty();
@@ -88,7 +98,7 @@ pub(crate) fn missing(
         hint.push_str(space);
         hint.push_str(&word);
     }
-    (!hint.is_empty()).then_some(Missing(hint))
+    (!hint.is_empty()).then_some(Shown::Missing(hint))
 }
 
 #[cfg(test)]
@@ -109,7 +119,7 @@ mod tests {
 
     fn hint(line: &str, columns: usize) -> Option<String> {
         let schema = Schema::read(SCHEMA).expect("a valid schema");
-        missing(line, false, &schema, columns).map(|missing| missing.0)
+        missing(line, false, &schema, columns).map(|hint| hint.display().to_owned())
     }
 
     #[test]

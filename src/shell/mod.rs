@@ -4,6 +4,7 @@
 //! the main thread runs the runtime with the connection. Everything that appears on the terminal goes through
 //! the writer, in the order in which it happened.
 
+mod bindings;
 mod colors;
 pub mod complete;
 mod console;
@@ -15,8 +16,10 @@ mod history;
 mod keys;
 mod listing;
 mod paste;
+mod program;
 mod prompt;
 mod prompt_symbol;
+mod recall;
 mod run;
 mod stop;
 mod terminal;

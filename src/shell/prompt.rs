@@ -1,5 +1,5 @@
 use super::console::{self, Detached};
-use super::editor::{Editor, Input, TRANSACTION_PROMPT};
+use super::editor::{Editor, Input, LineRequest, TRANSACTION_PROMPT};
 use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
@@ -7,11 +7,14 @@ use super::watch::{self, Left};
 use crate::context::{Context, Outcome, Output, Settings, Watch};
 use crate::exec::{self, PendingCommand, Run, advise};
 use crate::failure::{Failure, Status};
-use crate::lang::{Line, Parser, SplitLine, Statement};
-use crate::render::{self, escape};
+use crate::lang::{Line, Parser, SplitLine, Statement, conceal};
+use crate::render::{self, clip, escape};
 use crate::vm::{Console, Follow};
 
 const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
+
+/// The built-in that takes back an action of the open transaction.
+const UNDO: &str = "undo";
 
 /// Reads lines from the prompt, runs them, and shows their outcomes.
 pub(super) struct Prompt {
@@ -26,6 +29,8 @@ pub(super) struct Prompt {
 /// What to do after a line.
 enum Next {
     Line,
+    /// The line failed.
+    Failed,
     /// The user pressed Ctrl-C: do not run the lines pasted after this one.
     Stop,
     Leave(Status),
@@ -40,7 +45,7 @@ impl Prompt {
         stops: Stops,
     ) -> Self {
         Self {
-            parser: Parser::of(context.target.language()),
+            parser: Parser::of(context.target.language()).forgiving(),
             context,
             terminal,
             symbol,
@@ -68,19 +73,13 @@ impl Prompt {
             };
             match self.ask(&prompt, true).await {
                 Ok(Input::Lines(lines)) => {
-                    for line in lines {
-                        match self.line(line).await {
-                            Next::Line => {}
-                            Next::Stop => break,
-                            Next::Leave(status) => return Ok(status),
-                        }
+                    if let Some(status) = self.lines(lines).await {
+                        return Ok(status);
                     }
                 }
                 Ok(Input::Interrupted) => self.abandon_transaction(),
-                Ok(Input::End) => {
-                    self.abandon_transaction();
-                    return Ok(Status::Success);
-                }
+                Ok(Input::End) if self.parser.in_transaction() => self.abandon_transaction(),
+                Ok(Input::End) => return Ok(Status::Success),
                 Ok(Input::Failed(error)) => {
                     let why = format!("cannot read from the terminal: {error}");
                     return Err(Failure::Local(why));
@@ -90,8 +89,47 @@ impl Prompt {
         }
     }
 
+    /// Runs lines that were entered at once. Returns the status to exit with, if the shell ends.
+    async fn lines(&mut self, lines: Vec<SplitLine>) -> Option<Status> {
+        if !self.parser.in_transaction() && !self.leaves_open(&lines) {
+            let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+            self.editor.keep(texts.join("\n"));
+        }
+        let several = lines.len() > 1;
+        let mut rest = lines.into_iter();
+        while let Some(line) = rest.next() {
+            match self.line(line, several).await {
+                Next::Line => {}
+                Next::Failed if self.context.settings().prompt.keep_going => {}
+                Next::Failed => {
+                    let count = rest.filter(|line| !line.is_blank()).count();
+                    if count > 0 {
+                        self.terminal.complain(&format!(
+                            "{count} more {} not run; `:set keep-going on` runs them in spite of errors\n",
+                            if count == 1 { "line was" } else { "lines were" }
+                        ));
+                    }
+                    break;
+                }
+                Next::Stop => break,
+                Next::Leave(status) => return Some(status),
+            }
+        }
+        None
+    }
+
+    /// Whether a transaction is open after these lines.
+    fn leaves_open(&self, lines: &[SplitLine]) -> bool {
+        let mut parser = self.parser.clone();
+        for words in lines.iter().flat_map(|line| &line.words) {
+            let _ = parser.parse(words);
+        }
+        parser.in_transaction()
+    }
+
     fn abandon_transaction(&mut self) {
-        if self.parser.in_transaction() {
+        if let Some(typed) = self.parser.open_transaction() {
+            self.editor.keep_transaction(typed);
             self.parser.abandon_transaction();
             self.terminal
                 .complain("transaction abandoned; nothing was sent\n");
@@ -114,7 +152,12 @@ impl Prompt {
         }
         // Ignore a Ctrl-C from before this line.
         self.stops.signals.forget_interrupt();
-        self.editor.read(prompt, remember);
+        self.editor.read(LineRequest {
+            prompt: prompt.to_owned(),
+            remember,
+            transaction: self.parser.open_transaction(),
+            vi_keys: self.context.settings().prompt.vi_keys,
+        });
         loop {
             tokio::select! {
                 biased;
@@ -129,8 +172,11 @@ impl Prompt {
         }
     }
 
-    async fn line(&mut self, line: SplitLine) -> Next {
-        let parsed = match line.words {
+    /// Runs a line. If it is one of several, it is shown before what it shows.
+    async fn line(&mut self, line: SplitLine, several: bool) -> Next {
+        let SplitLine { text, words } = line;
+        let open = self.parser.open_transaction();
+        let parsed = match words {
             Ok(words) => {
                 let words = words.with_variables(self.context.variables());
                 self.parser.parse(&words)
@@ -143,10 +189,24 @@ impl Prompt {
         let line = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
-                self.fail(&Failure::syntax(error, &line.text));
-                return Next::Line;
+                self.fail(&Failure::syntax(error, &text));
+                return Next::Failed;
             }
         };
+        if let Some(open) = &open {
+            if !self.parser.in_transaction() {
+                self.editor
+                    .keep_transaction(format!("{open}\n{}", text.trim()));
+            } else if let Statement::Builtin(builtin) = &line.statement
+                && builtin.name == UNDO
+            {
+                return self.undo();
+            }
+        }
+        if several && open.is_none() && !matches!(line.statement, Statement::Nothing) {
+            let text = format!("> {}\n", clip(text.trim()));
+            self.terminal.show(text);
+        }
         if self.must_confirm(&line)
             && let Some(next) = self.confirm_quit().await
         {
@@ -178,12 +238,28 @@ impl Prompt {
         }
     }
 
+    /// Takes the last action back from the open transaction.
+    fn undo(&mut self) -> Next {
+        match self.parser.undo() {
+            Some(action) => {
+                let text = format!("taken back: {}", conceal(&action));
+                self.terminal.show(clip(&text).into_owned() + "\n");
+                Next::Line
+            }
+            None => {
+                self.terminal.complain("the transaction has no actions\n");
+                Next::Failed
+            }
+        }
+    }
+
     /// Shows the outcome of a line, or carries it out.
     async fn show(&mut self, outcome: Outcome) -> Next {
         let Outcome { output, failure } = outcome;
         if let Some(text) = text(&self.context.settings(), &output) {
             self.terminal.show(text);
         }
+        let failed = failure.is_some();
         if let Some(failure) = failure {
             self.fail(&failure);
         }
@@ -198,6 +274,7 @@ impl Prompt {
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,
             Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
+            _ if failed => Next::Failed,
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }
     }

@@ -23,6 +23,8 @@ pub const CTRL_D: &str = "\x04";
 pub const CTRL_Z: &str = "\x1a";
 pub const TAB: &str = "\t";
 pub const UP: &str = "\x1b[A";
+pub const DOWN: &str = "\x1b[B";
+pub const RIGHT: &str = "\x1b[C";
 
 /// A terminal with qmpsh in it. The process is killed when this is dropped.
 pub struct Terminal {

@@ -55,8 +55,8 @@ pub enum Part {
     Repeated(&'static [Part]),
     /// A word that cannot be completed; the text is how the synopsis names it.
     Name(&'static str),
-    /// A setting and its new value, from this list of settings and their values.
-    Setting(&'static [(&'static str, &'static [&'static str])]),
+    /// A setting and its new value.
+    Setting,
     /// A duration.
     Time,
     /// Names of events, separated by commas.
@@ -90,7 +90,7 @@ impl fmt::Display for Part {
             Self::Flag(name, "") => write!(f, "[{name}]"),
             Self::Flag(name, value) => write!(f, "[{name} {value}]"),
             Self::Name(name) | Self::OneOf(name, _) => f.write_str(name),
-            Self::Setting(_) => f.write_str("NAME [VALUE]"),
+            Self::Setting => f.write_str("NAME [VALUE]"),
             Self::Time => f.write_str("TIME"),
             Self::Events => f.write_str("NAME[,NAME…]"),
             Self::Match => f.write_str("[KEY[=VALUE]…]"),
@@ -197,7 +197,7 @@ fn follow<'a>(
             }
             follow(after, rest, words, at, found);
         }
-        Part::Setting(_) => {
+        Part::Setting => {
             if at <= words.len() {
                 found.push((part, at));
             }

@@ -9,7 +9,7 @@ use super::examples::example;
 use super::verb_help;
 use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::lang::{Command, Parser, Statement, Value, any_of, nearest};
+use crate::lang::{Command, Object, Parser, Statement, Value, any_of, nearest};
 use crate::manual::reference::{PACKAGES, Reference};
 use crate::manual::{Manual, Sheet, list};
 use crate::render::{columns, escape, escape_line, width};
@@ -32,6 +32,18 @@ pub(super) const HELP: Builtin = Builtin {
     run: |call| Box::pin(help(call)),
 };
 
+const TRANSACTION: &str = "transaction";
+
+/// What the help page of that command says of its block.
+const BLOCK: &str = "\n\
+    transaction( opens a block: write one action per line, as `TYPE KEY=VALUE …`, and `)` to send them together.\n  \
+    transaction(\n  \
+    block-dirty-bitmap-add node=disk name=one\n  \
+    block-dirty-bitmap-add node=disk name=two\n  \
+    )\n\
+    At the prompt, a wrong line is refused and the block goes on; `:undo` takes back the last action, Ctrl-C and Ctrl-D\n\
+    abandon the block. The history keeps the block as one entry.\n";
+
 /// Asks for the examples of a command.
 const EXAMPLES: &str = "--examples";
 
@@ -48,6 +60,8 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         color: style.color,
     };
     let topic = words.first().map_or("", String::as_str);
+    // As it is written when it opens a block.
+    let topic = topic.strip_suffix('(').unwrap_or(topic);
     if let Some(name) = topic.strip_prefix(':') {
         return find(table, name)
             .map(page)
@@ -85,6 +99,9 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         let mut text = manual
             .command(topic, &command.arguments, &properties)
             .unwrap_or_default();
+        if topic == TRANSACTION {
+            text.push_str(BLOCK);
+        }
         if let Some(builtin) = find(table, topic) {
             let _ = writeln!(text, "\n`:{topic}` is a built-in: {}.", builtin.summary);
         }
@@ -148,6 +165,12 @@ fn asked(call: &Call<'_>) -> Result<Command, Failure> {
     let line = line.map_err(|error| Failure::syntax_of(error, words))?;
     match line.statement {
         Statement::Command(command) => Ok(command),
+        // `help transaction(`
+        Statement::Nothing => Ok(Command {
+            name: TRANSACTION.to_owned(),
+            arguments: Object::default(),
+            oob: false,
+        }),
         _ => Err(call.usage()),
     }
 }

@@ -13,6 +13,7 @@ mod hmp;
 mod jobs;
 mod listeners;
 mod serve;
+mod settings;
 mod table;
 mod timers;
 mod tree;
@@ -24,4 +25,5 @@ mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
+pub use settings::SETTINGS;
 pub use table::{BUILTINS, find, run};

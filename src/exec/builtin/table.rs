@@ -1,8 +1,8 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, serve, timers, tree,
-    variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, listeners, serve, settings, timers,
+    tree, variables, vm, wait, watch,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -37,7 +37,8 @@ pub const BUILTINS: &[Builtin] = &[
     console::CONSOLE,
     console::EXPECT,
     console::SEND,
-    general::SET,
+    settings::SET,
+    general::UNDO,
     general::FAIL,
     general::QUIT,
     general::EXIT,

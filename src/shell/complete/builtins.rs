@@ -4,7 +4,7 @@ use super::candidates::{Candidate, Completion, matching};
 use super::given::GivenCommand;
 use super::question::Question;
 use super::sources::{Sources, builtin_names, plain};
-use crate::exec::builtin::{self, Part};
+use crate::exec::builtin::{self, Part, SETTINGS};
 use crate::lang::{self, Value};
 
 /// An argument of a built-in that is being typed, and the words before it.
@@ -64,11 +64,16 @@ impl Sources<'_> {
             Part::Word(choices) | Part::OneOf(_, choices) => listed(choices),
             // Offer options only once the user has typed a dash.
             Part::Flag(name, _) if typed.starts_with('-') => listed(&[*name]),
-            Part::Setting(settings) => match &words.before[at..] {
-                [] => listed(&settings.iter().map(|(name, _)| *name).collect::<Vec<_>>()),
+            Part::Setting => match &words.before[at..] {
+                [] => listed(
+                    &SETTINGS
+                        .iter()
+                        .map(|setting| setting.name)
+                        .collect::<Vec<_>>(),
+                ),
                 [name] => {
-                    let values = settings.iter().find(|(other, _)| other == name);
-                    listed(values.map_or(&[][..], |(_, values)| values))
+                    let setting = SETTINGS.iter().find(|setting| setting.name == name);
+                    listed(setting.map_or(&[][..], |setting| setting.values))
                 }
                 _ => Vec::new(),
             },

@@ -35,7 +35,7 @@ mod state;
 mod writer;
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,6 +197,27 @@ impl Terminal {
     /// outside a search.
     pub fn set_found(&self, line: &str, at: usize) {
         self.shared.found(line, at);
+    }
+
+    /// Whether the history is being searched.
+    pub fn is_searching(&self) -> bool {
+        self.shared.is_searching()
+    }
+
+    /// Lends the terminal, as we found it, to a program that `run` runs while a line is edited. Only for the editor's
+    /// thread.
+    pub fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
+        let line = self.mode.now();
+        let _ = io::stdout()
+            .write_all(b"\x1b[?2004l")
+            .and_then(|()| io::stdout().flush());
+        self.mode.restore();
+        let result = run();
+        self.mode.return_to(line);
+        let _ = io::stdout()
+            .write_all(b"\x1b[?2004h")
+            .and_then(|()| io::stdout().flush());
+        result
     }
 
     /// Whether a line is being edited.

@@ -65,6 +65,16 @@ impl Mode {
         Ok(tcsetattr(io::stdin(), SetArg::TCSANOW, &raw)?)
     }
 
+    /// The present mode.
+    pub fn now(&self) -> Option<Termios> {
+        tcgetattr(io::stdin()).ok()
+    }
+
+    /// Sets a mode again.
+    pub fn return_to(&self, mode: Option<Termios>) {
+        set(mode.map(libc::termios::from).as_ref());
+    }
+
     /// Whether a line is edited, or a guest has the terminal.
     pub fn is_raw(&self) -> bool {
         let modes = [&self.found, &self.between];

@@ -93,6 +93,11 @@ impl Shared {
         self.inner.lock().state.is_edited()
     }
 
+    /// Whether rustyline searches the history.
+    pub fn is_searching(&self) -> bool {
+        matches!(self.inner.lock().state, TerminalState::Searching(_))
+    }
+
     /// From showing to attached, unless output is still queued. Returns whether it changed the state.
     pub fn attach(&self) -> bool {
         self.change(|inner| inner.is_idle() && inner.state.attach())

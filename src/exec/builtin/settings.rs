@@ -1,0 +1,194 @@
+//! `:set`, and the settings.
+
+use std::fmt::Write;
+
+use clap::ValueEnum;
+
+use super::entry::{Builtin, Call, Effect, Part};
+use crate::context::{Context, Output};
+use crate::failure::Failure;
+use crate::lang::{any_of, nearest, seconds};
+use crate::render::Format;
+
+/// A setting, which `:set` changes.
+pub struct Setting {
+    pub name: &'static str,
+    /// Those of its values that completion can offer.
+    pub values: &'static [&'static str],
+    get: fn(&Context) -> String,
+    set: fn(&Context, &str) -> Result<(), Failure>,
+}
+
+const SWITCH: &[&str] = &["on", "off"];
+
+/// All settings, by name.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "confirm",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().confirm),
+        set: |context, value| set_switch(value, &mut context.settings_mut().confirm),
+    },
+    Setting {
+        name: "envelope",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().envelope),
+        set: |context, value| set_switch(value, &mut context.settings_mut().envelope),
+    },
+    Setting {
+        name: "keep-going",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().prompt.keep_going),
+        set: |context, value| set_switch(value, &mut context.settings_mut().prompt.keep_going),
+    },
+    Setting {
+        name: "keys",
+        values: &["emacs", "vi"],
+        get: |context| {
+            let vi = context.settings_mut().prompt.vi_keys;
+            if vi { "vi" } else { "emacs" }.to_owned()
+        },
+        set: |context, value| {
+            context.settings_mut().prompt.vi_keys = match value {
+                "emacs" => false,
+                "vi" => true,
+                _ => return Err(neither(value, "emacs", "vi")),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "output",
+        values: &["auto", "pretty", "json", "table", "raw"],
+        get: |context| {
+            let format = context.settings_mut().style.format.to_possible_value();
+            format.map_or(String::new(), |format| format.get_name().to_owned())
+        },
+        set: |context, value| {
+            let format = Format::from_str(value, false).map_err(|_| {
+                Failure::Usage(format!("`{value}` is not auto, pretty, json, table or raw"))
+            })?;
+            context.settings_mut().style.format = format;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "probe",
+        values: SWITCH,
+        get: |context| switch(context.target.probe()),
+        set: |context, value| {
+            let mut on = false;
+            set_switch(value, &mut on)?;
+            context.target.set_probe(on);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "quiet",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().quiet),
+        set: |context, value| set_switch(value, &mut context.settings_mut().quiet),
+    },
+    Setting {
+        name: "timeout",
+        values: &["off"],
+        get: |context| {
+            let timeout = context.settings_mut().timeout;
+            timeout.map_or("off".to_owned(), |limit| limit.as_secs_f64().to_string())
+        },
+        set: |context, value| {
+            let limit = value.parse().ok().and_then(seconds);
+            if limit.is_none() && value != "off" {
+                let why = format!("`{value}` is neither a number of seconds nor `off`");
+                return Err(Failure::Usage(why));
+            }
+            context.settings_mut().timeout = limit;
+            Ok(())
+        },
+    },
+];
+
+pub(super) const SET: Builtin = Builtin {
+    name: "set",
+    forms: &[&[], &[Part::Setting]],
+    summary: "show or change a setting",
+    help: "confirm on|off: whether to ask before `quit` ends the VM.\n\
+           envelope on|off: whether to print whole replies instead of just the value.\n\
+           keep-going on|off: whether lines that are pasted together go on after one that fails.\n\
+           keys emacs|vi: the keys that edit a line.\n\
+           output auto|pretty|json|table|raw: how to print values.\n\
+           probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
+           loads all its modules, and aborts if those were upgraded since it was started.\n\
+           quiet on|off: whether to leave out empty values, {}.\n\
+           timeout SECS|off: how long to wait for each reply.",
+    run: |call| Box::pin(async move { set(call) }),
+};
+
+fn set(call: &Call<'_>) -> Result<Effect, Failure> {
+    let args = call.args()?;
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => Ok(Output::text(list(call.context)).into()),
+        [name] => {
+            let setting = find(name)?;
+            let value = (setting.get)(call.context);
+            Ok(Output::text(format!("{name}  {value}\n")).into())
+        }
+        [name, value] => {
+            apply(call.context, name, value)?;
+            Ok(Output::nothing().into())
+        }
+        _ => Err(call.usage()),
+    }
+}
+
+/// Changes a setting.
+///
+/// # Errors
+///
+/// There is no such setting, or it cannot have this value.
+pub fn apply(context: &Context, name: &str, value: &str) -> Result<(), Failure> {
+    (find(name)?.set)(context, value)
+}
+
+fn find(name: &str) -> Result<&'static Setting, Failure> {
+    let found = SETTINGS.iter().find(|setting| setting.name == name);
+    found.ok_or_else(|| {
+        let near = nearest(name, SETTINGS.iter().map(|setting| setting.name));
+        Failure::Usage(match &near[..] {
+            [] => format!("there is no setting `{name}`; `:set` lists the settings"),
+            near => format!(
+                "there is no setting `{name}`; did you mean {}?",
+                any_of(near)
+            ),
+        })
+    })
+}
+
+/// All settings with their values, one per line.
+fn list(context: &Context) -> String {
+    let width = SETTINGS.iter().map(|setting| setting.name.len()).max();
+    let width = width.unwrap_or_default() + 2;
+    let mut list = String::new();
+    for setting in SETTINGS {
+        let _ = writeln!(list, "{:width$}{}", setting.name, (setting.get)(context));
+    }
+    list
+}
+
+fn switch(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
+}
+
+fn set_switch(value: &str, switch: &mut bool) -> Result<(), Failure> {
+    *switch = match value {
+        "on" => true,
+        "off" => false,
+        _ => return Err(neither(value, "on", "off")),
+    };
+    Ok(())
+}
+
+fn neither(value: &str, one: &str, other: &str) -> Failure {
+    Failure::Usage(format!("`{value}` is neither `{one}` nor `{other}`"))
+}

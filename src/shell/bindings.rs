@@ -1,0 +1,156 @@
+//! The keys that rustyline does not have as readline and fish have them.
+//!
+//! A key that changes the whole line asks the completer to do it, because only that may replace text in a way that
+//! can be undone.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustyline::history::MemHistory;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Editor, Event, EventContext, KeyCode, KeyEvent, Modifiers,
+    RepeatCount,
+};
+
+use super::helper::Helper;
+use super::terminal::Terminal;
+
+/// What a key asks the completer for.
+pub(super) enum Request {
+    /// An older line of the history that starts like this one.
+    Older,
+    /// A newer one.
+    Newer,
+    /// The last word of an older line.
+    LastWord,
+    /// This text instead of the line.
+    Replace(String),
+}
+
+/// What the keys ask for. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Requests {
+    request: Arc<Mutex<Option<Request>>>,
+    cancelled: Arc<Mutex<bool>>,
+}
+
+impl Requests {
+    /// Takes what the last key asks the completer for. `None` if it was TAB.
+    pub fn take(&self) -> Option<Request> {
+        self.request.lock().take()
+    }
+
+    /// Whether the user cancels the line, with Ctrl-C.
+    pub fn is_cancelled(&self) -> bool {
+        *self.cancelled.lock()
+    }
+
+    /// Notes that the line has ended. Returns whether the user cancelled it.
+    pub fn end_line(&self) -> bool {
+        std::mem::take(&mut *self.cancelled.lock())
+    }
+
+    fn ask(&self, request: Request) -> Cmd {
+        *self.request.lock() = Some(request);
+        Cmd::Complete
+    }
+}
+
+/// Binds the keys. `edit` lets the user edit a text in a program of theirs, and returns the result.
+pub(super) fn bind(
+    editor: &mut Editor<Helper, MemHistory>,
+    requests: &Requests,
+    terminal: &Terminal,
+    edit: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+) {
+    let mut bind = |keys: Vec<KeyEvent>, handler: Handler| {
+        editor.bind_sequence(
+            Event::KeySeq(keys),
+            rustyline::EventHandler::Conditional(Box::new(handler)),
+        );
+    };
+    let while_editing = |handle: Handle| {
+        let terminal = terminal.clone();
+        Handler(Box::new(move |context| match terminal.is_searching() {
+            true => None,
+            false => handle(context),
+        }))
+    };
+    // In a search of the history, these would do nothing, and leave its prompt there.
+    let ends_search = || {
+        let terminal = terminal.clone();
+        Handler(Box::new(move |_| match terminal.is_searching() {
+            true => Some(Cmd::Repaint),
+            false => None,
+        }))
+    };
+    let up = KeyEvent(KeyCode::Up, Modifiers::NONE);
+    let asked = requests.clone();
+    bind(
+        vec![up],
+        while_editing(Box::new(move |context| {
+            let is_first_row = !context.line()[..context.pos()].contains('\n');
+            is_first_row.then(|| asked.ask(Request::Older))
+        })),
+    );
+    let down = KeyEvent(KeyCode::Down, Modifiers::NONE);
+    let asked = requests.clone();
+    bind(
+        vec![down],
+        while_editing(Box::new(move |context| {
+            let is_last_row = !context.line()[context.pos()..].contains('\n');
+            is_last_row.then(|| asked.ask(Request::Newer))
+        })),
+    );
+    let asked = requests.clone();
+    bind(
+        vec![KeyEvent::alt('.')],
+        while_editing(Box::new(move |_| Some(asked.ask(Request::LastWord)))),
+    );
+    let right = KeyEvent(KeyCode::Right, Modifiers::NONE);
+    for key in [right, KeyEvent::ctrl('F')] {
+        bind(
+            vec![key],
+            while_editing(Box::new(|context| {
+                let accepts =
+                    context.pos() == context.line().len() && context.hint_text().is_some();
+                accepts.then_some(Cmd::CompleteHint)
+            })),
+        );
+    }
+    bind(
+        vec![KeyEvent(KeyCode::Enter, Modifiers::ALT)],
+        while_editing(Box::new(|_| Some(Cmd::Newline))),
+    );
+    let asked = requests.clone();
+    bind(
+        vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')],
+        while_editing(Box::new(move |context| {
+            let edited = edit(context.line());
+            Some(match edited {
+                Some(text) => asked.ask(Request::Replace(text)),
+                None => Cmd::Repaint,
+            })
+        })),
+    );
+    bind(vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)], ends_search());
+    bind(vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)], ends_search());
+    let cancelled = requests.cancelled.clone();
+    bind(
+        vec![KeyEvent::ctrl('C')],
+        Handler(Box::new(move |_| {
+            *cancelled.lock() = true;
+            Some(Cmd::AcceptLine)
+        })),
+    );
+}
+
+type Handle = Box<dyn Fn(&EventContext<'_>) -> Option<Cmd> + Send + Sync>;
+
+struct Handler(Handle);
+
+impl ConditionalEventHandler for Handler {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        (self.0)(context)
+    }
+}
