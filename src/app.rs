@@ -1,7 +1,7 @@
 //! Turns the command line into a typed plan, and carries it out.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use crate::failure::{Failure, Status};
 use crate::lang::{Dialect, Value, Variables};
 use crate::os::{self, service, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
+use crate::recording;
 use crate::render::{self, Format, Style};
 use crate::schema::Schema;
 use crate::script::{self, Source};
@@ -30,6 +31,10 @@ enum Plan {
     Print(&'static str),
     Prompt(shell::Plan),
     Script(script::Plan),
+    /// `--replay`
+    Replay(recording::Plan),
+    /// `--mock`
+    Mock(PathBuf),
 }
 
 /// Does what the command line asks for, and returns the exit status.
@@ -46,7 +51,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     match plan {
         Plan::List(format) => return Ok(list(format)),
         Plan::Print(text) => return Ok(print(text)),
-        Plan::Prompt(_) | Plan::Script(_) => {}
+        Plan::Prompt(_) | Plan::Script(_) | Plan::Replay(_) | Plan::Mock(_) => {}
     }
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
@@ -58,6 +63,9 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     {
         let mut socket = ServerSocket::bind(address).map_err(Failure::from)?;
         _file = socket.take_file();
+        if let Some(tls) = &target.options.tls {
+            socket = socket.with_tls(tls.clone()).map_err(Failure::from)?;
+        }
         target.endpoint = Some(Endpoint::Listen(Arc::new(socket)));
     }
     let _served: Vec<_> = target.serve.iter().map(ServerSocket::file).collect();
@@ -73,6 +81,8 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     let result = match plan {
         Plan::Prompt(plan) => shell::run(plan, settings, target).await,
         Plan::Script(plan) => script::run(plan, settings, target).await,
+        Plan::Replay(plan) => recording::replay(plan, settings, target).await,
+        Plan::Mock(log) => recording::mock(&log, target.serve).await,
         Plan::List(_) | Plan::Print(_) => unreachable!("handled above"),
     };
     service::notify("STOPPING=1");
@@ -102,6 +112,15 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     }
     if let Some(shell) = cli.completions {
         return Ok(Plan::Print(completions(shell)));
+    }
+    if let Some(log) = &cli.mock {
+        return Ok(Plan::Mock(log.clone()));
+    }
+    if let Some(log) = &cli.replay {
+        return Ok(Plan::Replay(recording::Plan {
+            log: log.clone(),
+            secrets: cli.var.clone(),
+        }));
     }
     let source = if !invocation.command.is_empty() {
         Source::Command(invocation.command.clone())
@@ -143,6 +162,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         envelope: cli.envelope,
         timeout: cli.timeout,
         confirm: true,
+        pager: true,
         dry_run: cli.dry_run,
         quiet: cli.quiet,
         variables: variables(&cli.var),
@@ -164,9 +184,14 @@ fn variables(given: &[(String, String)]) -> Arc<Variables> {
 /// How to reach the server. A listening socket or a VM is created later.
 fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Failure> {
     let cli = &invocation.cli;
-    let serve = serve(cli)?;
+    let tls = cli.tls_creds.clone().map(|creds| Tls {
+        creds,
+        hostname: cli.tls_hostname.clone(),
+    });
+    let serve = serve(cli, tls.as_ref())?;
+    let serves_tcp = serve.iter().any(|socket| !socket.is_unix());
     let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
-    if cli.tls_creds.is_some() && !matches!(address, None | Some(Address::Tcp { .. })) {
+    if tls.is_some() && !serves_tcp && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
@@ -180,10 +205,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
             wire: dialect::wire(dialect),
             connect_timeout: cli.connect_timeout,
             no_oob: cli.no_oob,
-            tls: cli.tls_creds.clone().map(|creds| Tls {
-                creds,
-                hostname: cli.tls_hostname.clone(),
-            }),
+            tls,
             ..qmp::Options::default()
         },
         retry: match cli.reconnect {
@@ -202,12 +224,12 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
 }
 
 /// Listens at the addresses of `--serve`, and takes the sockets that systemd has passed.
-fn serve(cli: &Cli) -> Result<Vec<ServerSocket>, Failure> {
+fn serve(cli: &Cli, tls: Option<&Tls>) -> Result<Vec<ServerSocket>, Failure> {
     let given = cli.serve.iter().map(|address| Ok(address.parse()?));
     let passed = service::passed().into_iter().map(Address::Inherited);
     given
         .chain(passed.map(Ok))
-        .map(|address: Result<_, Failure>| Ok(server::bind(&address?)?))
+        .map(|address: Result<_, Failure>| Ok(server::bind(&address?, tls)?))
         .collect()
 }
 

@@ -16,6 +16,7 @@
 //! - [`cli`]: the options
 //! - [`shell`]: the interactive shell: prompt, history, completion, events above the line
 //! - [`script`]: one-shot commands, `--execute`, `--file`, standard input
+//! - [`recording`]: replays a log to a VM, or serves it as if it were one
 //! - [`exec`]: runs one line: built-ins, typing of bare words, sending, the outcome
 //! - [`context`]: the environment of a line: settings, agenda, and the target with its session
 //! - [`dialect`]: what a server may speak instead of QMP
@@ -43,6 +44,7 @@ pub mod lang;
 pub mod manual;
 pub mod os;
 pub mod qmp;
+pub mod recording;
 pub mod render;
 pub mod schema;
 pub mod script;

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::common::log::Log;
 use crate::common::running::Running;
 use crate::common::sockets::listens;
 use crate::common::terminal::Terminal;
+use crate::common::told::Told;
 use crate::common::{
     DEADLINE, Outcome, Qemu, command, kill, mode, qemu, qmpsh, run, scratch, text, wait_for,
 };
@@ -107,7 +109,7 @@ impl Client {
 }
 
 /// A program of qemu.qmp, as `tests/setup` installs it.
-fn python(program: &str) -> Command {
+pub fn python(program: &str) -> Command {
     let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"),
         PathBuf::from,
@@ -535,4 +537,54 @@ fn a_client_of_another_user_is_turned_away() {
     let outcome = run(other, b"");
     assert_eq!(outcome.stdout(), "", "{outcome}");
     served.qmpsh.wait_for_complaint("it belongs to user 65534");
+}
+
+#[test]
+fn qemu_gets_a_monitor_of_its_own_until_the_client_leaves() {
+    let qemu = Qemu::start();
+    let socket = qemu.directory.path().join("own.sock");
+    let add = format!(":monitor {}", text(&socket));
+    if !Told::by(&qemu).json.contains("monitor-qmp") {
+        let outcome = qemu.qmpsh(&["-e", &add]);
+        outcome
+            .assert_status(1)
+            .assert_says("this QEMU cannot add monitors");
+        return;
+    }
+    let outcome = qemu.qmpsh(&["-e", &add, "-e", ":status"]);
+    let listed = format!("{} (free)", text(&socket));
+    assert!(outcome.stdout().contains(&listed), "{outcome}");
+    let mut shell = python("qmp-shell");
+    shell.arg(&socket);
+    let outcome = run(shell, b"query-status\n");
+    assert!(outcome.stdout().contains("running"), "{outcome}");
+    wait_for("the end of the monitor", || {
+        (!socket.exists()).then_some(())
+    });
+    let chardevs = qemu.control("query-chardev").stdout();
+    assert!(!chardevs.contains("own.sock"), "{chardevs}");
+}
+
+#[test]
+fn a_shell_completes_through_a_server_as_on_the_vm_itself() {
+    let served = Served::with(Qemu::q35(), &[]);
+    let mut through = Terminal::prompt(served.qemu.directory.path(), &[text(&served.socket)]);
+    // From the schema, from the VM, and from its twin.
+    for (typed, expected) in [
+        ("query-sta", "query-stat"),
+        ("device_del id=po", "device_del id=port0"),
+        ("device_add driver=virtio-rng-pc", "driver=virtio-rng-pci"),
+    ] {
+        through.keys(typed);
+        through.wait_for_text(typed);
+        wait_for(expected, || {
+            through.keys("\t");
+            std::thread::sleep(Duration::from_millis(500));
+            through.screen().contains(expected).then_some(())
+        });
+        through.cancel();
+    }
+    let pid = served.qemu.pid().to_string();
+    through.keys(":status\r");
+    through.wait_for_text(&pid);
 }

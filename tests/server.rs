@@ -65,6 +65,7 @@ fn greeting() -> Greeting {
             package: "a \"package\"".to_owned(),
         },
         capabilities: vec!["oob".to_owned()],
+        behind: None,
     }
 }
 

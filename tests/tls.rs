@@ -1,6 +1,8 @@
 //! TLS, against QEMU's own `tls-creds-x509`.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -10,7 +12,10 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::common::{Outcome, Qemu, qmpsh, scratch, text};
+use crate::common::qemu::bare_qemu;
+use crate::common::running::Running;
+use crate::common::sockets::Port;
+use crate::common::{Outcome, Qemu, qmpsh, scratch, text, wait_for};
 
 /// An authority, with its certificate in PEM.
 struct Ca {
@@ -290,4 +295,93 @@ fn no_descriptor_travels_over_tls() {
     let outcome = tls.qmpsh(&["add-fd", "fdset-id=1", "</dev/null"]);
     outcome.assert_fails(2, "which a TLS connection cannot carry");
     assert_eq!(tls.qemu.control("query-fdsets").stdout(), "[]\n");
+}
+
+/// The credentials of a server and of a client that it trusts, each in a directory.
+fn both_sides() -> (Ca, TempDir, TempDir) {
+    let (server, client) = (scratch(), scratch());
+    let ca = Ca::new("an authority");
+    ca.issue(server.path(), "server", |_| {});
+    ca.issue(client.path(), "client", |_| {});
+    (ca, server, client)
+}
+
+#[test]
+fn a_vm_is_served_over_tcp_to_clients_with_a_certificate_alone() {
+    let (ca, server, client) = both_sides();
+    let qemu = Qemu::start();
+    let port = Port::reserve();
+    let address = port.address();
+    let mut serving = qemu.running(&["--serve", &address, "--tls-creds", text(server.path())]);
+    serving.close();
+    let outcome = wait_for("the server", || {
+        let outcome = connect(&address, client.path(), &["query-status"]);
+        (!outcome.stderr().contains("nothing listens")).then_some(outcome)
+    });
+    assert_eq!(outcome.assert_status(0).json()[0]["running"], true);
+    // Of another authority, of none at all, and not even TLS.
+    let (_, _, stranger) = both_sides();
+    ca.install(stranger.path());
+    connect(&address, stranger.path(), &["query-status"]).assert_status(3);
+    serving.wait_for_complaint("turned away");
+    let nobody = scratch();
+    ca.install(nobody.path());
+    connect(&address, nobody.path(), &["query-status"]).assert_status(3);
+    serving.wait_for_complaint("the client has no certificate");
+    qmpsh(
+        &["-c", &address, "--connect-timeout", "20", "query-status"],
+        "",
+    )
+    .assert_status(3);
+    let outcome = connect(&address, client.path(), &["query-status"]);
+    outcome.assert_status(0);
+}
+
+#[test]
+fn a_vm_is_not_served_over_tcp_without_tls() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&["--serve", "127.0.0.1:0"]);
+    outcome.assert_fails(3, "use --tls-creds");
+}
+
+#[test]
+fn a_qemu_that_connects_to_us_over_tls_needs_a_certificate() {
+    let (_ca, server, client) = both_sides();
+    let port = Port::reserve();
+    let address = port.address();
+    let home = scratch();
+    let listening = Running::qmpsh(
+        home.path(),
+        &[
+            "--listen",
+            &address,
+            "--tls-creds",
+            text(server.path()),
+            "query-name",
+        ],
+    );
+    // Whoever does not speak TLS is no reason to end.
+    let stranger = wait_for("the port", || TcpStream::connect(&address).ok());
+    writeln!(&stranger, "hello").expect("it listens");
+    listening.wait_for_complaint("the client does not speak TLS");
+    let creds = format!(
+        "tls-creds-x509,id=tls0,endpoint=client,dir={},sanity-check=off",
+        client.path().display()
+    );
+    let chardev = format!(
+        "socket,id=c,host=127.0.0.1,port={},server=off,tls-creds=tls0",
+        port.number()
+    );
+    let options = [
+        "-name",
+        "secure",
+        "-object",
+        &creds,
+        "-chardev",
+        &chardev,
+        "-qmp",
+        "chardev:c",
+    ];
+    let _qemu = bare_qemu(&options, Vec::new());
+    assert_eq!(listening.line(), r#"{"name": "secure"}"#);
 }

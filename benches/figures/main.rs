@@ -1,7 +1,7 @@
 //! The performance figures, each printed next to its target.
 //!
 //! `cargo bench` measures all of them, `cargo bench -- oneshot` (or typed, schema, tab, script, pipelined,
-//! instant, events, reply, typing, memory) one of them. The two programs of a figure run alternately, so that
+//! instant, events, reply, typing, memory, serve) one of them. The two programs of a figure run alternately, so that
 //! other load on the machine affects both; their ratio is the median of the ratios of the pairs. One-shot
 //! commands are also timed back to back, as scripts run them. The program does not judge a figure, but stops if
 //! the output of a run is wrong.
@@ -13,6 +13,7 @@ mod events;
 mod memory;
 mod reply;
 mod report;
+mod serve;
 mod server;
 mod tab;
 mod typing;
@@ -30,10 +31,11 @@ use portable_pty::CommandBuilder;
 
 use qmpsh::schema::Schema;
 use report::{alone, in_turn, print_rates, print_ratio, print_ratio_of_medians, print_times};
+use serve::Serving;
 use server::Server;
 
 const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
-const FIGURES: [&str; 11] = [
+const FIGURES: [&str; 12] = [
     "oneshot",
     "typed",
     "schema",
@@ -45,6 +47,7 @@ const FIGURES: [&str; 11] = [
     "reply",
     "typing",
     "memory",
+    "serve",
 ];
 /// The time limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,7 +84,8 @@ fn main() -> Result<()> {
             "events" => bench.events()?,
             "reply" => bench.reply()?,
             "typing" => bench.typing()?,
-            _ => bench.memory()?,
+            "memory" => bench.memory()?,
+            _ => bench.serve()?,
         }
     }
     Ok(())
@@ -311,6 +315,51 @@ impl Bench {
         println!("\nscript of 300000 query-status, pipelined (-k), to a server that replies");
         println!("immediately, in commands/s (target for qmpsh: at least 300000)");
         self.scripts(&server, 300_000, 8, 5, "")
+    }
+
+    /// A monitor served to others, beside another monitor of the same QEMU.
+    fn serve(&self) -> Result<()> {
+        let count = 20_000;
+        let direct = self.path("direct.sock");
+        let qemu = Server::qemu_with_second(self.dir.path(), &direct)?;
+        let serving = Serving::start(self.command(QMPSH), &qemu.socket, self.dir.path())?;
+        for window in [1, 8] {
+            println!("\n{count} query-status through --serve, {window} at a time, in commands/s");
+            let run = |socket: &Path| {
+                let mut command = self.command(self.path("loop"));
+                command.arg(socket);
+                command.args([count.to_string(), window.to_string()]);
+                self.whole_script(&mut command, count)
+            };
+            let (a, b) = in_turn(7, || run(&serving.socket), || run(&direct))?;
+            print_rates("served", &a, count);
+            print_rates("direct", &b, count);
+            print_ratio("served / direct", &b, &a, "   (target: at least 0.9)");
+            if window == 1 {
+                let added: Vec<_> = a
+                    .iter()
+                    .zip(&b)
+                    .map(|(a, b)| (a - b) / count as f64)
+                    .collect();
+                println!("  added to each command, in ms (target: 0.1)");
+                print_times("latency", &added);
+            }
+        }
+        drop((serving, qemu));
+
+        let (clients, count) = (100, 5_000);
+        println!(
+            "\n{count} events to {clients} clients, in deliveries/s (target: 200000, none lost)"
+        );
+        let flood = events::serve(self.dir.path(), count, 1)?;
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let serving = Serving::start(self.command(QMPSH), &flood, self.dir.path())?;
+            let time = serve::read_events(&serving.socket, clients, count)?;
+            times.push(time.as_secs_f64());
+        }
+        print_rates("served", &times, clients * count);
+        Ok(())
     }
 
     /// Runs `count` commands through qmpsh and through the raw loop.

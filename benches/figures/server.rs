@@ -23,14 +23,25 @@ pub struct Server {
 impl Server {
     /// Starts QEMU without a machine, with its socket in `dir`.
     pub fn qemu(dir: &Path) -> Result<Self> {
+        Self::qemu_at(dir, &[])
+    }
+
+    /// The same with another monitor at `second`.
+    pub fn qemu_with_second(dir: &Path, second: &Path) -> Result<Self> {
+        Self::qemu_at(dir, &[second])
+    }
+
+    fn qemu_at(dir: &Path, others: &[&Path]) -> Result<Self> {
         let program = env::var_os("QMPSH_TEST_QEMU").unwrap_or("qemu-system-x86_64".into());
         let socket = dir.join("q.sock");
-        let mut monitor = OsString::from("unix:");
-        monitor.push(&socket);
-        monitor.push(",server=on,wait=off");
         let mut command = Command::new(program);
         command.args(["-machine", "none", "-display", "none", "-nodefaults"]);
-        command.arg("-qmp").arg(monitor);
+        for socket in [&[socket.as_path()], others].concat() {
+            let mut monitor = OsString::from("unix:");
+            monitor.push(socket);
+            monitor.push(",server=on,wait=off");
+            command.arg("-qmp").arg(monitor);
+        }
         Self::start(command, socket)
     }
 

@@ -83,8 +83,16 @@ impl Invocation {
         if cli.repeat.is_some() && words.is_empty() && cli.execute.is_empty() {
             return usage("--repeat needs a command or --execute".to_owned());
         }
+        if let Some(command) = words.first()
+            && cli.replay.is_some()
+        {
+            return usage(format!(
+                "`{command}` is a command; --replay has those of its log"
+            ));
+        }
         let prints = cli.list || cli.man || cli.completions.is_some() || !cli.complete.is_empty();
-        if address.is_none() && !cli.dry_run && !cli.launch && !prints {
+        let needs_none = cli.dry_run || prints || cli.launch || cli.mock.is_some();
+        if address.is_none() && !needs_none {
             return usage(
                 "no address given; name the socket (qmpsh /path/to/qmp.sock) or set QMP_SOCKET"
                     .to_owned(),

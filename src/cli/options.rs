@@ -64,7 +64,7 @@ pub struct Cli {
     ///
     /// Start QEMU with -chardev socket,id=ID,path=PATH,server=off,reconnect-ms=1000 -qmp chardev:ID; before QEMU 9.2,
     /// write reconnect=1 instead of reconnect-ms=1000.
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run", "tls_creds"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run"])]
     pub listen: Option<String>,
 
     /// Start QEMU (`-- QEMU ARG...`), and stop it on exit
@@ -72,7 +72,7 @@ pub struct Cli {
     /// The words before `--` are the command.
     ///
     /// Without QEMU, starts qemu-system-ARCH for this machine's architecture, with no display.
-    #[arg(long, conflicts_with_all = ["connect", "dry_run", "tls_creds"])]
+    #[arg(long, conflicts_with_all = ["connect", "dry_run"])]
     pub launch: bool,
 
     /// List the QEMUs running on this machine and their QMP sockets
@@ -89,15 +89,30 @@ pub struct Cli {
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
 
-    /// Serve the VM to others at ADDRESS, the path of a Unix socket or fd:N (an inherited, listening socket); can be
-    /// repeated
+    /// Serve the VM to others at ADDRESS: the path of a Unix socket, fd:N (an inherited, listening socket), or, with
+    /// --tls-creds, HOST:PORT; can be repeated
     ///
     /// QEMU serves one client per monitor; qmpsh serves any number of them, with the one connection that it has. Any QMP
     /// client can connect. Without a command, script or terminal, qmpsh serves until a signal ends it. It reconnects
     /// when the VM restarts; meanwhile, clients wait for their greeting. Only the user who runs qmpsh, and root, can
-    /// connect. The sockets that systemd passes are served as well.
+    /// connect to a Unix socket; over TCP, clients need a certificate. The sockets that systemd passes are served as well.
     #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with_all = ["list", "dry_run"])]
     pub serve: Vec<String>,
+
+    /// Send the commands of LOG, which --log has written, to the VM, and print which replies differ from those in it
+    ///
+    /// The exit status is 1 if one does. Ids, pids and timestamps are not compared. Where LOG has an event, one of that
+    /// name is waited for, 5 s at most. A command is left out if a value was masked, unless --var KEY=VALUE supplies it,
+    /// or if file descriptors went along; so is query-qmp-schema.
+    #[arg(long, value_name = "LOG", conflicts_with_all = ["execute", "file", "list", "dry_run", "repeat"])]
+    pub replay: Option<PathBuf>,
+
+    /// Serve LOG, which --log has written, at the addresses of --serve as if it were the VM
+    ///
+    /// Replies go by command and arguments; a value that was masked matches any. A command that LOG does not have is not
+    /// found.
+    #[arg(long, value_name = "LOG", requires = "serve", conflicts_with_all = ["connect", "execute", "file", "first", "launch", "listen", "policy", "replay"])]
+    pub mock: Option<PathBuf>,
 
     /// What the clients of --serve may do: `read-only`, or what the policy in FILE allows [default: everything]
     #[arg(long, value_name = "read-only|FILE")]
@@ -182,7 +197,8 @@ pub struct Cli {
     /// Use TLS for TCP connections, with the credentials in DIR
     ///
     /// DIR has the layout of QEMU's tls-creds-x509: ca-cert.pem, client-cert.pem and client-key.pem if the
-    /// server verifies its clients, and optionally ca-crl.pem.
+    /// server verifies its clients, and optionally ca-crl.pem. For --serve and --listen: ca-cert.pem, server-cert.pem and
+    /// server-key.pem; clients have to have a certificate.
     #[arg(long, value_name = "DIR")]
     pub tls_creds: Option<PathBuf>,
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Ask before `quit` ends the VM.
     pub confirm: bool,
+    /// Show long values and help in a pager.
+    pub pager: bool,
     /// Print the messages that would be sent, without sending them.
     pub dry_run: bool,
     /// Commands wait while the session is connecting.

@@ -17,7 +17,7 @@ use crate::qmp::{self, Direction, Notice, NoticeSender, Notices, Passing, Retry,
 use crate::render;
 use crate::schema::Schema;
 use crate::server::{Note, Policy, Share};
-use crate::transport::{Endpoint, ServerSocket, StreamEnd};
+use crate::transport::{Endpoint, ServerSocket, StreamEnd, Tls};
 use crate::vm::{Console, Vm};
 
 /// How long to wait for a reply to a query that the user did not ask for.
@@ -56,6 +56,8 @@ pub struct Target {
     pub vm: Option<Arc<Vm>>,
     /// Serves the VM to others.
     pub share: Arc<Share>,
+    /// The credentials for TCP connections, if there are any.
+    pub tls: Option<Tls>,
     /// What the server speaks.
     pub dialect: Dialect,
     /// What its lines leave behind for those after them.
@@ -83,7 +85,7 @@ impl Target {
             Some(schema) => Inspector::default().with_schema(schema.clone()),
             None => Inspector::default(),
         };
-        let tap = options.tap.clone();
+        let (tap, tls) = (options.tap.clone(), options.tls.clone());
         let (session, notices) = Session::start(options, retry);
         if let Some(vm) = &vm {
             let sender = session.notice_sender();
@@ -99,6 +101,7 @@ impl Target {
             session: Arc::new(session),
             vm,
             share: Arc::new(share),
+            tls,
             dialect,
             memory: Arc::default(),
             schema,

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
@@ -18,7 +19,7 @@ use super::options::Options;
 use super::wire::{Opening, Wire};
 use crate::lang::mask_arguments;
 use crate::os::holder;
-use crate::transport::{Address, Endpoint, Say, Stream, open};
+use crate::transport::{self, Address, Endpoint, Say, Stream, open};
 
 /// How long a server may stay silent before we tell the user why.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -170,10 +171,16 @@ async fn meet(
     options: &Options,
     set_stage: impl Fn(Stage),
 ) -> Result<Connection, Error> {
-    let peer_pid = stream.peer_pid();
+    let (peer_pid, peer_user) = (stream.peer_pid(), stream.peer_user());
     set_stage(Stage::Greeting(peer_pid));
     let (mut receiver, mut sender) = split(stream, options);
     let greeting = greeting(&mut receiver, endpoint).await?;
+    // Another user could name any process here.
+    let is_trusted = peer_user.is_some_and(|user| user == 0 || user == geteuid().as_raw());
+    let peer_pid = match &greeting.behind {
+        Some(behind) => behind.pid.filter(|_| is_trusted),
+        None => peer_pid,
+    };
     let wire: &'static dyn Wire = match greeting.human {
         true => {
             return Ok(Connection {
@@ -236,6 +243,9 @@ async fn accept(
                 match met {
                     Ok(Ok(connection)) => return Ok(connection),
                     Ok(Err(Error::NotQmp { lost, .. })) => strangers.add(&format!("does not speak QMP ({lost})")),
+                    Ok(Err(Error::Transport(transport::Error::Tls { why, .. }))) => {
+                        strangers.add(&format!("has no TLS connection ({why})"));
+                    }
                     Ok(Err(error)) => return Err(error),
                     // It was aborted to make room.
                     Err(_) => {}
@@ -244,7 +254,13 @@ async fn accept(
             }
             stream = open(endpoint, options.tls.as_ref(), say), if listening => {
                 let (stream, endpoint, options) = (stream?, endpoint.clone(), options.clone());
-                let candidate = async move { meet(stream, &endpoint, &options, |_| ()).await };
+                let candidate = async move {
+                    let stream = match &endpoint {
+                        Endpoint::Listen(socket) => socket.secure(stream).await?,
+                        _ => stream,
+                    };
+                    meet(stream, &endpoint, &options, |_| ()).await
+                };
                 handles.retain(|handle: &AbortHandle| !handle.is_finished());
                 handles.push_back(candidates.spawn(candidate));
                 if handles.len() > MOST_CANDIDATES && let Some(oldest) = handles.pop_front() {

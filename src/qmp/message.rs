@@ -32,6 +32,17 @@ pub struct Greeting {
     /// It is the human monitor that greets.
     #[serde(default)]
     pub human: bool,
+    /// The VM behind a server that is no QEMU itself, but a qmpsh that serves one to many clients.
+    #[serde(rename = "__qmpsh", default, deserialize_with = "or_default")]
+    pub behind: Option<Behind>,
+}
+
+/// See [`Greeting::behind`].
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Behind {
+    /// QEMU's pid, if it is known, and on the server's machine.
+    #[serde(default)]
+    pub pid: Option<i32>,
 }
 
 impl Greeting {

@@ -27,7 +27,7 @@ pub use client::{Client, Pending, Stats};
 pub use error::{Ending, Error, Lost, QmpError};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Relay, Wait};
 pub use frame::{Frames, garbage};
-pub use message::{Event, Greeting, Reply, Triple, Version};
+pub use message::{Behind, Event, Greeting, Reply, Triple, Version};
 pub(crate) use message::{Incoming, read};
 pub use notice::{Late, Notice, NoticeSender, Notices};
 pub use options::{Direction, Options, Passing, Retry, Tap};

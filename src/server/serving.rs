@@ -26,6 +26,9 @@ const MOST_CLIENTS: usize = 512;
 /// How long to wait after a connection could not be accepted: there may be no descriptor left for it.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// How long clients may take to read the last messages.
 const LAST: Duration = Duration::from_millis(300);
 
@@ -80,10 +83,12 @@ impl Who {
         let pid = stream.peer_pid();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         let program = pid.and_then(holder::program_of);
-        let label = match (pid, &program) {
-            (Some(pid), Some(program)) => format!("client {number} (pid {pid}, {program})"),
-            (Some(pid), None) => format!("client {number} (pid {pid})"),
-            _ => format!("client {number}"),
+        let address = stream.peer_address();
+        let label = match (pid, &program, address) {
+            (Some(pid), Some(program), _) => format!("client {number} (pid {pid}, {program})"),
+            (Some(pid), None, _) => format!("client {number} (pid {pid})"),
+            (None, _, Some(address)) => format!("client {number} ({address})"),
+            (None, _, None) => format!("client {number}"),
         };
         Self {
             number,
@@ -232,9 +237,14 @@ impl Hello {
         let package = quote(&greeting.version.package);
         let oob = greeting.offers("oob");
         let capabilities = if oob { "\"oob\"" } else { "" };
+        // A member that is not QEMU's begins with two underscores (`qapi-code-gen`, "Downstream extensions").
+        let behind = greeting.behind.as_ref().map_or(String::new(), |behind| {
+            let pid = behind.pid.map_or("null".to_owned(), |pid| pid.to_string());
+            format!(", \"__qmpsh\": {{\"pid\": {pid}}}")
+        });
         let text = format!(
             "{{\"QMP\": {{\"version\": {{\"qemu\": {{\"micro\": {micro}, \"minor\": {minor}, \"major\": {major}}}, \
-             \"package\": {package}}}, \"capabilities\": [{capabilities}]}}}}\r\n"
+             \"package\": {package}}}, \"capabilities\": [{capabilities}]{behind}}}}}\r\n"
         );
         Self {
             text: text.into(),
@@ -269,6 +279,7 @@ impl Shared {
 
 /// Accepts connections until nobody else is let in, and waits for their end. Aborting it ends them.
 async fn accept_all(socket: ServerSocket, shared: Arc<Shared>) {
+    let socket = Arc::new(socket);
     let mut connections = JoinSet::new();
     let mut full = shared.full.subscribe();
     loop {
@@ -279,7 +290,7 @@ async fn accept_all(socket: ServerSocket, shared: Arc<Shared>) {
             accepted = accept(&socket) => match accepted {
                 Ok(stream) => match admit(&stream, connections.len()) {
                     Ok(()) => {
-                        connections.spawn(attend(stream, shared.clone()));
+                        connections.spawn(attend(stream, socket.clone(), shared.clone()));
                     }
                     Err(why) => shared.tell(Note::TurnedAway(why)),
                 },
@@ -303,7 +314,18 @@ fn admit(stream: &Stream, others: usize) -> Result<(), String> {
 }
 
 /// Serves a client until its connection has ended.
-async fn attend(stream: Stream, shared: Arc<Shared>) {
+async fn attend(stream: Stream, socket: Arc<ServerSocket>, shared: Arc<Shared>) {
+    let secured = timeout(HANDSHAKE, socket.secure(stream)).await;
+    drop(socket);
+    let stream = match secured {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return shared.tell(Note::TurnedAway(error.to_string())),
+        Err(_) => {
+            let limit = HANDSHAKE.as_secs();
+            let why = format!("no TLS handshake within {limit} s");
+            return shared.tell(Note::TurnedAway(why));
+        }
+    };
     let who = Arc::new(Who::of(&stream));
     let outbox = Arc::new(Outbox::default());
     let client = Client {

@@ -10,8 +10,8 @@ use tokio::task::AbortHandle;
 use super::command::Command;
 use super::policy::Policy;
 use super::serving::{Note, Server, Who};
-use crate::qmp::{Client, Event, Relay, Request, Session, State};
-use crate::transport::{Address, Error, ServerSocket, SocketFile};
+use crate::qmp::{Behind, Client, Event, Relay, Request, Session, State};
+use crate::transport::{Address, Error, ServerSocket, SocketFile, Tls};
 
 /// How many commands of all clients are in flight in band. QEMU reads no further ahead than eight, and with more in
 /// flight nothing could overtake them; the shell needs some for itself.
@@ -53,19 +53,21 @@ pub struct Served {
     pub clients: Vec<Arc<Who>>,
 }
 
-/// Listens at an address at which a VM is to be served.
+/// Listens at an address at which a VM is to be served. A TCP port needs `tls`.
 ///
 /// # Errors
 ///
-/// As for [`ServerSocket::bind_for_many`]; or everybody on the network could connect.
-pub fn bind(address: &Address) -> Result<ServerSocket, Error> {
+/// As for [`ServerSocket::bind_for_many`]; or everybody on the network could connect, or the credentials cannot be used.
+pub fn bind(address: &Address, tls: Option<&Tls>) -> Result<ServerSocket, Error> {
     let socket = ServerSocket::bind_for_many(address)?;
-    if !socket.is_unix() {
-        let why = "a VM is served at Unix sockets only".to_owned();
-        let address = address.clone();
-        return Err(Error::Listen { address, why });
+    match tls {
+        _ if socket.is_unix() => Ok(socket),
+        Some(tls) => socket.with_tls(tls.clone()),
+        None => Err(Error::Listen {
+            address: address.clone(),
+            why: "everybody on the network could control the VM; use --tls-creds".to_owned(),
+        }),
     }
-    Ok(socket)
 }
 
 /// The VM's end.
@@ -191,14 +193,21 @@ async fn follow(
     }
 }
 
-/// Greets as the VM does.
+/// Greets as the VM does, and says for shells like ours which process the VM is: they complete from its schema and its
+/// twin.
 fn greet(server: &Server, client: &Client) {
     let mut greeting = client.greeting().clone();
+    if greeting.human {
+        // It has no commands for QMP's clients.
+        return;
+    }
     if !client.oob() {
         greeting
             .capabilities
             .retain(|capability| capability != "oob");
     }
+    let pid = client.peer_pid();
+    greeting.behind = Some(Behind { pid });
     server.greet(Some(&greeting));
 }
 

@@ -15,6 +15,7 @@ mod hint;
 mod history;
 mod keys;
 mod listing;
+mod pager;
 mod paste;
 mod program;
 mod prompt;

@@ -1,5 +1,6 @@
 use super::console::{self, Detached};
 use super::editor::{Editor, Input, LineRequest, TRANSACTION_PROMPT};
+use super::pager;
 use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
@@ -12,6 +13,9 @@ use crate::render::{self, clip, escape};
 use crate::vm::{Console, Follow};
 
 const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
+
+/// A value that takes more than this many screens is shown in the pager.
+const LONG: usize = 2;
 
 /// The built-in that takes back an action of the open transaction.
 const UNDO: &str = "undo";
@@ -213,6 +217,9 @@ impl Prompt {
             return next;
         }
         let is_builtin = matches!(line.statement, Statement::Builtin(_));
+        let is_help =
+            matches!(&line.statement, Statement::Builtin(builtin) if builtin.name == "help");
+        let screens = if is_help { 1 } else { LONG };
         let run = tokio::select! {
             biased;
             run = exec::start(&self.context, line) => run,
@@ -229,7 +236,7 @@ impl Prompt {
             },
         };
         match run {
-            Run::Done(outcome) => self.show(outcome).await,
+            Run::Done(outcome) => self.show(outcome, screens).await,
             Run::Sent(command) if command.is_background() => {
                 self.in_background(command);
                 Next::Line
@@ -253,11 +260,28 @@ impl Prompt {
         }
     }
 
-    /// Shows the outcome of a line, or carries it out.
-    async fn show(&mut self, outcome: Outcome) -> Next {
+    /// Shows the outcome of a line, or carries it out. What takes more than this many screens goes to the pager.
+    async fn show(&mut self, outcome: Outcome, screens: usize) -> Next {
         let Outcome { output, failure } = outcome;
-        if let Some(text) = text(&self.context.settings(), &output) {
-            self.terminal.show(text);
+        let settings = self.context.settings();
+        if let Some(text) = text(&settings, &output) {
+            let pages = settings.pager
+                && settings.style.is_for_a_person()
+                && pager::exceeds(&text, screens);
+            match pager::command().filter(|_| pages) {
+                Some(command) => {
+                    let leave = self.stops.leave();
+                    let shown = pager::show(&command, text, &self.terminal, leave).await;
+                    // A Ctrl-C was meant for the pager.
+                    self.stops.signals.forget_interrupt();
+                    match shown {
+                        Ok(None) => {}
+                        Ok(Some(status)) => return Next::Leave(status),
+                        Err(text) => self.terminal.show(text),
+                    }
+                }
+                None => self.terminal.show(text),
+            }
         }
         let failed = failure.is_some();
         if let Some(failure) = failure {
@@ -351,7 +375,7 @@ impl Prompt {
             () = advise(&self.context, command.line(), &mut outcome) => {}
             () = self.stops.signals.interrupted() => {}
         }
-        self.show(outcome).await
+        self.show(outcome, LONG).await
     }
 
     fn in_background(&self, mut command: PendingCommand) {

@@ -21,6 +21,8 @@ use tokio::net;
 use super::address::Address;
 use super::error::Error;
 use super::socket::{LOCALHOST, Socket, prepare};
+use super::stream::Stream;
+use super::tls::Tls;
 use crate::os::sys;
 
 /// How many connections may wait to be accepted where one client is served at a time.
@@ -43,6 +45,8 @@ pub struct ServerSocket {
     address: Address,
     file: Option<SocketFile>,
     unix: bool,
+    /// How TCP connections are wrapped.
+    tls: Option<Tls>,
 }
 
 /// The file of a Unix socket, removed when this or a clone is dropped.
@@ -97,6 +101,7 @@ impl ServerSocket {
                     socket: Some(socket),
                     address: address.clone(),
                     unix: true,
+                    tls: None,
                     file: Some(SocketFile {
                         path: std::path::absolute(path).unwrap_or_else(|_| path.clone()),
                         device: file.dev(),
@@ -117,6 +122,7 @@ impl ServerSocket {
                     },
                     file: None,
                     unix: false,
+                    tls: None,
                 })
             }
             _ => Err(failed(
@@ -128,6 +134,32 @@ impl ServerSocket {
     /// The address it is bound to.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Wraps connections in TLS, if it is a TCP port. Clients need a certificate.
+    ///
+    /// # Errors
+    ///
+    /// The credentials cannot be used ([`Error::TlsCreds`]).
+    pub fn with_tls(self, tls: Tls) -> Result<Self, Error> {
+        tls.server_config()?;
+        let tls = Some(tls);
+        Ok(Self { tls, ..self })
+    }
+
+    /// Does the handshake with somebody who has connected, if there has to be one.
+    ///
+    /// # Errors
+    ///
+    /// There is no TLS connection to be had, or the client is not trusted.
+    pub(crate) async fn secure(&self, stream: Stream) -> Result<Stream, Error> {
+        match (&self.tls, stream) {
+            (Some(tls), Stream::Tcp(stream)) => {
+                let connection = Box::pin(tls.accept(stream, &self.address)).await?;
+                Ok(Stream::Tls(Box::new(connection)))
+            }
+            (_, stream) => Ok(stream),
+        }
     }
 
     /// Whether its clients are on this machine, with a user that the kernel knows.
@@ -199,6 +231,7 @@ fn inherit(number: i32) -> io::Result<ServerSocket> {
         address: Address::Inherited(number),
         file: None,
         unix,
+        tls: None,
     })
 }
 

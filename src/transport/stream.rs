@@ -2,6 +2,7 @@
 //! program.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use bytes::buf::Limit;
@@ -11,7 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, ReadHalf, WriteHalf};
 use tokio::net::unix::{self, pipe};
 use tokio::net::{TcpStream, UnixStream, tcp};
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 use super::error::StreamEnd;
 use super::handover::Process;
@@ -68,6 +69,15 @@ impl Stream {
         }
     }
 
+    /// The network address of the other end, if it has one.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Tls(connection) => connection.stream.get_ref().0.peer_addr().ok(),
+            Self::Unix(..) | Self::Program(..) => None,
+        }
+    }
+
     /// Splits the stream into its two directions, each for a task of its own.
     pub fn split(self) -> (Reader, Writer) {
         match self {
@@ -106,7 +116,7 @@ pub(crate) enum Reader {
 #[derive(Debug)]
 pub(crate) struct TlsReader {
     half: ReadHalf<TlsStream<TcpStream>>,
-    trust: Trust,
+    trust: Option<Trust>,
     /// Whether the server has sent something, which shows that it accepted our certificate.
     trusted: bool,
 }
@@ -189,7 +199,10 @@ impl Reader {
     pub async fn end(&mut self) -> StreamEnd {
         let end = match self {
             Self::Unix(_, Some(process)) => process.end().await,
-            Self::Tls(reader) if !reader.trusted => reader.trust.why_closed().map(StreamEnd::Tls),
+            Self::Tls(reader) if !reader.trusted => {
+                let trust = reader.trust.as_ref();
+                trust.and_then(Trust::why_closed).map(StreamEnd::Tls)
+            }
             Self::Program(_, program) => program.end().await,
             _ => None,
         };
@@ -199,7 +212,10 @@ impl Reader {
     /// Why reading failed.
     pub fn why_failed(&self, error: &io::Error) -> StreamEnd {
         let tls = match self {
-            Self::Tls(reader) => reader.trust.why_failed(error),
+            Self::Tls(reader) => reader
+                .trust
+                .as_ref()
+                .and_then(|trust| trust.why_failed(error)),
             _ => None,
         };
         tls.unwrap_or_else(|| StreamEnd::io(error))

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
 };
-use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{
     AlertDescription, CertificateError, ClientConfig, Error as TlsError, RootCertStore,
-    SignatureScheme,
+    ServerConfig, SignatureScheme,
 };
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::address::Address;
 use super::error::{Error, StreamEnd};
@@ -27,7 +27,8 @@ use super::error::{Error, StreamEnd};
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// The directory of `ca-cert.pem`; of `client-cert.pem` and `client-key.pem`, if the server
-    /// wants them; and of `ca-crl.pem`, if certificates are revoked.
+    /// wants them, or of `server-cert.pem` and `server-key.pem`, where we are the server; and of `ca-crl.pem`, if
+    /// certificates are revoked.
     pub creds: PathBuf,
     /// The name that the server's certificate must be for. Defaults to the address's host.
     pub hostname: Option<String>,
@@ -37,7 +38,8 @@ pub struct Tls {
 #[derive(Debug)]
 pub(crate) struct TlsConnection {
     pub stream: TlsStream<TcpStream>,
-    pub trust: Trust,
+    /// `None` if we are the server, which has checked its client already.
+    pub trust: Option<Trust>,
 }
 
 /// Records whether the server accepts us. With TLS 1.3, a server checks our certificate after the
@@ -115,7 +117,10 @@ impl Tls {
             creds: self.creds.clone(),
         };
         match TlsConnector::from(config).connect(name, stream).await {
-            Ok(stream) => Ok(TlsConnection { stream, trust }),
+            Ok(stream) => Ok(TlsConnection {
+                stream: stream.into(),
+                trust: Some(trust),
+            }),
             Err(error) => Err(Error::Tls {
                 address: address.clone(),
                 why: self.why_no_handshake(&error, host, &trust),
@@ -123,9 +128,57 @@ impl Tls {
         }
     }
 
-    /// Reads the credentials, for each connection again: they may be renewed while we run.
-    fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Identity>), Error> {
+    /// Wraps a connection that somebody made to `address`, where we listen. A client needs a certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsCreds`] or [`Error::Tls`].
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        address: &Address,
+    ) -> Result<TlsConnection, Error> {
+        let config = self.server_config()?;
+        match TlsAcceptor::from(config).accept(stream).await {
+            Ok(stream) => Ok(TlsConnection {
+                stream: stream.into(),
+                trust: None,
+            }),
+            Err(error) => Err(Error::Tls {
+                address: address.clone(),
+                why: why_not_accepted(&error),
+            }),
+        }
+    }
+
+    /// Reads the credentials of a server, for each connection again: they may be renewed while we run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsCreds`].
+    pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
         let provider = Arc::new(ring::default_provider());
+        let roots = Arc::new(self.roots()?);
+        let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+        let path = self.file("ca-crl.pem");
+        if path.exists() {
+            verifier = verifier
+                .with_crls(read_all(&path, "revocation list")?)
+                .only_check_end_entity_revocation()
+                .allow_unknown_revocation_status();
+        }
+        let verifier = verifier.build().map_err(|error| unusable(&path, &error))?;
+        let key = self.key("server", &provider)?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has what its versions need")
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        Ok(Arc::new(config))
+    }
+
+    /// The authority's certificates.
+    fn roots(&self) -> Result<RootCertStore, Error> {
         let path = self.file("ca-cert.pem");
         let mut roots = RootCertStore::empty();
         for certificate in read_all::<CertificateDer>(&path, "certificate")? {
@@ -133,8 +186,14 @@ impl Tls {
                 .add(certificate)
                 .map_err(|error| unusable(&path, &error))?;
         }
-        let mut verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        Ok(roots)
+    }
+
+    /// Reads the credentials, for each connection again: they may be renewed while we run.
+    fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Identity>), Error> {
+        let provider = Arc::new(ring::default_provider());
+        let roots = Arc::new(self.roots()?);
+        let mut verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
         let path = self.file("ca-crl.pem");
         if path.exists() {
             verifier = verifier
@@ -147,7 +206,10 @@ impl Tls {
         }
         let verifier = verifier.build().map_err(|error| unusable(&path, &error))?;
         let identity = Arc::new(Identity {
-            key: self.key(&provider)?.map(Arc::new),
+            key: match self.file("client-cert.pem").exists() {
+                true => Some(Arc::new(self.key("client", &provider)?)),
+                false => None,
+            },
             asked: AtomicBool::new(false),
         });
         let config = ClientConfig::builder_with_provider(provider)
@@ -158,19 +220,17 @@ impl Tls {
         Ok((Arc::new(config), identity))
     }
 
-    fn key(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, Error> {
-        let path = self.file("client-cert.pem");
-        if !path.exists() {
-            return Ok(None);
-        }
+    /// The certificate of `role`, `client` or `server`, with its key.
+    fn key(&self, role: &str, provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
+        let path = self.file(&format!("{role}-cert.pem"));
         let certificates = read_all(&path, "certificate")?;
-        let path = self.file("client-key.pem");
+        let path = self.file(&format!("{role}-key.pem"));
         let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
         match CertifiedKey::from_der(certificates, key, provider) {
-            Ok(key) => Ok(Some(key)),
+            Ok(key) => Ok(key),
             Err(TlsError::InconsistentKeys(_)) => Err(unusable(
                 &path,
-                &"it is not the private key of client-cert.pem",
+                &format!("it is not the private key of {role}-cert.pem"),
             )),
             Err(error) => Err(unusable(&path, &error)),
         }
@@ -220,6 +280,22 @@ impl Tls {
             ),
             other => format!("the server's certificate cannot be used: {other}"),
         }
+    }
+}
+
+/// Describes why the handshake with a client failed.
+fn why_not_accepted(error: &io::Error) -> String {
+    match tls_error(error) {
+        Some(TlsError::NoCertificatesPresented) => "the client has no certificate".to_owned(),
+        Some(TlsError::InvalidCertificate(why)) => {
+            format!("the client's certificate is not valid: {why}")
+        }
+        Some(TlsError::InvalidMessage(_)) => "the client does not speak TLS".to_owned(),
+        Some(error) => error.to_string(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the client closed the connection during the handshake".to_owned()
+        }
+        None => error.to_string(),
     }
 }
 

@@ -73,6 +73,8 @@ impl Terminal {
         command.env_clear();
         command.env("HOME", home);
         command.env("TERM", "xterm-256color");
+        // Long output is for the test to read.
+        command.env("PAGER", "");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
     }

@@ -155,6 +155,20 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
         Some(trip) => format!("round trip   {:.2} ms\n", trip.as_secs_f64() * 1e3),
         None => "round trip   no reply in time\n".to_owned(),
     });
+    for served in context.target.share.servings() {
+        let address = escape_line(&served.address.to_string()).into_owned();
+        let clients = match served.clients.len() {
+            0 => "no client".to_owned(),
+            1 => "1 client".to_owned(),
+            count => format!("{count} clients"),
+        };
+        text.push_str(&format!("served at    {address} ({clients})\n"));
+    }
+    let limit = context.settings().patience().min(ROUND_TRIP);
+    let monitors = timeout(limit, super::monitor::added(context)).await;
+    for monitor in monitors.unwrap_or_default() {
+        text.push_str(&format!("monitor at   {}\n", escape_line(&monitor)));
+    }
     Ok(Output::text(text).into())
 }
 

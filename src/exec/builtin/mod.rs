@@ -12,6 +12,7 @@ mod help;
 mod hmp;
 mod jobs;
 mod listeners;
+mod monitor;
 mod serve;
 mod settings;
 mod table;

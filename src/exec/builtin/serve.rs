@@ -41,9 +41,10 @@ fn serve(call: &Call<'_>) -> Result<Effect, Failure> {
     };
     let policy = policy.map(Policy::read).transpose();
     let policy = policy.map_err(Failure::Usage)?;
-    let socket = server::bind(&address.parse()?)?;
+    let target = &call.context.target;
+    let socket = server::bind(&address.parse()?, target.tls.as_ref())?;
     let notice = format!("serving this VM at {}", socket.address());
-    call.context.target.share.serve(socket, policy);
+    target.share.serve(socket, policy);
     Ok(Output::notice(escape_line(&notice)).into())
 }
 

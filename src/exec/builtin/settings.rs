@@ -73,6 +73,12 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "pager",
+        values: SWITCH,
+        get: |context| switch(context.settings_mut().pager),
+        set: |context, value| set_switch(value, &mut context.settings_mut().pager),
+    },
+    Setting {
         name: "probe",
         values: SWITCH,
         get: |context| switch(context.target.probe()),
@@ -117,6 +123,7 @@ pub(super) const SET: Builtin = Builtin {
            keep-going on|off: whether lines that are pasted together go on after one that fails.\n\
            keys emacs|vi: the keys that edit a line.\n\
            output auto|pretty|json|table|raw: how to print values.\n\
+           pager on|off: whether to show values longer than two screens, and help longer than one, in $PAGER (less -RFX).\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
            quiet on|off: whether to leave out empty values, {}.\n\

@@ -1,8 +1,8 @@
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, serve, settings, timers,
-    tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, listeners, monitor, serve, settings,
+    timers, tree, variables, vm, wait, watch,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -17,6 +17,7 @@ pub const BUILTINS: &[Builtin] = &[
     connection::OOB,
     serve::SERVE,
     serve::UNSERVE,
+    monitor::MONITOR,
     hmp::HMP,
     events::EVENTS,
     wait::WAIT,
@@ -45,7 +46,7 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run refuses: they need a connection, or time to pass.
-const NOT_DRY: [&str; 5] = ["connect", "after", "every", "serve", "unserve"];
+const NOT_DRY: [&str; 6] = ["connect", "after", "every", "serve", "unserve", "monitor"];
 
 /// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {

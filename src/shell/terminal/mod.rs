@@ -231,7 +231,7 @@ impl Terminal {
     }
 }
 
-/// For a guest's console.
+/// For a guest's console, and for other programs.
 impl Terminal {
     /// Makes the terminal raw and gives it to a guest, once everything given so far is on it. Other output is
     /// held back.
@@ -247,6 +247,24 @@ impl Terminal {
             }
         }
         self.mode.make_raw().inspect_err(|_| self.shared.detach())
+    }
+
+    /// Gives the terminal, in the mode in which we found it, to another program once everything given so far is on it.
+    /// Other output is held back.
+    pub async fn hand_over(&self) {
+        loop {
+            self.settle().await;
+            if self.shared.attach() {
+                break;
+            }
+        }
+        self.mode.restore();
+    }
+
+    /// Takes the terminal back from the program, and shows the output that was held back.
+    pub fn take_back(&self) {
+        self.mode.type_ahead();
+        self.shared.detach();
     }
 
     /// Writes what the guest printed. The receiver resolves when it is on the terminal, or will never be.
