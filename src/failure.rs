@@ -150,6 +150,11 @@ impl Failure {
         }
     }
 
+    /// The failure of a script that ends inside a transaction.
+    pub fn unclosed() -> Self {
+        Self::Usage("the transaction is not closed; close it with `)`".to_owned())
+    }
+
     /// The failure of a line that needs a connection, with the reason that `state` gives.
     pub fn not_connected(state: &State) -> Self {
         let (ending, next) = match state {

@@ -126,7 +126,7 @@ fn the_verbs_act_on_the_job_and_a_cancelled_job_is_a_failure() {
         (
             ":job wait m redy",
             2,
-            "no job is ever `redy`; did you mean `ready`?",
+            "`redy` is not a STATUS; did you mean `ready`?",
         ),
         (":job wait m --timeout x", 2, "is not a duration"),
     ] {

@@ -4,6 +4,7 @@ mod common;
 
 mod advice;
 mod bad_input;
+mod checked;
 mod client;
 mod completion;
 mod connecting;

@@ -138,5 +138,5 @@ fn what_is_no_list_of_objects_is_printed_as_with_auto() {
     let outcome = qmpsh(&["-n", "-o", "table", "stop"], "");
     outcome
         .assert_status(0)
-        .assert_stdout("{\"execute\":\"stop\",\"arguments\":{}}\n");
+        .assert_stdout("{\"execute\":\"stop\"}\n");
 }

@@ -324,8 +324,25 @@ fn listeners_survive_until_qemu_comes_back() {
 }
 
 #[test]
-fn a_dry_run_of_a_wait_does_not_hang() {
-    qmpsh(&["-n", "-e", ":wait STOP"], "").assert_fails(3, "not connected");
+fn a_dry_run_checks_a_wait_and_does_not_wait() {
+    qmpsh(&["-n", "-e", ":wait STOP", "-e", "stop"], "")
+        .assert_status(0)
+        .assert_stdout("{\"execute\":\"stop\"}\n");
+    let qemu = Qemu::start();
+    let lines = [
+        "-n",
+        "-e",
+        ":wait STOPP",
+        "-e",
+        ":after 5x stop",
+        "-e",
+        "stop",
+    ];
+    let outcome = qemu.qmpsh(&lines);
+    outcome
+        .assert_fails(2, "did you mean `STOP`?")
+        .assert_says("`5x` is not a duration")
+        .assert_stdout("{\"execute\":\"stop\"}\n");
 }
 
 #[test]

@@ -81,11 +81,11 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["connect", "execute", "file", "first", "launch", "listen"])]
     pub list: bool,
 
-    /// Run LINE, then exit; can be repeated
+    /// Run LINE, then exit; can be repeated. All lines are checked before the first is run
     #[arg(short, long, value_name = "LINE", action = ArgAction::Append, allow_hyphen_values = true)]
     pub execute: Vec<String>,
 
-    /// Run the script at PATH; `-` is standard input
+    /// Run the script at PATH, which is checked whole before its first line is run; `-` is standard input
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
 
@@ -157,7 +157,9 @@ pub struct Cli {
     #[arg(long)]
     pub envelope: bool,
 
-    /// Print the JSON that would be sent, without connecting
+    /// Check every line, and print the JSON that would be sent; send nothing
+    ///
+    /// With an address, the server is asked for the types of bare words, and for nothing else.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 

@@ -88,7 +88,7 @@ async fn send(context: &Context, mut line: Line) -> Result<Run, Failure> {
     }
     if settings.dry_run {
         let message = match &line.statement {
-            Statement::Command(command) => command.to_message(),
+            Statement::Command(command) => command.to_wire(),
             Statement::Message(message) => message.text.clone(),
             Statement::Nothing | Statement::Builtin(_) => String::new(),
         };

@@ -136,6 +136,13 @@ pub struct BuiltinLine {
 }
 
 impl BuiltinLine {
+    /// Whether it has conditions on events, or may run a line that has.
+    pub fn is_about_events(&self) -> bool {
+        let name = |name: &str| matches!(name.trim_start_matches(':'), "wait" | "on");
+        let mut inner = (0..self.words.len()).filter_map(|at| self.words.word(at));
+        name(&self.name) || inner.any(|word| word.starts_with(':') && name(word))
+    }
+
     /// Returns the arguments as plain text, with quotes removed.
     ///
     /// # Errors

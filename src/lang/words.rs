@@ -139,9 +139,19 @@ impl Words {
         (last == OPENS).then(|| self.part(0..self.spans.len() - 1))
     }
 
+    /// How many words there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The word with this index, as typed.
+    pub fn word(&self, index: usize) -> Option<&str> {
+        self.spans.get(index).map(|span| &self.source[span.clone()])
+    }
+
     /// The first word, as typed.
     pub fn first(&self) -> Option<&str> {
-        self.list().first().map(|word| word.text)
+        self.word(0)
     }
 
     /// The words after the first.
@@ -150,7 +160,7 @@ impl Words {
     }
 
     /// The words in this range, or none if there are fewer.
-    pub(super) fn part(&self, range: Range<usize>) -> Self {
+    pub fn part(&self, range: Range<usize>) -> Self {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),

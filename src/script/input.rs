@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -47,8 +47,16 @@ pub(super) struct Origin {
 }
 
 impl Origin {
+    /// What precedes the message of this failure: the place, and the line unless the failure quotes it itself.
+    pub fn head(&self, failure: &Failure) -> String {
+        match failure {
+            Failure::Syntax { .. } => self.place(),
+            _ => self.to_string(),
+        }
+    }
+
     /// The place without the line.
-    pub fn place(&self) -> String {
+    fn place(&self) -> String {
         match (&self.file, self.number) {
             (_, 0) => String::new(),
             (Some(file), number) => format!("{file}:{number}: "),
@@ -74,7 +82,7 @@ pub(super) enum Input {
     /// The command line. The lines are known from the start, and can be repeated.
     Given(Rounds),
     /// A file or standard input.
-    Read(Lines),
+    Read(Box<Lines>),
 }
 
 impl Input {
@@ -87,7 +95,10 @@ impl Input {
         let items = match plan.source {
             Source::Command(words) => vec![Given::Words(words)],
             Source::Lines(lines) => lines.into_iter().map(Given::Text).collect(),
-            Source::Stream(path) => return Ok(Self::Read(Lines::open(path.as_deref(), language)?)),
+            Source::Stream(path) => {
+                let lines = Lines::open(path.as_deref(), language)?;
+                return Ok(Self::Read(Box::new(lines)));
+            }
         };
         Ok(Self::Given(Rounds {
             items,
@@ -98,6 +109,27 @@ impl Input {
             lines: VecDeque::new(),
             language,
         }))
+    }
+
+    /// The same input from the start, once, if all of it is known: that of the command line and of `-f`.
+    pub fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Given(given) => Some(Self::Given(Rounds {
+                items: given.items.clone(),
+                next: 0,
+                left: Some(1),
+                interval: Duration::ZERO,
+                due: given.due,
+                lines: VecDeque::new(),
+                language: given.language.clone(),
+            })),
+            Self::Read(lines) => {
+                let bytes = lines.whole.clone()?;
+                let copy =
+                    Lines::of(Some(bytes), lines.file.clone(), lines.language.clone()).ok()?;
+                Some(Self::Read(Box::new(copy)))
+            }
+        }
     }
 
     /// The next line, or `None` at the end. It can be cancelled without losing a line.
@@ -133,6 +165,7 @@ impl Input {
     }
 }
 
+#[derive(Clone)]
 enum Given {
     /// The words of one line.
     Words(Vec<String>),
@@ -211,6 +244,8 @@ pub(super) struct Lines {
     number: usize,
     partial: Option<Partial>,
     language: Language,
+    /// The bytes of a file.
+    whole: Option<Arc<[u8]>>,
 }
 
 /// A line, or why it cannot be read.
@@ -236,16 +271,28 @@ struct Partial {
 
 impl Lines {
     fn open(path: Option<&Path>, language: Language) -> Result<Self, Failure> {
-        let stream: Box<dyn Read + Send> = match path {
+        let Some(path) = path else {
+            return Self::of(None, None, language);
+        };
+        let shown = path.display();
+        match fs::read(path) {
+            Ok(bytes) => Self::of(Some(bytes.into()), Some(shown.to_string().into()), language),
+            Err(error) => {
+                let why = format!("cannot read the script {shown}: {error}");
+                Err(Failure::Local(why))
+            }
+        }
+    }
+
+    /// The lines of a file with these bytes, or of standard input.
+    fn of(
+        whole: Option<Arc<[u8]>>,
+        file: Option<Arc<str>>,
+        language: Language,
+    ) -> Result<Self, Failure> {
+        let stream: Box<dyn Read + Send> = match &whole {
             None => Box::new(io::stdin()),
-            Some(path) => match File::open(path) {
-                Ok(file) => Box::new(file),
-                Err(error) => {
-                    let path = path.display();
-                    let why = format!("cannot read the script {path}: {error}");
-                    return Err(Failure::Local(why));
-                }
-            },
+            Some(bytes) => Box::new(Cursor::new(bytes.clone())),
         };
         let (sender, batches) = mpsc::channel(BATCHES);
         thread::Builder::new()
@@ -255,10 +302,11 @@ impl Lines {
         Ok(Self {
             batches,
             ready: VecDeque::new(),
-            file: path.map(|path| path.display().to_string().into()),
+            file,
             number: 0,
             partial: None,
             language,
+            whole,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Runs the lines of one-shot commands, `--execute`, `--file` and standard input, and prints the replies.
 
+mod check;
 mod display;
 mod input;
 mod plan;

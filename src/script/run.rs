@@ -21,9 +21,11 @@ use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_w
 use crate::os::stop::StopSignals;
 use crate::qmp::{Filter, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
+use crate::schema::needs_types;
 use crate::transport::Endpoint;
 use crate::vm::{Follow, shutdown};
 
+use super::check::{Found, check};
 use super::display::{Display, next_event, progress, show_notice, show_notices, with_notices};
 use super::input::{Input, Item, Origin};
 use super::plan::{EventsTo, Plan, Source};
@@ -35,6 +37,10 @@ const WINDOW: usize = 8;
 
 /// How long a script waits for the connection and the greeting by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Said once in a dry run that knows nothing of types.
+const GUESSES: &str =
+    "qmpsh: without an address or --schema, values are sent as what they look like";
 
 /// How long a signal that made us give up a write may take to be seen.
 const SIGNAL: Duration = Duration::from_millis(100);
@@ -56,6 +62,8 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
     let (keep_going, events_to) = (plan.keep_going, plan.events);
+    // A dry run prints what is right with the other lines, too.
+    let check_first = !settings.dry_run || matches!(plan.source, Source::Command(_));
     // A launched VM must be stopped and a listening socket removed, so signals must not simply end the process.
     let serves = !target.serve.is_empty();
     let orderly =
@@ -90,7 +98,16 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     // Before connecting, so that no event is missed.
     let events =
         (events_to != EventsTo::None).then(|| session.hub().listen(Filter::default(), usize::MAX));
-    if !dry_run {
+    let known = context.target.inspector().known_schema();
+    let checked = match input.copy().filter(|_| check_first) {
+        Some(mut copy) => check(&mut copy, &context, known.as_deref()).await,
+        None => Found::default(),
+    };
+    if !checked.wrong.is_empty() {
+        return Ok(refuse(&checked));
+    }
+    let guesses = dry_run && endpoint.is_none() && known.is_none();
+    if !dry_run || endpoint.is_some() {
         tokio::select! {
             connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
             _ = stop.recv() => {
@@ -100,6 +117,15 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
                     false => Status::Interrupted,
                 });
             }
+        }
+    }
+    if checked.about_events
+        && let Some(mut copy) = input.copy()
+        && let Some(schema) = context.schema().await
+    {
+        let checked = check(&mut copy, &context, Some(&schema)).await;
+        if !checked.wrong.is_empty() {
+            return Ok(refuse(&checked));
         }
     }
     let mut script = Script {
@@ -118,7 +144,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         reports,
         notices,
         window: if keep_going { WINDOW } else { 1 },
-        keep_going,
+        // A dry run tells every wrong line.
+        keep_going: keep_going || dry_run,
+        guesses,
         reading: Reading::Lines,
         serves,
         context,
@@ -167,6 +195,14 @@ fn needs_no_oob(source: &Source) -> bool {
     }
 }
 
+/// Says what is wrong with the lines, none of which was run, and returns the exit status.
+fn refuse(checked: &Found) -> Status {
+    for (failure, origin) in &checked.wrong {
+        say(format!("qmpsh: {}{failure}", origin.head(failure)));
+    }
+    Status::Usage
+}
+
 struct Script {
     context: Context,
     input: Input,
@@ -184,6 +220,8 @@ struct Script {
     notices: Notices,
     window: usize,
     keep_going: bool,
+    /// Nobody tells the types of words, and that was not said yet.
+    guesses: bool,
     reading: Reading,
     /// The VM is served to others.
     serves: bool,
@@ -282,10 +320,8 @@ impl Script {
         };
         self.reading = self.reading.max(next);
         if self.parser.in_transaction() {
-            let error =
-                Failure::Usage("the transaction is not closed; close it with `)`".to_owned());
             let here = self.input.here();
-            self.fail(&error, &here);
+            self.fail(&Failure::unclosed(), &here);
         }
     }
 
@@ -322,6 +358,10 @@ impl Script {
                     }));
                 }
                 return;
+            }
+            Statement::Command(command) if self.guesses && needs_types(command) => {
+                self.guesses = false;
+                say(GUESSES);
             }
             Statement::Message(message) if message.id.is_some() => {
                 // Commands may use the same id one after the other, but not at once.
@@ -451,11 +491,7 @@ impl Script {
     }
 
     fn fail(&mut self, failure: &Failure, origin: &Origin) {
-        match failure {
-            // A syntax error quotes the line itself.
-            Failure::Syntax { .. } => self.display.complain(&origin.place(), failure),
-            _ => self.display.complain(&origin.to_string(), failure),
-        }
+        self.display.complain(&origin.head(failure), failure);
         let stops = match failure.status() {
             // If nothing will restore the connection, every further line would fail too.
             Status::NoConnection => {

@@ -42,7 +42,7 @@ pub(super) const EXPECT: Builtin = Builtin {
 
 pub(super) const SEND: Builtin = Builtin {
     name: "send",
-    forms: &[&[Part::Name("TEXT")]],
+    forms: &[&[Part::Text]],
     summary: "type text into the guest's console",
     help: "The whole rest of the line is TEXT. It can contain \\n, \\r, \\t, \\xHH and JSON's other escapes; `'…'` takes text\n\
            literally. A shell in the guest needs a \\n at the end.",

@@ -21,6 +21,9 @@ pub struct Builtin {
     pub(super) run: for<'a> fn(&'a Call<'a>) -> Running<'a>,
 }
 
+/// How the failure for arguments that fit no form begins.
+pub(super) const USAGE: &str = "usage: ";
+
 /// A running built-in.
 pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Effect, Failure>> + Send + 'a>>;
 
@@ -73,6 +76,8 @@ pub enum Part {
     Topic,
     /// A command that can run out of band.
     OobCommand,
+    /// The rest of the line, as a text.
+    Text,
     /// Any command.
     Command,
     /// Any line.
@@ -99,6 +104,7 @@ impl fmt::Display for Part {
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
+            Self::Text => f.write_str("TEXT"),
             Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
@@ -134,8 +140,9 @@ impl Builtin {
             .to_owned()
     }
 
-    pub(super) fn takes_nothing(&self) -> bool {
-        self.forms.iter().all(|parts| parts.is_empty())
+    /// The failure for arguments that fit none of the forms.
+    pub(super) fn usage(&self) -> Failure {
+        Failure::Usage(format!("{USAGE}{}", self.headline()))
     }
 }
 
@@ -175,6 +182,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
+        Part::Text => {}
         Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
             found.push((part, at));
         }
@@ -237,7 +245,7 @@ impl Call<'_> {
 
     /// The failure for arguments that fit none of the built-in's forms.
     pub fn usage(&self) -> Failure {
-        Failure::Usage(format!("usage: {}", self.builtin.headline()))
+        self.builtin.usage()
     }
 
     /// Parses a line that will run later.

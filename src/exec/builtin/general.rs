@@ -6,7 +6,7 @@ use crate::failure::Failure;
 
 pub(super) const FAIL: Builtin = Builtin {
     name: "fail",
-    forms: &[&[Part::Optional(&[Part::Name("TEXT")])]],
+    forms: &[&[Part::Optional(&[Part::Text])]],
     summary: "fail with TEXT: a script ends there, with exit status 1",
     help: "",
     run: |call| {

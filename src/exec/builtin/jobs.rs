@@ -9,7 +9,7 @@ use crate::context::{Context, JOB_STATUSES, Output};
 use crate::exec::finish::jobs::{Goal, query_jobs, since_start};
 use crate::exec::finish::{self, Bar};
 use crate::failure::Failure;
-use crate::lang::{Command, Object, Statement, Value, any_of, mask_text, nearest};
+use crate::lang::{Command, Object, Statement, Value, mask_text};
 use crate::render::{span, table};
 
 pub(super) const JOBS: Builtin = Builtin {
@@ -129,7 +129,7 @@ async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
     let args = args.map_err(|error| Failure::syntax_of(error, &words))?;
     let (id, status) = match &args[..] {
         [id] => (id, "concluded"),
-        [id, status] => (id, known_status(status)?),
+        [id, status] => (id, status.as_str()),
         _ => return Err(call.usage()),
     };
     let context = call.context;
@@ -147,20 +147,6 @@ async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
             limit: limit.unwrap_or_default(),
         }),
     }
-}
-
-fn known_status(status: &str) -> Result<&str, Failure> {
-    if JOB_STATUSES.contains(&status) {
-        return Ok(status);
-    }
-    let near = nearest(status, JOB_STATUSES);
-    let meant = match near.is_empty() {
-        true => any_of(&JOB_STATUSES),
-        false => any_of(&near),
-    };
-    Err(Failure::Usage(format!(
-        "no job is ever `{status}`; did you mean {meant}?"
-    )))
 }
 
 /// Formats an amount with a binary prefix.

@@ -1,5 +1,6 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod check;
 mod conditions;
 mod connection;
 mod console;
@@ -27,4 +28,4 @@ mod watch;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, find, run};
+pub use table::{BUILTINS, check, find, run};

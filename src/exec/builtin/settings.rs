@@ -158,7 +158,12 @@ pub fn apply(context: &Context, name: &str, value: &str) -> Result<(), Failure> 
     (find(name)?.set)(context, value)
 }
 
-fn find(name: &str) -> Result<&'static Setting, Failure> {
+/// The setting of this name.
+///
+/// # Errors
+///
+/// There is none.
+pub(super) fn find(name: &str) -> Result<&'static Setting, Failure> {
     let found = SETTINGS.iter().find(|setting| setting.name == name);
     found.ok_or_else(|| {
         let near = nearest(name, SETTINGS.iter().map(|setting| setting.name));

@@ -1,12 +1,14 @@
+use super::check::Check;
 use super::entry::{Builtin, Call, Effect, unknown};
 use super::hmp;
 use super::{
     connection, console, events, finish, general, help, jobs, listeners, monitor, serve, settings,
     timers, tree, variables, vm, wait, watch,
 };
-use crate::context::Context;
+use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::lang::BuiltinLine;
+use crate::lang::{BuiltinLine, Language};
+use crate::schema::Schema;
 
 /// Every built-in, in the order in which help lists them.
 pub const BUILTINS: &[Builtin] = &[
@@ -45,12 +47,32 @@ pub const BUILTINS: &[Builtin] = &[
     general::EXIT,
 ];
 
-/// The built-ins that a dry run refuses: they need a connection, or time to pass.
-const NOT_DRY: [&str; 6] = ["connect", "after", "every", "serve", "unserve", "monitor"];
+/// The built-ins that a dry run runs. The others have an effect, and are only checked.
+const DRY: [&str; 9] = [
+    "help", "oob", "finish", "job", "let", "set", "fail", "quit", "exit",
+];
 
 /// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     super::entry::find(BUILTINS, name)
+}
+
+/// Checks a line that calls a built-in, without running it. Conditions on events are checked against `schema`.
+///
+/// # Errors
+///
+/// There is no built-in of that name, or its arguments are wrong.
+pub fn check(
+    line: &BuiltinLine,
+    language: Language,
+    schema: Option<&Schema>,
+) -> Result<(), Failure> {
+    let check = Check {
+        table: BUILTINS,
+        language,
+        schema,
+    };
+    check.line(line)
 }
 
 /// Runs the built-in that `line` calls.
@@ -62,9 +84,15 @@ pub async fn run(context: &Context, line: &BuiltinLine) -> Result<Effect, Failur
     let Some(builtin) = find(&line.name) else {
         return Err(unknown(BUILTINS, &line.name));
     };
-    if context.settings_mut().dry_run && NOT_DRY.contains(&builtin.name) {
-        let why = format!("`:{}` has no effect in a dry run", builtin.name);
-        return Err(Failure::Usage(why));
+    let dry_run = context.settings_mut().dry_run;
+    let schema = match dry_run && line.is_about_events() {
+        true => context.schema().await,
+        false => None,
+    };
+    check(line, context.target.language(), schema.as_deref())?;
+    let waits = line.name == "job" && line.words.first() == Some("wait");
+    if dry_run && (waits || !DRY.contains(&builtin.name)) {
+        return Ok(Output::nothing().into());
     }
     let call = Call {
         context,
@@ -72,9 +100,6 @@ pub async fn run(context: &Context, line: &BuiltinLine) -> Result<Effect, Failur
         builtin,
         table: BUILTINS,
     };
-    if builtin.takes_nothing() && !call.args()?.is_empty() {
-        return Err(call.usage());
-    }
     (builtin.run)(&call).await
 }
 

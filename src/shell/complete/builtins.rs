@@ -93,9 +93,12 @@ impl Sources<'_> {
             Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
             Part::Events => return Found::Here(self.event_names(words)),
             Part::Match => return Found::Here(self.event_data(words)),
-            Part::Flag(..) | Part::Name(_) | Part::Time | Part::Optional(_) | Part::Repeated(_) => {
-                Vec::new()
-            }
+            Part::Flag(..)
+            | Part::Name(_)
+            | Part::Time
+            | Part::Text
+            | Part::Optional(_)
+            | Part::Repeated(_) => Vec::new(),
         };
         Found::Here(Completion {
             start: words.start,
