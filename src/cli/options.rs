@@ -81,11 +81,15 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["connect", "execute", "file", "first", "launch", "listen"])]
     pub list: bool,
 
-    /// Run LINE, then exit; can be repeated. All lines are checked before the first is run
+    /// Run LINE, then exit; can be repeated
+    ///
+    /// All lines are checked before the first is run.
     #[arg(short, long, value_name = "LINE", action = ArgAction::Append, allow_hyphen_values = true)]
     pub execute: Vec<String>,
 
-    /// Run the script at PATH, which is checked whole before its first line is run; `-` is standard input
+    /// Run the script at PATH; `-` is standard input
+    ///
+    /// It is checked whole before its first line is run.
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
 
