@@ -61,7 +61,9 @@ fn main() -> Result<()> {
     let mut prompt = Prompt::start(dir.path())?;
     let mut script = Script::start(dir.path())?;
     // They go on for as long as it takes.
-    prompt.input.write_all(b":every 0.5 query-status\r:on STOP do query-version\r")?;
+    prompt
+        .input
+        .write_all(b":every 0.5 query-status\r:on STOP do query-version\r")?;
     println!("minute  who     VmRSS KiB  VmHWM KiB  descriptors  threads");
     let mut step = 0;
     while Instant::now() < end {
@@ -80,13 +82,15 @@ fn main() -> Result<()> {
         thread::sleep(STEP);
         step += 1;
     }
-    report(f64::from(step) * STEP.as_secs_f64() / 60.0, "prompt", prompt.pid)?;
-    report(f64::from(step) * STEP.as_secs_f64() / 60.0, "script", script.0.id())
+    let minute = f64::from(step) * STEP.as_secs_f64() / 60.0;
+    report(minute, "prompt", prompt.pid)?;
+    report(minute, "script", script.0.id())
 }
 
 /// Prints what a process takes.
 fn report(minute: f64, who: &str, pid: u32) -> Result<()> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| who.to_owned())?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| who.to_owned())?;
     let value = |name: &str| {
         let mut lines = status.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -23,6 +23,10 @@ use crate::shell;
 use crate::transport::{Address, Endpoint, ServerSocket, Tls};
 use crate::vm::{self, Vm, shutdown};
 
+/// What follows the list of the QEMUs if nothing was asked for.
+const HOW_TO_CONNECT: &str = "`qmpsh vm:NAME` or `qmpsh ADDRESS` connects to one, `qmpsh --launch` starts one; \
+                              `qmpsh --help` lists the options";
+
 /// What this run of the program does. Options are interpreted here and nowhere else.
 enum Plan {
     /// `--list`
@@ -49,7 +53,13 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
     }
     let plan = plan(&invocation)?;
     match plan {
-        Plan::List(format) => return Ok(list(format)),
+        Plan::List(format) => {
+            let status = list(format);
+            if invocation.bare {
+                say(HOW_TO_CONNECT);
+            }
+            return Ok(status);
+        }
         Plan::Print(text) => return Ok(print(text)),
         Plan::Prompt(_) | Plan::Script(_) | Plan::Replay(_) | Plan::Mock(_) => {}
     }
@@ -99,7 +109,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
 
 fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     let cli = &invocation.cli;
-    if cli.list {
+    if cli.list || invocation.bare {
         let format = if cli.pretty {
             Format::Pretty
         } else {
@@ -190,7 +200,11 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
     });
     let serve = serve(cli, tls.as_ref())?;
     let serves_tcp = serve.iter().any(|socket| !socket.is_unix());
-    let address: Option<Address> = invocation.address.as_deref().map(str::parse).transpose()?;
+    let address: Option<Address> = match invocation.address.as_deref() {
+        Some(text) if cli.listen.is_none() => Some(vm::list::address(text)?),
+        Some(text) => Some(text.parse()?),
+        None => None,
+    };
     if tls.is_some() && !serves_tcp && !matches!(address, None | Some(Address::Tcp { .. })) {
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));

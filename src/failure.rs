@@ -125,6 +125,15 @@ impl From<vm::Error> for Failure {
     }
 }
 
+impl From<vm::list::AddressOrVm> for Failure {
+    fn from(error: vm::list::AddressOrVm) -> Self {
+        match error {
+            vm::list::AddressOrVm::Address(error) => error.into(),
+            vm::list::AddressOrVm::Vm(error) => error.into(),
+        }
+    }
+}
+
 impl From<AddressError> for Failure {
     fn from(error: AddressError) -> Self {
         Self::Usage(error.to_string())
@@ -178,6 +187,7 @@ impl Failure {
             | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
+            Self::Vm(vm::Error::NoMonitor(_)) => Status::NoConnection,
             Self::Vm(error) if error.is_local() => Status::Failed,
             Self::NotConnected(_) | Self::Vm(_) => Status::NoConnection,
             Self::Timeout { .. } | Self::NotInTime { .. } | Self::ConsoleTimeout(_) => {

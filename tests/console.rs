@@ -8,7 +8,6 @@ use tempfile::TempDir;
 
 use crate::common::process::{copy_program, memory};
 use crate::common::stty::Between;
-use crate::common::terminal::CTRL_D;
 use crate::common::{DEADLINE, Qemu, guest, kill, mode, qemu, qmpsh, scratch, text, wait_for};
 
 const CTRL_BRACKET: &str = "\x1d";
@@ -136,7 +135,7 @@ fn the_firmware_talks_to_the_console_and_all_of_it_is_in_the_log() {
     assert_eq!(mode(&session.path("qemu-console.log")), 0o600);
     session.terminal.keys(CTRL_BRACKET);
     session.terminal.wait_for_prompt();
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }
 
@@ -155,7 +154,7 @@ fn keys_reach_the_guest_and_the_detach_key_brings_the_prompt_back() {
     session.terminal.keys("And again");
     session.terminal.wait_for_text("And again");
     session.detach();
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }
 
@@ -221,7 +220,7 @@ fn the_end_of_the_vm_is_noticed_and_its_successor_can_be_attached_to() {
     session.detach();
     // One log for all of them.
     assert_eq!(session.log().matches("SeaBIOS (version").count(), 2);
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }
 
@@ -242,7 +241,7 @@ fn the_console_stays_attached_across_a_restart() {
     session
         .terminal
         .assert_answer("query-status", "\"running\": true");
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }
 
@@ -353,7 +352,7 @@ fn a_flood_is_logged_in_full_and_does_not_prevent_detaching() {
     assert!(log.chunks(piece.len()).all(|chunk| chunk == piece));
     let grown = memory(session.terminal.qmpsh_pid(), "VmHWM") - before;
     assert!(grown < 8 << 10, "{grown} KiB more for {count} MiB");
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }
 
@@ -366,7 +365,7 @@ fn a_guest_that_reads_no_keys_does_not_prevent_detaching() {
         session.terminal.keys(&"key".repeat(1000));
     }
     session.detach();
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }
 
@@ -405,6 +404,6 @@ fn a_log_that_is_full_is_begun_anew_and_the_attached_terminal_goes_on() {
         .matches("and was moved to")
         .count();
     assert_eq!(told, 1);
-    session.terminal.keys(CTRL_D);
+    session.terminal.leave_the_vm();
     session.ends_restored();
 }

@@ -110,7 +110,7 @@ fn launch_gives_a_prompt_and_leaving_it_shuts_the_vm_down() {
     terminal.assert_answer("query-status", "\"running\"");
     let pid = pid_on(&mut terminal);
     assert!(exists(pid));
-    terminal.keys(CTRL_D);
+    terminal.leave_the_vm();
     terminal.wait_for_text("the VM has shut down");
     assert_eq!(terminal.wait_for_end(), 0);
     assert!(!exists(pid));
@@ -312,7 +312,7 @@ fn the_prompt_ends_with_a_failure_if_its_vm_crashed() {
     let pid = pid_on(&mut terminal);
     kill(pid, "ABRT");
     terminal.wait_for_text("was killed by SIGABRT");
-    terminal.keys(CTRL_D);
+    terminal.leave_the_vm();
     assert_eq!(terminal.wait_for_end(), 1);
 }
 
@@ -534,7 +534,7 @@ fn a_vm_that_dies_of_a_signal_is_reported_with_signal_and_command() {
             .output()
             .contains("was killed by SIGKILL\r\ncommand")
     );
-    terminal.keys(CTRL_D);
+    terminal.leave_the_vm();
     terminal.wait_for_end();
     home.assert_empty();
 }
@@ -581,7 +581,7 @@ fn a_monitor_at_a_path_is_private_to_its_owner_and_removed_at_the_end() {
     );
     terminal.enter(":connect");
     let pid = pid_on(&mut terminal);
-    terminal.keys(CTRL_D);
+    terminal.leave_the_vm();
     terminal.wait_for_end();
     assert!(!exists(pid));
     assert!(!path.exists());
@@ -785,7 +785,7 @@ fn the_vm_is_stopped_and_restarted_with_the_same_arguments() {
     terminal.wait_for_text("state     ended with exit status 0");
     terminal.enter(":vm restart");
     terminal.assert_answer("query-status", "\"running\"");
-    terminal.keys(CTRL_D);
+    terminal.leave_the_vm();
     terminal.wait_for_end();
     home.assert_empty();
 }
@@ -885,5 +885,31 @@ fn two_hundred_launches_in_a_row_leave_nothing_behind() {
     for pid in pids {
         assert!(!exists(pid));
     }
+    home.assert_empty();
+}
+
+#[test]
+fn leaving_a_launched_vm_asks_first() {
+    let home = Home::new();
+    let mut terminal = home.terminal(&[]);
+    let pid = pid_on(&mut terminal);
+    for leaving in [CTRL_D, ":quit\r"] {
+        terminal.keys(leaving);
+        terminal.wait_for_line("Leaving ends the VM. Leave? [y/N]");
+        terminal.keys("n\r");
+        terminal.wait_for_prompt();
+        terminal.clear();
+        assert!(exists(pid));
+    }
+    // A second Ctrl-D is an answer.
+    terminal.keys(&format!("{CTRL_D}{CTRL_D}"));
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert!(!exists(pid));
+    let mut terminal = home.terminal(&[]);
+    let pid = pid_on(&mut terminal);
+    terminal.enter(":set confirm off");
+    terminal.keys(CTRL_D);
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert!(!exists(pid));
     home.assert_empty();
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::common::qemu::{bare_qemu, storage_daemon};
 use crate::common::sockets::Port;
+use crate::common::terminal::Terminal;
 use crate::common::{Qemu, qemu, qmpsh, scratch, text, wait_for};
 
 /// What `--list -o json` says of a process.
@@ -165,4 +166,43 @@ fn list_excludes_options_that_need_a_server() {
     ] {
         assert_eq!(qmpsh(args, "").status(), Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn without_an_address_the_qemus_are_listed_with_how_to_connect() {
+    let qemu = Qemu::named("bare");
+    let mut terminal = Terminal::start(qemu.directory.path(), &[]);
+    assert_eq!(terminal.wait_for_end(), 0);
+    terminal.wait_for_text("`qmpsh vm:NAME` or `qmpsh ADDRESS` connects to one");
+    let output = terminal.output();
+    assert!(
+        output.contains("bare") && output.contains(qemu.address()),
+        "{output}"
+    );
+    // A script has nobody who reads the list.
+    qmpsh(&[], "query-status").assert_status(2);
+}
+
+#[test]
+fn a_vm_is_found_by_its_name() {
+    let qemu = Qemu::named("found-by-name");
+    for address in ["vm:found-by-name", "found-by-name"] {
+        let outcome = qmpsh(&[address, "query-name"], "");
+        assert_eq!(outcome.assert_status(0).json()[0]["name"], "found-by-name");
+    }
+    let outcome = qmpsh(&["vm:nowhere-to-be-found", "query-name"], "");
+    outcome.assert_status(3);
+    assert!(
+        outcome
+            .stderr()
+            .contains("no QEMU named `nowhere-to-be-found` runs here"),
+        "{outcome}"
+    );
+    let _other = Qemu::named("found-by-name");
+    let outcome = qmpsh(&["vm:found-by-name", "query-name"], "");
+    outcome.assert_status(3);
+    assert!(outcome.stderr().contains("several QEMUs"), "{outcome}");
+    // At the prompt, too.
+    let mut terminal = qemu.prompt();
+    terminal.assert_answer(":connect vm:nowhere-to-be-found", "no QEMU named");
 }

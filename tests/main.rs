@@ -36,6 +36,7 @@ mod prompt_transactions;
 mod properties;
 mod qmp_shell_syntax;
 mod read_only;
+mod recipes;
 mod recording;
 mod reference;
 mod schema_cache;

@@ -392,3 +392,36 @@ fn leaving_works_during_a_flood_of_events() {
         flood.end();
     }
 }
+
+#[test]
+fn the_prompt_names_the_vm_and_can_be_another() {
+    let qemu = Qemu::named("one of two");
+    let mut terminal = qemu.prompt();
+    terminal.wait_for_symbol('●');
+    assert_eq!(terminal.whole_prompt().as_deref(), Some("(one of two ●)"));
+    terminal.assert_answer(":set prompt", "prompt  default");
+    terminal.keys(":set prompt '{name} {version} {state}> '\r");
+    let version = &qemu.control("query-version").json()[0]["qemu"];
+    let version = ["major", "minor", "micro"].map(|part| version[part].to_string());
+    let prompt = format!("one of two {} ●>", version.join("."));
+    terminal.wait_for_line(&prompt);
+    terminal.keys("stop\r");
+    let paused = prompt.replace('●', "‖");
+    terminal.wait("the symbol", |screen| screen.ends_with(&paused));
+    terminal.keys(":set prompt default\r");
+    terminal.wait_for_prompt();
+    assert_eq!(terminal.whole_prompt().as_deref(), Some("(one of two ‖)"));
+    let nameless = Qemu::start();
+    let terminal = nameless.prompt();
+    terminal.wait_for_symbol('●');
+    assert_eq!(terminal.whole_prompt().as_deref(), Some("(QEMU ●)"));
+}
+
+#[test]
+fn a_vms_name_cannot_harm_the_prompt() {
+    let qemu = Qemu::named("a\u{1b}]0;b\u{202e}");
+    let terminal = qemu.prompt();
+    let prompt = terminal.whole_prompt().expect("a prompt");
+    assert!(!terminal.output().contains("\u{1b}]0;b"), "{prompt}");
+    assert!(!prompt.contains('\u{202e}'), "{prompt}");
+}

@@ -1,23 +1,19 @@
 //! Blocked standard output, standard error or logs do not keep a script, or a VM that it launched, from ending.
 
 use std::fs;
-use std::io::{BufRead, BufReader, PipeReader, Read};
+use std::io::PipeReader;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use serde_json::json;
 
-use crate::common::fake::{Fake, success};
-
-use crate::common::process::{Killed, exists, memory, wait_for_end_of};
+use crate::common::process::{Killed, exists, wait_for_end_of};
 use crate::common::qemu::BARE;
 use crate::common::sockets::listens;
 use crate::common::terminal::Terminal;
-use crate::common::{DEADLINE, Qemu, command, kill, qemu, qmpsh, run, scratch, text, wait_for};
+use crate::common::{Qemu, command, kill, qemu, qmpsh, run, scratch, text, wait_for};
 
 /// How long qmpsh may take to end. It needs less than a second, but the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -195,73 +191,4 @@ fn a_log_that_takes_nothing_more_keeps_neither_a_script_nor_the_prompt() {
         assert_ne!(terminal.wait_for_end(), 0);
     }
     assert!(start.elapsed() < LIMIT * 3, "{:?}", start.elapsed());
-}
-
-#[test]
-fn what_waits_for_a_log_that_takes_nothing_is_bounded_and_the_rest_left_out() {
-    const REPLIES: usize = 24;
-    let home = scratch();
-    let fifo = home.path().join("fifo");
-    mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO of ours");
-    let mut options = fs::OpenOptions::new();
-    let mut reader = options
-        .read(true)
-        .write(true)
-        .open(&fifo)
-        .expect("a FIFO of ours");
-    let (all_sent, sent) = mpsc::channel();
-    let (go, goes_on) = mpsc::channel();
-    let value = json!("x".repeat(1 << 20));
-    let fake = Fake::start(move |peer| {
-        peer.greet();
-        for _ in 0..REPLIES {
-            let Some(command) = peer.command() else {
-                return;
-            };
-            peer.send(success(&command, value.clone()));
-        }
-        let mut command = peer.command();
-        // It has taken all of them.
-        let _ = all_sent.send(());
-        let _ = goes_on.recv();
-        while let Some(asked) = command {
-            peer.send(success(&asked, json!("small")));
-            command = peer.command();
-        }
-    });
-    let mut command = command(home.path());
-    command.args([
-        "-c",
-        fake.address(),
-        "-l",
-        text(&fifo),
-        "--interval",
-        "0",
-        "--repeat",
-        "0",
-        "x",
-    ]);
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut process = Killed::spawn(command);
-    sent.recv_timeout(DEADLINE).expect("all replies are sent");
-    // As much as may wait, and a reply that is there several times over.
-    let peak = memory(process.id(), "VmHWM");
-    assert!(peak < 34 << 10, "{peak} KiB");
-
-    // The log is read, and goes on.
-    let _ = go.send(());
-    let mut log = Vec::new();
-    wait_for("what was left out", || {
-        let mut piece = [0; 64 << 10];
-        let length = reader.read(&mut piece).expect("a FIFO of ours");
-        log.extend_from_slice(&piece[..length]);
-        let end = &log[log.len().saturating_sub(1 << 17)..];
-        let text = String::from_utf8_lossy(end);
-        text.contains("\"dropped\": 1").then_some(())
-    });
-    assert!(log.len() < 16 << 20, "{} bytes", log.len());
-    let stderr = process.stderr.take().expect("it was piped");
-    let mut said = BufReader::new(stderr).lines();
-    let first = said.next().expect("a line").expect("text");
-    assert!(first.contains("messages are left out of it"), "{first}");
 }

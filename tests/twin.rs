@@ -4,6 +4,11 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -371,4 +376,96 @@ fn an_object_is_typed_right_whether_or_not_the_schema_tells_what_it_takes() {
     } else {
         outcome.assert_says("props");
     }
+}
+
+/// Stops whatever twin the shell starts, until this is dropped.
+struct Stopped {
+    end: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stopped {
+    fn of(shell: u32) -> Self {
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = end.clone();
+        let thread = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                for twin in twins(shell) {
+                    kill(twin, "STOP");
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        Self {
+            end,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+#[test]
+fn a_twin_that_does_not_answer_delays_neither_typing_nor_commands() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    let shell = terminal.pid();
+    let _stopped = Stopped::of(shell);
+    terminal.keys("device_add driver=virtio-rng-pci max-b");
+    // The first answers may take all the time that a TAB has.
+    wait_for("a twin", || {
+        terminal.keys(TAB);
+        let mut looks = (0..200).map(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            twins(shell).pop()
+        });
+        looks.find_map(|twin| twin)
+    });
+    terminal.keys("x");
+    terminal.wait_for_line("(QEMU) device_add driver=virtio-rng-pci max-bx");
+    terminal.cancel();
+    terminal.assert_answer("query-status", "status");
+}
+
+/// A script that runs a QEMU with a root of its own, as a container does, if this system lets us make one.
+fn contained(home: &Path) -> Option<PathBuf> {
+    let unshare = Command::new("unshare").args(["-rm", "true"]).status();
+    if !unshare.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let root = home.join("root");
+    fs::create_dir(&root).expect("ours");
+    let inside = format!(
+        "mount -t tmpfs none {root} && for d in /[a-z]*; do [ ! -d $d ] || \
+         {{ mkdir {root}$d && mount --rbind $d {root}$d; }}; done; exec chroot {root} {qemu} \"$@\"",
+        root = root.display(),
+        qemu = program(&Qemu::start()).display(),
+    );
+    let script = home.join("qemu-contained");
+    fs::write(
+        &script,
+        format!("#!/bin/sh\nexec unshare -rm sh -c '{inside}' sh \"$@\"\n"),
+    )
+    .expect("ours");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("ours");
+    Some(script)
+}
+
+#[test]
+fn the_program_of_a_vm_in_a_container_is_not_run() {
+    let home = scratch();
+    let Some(script) = contained(home.path()) else {
+        // Where nobody may make a container, there is none to connect to.
+        return;
+    };
+    let qemu = Qemu::of_program(text(&script), &NO_MACHINE);
+    let help = "help device_add driver=virtio-rng-pci";
+    let outcome = lines(home.path(), &qemu, &[help]);
+    assert!(!outcome.stdout().contains("max-bytes"), "{outcome}");
+    outcome.assert_says("runs in a container");
 }

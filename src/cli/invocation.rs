@@ -1,6 +1,7 @@
 //! Interprets the command line: which words are the address, the command and QEMU's arguments.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::iter;
 
 use clap::error::{ContextKind, ContextValue};
@@ -21,6 +22,8 @@ pub struct Invocation {
     pub address: Option<String>,
     /// The words of the command; may be empty.
     pub command: Vec<String>,
+    /// Whether there is nothing to connect to and nothing to run, so that the user may want to know what there is.
+    pub bare: bool,
     /// QEMU's command line, for `--launch`.
     pub qemu: Vec<OsString>,
 }
@@ -92,13 +95,21 @@ impl Invocation {
         }
         let prints = cli.list || cli.man || cli.completions.is_some() || !cli.complete.is_empty();
         let needs_none = cli.dry_run || prints || cli.launch || cli.mock.is_some();
-        if address.is_none() && !needs_none {
+        let bare = address.is_none()
+            && !needs_none
+            && words.is_empty()
+            && cli.execute.is_empty()
+            && cli.file.is_none()
+            && cli.replay.is_none()
+            && std::io::stdin().is_terminal();
+        if address.is_none() && !needs_none && !bare {
             return usage(
                 "no address given; name the socket (qmpsh /path/to/qmp.sock) or set QMP_SOCKET"
                     .to_owned(),
             );
         }
         Ok(Self {
+            bare,
             cli,
             address,
             command: words,

@@ -196,3 +196,47 @@ impl Drop for Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_and_the_log_says_what_was_left_out() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let fifo = home.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO of ours");
+        // It is open for reading, and not read yet.
+        let reader = OpenOptions::new().read(true).write(true).open(&fifo);
+        let mut lines = BufReader::new(reader.expect("a FIFO of ours")).lines();
+        let log = Log::open(&fifo).expect("a log");
+        let queue = log.queue();
+        let long = format!("{}\n", "x".repeat(1 << 20));
+        for _ in 0..24 {
+            queue.push(long.clone());
+        }
+        let waiting = || queue.state.waiting.load(Ordering::Relaxed);
+        assert!(waiting() <= MOST_WAITING, "{}", waiting());
+
+        let mut read = 0;
+        while waiting() > 0 {
+            read += lines.next().expect("a line").expect("text").len() >> 20;
+        }
+        queue.push("next\n".to_owned());
+        let rest: Vec<String> = lines
+            .map_while(Result::ok)
+            .take_while(|line| line != "next")
+            .collect();
+        let (last, whole) = rest.split_last().expect("what was left out");
+        let dropped = 24 - read - whole.len();
+        assert!(
+            last.ends_with(&format!("\"dropped\": {dropped}}}")),
+            "{last}"
+        );
+    }
+}

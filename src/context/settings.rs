@@ -46,6 +46,8 @@ pub struct Settings {
 pub struct PromptSettings {
     /// The keys that edit a line are vi's, not Emacs's.
     pub vi_keys: bool,
+    /// What the prompt looks like, if not as usual: a text with `{name}`, `{state}`, `{address}` and `{version}`.
+    pub text: Option<String>,
     /// Pasted lines go on after one that fails.
     pub keep_going: bool,
 }

@@ -66,6 +66,8 @@ pub struct Target {
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
     probe: Arc<Probe>,
+    /// The VM's name, as of the last connection.
+    name: Arc<Mutex<Option<String>>>,
     /// The console last attached to, other than the launched VM's.
     console: Arc<Mutex<Option<Arc<Console>>>>,
     /// The number of the first message that arrived after the last command that changed something was sent.
@@ -106,6 +108,7 @@ impl Target {
             memory: Arc::default(),
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
+            name: Arc::default(),
             console: Arc::default(),
             wait_from: Arc::default(),
         };
@@ -202,6 +205,11 @@ impl Target {
         self.probe.allowed.store(allowed, Ordering::Relaxed);
     }
 
+    /// The VM's name, if it has one and the last [`Target::banner`] learned it.
+    pub fn name(&self) -> Option<String> {
+        self.name.lock().clone()
+    }
+
     /// One line that says what we are connected to: version, the VM's name if it has one, address. `None`
     /// without a connection.
     pub async fn banner(&self) -> Option<String> {
@@ -215,6 +223,7 @@ impl Target {
         // Do not keep the user waiting for a VM that does not answer.
         let name = timeout(LIVE_ANSWER, name).await.ok().flatten();
         let name = name.and_then(|name| name.name);
+        self.name.lock().clone_from(&name);
         let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
         let version = &client.greeting().version.qemu;
         let monitor = match client.greeting().human {

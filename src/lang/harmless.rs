@@ -57,6 +57,11 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     safe.into()
 }
 
+/// Whether a text has nothing but printable ASCII on one line, as almost all have.
+pub fn is_plain(text: &str) -> bool {
+    !has_any(text, |byte| !matches!(byte, b' '..=b'~'))
+}
+
 /// Whether any byte of `text` may start such a character. Replies may have millions of bytes, so this is written to be vectorized.
 pub fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
     let (chunks, rest) = text.as_bytes().as_chunks::<64>();

@@ -32,7 +32,7 @@ pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
 pub use cursor::{CursorContext, CursorPlace};
 pub use dialect::{Dialect, Language, Reading};
 pub use error::SyntaxError;
-pub use harmless::{escape_json, has_any, is_harmful};
+pub use harmless::{escape_json, has_any, is_harmful, is_plain};
 pub use matching::{ANY_EVENT, CONNECTED, DISCONNECTED, Match, SESSION_EVENTS, choices, is_key};
 pub use nearest::{all_of, any_of, nearest};
 pub use parser::Parser;

@@ -31,7 +31,15 @@ pub fn is_stopped(pid: i32) -> bool {
 
 /// Whether a process has ended, even if its parent has not noticed.
 pub fn has_ended(pid: i32) -> bool {
-    matches!(state(pid), None | Some('Z' | 'X'))
+    match state(pid) {
+        None => true,
+        // The first thread may end before the others, which keep files open and locked.
+        Some('Z' | 'X') => {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+            threads.map_or(0, Iterator::count) <= 1
+        }
+        Some(_) => false,
+    }
 }
 
 /// The state of a process.

@@ -31,7 +31,6 @@ pub struct Frames {
     depth: usize,
     /// The quote that ends the string that is being scanned.
     quote: Option<u8>,
-    escaped: bool,
 }
 
 impl Frames {
@@ -90,60 +89,124 @@ impl Frames {
     /// come. That brackets match is left to the JSON parser.
     fn scan(&mut self) -> Result<Option<usize>, Lost> {
         let bytes = &self.buffer[..];
-        let mut at = self.scanned;
-        while at < bytes.len() {
-            if self.escaped {
-                self.escaped = false;
-                at += 1;
-            } else if let Some(quote) = self.quote {
-                // Not memchr: it first asks the processor for its features (CPUID). In a VM this
-                // takes 40 us, a fortieth of a one-shot command.
-                while let Some(eight) = bytes[at..].first_chunk()
-                    && none_is_special(eight, quote)
-                {
-                    at += eight.len();
+        let (mut at, mut depth) = (self.scanned, self.depth);
+        'pieces: loop {
+            if let Some(quote) = self.quote {
+                match after_string(bytes, at, quote) {
+                    Ok(end) => at = end,
+                    Err(next) => {
+                        at = next;
+                        break;
+                    }
                 }
-                let Some(found) = bytes[at..].iter().position(|byte| special(*byte, quote)) else {
-                    break;
+                self.quote = None;
+            }
+            loop {
+                let Some(byte) = bytes.get(at) else {
+                    break 'pieces;
                 };
-                at += found;
-                self.escaped = bytes[at] == b'\\';
-                if !self.escaped {
-                    self.quote = None;
-                }
                 at += 1;
-            } else {
-                match bytes[at] {
-                    quote @ (b'"' | b'\'') => self.quote = Some(quote),
-                    b'{' | b'[' => self.depth += 1,
-                    b'}' | b']' => self.depth -= 1,
-                    _ => {}
-                }
-                at += 1;
-                if self.depth == 0 {
-                    return Ok(Some(at));
-                }
-                if self.depth > MAX_NESTING {
-                    return Err(Lost::TooDeep(MAX_NESTING));
+                match KINDS[usize::from(*byte)] {
+                    Kind::Other => {}
+                    Kind::Quote => {
+                        self.quote = Some(*byte);
+                        break;
+                    }
+                    Kind::Open if depth == MAX_NESTING => return Err(Lost::TooDeep(MAX_NESTING)),
+                    Kind::Open => depth += 1,
+                    Kind::Close => {
+                        depth -= 1;
+                        if depth == 0 {
+                            self.depth = 0;
+                            return Ok(Some(at));
+                        }
+                    }
                 }
             }
         }
-        self.scanned = bytes.len();
+        (self.scanned, self.depth) = (at, depth);
         Ok(None)
     }
 }
 
+/// What a byte outside of strings does.
+#[derive(Clone, Copy)]
+enum Kind {
+    Other,
+    Open,
+    Close,
+    Quote,
+}
+
+/// The kind of each byte: a look is faster than comparisons.
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Other; 256];
+    (kinds[b'{' as usize], kinds[b'[' as usize]) = (Kind::Open, Kind::Open);
+    (kinds[b'}' as usize], kinds[b']' as usize]) = (Kind::Close, Kind::Close);
+    (kinds[b'"' as usize], kinds[b'\'' as usize]) = (Kind::Quote, Kind::Quote);
+    kinds
+};
+
+/// The offset after the string that goes on at `at`, or where to go on once there is more of it.
+fn after_string(bytes: &[u8], mut at: usize, quote: u8) -> Result<usize, usize> {
+    loop {
+        match special_from(bytes, at, quote) {
+            None => return Err(at.max(bytes.len())),
+            Some(found) if bytes[found] == b'\\' => at = found + 2,
+            Some(found) => return Ok(found + 1),
+        }
+    }
+}
+
+/// A string that is longer is looked through in larger steps.
+const SHORT: usize = 32;
+
+/// Where, from `start` on, a string ends or an escape starts.
+///
+/// Not memchr: it first asks the processor for its features (CPUID). In a VM this takes 40 us, a fortieth of a one-shot
+/// command.
+fn special_from(bytes: &[u8], start: usize, quote: u8) -> Option<usize> {
+    let mut at = start;
+    while let Some(eight) = bytes.get(at..)?.first_chunk() {
+        if let Some(place) = special_of_eight(*eight, quote) {
+            return Some(at + place);
+        }
+        at += eight.len();
+        while at - start >= SHORT
+            && let Some(block) = bytes[at..].first_chunk()
+            && none_is_special(block, quote)
+        {
+            at += block.len();
+        }
+    }
+    let mut rest = bytes[at..].iter();
+    let found = rest.position(|byte| is_special(*byte, quote))?;
+    Some(at + found)
+}
+
 /// Whether a byte ends a string that `quote` ends, or starts an escape.
-fn special(byte: u8, quote: u8) -> bool {
+fn is_special(byte: u8, quote: u8) -> bool {
     byte == quote || byte == b'\\'
 }
 
-/// Without an early return, so that the compiler checks all eight at once.
-fn none_is_special(bytes: &[u8; 8], quote: u8) -> bool {
+/// Without an early return, so that the compiler checks all at once.
+fn none_is_special(bytes: &[u8; SHORT], quote: u8) -> bool {
     let any = bytes
         .iter()
-        .fold(0, |any, byte| any | u8::from(special(*byte, quote)));
+        .fold(0, |any, byte| any | u8::from(is_special(*byte, quote)));
     any == 0
+}
+
+/// Which of eight bytes is the first special one. A byte less one has its top bit set, where it had not before, if it
+/// was zero; a borrow reaches only the bytes after that.
+fn special_of_eight(eight: [u8; 8], quote: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES << 7;
+    let eight = u64::from_le_bytes(eight);
+    let zeros = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & TOPS;
+    let quotes = zeros(eight ^ (ONES * u64::from(quote)));
+    let special = quotes | zeros(eight ^ (ONES * u64::from(b'\\')));
+    (special != 0).then(|| special.trailing_zeros() as usize / 8)
 }
 
 /// The error for bytes that are not a QMP message.
@@ -213,6 +276,21 @@ mod tests {
                 "in pieces of {size}"
             );
         }
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_wherever_it_is_and_whatever_is_around_it() {
+        for around in [b'a', b'#', b'!', b'[', b']', 0xa2, 0xdc, 0x80, 0xff, 1] {
+            for length in 0..100 {
+                let mut bytes = vec![around; length + 10];
+                assert_eq!(special_from(&bytes, 1, b'"'), None, "{around}");
+                for special in [b'"', b'\\'] {
+                    bytes[length] = special;
+                    assert_eq!(special_from(&bytes, 0, b'"'), Some(length), "{around}");
+                }
+            }
+        }
+        assert_eq!(special_from(b"ab", 3, b'"'), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use nu_ansi_term::{Color, Style};
 
-use crate::lang::{escape_json, has_any};
+use crate::lang::{escape_json, has_any, is_plain};
 
 const INDENT: &str = "  ";
 
@@ -13,6 +13,9 @@ const DEEPEST: usize = 64;
 
 /// Returns `json` on one line, unchanged if it is on one line already.
 pub fn compact(json: &str) -> Cow<'_, str> {
+    if is_plain(json) {
+        return json.into();
+    }
     if !has_any(json, |byte| matches!(byte, b'\n' | b'\r')) {
         return escape_json(json);
     }

@@ -31,7 +31,16 @@ pub(super) enum Request {
 #[derive(Clone, Default)]
 pub(super) struct Requests {
     request: Arc<Mutex<Option<Request>>>,
-    cancelled: Arc<Mutex<bool>>,
+    end: Arc<Mutex<Option<End>>>,
+}
+
+/// How the user ends a line other than with Enter. rustyline's own ends would lose what was typed after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Ctrl-C.
+    Cancelled,
+    /// Ctrl-D on an empty line.
+    Leave,
 }
 
 impl Requests {
@@ -42,12 +51,12 @@ impl Requests {
 
     /// Whether the user cancels the line, with Ctrl-C.
     pub fn is_cancelled(&self) -> bool {
-        *self.cancelled.lock()
+        *self.end.lock() == Some(End::Cancelled)
     }
 
-    /// Notes that the line has ended. Returns whether the user cancelled it.
-    pub fn end_line(&self) -> bool {
-        std::mem::take(&mut *self.cancelled.lock())
+    /// Notes that the line has ended. Returns how, unless with Enter.
+    pub fn end_line(&self) -> Option<End> {
+        self.end.lock().take()
     }
 
     fn ask(&self, request: Request) -> Cmd {
@@ -135,12 +144,22 @@ pub(super) fn bind(
     );
     bind(vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)], ends_search());
     bind(vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)], ends_search());
-    let cancelled = requests.cancelled.clone();
+    let ended = requests.clone();
     bind(
         vec![KeyEvent::ctrl('C')],
         Handler(Box::new(move |_| {
-            *cancelled.lock() = true;
+            *ended.end.lock() = Some(End::Cancelled);
             Some(Cmd::AcceptLine)
+        })),
+    );
+    let ended = requests.clone();
+    bind(
+        vec![KeyEvent::ctrl('D')],
+        while_editing(Box::new(move |context| {
+            context.line().is_empty().then(|| {
+                *ended.end.lock() = Some(End::Leave);
+                Cmd::AcceptLine
+            })
         })),
     );
 }

@@ -10,7 +10,7 @@ use rustyline::{ColorMode, CompletionType, Config, EditMode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
-use super::bindings;
+use super::bindings::{self, End};
 use super::complete::Live;
 use super::helper::Helper;
 use super::history::History;
@@ -188,9 +188,10 @@ fn edit(
         }
         let result = editor.readline(&request.prompt);
         terminal.end_editing();
-        let cancelled = keys.end_line();
+        let end = keys.end_line();
         let input = match result {
-            Ok(_) if cancelled => Input::Interrupted,
+            Ok(_) if end == Some(End::Cancelled) => Input::Interrupted,
+            Ok(_) if end == Some(End::Leave) => Input::End,
             Ok(line) => {
                 if request.remember {
                     history.entered(&line, in_transaction, editor.history_mut());

@@ -14,6 +14,8 @@ use crate::vm::{Console, Follow};
 
 const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
 
+const LEAVE_PROMPT: &str = "Leaving ends the VM. Leave? [y/N] ";
+
 /// A value that takes more than this many screens is shown in the pager.
 const LONG: usize = 2;
 
@@ -73,7 +75,7 @@ impl Prompt {
             let prompt = if self.parser.in_transaction() {
                 TRANSACTION_PROMPT.to_owned()
             } else {
-                self.symbol.prompt()
+                self.symbol.prompt(&self.context)
             };
             match self.ask(&prompt, true).await {
                 Ok(Input::Lines(lines)) => {
@@ -83,7 +85,11 @@ impl Prompt {
                 }
                 Ok(Input::Interrupted) => self.abandon_transaction(),
                 Ok(Input::End) if self.parser.in_transaction() => self.abandon_transaction(),
-                Ok(Input::End) => return Ok(Status::Success),
+                Ok(Input::End) => match self.confirm_leaving().await {
+                    None => return Ok(Status::Success),
+                    Some(Next::Leave(status)) => return Ok(status),
+                    Some(_) => {}
+                },
                 Ok(Input::Failed(error)) => {
                     let why = format!("cannot read from the terminal: {error}");
                     return Err(Failure::Local(why));
@@ -297,7 +303,10 @@ impl Prompt {
             Output::Follow(file) => self.follow(file).await,
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,
-            Output::Quit(status) => Next::Leave(status.map_or(Status::Success, Status::Given)),
+            Output::Quit(status) => {
+                let leave = Next::Leave(status.map_or(Status::Success, Status::Given));
+                self.confirm_leaving().await.unwrap_or(leave)
+            }
             _ if failed => Next::Failed,
             Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
         }
@@ -402,9 +411,28 @@ impl Prompt {
             && client.is_some_and(|client| !client.has_ended())
     }
 
+    /// Asks whether to leave, if that ends a VM that we launched. `None` means yes; otherwise, what to do instead.
+    async fn confirm_leaving(&mut self) -> Option<Next> {
+        let launched = self.context.target.vm.as_ref();
+        if !self.context.settings().confirm || !launched.is_some_and(|vm| vm.is_running()) {
+            return None;
+        }
+        match self.ask(LEAVE_PROMPT, false).await {
+            // A second Ctrl-D is an answer.
+            Ok(Input::End) => None,
+            answer => self.unless_yes(answer),
+        }
+    }
+
     /// Asks whether to end the VM. `None` means yes; otherwise, what to do instead.
     async fn confirm_quit(&mut self) -> Option<Next> {
-        match self.ask(QUIT_PROMPT, false).await {
+        let answer = self.ask(QUIT_PROMPT, false).await;
+        self.unless_yes(answer)
+    }
+
+    /// What to do unless a question was answered with yes.
+    fn unless_yes(&self, answer: Result<Input, Status>) -> Option<Next> {
+        match answer {
             Ok(Input::Lines(answer))
                 if matches!(
                     answer.first().map(|line| line.text.trim()),

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::terminal::Terminal;
-use crate::context::{Inspector, Target};
+use crate::context::{Context, Inspector, Target};
 use crate::lang::Dialect;
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
+use crate::render::{cut_end, escape_line};
 
 // The symbols of the states; each must be one column wide.
 const UNCONNECTED: char = '○';
@@ -33,28 +35,33 @@ const MIGRATION_POLL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct PromptSymbol {
     symbol: Arc<AtomicU32>,
-    /// What stands before it in the prompt.
-    before: &'static str,
+    dialect: Dialect,
+    /// What stands before and after it in the prompt that was made last, if it stands there.
+    around: Arc<Mutex<Option<(String, String)>>>,
     /// Notified when the state may have changed without an event.
     doubt: Arc<Notify>,
 }
 
-/// The prompt before the symbol.
-fn before(dialect: Dialect) -> &'static str {
+/// The usual prompt.
+fn usual(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Qmp => "(QEMU ",
-        Dialect::Hmp => "(QEMU hmp ",
+        Dialect::Qmp => "({name} {state}) ",
+        Dialect::Hmp => "({name} hmp {state}) ",
     }
 }
 
-/// The prompt after the symbol.
-const AFTER: &str = ") ";
+/// The name in the prompt of a VM without one.
+const NAMELESS: &str = "QEMU";
+
+/// How many columns of a name the prompt shows.
+const NAME: usize = 32;
 
 impl PromptSymbol {
     /// The symbol of a server that speaks `dialect`, and is not connected yet.
     pub fn new(dialect: Dialect) -> Self {
         Self {
-            before: before(dialect),
+            dialect,
+            around: Arc::default(),
             symbol: Arc::new(AtomicU32::new(UNCONNECTED.into())),
             doubt: Arc::default(),
         }
@@ -73,15 +80,43 @@ impl PromptSymbol {
         }
     }
 
-    /// The prompt with the current symbol.
-    pub fn prompt(&self) -> String {
-        let symbol = char::from_u32(self.symbol.load(Ordering::Relaxed));
-        format!("{}{}{AFTER}", self.before, symbol.unwrap_or(' '))
+    /// The prompt with the VM's name and the current symbol, or as the setting `prompt` wants it.
+    pub fn prompt(&self, context: &Context) -> String {
+        let text = context.settings().prompt.text;
+        let text = text.as_deref().unwrap_or(usual(self.dialect));
+        let client = context.target.session.client();
+        let address = client.as_ref().map(|client| client.endpoint().to_string());
+        let version = client.map(|client| client.greeting().version.qemu.to_string());
+        let name = context.target.name().filter(|name| !name.is_empty());
+        let name = name.map_or(NAMELESS.to_owned(), |name| {
+            cut_end(&escape_line(&name), NAME).into_owned()
+        });
+        let fill = |text: &str| {
+            let text = text.replace("{name}", &name);
+            let text = text.replace("{address}", &address.clone().unwrap_or_default());
+            let text = text.replace("{version}", &version.clone().unwrap_or_default());
+            escape_line(&text).into_owned()
+        };
+        let around = text.split_once("{state}");
+        let around = around.map(|(before, after)| (fill(before), fill(after)));
+        let prompt = match &around {
+            Some((before, after)) => format!("{before}{}{after}", self.now()),
+            None => fill(text),
+        };
+        *self.around.lock() = around;
+        prompt
+    }
+
+    fn now(&self) -> char {
+        char::from_u32(self.symbol.load(Ordering::Relaxed)).unwrap_or(' ')
     }
 
     /// The current prompt to show in place of `prompt`. `None` if `prompt` has no symbol.
     pub fn renew(&self, prompt: &str) -> Option<String> {
-        (prompt.starts_with(self.before) && prompt.ends_with(AFTER)).then(|| self.prompt())
+        let around = self.around.lock();
+        let (before, after) = around.as_ref()?;
+        let is_ours = prompt.starts_with(&**before) && prompt.ends_with(&**after);
+        is_ours.then(|| format!("{before}{}{after}", self.now()))
     }
 
     /// Keeps the symbol up to date until the session ends.

@@ -24,6 +24,9 @@ pub enum Error {
     /// The monitor's socket cannot be created at its address.
     #[error(transparent)]
     Monitor(#[from] transport::Error),
+    /// No machine of that name can be connected to. The text says why.
+    #[error("{0}")]
+    NoMonitor(String),
     /// There is no such program.
     #[error("cannot run `{0}`: program not found")]
     NoProgram(String),

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use serde_json::{Value, json};
 
+use super::error::Error;
 use super::options::{Options, QmpSocket};
 pub use super::sockets::SocketState;
 use super::sockets::Sockets;
 use crate::render::escape_line;
+use crate::transport::{Address, AddressError};
 
 /// How much is read of a file of options.
 const CONFIG_SIZE: u64 = 1 << 20;
@@ -138,6 +140,83 @@ fn absolute(process: &Path, path: &str) -> String {
     let mut found = candidates.into_iter().flatten().map(|dir| dir.join(path));
     let found = found.find(|path| path.exists());
     found.map_or_else(|| path.to_owned(), |path| path.display().to_string())
+}
+
+/// Reads an address: also `vm:NAME`, for the QEMU running here with that `-name`, at a QMP socket that nobody holds if
+/// there is one. A bare NAME means the same if such a QEMU runs and no file has that path.
+///
+/// # Errors
+///
+/// It is no address; or no QEMU of that name runs here, or several do, or it has no QMP socket.
+pub fn address(text: &str) -> Result<Address, AddressOrVm> {
+    if let Some(name) = text.strip_prefix("vm:") {
+        let missing = || {
+            Error::NoMonitor(format!(
+                "no QEMU named `{name}` runs here; `qmpsh --list` lists them"
+            ))
+        };
+        return Ok(monitor(name)?.ok_or_else(missing)?);
+    }
+    if !text.contains(['/', ':'])
+        && !Path::new(text).exists()
+        && let Some(address) = monitor(text)?
+    {
+        return Ok(address);
+    }
+    Ok(text.parse()?)
+}
+
+/// Why a text is no address.
+#[derive(Debug)]
+pub enum AddressOrVm {
+    Address(AddressError),
+    Vm(Error),
+}
+
+impl From<AddressError> for AddressOrVm {
+    fn from(error: AddressError) -> Self {
+        Self::Address(error)
+    }
+}
+
+impl From<Error> for AddressOrVm {
+    fn from(error: Error) -> Self {
+        Self::Vm(error)
+    }
+}
+
+/// A QMP socket of the machine named `name`; `None` if there is no such machine.
+fn monitor(name: &str) -> Result<Option<Address>, Error> {
+    let mut machines = machines();
+    machines.retain(|machine| machine.name.as_deref() == Some(name));
+    let [machine] = &machines[..] else {
+        if machines.is_empty() {
+            return Ok(None);
+        }
+        let pids: Vec<String> = machines
+            .iter()
+            .map(|machine| machine.pid.to_string())
+            .collect();
+        let pids = pids.join(", ");
+        let why =
+            format!("several QEMUs are named `{name}` (pids {pids}); give the address of one");
+        return Err(Error::NoMonitor(why));
+    };
+    let addresses = |state| {
+        let in_state = machine
+            .monitors
+            .iter()
+            .filter(move |(_, now)| *now == state);
+        in_state.filter_map(|(address, _)| address.parse::<Address>().ok())
+    };
+    let mut best = addresses(SocketState::Free).chain(addresses(SocketState::Connected));
+    let missing = || {
+        let pid = machine.pid;
+        Error::NoMonitor(format!(
+            "`{name}` (pid {pid}) has no QMP socket to connect to"
+        ))
+    };
+    best.next().map(Some).ok_or_else(missing)
 }
 
 /// Formats the machines as a table; empty if there are none.

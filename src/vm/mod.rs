@@ -242,6 +242,13 @@ impl Vm {
             .then(|| autopsy(machine, ended, &self.log, launch.log_start))
     }
 
+    /// Whether a QEMU that we started runs.
+    pub fn is_running(&self) -> bool {
+        let launch = self.launch.lock();
+        let machine = launch.machine.as_ref();
+        machine.is_some_and(|machine| machine.child().ended().is_none())
+    }
+
     /// Resolves when QEMU has ended. If it was never started, resolves at once.
     pub async fn ended(&self) {
         let machine = self.launch.lock().machine.clone();

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::Location;
@@ -180,8 +181,15 @@ impl Terminal {
     /// The symbol in the prompt, the lowest one if there are several.
     pub fn symbol(&self) -> Option<char> {
         let screen = self.look(vt100::Screen::contents);
-        let (_, rest) = screen.rsplit_once(BEFORE_SYMBOL)?;
-        rest.chars().next()
+        let (_, symbol) = prompts(&screen).pop()?;
+        Some(symbol)
+    }
+
+    /// The lowest prompt, with the VM's name and the symbol.
+    pub fn whole_prompt(&self) -> Option<String> {
+        let screen = self.look(vt100::Screen::contents);
+        let (range, _) = prompts(&screen).pop()?;
+        Some(screen[range].to_owned())
     }
 
     /// Waits until the prompt shows `symbol`.
@@ -351,6 +359,22 @@ impl Terminal {
         assert_eq!(self.wait_for_end(), 0);
     }
 
+    /// Presses Ctrl-D, and leaves even if that ends a VM.
+    #[track_caller]
+    pub fn leave_the_vm(&mut self) {
+        self.keys(CTRL_D);
+        let asked = wait_for("the end or a question", || {
+            let ended = self.process.try_wait().expect("it is our child").is_some();
+            match self.screen().ends_with("Leave? [y/N]") {
+                true => Some(true),
+                false => ended.then_some(false),
+            }
+        });
+        if asked {
+            self.keys("y\r");
+        }
+    }
+
     /// From now on the terminal takes little more: nobody reads what is written to it, until [`Terminal::go_on`].
     pub fn stall(&self) {
         self.stalled.store(true, Ordering::Relaxed);
@@ -440,24 +464,37 @@ fn is_ready(terminal: &File) -> bool {
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
-/// What stands in the prompt before its symbol.
-const BEFORE_SYMBOL: &str = "(QEMU ";
+/// The symbols of a VM's states.
+const SYMBOLS: [char; 5] = ['○', '●', '‖', '!', '✦'];
 
-/// `(QEMU)` for each `(QEMU ●)`.
-fn without_symbols(screen: &str) -> String {
-    let mut parts = screen.split(BEFORE_SYMBOL);
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let mut rest = part.chars();
-        // One symbol, or else words that also stand there.
-        rest.next();
-        let (before, rest) = match rest.as_str().starts_with(')') {
-            true => ("(QEMU", rest.as_str()),
-            false => (BEFORE_SYMBOL, part),
-        };
-        text.push_str(before);
-        text.push_str(rest);
+/// Where a prompt `(NAME ●)` stands, and its symbol.
+fn prompts(screen: &str) -> Vec<(Range<usize>, char)> {
+    let mut found = Vec::new();
+    for (at, symbol) in screen.char_indices() {
+        let (before, after) = (&screen[..at], &screen[at + symbol.len_utf8()..]);
+        let row = before.rfind('\n').map_or(0, |end| end + 1);
+        if SYMBOLS.contains(&symbol)
+            && before.ends_with(' ')
+            && after.starts_with(')')
+            && let Some(start) = before[row..].rfind('(')
+        {
+            found.push((row + start..at + symbol.len_utf8() + 1, symbol));
+        }
     }
+    found
+}
+
+/// `(QEMU)` for each `(NAME ●)`, whatever the VM's name is.
+fn without_symbols(screen: &str) -> String {
+    let mut text = String::new();
+    let mut end = 0;
+    for (range, _) in prompts(screen) {
+        text.push_str(&screen[end..range.start]);
+        let human = screen[range.clone()].contains(" hmp ");
+        text.push_str(if human { "(QEMU hmp)" } else { "(QEMU)" });
+        end = range.end;
+    }
+    text.push_str(&screen[end..]);
     text
 }
 

@@ -11,7 +11,8 @@ use crate::lang::{Parser, Statement};
 use crate::qmp::{Request, State};
 use crate::render::escape_line;
 use crate::render::span;
-use crate::transport::{Address, Endpoint};
+use crate::transport::Endpoint;
+use crate::vm;
 
 /// How long `:status` waits for an answer. It is short because a stuck QEMU is when people run `:status`.
 const ROUND_TRIP: Duration = Duration::from_secs(1);
@@ -28,8 +29,8 @@ pub(super) const CONNECT: Builtin = Builtin {
     name: "connect",
     forms: &[&[], &[Part::Address]],
     summary: "connect to ADDRESS, or reconnect to the last address",
-    help: "ADDRESS is a path, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT, fd:N or\n\
-           exec:COMMAND LINE.",
+    help: "ADDRESS is a path, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT, fd:N,\n\
+           exec:COMMAND LINE, or vm:NAME for the QEMU running here with that -name.",
     run: |call| Box::pin(connect(call)),
 };
 
@@ -55,7 +56,7 @@ async fn connect(call: &Call<'_>) -> Result<Effect, Failure> {
         [] => session.endpoint().ok_or_else(|| {
             Failure::Usage("no address to reconnect to; use `:connect ADDRESS`".to_owned())
         })?,
-        [address] => address.parse::<Address>()?.into(),
+        [address] => vm::list::address(address)?.into(),
         _ => return Err(call.usage()),
     };
     refuse_to_leave_launched(call.context)?;

@@ -90,6 +90,18 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "prompt",
+        values: &["default"],
+        get: |context| {
+            let text = context.settings_mut().prompt.text.clone();
+            text.unwrap_or_else(|| "default".to_owned())
+        },
+        set: |context, value| {
+            context.settings_mut().prompt.text = (value != "default").then(|| value.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
         name: "quiet",
         values: SWITCH,
         get: |context| switch(context.settings_mut().quiet),
@@ -118,7 +130,7 @@ pub(super) const SET: Builtin = Builtin {
     name: "set",
     forms: &[&[], &[Part::Setting]],
     summary: "show or change a setting",
-    help: "confirm on|off: whether to ask before `quit` ends the VM.\n\
+    help: "confirm on|off: whether to ask before `quit`, or leaving a VM that `--launch` started, ends the VM.\n\
            envelope on|off: whether to print whole replies instead of just the value.\n\
            keep-going on|off: whether lines that are pasted together go on after one that fails.\n\
            keys emacs|vi: the keys that edit a line.\n\
@@ -126,6 +138,8 @@ pub(super) const SET: Builtin = Builtin {
            pager on|off: whether to show values longer than two screens, and help longer than one, in $PAGER (less -RFX).\n\
            probe on|off: whether to ask the VM itself for its types if no other QEMU can be asked instead. The VM then \
            loads all its modules, and aborts if those were upgraded since it was started.\n\
+           prompt TEXT|default: what the prompt looks like; {name}, {state}, {address} and {version} in TEXT stand for \
+           what they say: '{name} {state}> '.\n\
            quiet on|off: whether to leave out empty values, {}.\n\
            timeout SECS|off: how long to wait for each reply.",
     run: |call| Box::pin(async move { set(call) }),
