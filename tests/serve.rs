@@ -6,12 +6,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use serde_json::{Value, json};
 
 use crate::common::log::Log;
+use crate::common::process::descriptors;
 use crate::common::running::Running;
 use crate::common::sockets::listens;
 use crate::common::terminal::Terminal;
@@ -587,4 +589,86 @@ fn a_shell_completes_through_a_server_as_on_the_vm_itself() {
     let pid = served.qemu.pid().to_string();
     through.keys(":status\r");
     through.wait_for_text(&pid);
+}
+
+/// How many clients there are, what each sends, and how often the VM stops and goes on meanwhile.
+const CLIENTS: usize = 100;
+const COMMANDS: usize = 50;
+const STOPS: usize = 20;
+
+/// When all have negotiated, sends its commands, some at a time, and checks that each reply is its own and in its place. Some clients leave in the
+/// middle. Returns the names of the events that came, if it stayed.
+fn one_of_many(socket: &Path, number: usize, all_there: &Barrier) -> Option<Vec<String>> {
+    let mut client = Client::negotiated(socket);
+    all_there.wait();
+    let mut events = Vec::new();
+    let leaves_at = number
+        .is_multiple_of(3)
+        .then(|| fastrand::usize(..COMMANDS));
+    let mut next = 0;
+    while next < COMMANDS {
+        let batch = next..COMMANDS.min(next + fastrand::usize(1..20));
+        let text: String = batch
+            .clone()
+            .map(|n| format!("{{\"execute\": \"no-{number}-{n}\", \"id\": {n}}}"))
+            .collect();
+        client.send(&text);
+        if leaves_at.is_some_and(|at| batch.contains(&at)) {
+            return None;
+        }
+        for n in batch.clone() {
+            let reply = loop {
+                let mut message = client.message();
+                match message["event"].take() {
+                    Value::String(name) => events.push(name),
+                    _ => break message,
+                }
+            };
+            assert_eq!(reply["id"], n);
+            let desc = reply["error"]["desc"].as_str().expect("an error");
+            assert!(desc.contains(&format!("no-{number}-{n} ")), "{desc}");
+        }
+        next = batch.end;
+    }
+    while events.len() < 2 * STOPS {
+        let mut message = client.message();
+        match message["event"].take() {
+            Value::String(name) => events.push(name),
+            other => panic!("{other}: {message}"),
+        }
+    }
+    Some(events)
+}
+
+#[test]
+fn a_hundred_clients_get_their_own_replies_in_order_and_all_events() {
+    let served = Served::start();
+    // There is a connection to the VM, too, once a client has been served.
+    drop(Client::negotiated(&served.socket));
+    let before = descriptors(served.qmpsh.pid());
+    let socket = served.socket.clone();
+    let all_there = Arc::new(Barrier::new(CLIENTS + 1));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let (socket, all_there) = (socket.clone(), all_there.clone());
+            std::thread::spawn(move || one_of_many(&socket, number, &all_there))
+        })
+        .collect();
+    let mut control = Client::negotiated(&served.qemu.control);
+    all_there.wait();
+    for _ in 0..STOPS {
+        for command in ["stop", "cont"] {
+            control.ask(&json!({"execute": command}).to_string());
+        }
+    }
+    let ends = clients.into_iter().map(std::thread::JoinHandle::join);
+    let stayed = ends.filter_map(|end| end.expect("no assertion failed"));
+    for events in stayed {
+        for (number, event) in events.iter().enumerate() {
+            assert_eq!(event, ["STOP", "RESUME"][number % 2]);
+        }
+    }
+    wait_for("the end of all connections", || {
+        (descriptors(served.qmpsh.pid()) <= before).then_some(())
+    });
 }
