@@ -11,7 +11,7 @@ use crate::cli::{self, Cli, Invocation, MAN, When, completions};
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
-use crate::lang::{Dialect, Value, Variables};
+use crate::lang::{Dialect, FilterText, Value, Variables};
 use crate::os::{self, service, stderr::say, stop::StopSignals};
 use crate::qmp::{self, Retry};
 use crate::recording;
@@ -174,6 +174,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         confirm: true,
         pager: true,
         dry_run: cli.dry_run,
+        filter: cli.jq.as_deref().map(FilterText::alone),
         quiet: cli.quiet,
         variables: variables(&cli.var),
         wait_for_connection: !interactive && cli.reconnect.is_some(),

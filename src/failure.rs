@@ -67,6 +67,13 @@ pub enum Failure {
     /// Something on this machine failed: a file, a program, the terminal.
     #[error("{}", clip(.0))]
     Local(String),
+    /// A filter failed while it ran.
+    #[error("the filter `{}` failed: {}; its input was {}", clip(.filter), clip(.error), clip(.input))]
+    Filter {
+        filter: String,
+        error: String,
+        input: String,
+    },
     /// The server refused a command. `help` holds hints about what it would have accepted, one line each.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
@@ -184,6 +191,7 @@ impl Failure {
             | Self::Refused(_)
             | Self::Local(_)
             | Self::Failed(_)
+            | Self::Filter { .. }
             | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,

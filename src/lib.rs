@@ -22,6 +22,7 @@
 //! - [`dialect`]: what a server may speak instead of QMP
 //! - [`manual`]: help pages on what the server accepts
 //! - [`failure`]: exit statuses, and the failures that lead to them
+//! - [`filter`]: filters in jq's language
 //! - [`vm`]: the QEMUs running on this machine, and the one that we launch
 //! - [`server`]: a QMP server
 //! - [`render`]: values, errors and events as text
@@ -38,6 +39,7 @@ pub mod context;
 pub mod dialect;
 pub mod exec;
 pub mod failure;
+pub mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod lang;

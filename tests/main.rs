@@ -13,6 +13,7 @@ mod console_scripts;
 mod descriptors;
 mod devices;
 mod events;
+mod filters;
 mod finish;
 mod generated;
 mod help;

@@ -126,8 +126,6 @@ const UNBUILT: &[(&str, &str)] = &[
         "--skip-negotiation",
         "talking to a guest agent (-N, --skip-negotiation)",
     ),
-    ("-j", "jq filters (-j, --jq)"),
-    ("--jq", "jq filters (-j, --jq)"),
 ];
 
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,

@@ -134,6 +134,10 @@ pub struct Cli {
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
 
+    /// Run every reply through FILTER, in jq's language, unless its line has a filter of its own
+    #[arg(short, long = "jq", value_name = "FILTER")]
+    pub jq: Option<String>,
+
     /// Do not print empty values, {}
     #[arg(short, long)]
     pub quiet: bool,

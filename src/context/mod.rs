@@ -12,10 +12,12 @@ mod types;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::filter::Filters;
 use crate::lang::{Variables, literal};
 use crate::qmp::Event;
 use crate::schema::Schema;
@@ -45,6 +47,10 @@ pub struct Context {
     pub reports: mpsc::Sender<Report>,
     /// Shows progress on the terminal, if there is one.
     pub progress: Option<Progress>,
+    /// Runs filters.
+    pub filters: Arc<Filters>,
+    /// What the user's last line showed, as JSON.
+    last: Arc<Mutex<Option<Bytes>>>,
     /// The event that a listener's line runs for.
     event: Option<Arc<Event>>,
     settings: Arc<Mutex<Settings>>,
@@ -71,6 +77,8 @@ impl Context {
             agenda: Arc::new(agenda),
             reports: sender,
             progress: None,
+            filters: Arc::default(),
+            last: Arc::default(),
             event: None,
             settings: Arc::new(Mutex::new(settings)),
         };
@@ -78,10 +86,11 @@ impl Context {
     }
 
     /// The same context, for lines that the user did not enter: they do not change where the user's next
-    /// `:wait` starts looking.
+    /// `:wait` starts looking, nor what `:last` shows.
     pub fn apart(&self) -> Self {
         Self {
             target: self.target.apart(),
+            last: Arc::default(),
             ..self.clone()
         }
     }
@@ -103,6 +112,16 @@ impl Context {
             Arc::make_mut(&mut variables).set(EVENT, event);
         }
         variables
+    }
+
+    /// What the user's last line that showed a value showed, as JSON.
+    pub fn last(&self) -> Option<Bytes> {
+        self.last.lock().clone()
+    }
+
+    /// Sets what the user's last line showed, as JSON.
+    pub fn set_last(&self, value: Bytes) {
+        *self.last.lock() = Some(value);
     }
 
     /// A copy of the current settings.

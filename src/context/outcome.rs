@@ -26,6 +26,9 @@ pub enum Output {
         /// What the command was written in.
         dialect: Dialect,
     },
+    /// What a filter gave: JSON, each value on a line. `number` is that of the message after the one that it was given,
+    /// if that was a message from the server.
+    Values { lines: String, number: Option<u64> },
     /// The event that `:wait` waited for.
     Event(Arc<Event>),
     /// The connection that the line asked for is up.
@@ -76,6 +79,10 @@ impl Output {
         match self {
             Self::Reply { reply, .. } => Some(reply.raw().into()),
             Self::Event(event) => Some(event.text().into()),
+            Self::Values { lines, .. } => {
+                let line = lines.strip_suffix('\n')?;
+                (!line.contains('\n')).then(|| line.into())
+            }
             _ => None,
         }
     }
@@ -85,6 +92,7 @@ impl Output {
         match self {
             Self::Reply { reply, .. } => Some(reply.number),
             Self::Event(event) => Some(event.number + 1),
+            Self::Values { number, .. } => *number,
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Output;
 use crate::dialect;
-use crate::lang::Variables;
+use crate::lang::{FilterText, Variables};
 use crate::render::{self, Style};
 
 /// How long to wait for the server's schema when it is only needed to explain something.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub dry_run: bool,
     /// Commands wait while the session is connecting.
     pub wait_for_connection: bool,
+    /// The filter that replies run through if their line has none.
+    pub filter: Option<FilterText>,
     /// Print no empty values.
     pub quiet: bool,
     /// What `$NAME` stands for in a line.
@@ -69,6 +71,7 @@ impl Settings {
                 Some(self.style.text(&whole).into_owned().into())
             }
             Output::Reply { reply, .. } if reply.failed() => None,
+            Output::Values { lines, .. } => self.values(lines),
             Output::Reply { reply, .. } if self.quiet && reply.raw() == EMPTY => None,
             Output::Reply { reply, dialect, .. } => {
                 let text = dialect::text(*dialect, reply.raw(), self.style);
@@ -81,5 +84,18 @@ impl Settings {
             | Output::Watch(_)
             | Output::Quit(_) => None,
         }
+    }
+
+    /// The text to print for values that are JSON lines.
+    fn values<'a>(&self, lines: &'a str) -> Option<Cow<'a, str>> {
+        let compact = |line| matches!(self.style.text(line), Cow::Borrowed(text) if text == line);
+        if !self.quiet && lines.lines().all(compact) {
+            return (!lines.is_empty()).then(|| lines.into());
+        }
+        let mut text = String::with_capacity(lines.len());
+        for line in lines.lines().filter(|line| !self.quiet || *line != EMPTY) {
+            text.push_str(&self.style.value(line));
+        }
+        (!text.is_empty()).then(|| text.into())
     }
 }

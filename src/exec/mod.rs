@@ -11,8 +11,11 @@ mod finish;
 mod pending;
 mod query;
 mod run;
+mod tail;
 
 pub use advice::advise;
 pub use background::begin;
+
 pub use pending::PendingCommand;
 pub use run::{Run, run, start};
+pub use tail::{apply_tail, check_settings};

@@ -4,7 +4,8 @@ use super::advice::advise;
 use super::builtin::{self, Effect};
 use super::finish::Finish;
 use super::pending::PendingCommand;
-use crate::context::{Context, Outcome, Output};
+use super::tail::{apply_tail, check_filter};
+use crate::context::{Context, EVENT, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Parser, Statement};
 use crate::qmp::Notice;
@@ -27,7 +28,7 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
             let reply = command.reply().await;
             let mut outcome = command.outcome(reply);
             advise(context, command.line(), &mut outcome).await;
-            outcome
+            apply_tail(context, command.line(), outcome).await
         }
     }
 }
@@ -44,17 +45,44 @@ pub async fn start(context: &Context, line: Line) -> Run {
         }
         None => line,
     };
+    if let Err(failure) = check(context, &line).await {
+        return Run::Done(failure.into());
+    }
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
         Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
-            Ok(Effect::Done(outcome)) => Ok(Run::Done(outcome)),
+            // What follows a line in the line is that one's.
+            Ok(Effect::Done(outcome)) if builtin::takes_tail(&builtin.name) => {
+                Ok(Run::Done(outcome))
+            }
+            Ok(Effect::Done(outcome)) => Ok(Run::Done(apply_tail(context, &line, outcome).await)),
             Ok(Effect::Send(line)) => send(context, line).await,
             Ok(Effect::Finish { line, limit }) => finish(context, line, limit).await,
             Err(failure) => Err(failure),
         },
     };
     result.unwrap_or_else(|failure| Run::Done(failure.into()))
+}
+
+/// Checks what follows the words of a line, before anything is done.
+async fn check(context: &Context, line: &Line) -> Result<(), Failure> {
+    let (is_builtin, holds_line) = match &line.statement {
+        Statement::Builtin(builtin) => (true, builtin::takes_tail(&builtin.name)),
+        _ => (false, false),
+    };
+    if line.background && is_builtin && !holds_line {
+        let why = "a built-in cannot run in the background; leave out the `&`";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    if !holds_line && (line.tail.program.is_some() || line.tail.file.is_some()) {
+        let why = "`| !CMD` and `> FILE` are not implemented yet";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    match &line.tail.filter {
+        Some(filter) => check_filter(context, filter, holds_line.then_some(EVENT)).await,
+        None => Ok(()),
+    }
 }
 
 /// Sends a command, and waits until what it sets in motion is done, for at most `limit`.
@@ -67,7 +95,7 @@ async fn finish(context: &Context, line: Line, limit: Option<Duration>) -> Resul
     let line = command.line().clone();
     let mut outcome = finish.wait(command).await;
     advise(context, &line, &mut outcome).await;
-    Ok(Run::Done(outcome))
+    Ok(Run::Done(apply_tail(context, &line, outcome).await))
 }
 
 /// Sends a command after typing its bare words, or a whole message unchanged. In a dry run, returns the text

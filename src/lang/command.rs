@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::value::members_to_json;
-use super::{Dialect, Object, SyntaxError, Value, Words, literal, quote};
+use super::{Dialect, Object, SyntaxError, Tail, Value, Words, literal, quote};
 
 /// A parsed line.
 #[derive(Debug, Clone)]
@@ -10,10 +10,12 @@ pub struct Line {
     pub statement: Statement,
     /// The descriptors to pass with the message, in the order written.
     pub descriptors: Vec<Descriptor>,
+    /// What becomes of what it shows.
+    pub tail: Box<Tail>,
     /// The line ends in `&`: do not wait for the reply.
     pub background: bool,
     /// The words to parse again when the line runs, if that is later and they may name variables.
-    pub later: Option<Words>,
+    pub later: Option<Box<Words>>,
 }
 
 /// What a line asks for.
@@ -51,6 +53,7 @@ impl From<Statement> for Line {
         Self {
             statement,
             descriptors: Vec::new(),
+            tail: Box::default(),
             background: false,
             later: None,
         }

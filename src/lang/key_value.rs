@@ -56,8 +56,6 @@ pub(super) fn not_one(word: &Word<'_>) -> SyntaxError {
     let error = |message: &str| SyntaxError::new(message, word.span());
     match word.text {
         "&" => error("`&` is only allowed at the end of a line"),
-        "|" => error("filters (`| …`) are not implemented yet"),
-        ">" | ">>" => error("redirections (`> FILE`) are not implemented yet"),
         text if text.starts_with('-') => error(&format!("expected KEY=VALUE, found `{text}`"))
             .help("put qmpsh's options before the command"),
         text => error(&format!("expected KEY=VALUE, found `{text}`"))

@@ -1,7 +1,7 @@
 //! The command language: text in, [`Line`] out. Pure: no I/O, no async, no schema.
 //!
 //! ```text
-//! COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [&]
+//! COMMAND [KEY=VALUE | KEY:=JSON | <PATH]… [| FILTER] [| !CMD] [> FILE] [&]
 //! ```
 //!
 //! [`tokens`] splits a line into words, [`parser`] reads words as a command, [`literal`] reads JSON
@@ -22,6 +22,7 @@ mod parser;
 mod partial_json;
 mod secret;
 mod spans;
+mod tail;
 mod tokens;
 mod typed;
 mod value;
@@ -41,6 +42,7 @@ pub use secret::{
     names_secret,
 };
 pub use spans::{Span, SpanKind, spans};
+pub use tail::{FilterText, Redirection, Tail};
 pub use typed::typed_text;
 pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
 pub use variables::{Variables, is_name};

@@ -1,7 +1,8 @@
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::tokens::{self, OPENS, TEXT_BUILTINS, Word, plain};
+use super::tokens::{OPENS, TEXT_BUILTINS, Word, plain};
 use super::{
     BuiltinLine, Command, Descriptor, Dialect, Language, Line, Message, Object, Statement,
     SyntaxError, Value, Words,
@@ -120,9 +121,23 @@ impl Parser {
     }
 
     fn parse_line(&mut self, words: &Words) -> Result<Line, SyntaxError> {
+        let (tail, background) = words.read_tail()?;
+        let line = self.statement(words, tail.is_empty())?;
+        Ok(Line {
+            background: line.background || background,
+            tail: Box::new(tail),
+            ..line
+        })
+    }
+
+    /// Parses the words of a line, which `is_all` if nothing follows them.
+    fn statement(&mut self, words: &Words, is_all: bool) -> Result<Line, SyntaxError> {
         let list = words.list();
         let Some(first) = list.first() else {
-            return Ok(Statement::Nothing.into());
+            return match is_all {
+                true => Ok(Statement::Nothing.into()),
+                false => Err(no_command(0..1)),
+            };
         };
         let plain = PLAIN_BUILTINS.contains(&first.text).then_some(first.text);
         if let Some(name) = first.text.strip_prefix(':').or(plain) {
@@ -147,6 +162,15 @@ impl Parser {
         if let Language::Text(read) = &self.language {
             let line = read(&words.part(0..list.len()))?;
             return Ok(Line { background, ..line });
+        }
+        let is_open = self.block.is_some() || first.text == "transaction(";
+        if is_open && !is_all && list.last().is_none_or(|last| last.text != ")") {
+            self.wrong_line();
+            let end = list.last().map_or(0, Word::end);
+            return Err(SyntaxError::new(
+                "a filter, `>` and `| !` may only follow the `)` of a transaction",
+                end..end + 2,
+            ));
         }
         if let Some(block) = self.block.take() {
             return self.transaction_line(block, words.source(), list, background);
@@ -173,7 +197,7 @@ impl Parser {
                     statement,
                     descriptors,
                     background,
-                    later: None,
+                    ..Statement::Nothing.into()
                 })
             }
         }
@@ -276,8 +300,7 @@ fn command(list: &[Word<'_>]) -> Result<(Command, Vec<Descriptor>), SyntaxError>
         Some(word) => word,
     };
     if name.text.contains('=') || name.text.starts_with(['"', '\'', '<', '&', '|', '>']) {
-        return Err(SyntaxError::new("expected a command first", name.span())
-            .help("write COMMAND KEY=VALUE …"));
+        return Err(no_command(name.span()));
     }
     let mut arguments = Arguments::default();
     let mut descriptors = Vec::new();
@@ -295,6 +318,10 @@ fn command(list: &[Word<'_>]) -> Result<(Command, Vec<Descriptor>), SyntaxError>
         oob: false,
     };
     Ok((command, descriptors))
+}
+
+fn no_command(span: Range<usize>) -> SyntaxError {
+    SyntaxError::new("expected a command first", span).help("write COMMAND KEY=VALUE …")
 }
 
 fn descriptor(target: &str, word: &Word<'_>) -> Result<Descriptor, SyntaxError> {
@@ -331,7 +358,6 @@ fn message(list: &[Word<'_>]) -> Result<(Statement, Vec<Descriptor>), SyntaxErro
     for word in &list[1..] {
         match word.text.strip_prefix('<') {
             Some(target) => descriptors.push(descriptor(target, word)?),
-            None if tokens::opens_tail(word.text) => return Err(key_value::not_one(word)),
             None => {
                 return Err(
                     SyntaxError::new("unexpected text after the message", word.span())
@@ -472,7 +498,6 @@ mod tests {
             ("c a=[1 2]", 7..8, "expected `,` or `]`, found `2`"),
             ("a=1", 0..3, "expected a command first"),
             ("c & a=1", 2..3, "`&` is only allowed at the end of a line"),
-            ("c | .x", 2..3, "filters (`| …`) are not implemented yet"),
             ("c <&x", 2..5, "`x` is not the number of a file descriptor"),
             ("c <", 2..3, "a path is missing"),
             (

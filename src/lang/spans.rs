@@ -74,7 +74,13 @@ pub fn spans(line: &str) -> Vec<Span> {
             });
         }
     }
-    comment(line, end..line.len(), &mut spans);
+    // The tail is not in this language.
+    if words
+        .last()
+        .is_none_or(|last| !tokens::opens_tail(last.text))
+    {
+        comment(line, end..line.len(), &mut spans);
+    }
     spans
 }
 
@@ -91,6 +97,12 @@ fn comment(line: &str, between: Range<usize>, spans: &mut Vec<Span>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_has_no_colour_of_ours() {
+        let parts = spans("cmd a=1 | .x=\"# b=2\" > f");
+        assert_eq!(parts.last().map(|span| span.range.end), Some(7));
+    }
 
     #[test]
     fn a_line_is_split_into_coloured_parts() {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::literal::{string_end, unescape};
-use super::{SyntaxError, Variables};
+use super::{SyntaxError, Variables, tail};
 
 /// The word that opens a transaction.
 pub(super) const OPENS: &str = "transaction(";
@@ -59,8 +59,7 @@ impl<'a> Word<'a> {
     }
 }
 
-/// Splits `line`. Splitting stops after a word that opens a filter or a redirection, because the
-/// rest is not in this language.
+/// Splits `line`. Splitting stops after a word that opens its tail, because the rest is not in this language.
 ///
 /// # Errors
 ///
@@ -68,6 +67,9 @@ impl<'a> Word<'a> {
 pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
     let mut words = Vec::new();
     split_into(line, &mut words)?;
+    if let Some(last) = words.last().filter(|last| opens_tail(last.text)) {
+        tail::check(line, last.start)?;
+    }
     Ok(words)
 }
 
@@ -130,20 +132,20 @@ fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), Syntax
 /// # Errors
 ///
 /// The line break is missing: the next line belongs to this one.
-fn continuation(rest: &str, at: usize) -> Result<Option<usize>, SyntaxError> {
+pub(super) fn continuation(rest: &str, at: usize) -> Result<Option<usize>, SyntaxError> {
     match rest {
         "\\" => Err(SyntaxError::continued(at..at + 1)),
         _ => Ok(rest.starts_with("\\\n").then_some(2)),
     }
 }
 
-/// Whether the word opens a filter or a redirection.
+/// Whether the word opens the tail of a line.
 pub(super) fn opens_tail(word: &str) -> bool {
     matches!(word, "|" | ">" | ">>")
 }
 
 /// Returns the offset after the word that starts at `start`.
-fn word_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
+pub(super) fn word_end(line: &str, start: usize) -> Result<usize, SyntaxError> {
     let mut at = start;
     // A value may open at the start of the word and after its first `=`.
     let mut value_at = start;
@@ -334,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_bar_or_arrow_ends_the_command_only_as_a_separate_word() {
-        assert_eq!(words("a b=c|d | .x['y"), ["a", "b=c|d", "|"]);
+        assert_eq!(words("a b=c|d | .x'y"), ["a", "b=c|d", "|"]);
         assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::parser::PLAIN_BUILTINS;
 use super::secret::conceal_words;
+use super::tail::{self, Tail};
 use super::tokens::{self, OPENS, Word};
 use super::{Language, SyntaxError, Value, Variables, key_value};
 
@@ -15,7 +16,18 @@ const VERBATIM: [&str; 1] = ["hmp"];
 pub struct Words {
     source: String,
     spans: Vec<Range<usize>>,
+    after: After,
     variables: Option<Arc<Variables>>,
+}
+
+/// What follows the words.
+#[derive(Debug, Clone)]
+enum After {
+    Nothing,
+    /// A tail that opens at this offset.
+    Tail(usize),
+    /// A tail of words that a shell has split.
+    Words(Vec<Range<usize>>),
 }
 
 impl Words {
@@ -25,10 +37,13 @@ impl Words {
     ///
     /// A quote or bracket is not closed; see [`SyntaxError::unclosed`].
     pub fn split(line: &str) -> Result<Self, SyntaxError> {
-        let spans = tokens::split(line)?.iter().map(Word::span).collect();
+        let mut spans: Vec<_> = tokens::split(line)?.iter().map(Word::span).collect();
+        let opens = |span: &mut Range<usize>| tokens::opens_tail(&line[span.clone()]);
+        let after = spans.pop_if(opens);
         Ok(Self {
             source: line.to_owned(),
             spans,
+            after: after.map_or(After::Nothing, |opener| After::Tail(opener.start)),
             variables: None,
         })
     }
@@ -78,6 +93,7 @@ impl Words {
         Some(Self {
             source: line.to_owned(),
             spans,
+            after: After::Nothing,
             variables: None,
         })
     }
@@ -94,9 +110,15 @@ impl Words {
             source.push_str(arg.as_ref());
             spans.push(start..source.len());
         }
+        let opens = |span: &Range<usize>| tokens::opens_tail(&source[span.clone()]);
+        let after = match spans.iter().position(opens) {
+            Some(at) => After::Words(spans.split_off(at)),
+            None => After::Nothing,
+        };
         Self {
             source,
             spans,
+            after,
             variables: None,
         }
     }
@@ -154,16 +176,24 @@ impl Words {
         self.word(0)
     }
 
-    /// The words after the first.
+    /// The words after the first, and what follows them.
     pub fn tail(&self) -> Self {
-        self.part(1..self.spans.len())
+        Self {
+            after: self.after.clone(),
+            ..self.part(1..self.spans.len())
+        }
     }
 
-    /// The words in this range, or none if there are fewer.
+    /// The words in this range, or none if there are fewer; with what follows them if the last one is among them.
     pub fn part(&self, range: Range<usize>) -> Self {
+        let after = match range.end == self.spans.len() {
+            true => self.after.clone(),
+            false => After::Nothing,
+        };
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
+            after,
             variables: self.variables.clone(),
         }
     }
@@ -171,7 +201,11 @@ impl Words {
     /// The words before and after the first occurrence of `word`.
     pub fn split_at(&self, word: &str) -> Option<(Self, Self)> {
         let at = self.list().iter().position(|other| other.text == word)?;
-        Some((self.part(0..at), self.part(at + 1..self.spans.len())))
+        let after = Self {
+            after: self.after.clone(),
+            ..self.part(at + 1..self.spans.len())
+        };
+        Some((self.part(0..at), after))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -188,11 +222,24 @@ impl Words {
         conceal_words(&self.source, &self.spans)
     }
 
-    /// The text from the first word to the last.
+    /// The text from the first word to the end of the tail.
     pub fn text(&self) -> &str {
-        match (self.spans.first(), self.spans.last()) {
-            (Some(first), Some(last)) => &self.source[first.start..last.end],
-            _ => "",
+        let start = self.spans.first().map(|first| first.start);
+        let (tail, end) = match &self.after {
+            After::Nothing => (None, self.spans.last().map_or(0, |last| last.end)),
+            After::Tail(start) => (Some(*start), self.source.trim_end().len()),
+            After::Words(words) => (words.first().map(|first| first.start), self.source.len()),
+        };
+        start.or(tail).map_or("", |start| &self.source[start..end])
+    }
+
+    /// What follows the words, and whether that ends in `&`.
+    pub(super) fn read_tail(&self) -> Result<(Tail, bool), SyntaxError> {
+        let variables = self.variables.as_deref();
+        match &self.after {
+            After::Nothing => Ok(Default::default()),
+            After::Tail(start) => tail::read(&self.source, *start, variables),
+            After::Words(words) => tail::read_words(&self.source, words, variables),
         }
     }
 

@@ -114,6 +114,11 @@ impl Reply {
         self.text.slice(self.value.clone())
     }
 
+    /// The same text, without copying it.
+    pub fn bytes(&self) -> Bytes {
+        self.text.slice(self.value.clone())
+    }
+
     /// Whether the command failed.
     pub fn failed(&self) -> bool {
         self.failed

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::context::log::Log;
 use crate::context::traffic;
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
-use crate::exec::{self, PendingCommand, Run, advise};
+use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
@@ -88,6 +88,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     );
     let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
+    exec::check_settings(&context).await?;
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
     }
@@ -442,6 +443,7 @@ impl Script {
     ) {
         let mut outcome = command.outcome(reply);
         advise(&self.context, command.line(), &mut outcome).await;
+        let outcome = apply_tail(&self.context, command.line(), outcome).await;
         self.show(outcome, origin).await;
     }
 

@@ -6,7 +6,7 @@ use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
 use super::watch::{self, Left};
 use crate::context::{Context, Outcome, Output, Settings, Watch};
-use crate::exec::{self, PendingCommand, Run, advise};
+use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement, conceal};
 use crate::render::{self, clip, escape};
@@ -308,7 +308,10 @@ impl Prompt {
                 self.confirm_leaving().await.unwrap_or(leave)
             }
             _ if failed => Next::Failed,
-            Output::Text { .. } | Output::Reply { .. } | Output::Event(_) => Next::Line,
+            Output::Text { .. }
+            | Output::Reply { .. }
+            | Output::Values { .. }
+            | Output::Event(_) => Next::Line,
         }
     }
 
@@ -384,6 +387,16 @@ impl Prompt {
             () = advise(&self.context, command.line(), &mut outcome) => {}
             () = self.stops.signals.interrupted() => {}
         }
+        let outcome = tokio::select! {
+            outcome = apply_tail(&self.context, command.line(), outcome) => outcome,
+            stop = self.stops.stop() => return match stop {
+                Stop::Waiting => {
+                    self.terminal.complain("\nthe filter was interrupted\n");
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        };
         self.show(outcome, LONG).await
     }
 
@@ -393,6 +406,7 @@ impl Prompt {
             let reply = command.reply().await;
             let mut outcome = command.outcome(reply);
             advise(&context, command.line(), &mut outcome).await;
+            let outcome = apply_tail(&context, command.line(), outcome).await;
             let name = command.name();
             if let Some(text) = text(&context.settings(), &outcome.output) {
                 terminal.show(format!("`{name}`: {text}"));

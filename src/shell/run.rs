@@ -52,6 +52,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.dialect,
     );
     let (mut context, reports) = exec::begin(settings, target);
+    exec::check_settings(&context).await?;
     for socket in sockets {
         context.target.share.serve(socket, policy.clone());
     }

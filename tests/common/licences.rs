@@ -24,6 +24,7 @@ struct Package {
     name: String,
     version: String,
     license: Option<String>,
+    authors: Vec<String>,
     repository: Option<String>,
     manifest_path: String,
     targets: Vec<Target>,
@@ -68,6 +69,22 @@ contains the GNU C library (LGPL-2.1-or-later), too.
 `QMPSH_GENERATE=1 cargo test --test all generated::` writes this file.
 
 ";
+
+/// For a package that says it is under the MIT licence without bringing the text: that text, as
+/// https://spdx.org/licenses/MIT.html has it.
+const MIT: &str = "\
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the \"Software\"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED \"AS IS\", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.";
 
 /// The text of `THIRD-PARTY.md`.
 pub fn text() -> String {
@@ -145,6 +162,10 @@ fn license_texts(package: &Package, license: &str) -> Vec<String> {
     let is_enough = license.contains("MIT") && !license.contains(" AND ");
     if is_enough && names.iter().any(|name| name.contains("MIT")) {
         names.retain(|name| name.contains("MIT"));
+    }
+    if names.is_empty() && license == "MIT" {
+        let authors = package.authors.join(", ");
+        return vec![format!("Copyright (c) {authors}\n\n{MIT}")];
     }
     assert!(
         !names.is_empty(),

@@ -140,6 +140,11 @@ impl Builtin {
             .to_owned()
     }
 
+    /// Whether any of its parts satisfies `is`.
+    pub(super) fn has(&self, is: impl Fn(&Part) -> bool) -> bool {
+        self.forms.iter().copied().flatten().any(is)
+    }
+
     /// The failure for arguments that fit none of the forms.
     pub(super) fn usage(&self) -> Failure {
         Failure::Usage(format!("{USAGE}{}", self.headline()))
@@ -277,7 +282,7 @@ impl Call<'_> {
             return Err(unknown(self.table, &inner.name));
         }
         // By the time it runs, variables may have other values.
-        line.later = words.has_variables().then(|| words.clone());
+        line.later = words.has_variables().then(|| Box::new(words.clone()));
         Ok(line)
     }
 }

@@ -28,4 +28,4 @@ mod watch;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, check, find, run};
+pub use table::{BUILTINS, check, find, run, takes_tail};

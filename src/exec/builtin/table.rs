@@ -1,5 +1,5 @@
 use super::check::Check;
-use super::entry::{Builtin, Call, Effect, unknown};
+use super::entry::{Builtin, Call, Effect, Part, unknown};
 use super::hmp;
 use super::{
     connection, console, events, finish, general, help, jobs, listeners, monitor, serve, settings,
@@ -55,6 +55,12 @@ const DRY: [&str; 9] = [
 /// Finds a built-in by its name, given with or without the colon.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     super::entry::find(BUILTINS, name)
+}
+
+/// Whether what follows the words of this built-in belongs to the line in it.
+pub fn takes_tail(name: &str) -> bool {
+    find(name)
+        .is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Line | Part::OobCommand)))
 }
 
 /// Checks a line that calls a built-in, without running it. Conditions on events are checked against `schema`.

@@ -1,0 +1,116 @@
+//! What becomes of what a line shows: filters.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::context::{Context, Outcome, Output};
+use crate::failure::Failure;
+use crate::filter::Rejected;
+use crate::lang::{FilterText, Line, Statement};
+use crate::render;
+
+/// How much of a filter's input an error quotes, in bytes.
+const QUOTED: usize = 4 << 10;
+
+/// Does with what `line` shows what its tail says. Errors are not filtered.
+pub async fn apply_tail(context: &Context, line: &Line, outcome: Outcome) -> Outcome {
+    if let Some(value) = last(&outcome.output)
+        && !line.background
+    {
+        context.set_last(value);
+    }
+    let settings = context.settings();
+    let filter = match &line.tail.filter {
+        Some(filter) => Some(filter),
+        None if matches!(outcome.output, Output::Reply { .. }) => settings.filter.as_ref(),
+        None => None,
+    };
+    match filter {
+        Some(filter) if outcome.failure.is_none() && !settings.dry_run => {
+            filtered(context, line, filter, outcome.output).await
+        }
+        _ => outcome,
+    }
+}
+
+/// Checks the filter for every reply, if there is one.
+///
+/// # Errors
+///
+/// As for [`check_filter`].
+pub async fn check_settings(context: &Context) -> Result<(), Failure> {
+    let filter = context.settings_mut().filter.clone();
+    match filter {
+        Some(filter) => check_filter(context, &filter, None).await,
+        None => Ok(()),
+    }
+}
+
+/// Checks that a filter can be run. It may also name the variable `assumed`, which is set later.
+///
+/// # Errors
+///
+/// What is wrong with it, and where.
+pub(super) async fn check_filter(
+    context: &Context,
+    filter: &FilterText,
+    assumed: Option<&str>,
+) -> Result<(), Failure> {
+    let mut variables = context.variables();
+    if let Some(name) = assumed {
+        Arc::make_mut(&mut variables).assume(name);
+    }
+    let checked = context.filters.check(&filter.text, &variables).await;
+    checked.map_err(|rejected| failure(filter, rejected))
+}
+
+fn failure(filter: &FilterText, Rejected { message, span }: Rejected) -> Failure {
+    Failure::syntax(filter.error(message, span), &filter.source)
+}
+
+/// What `:last` is to show after this.
+fn last(output: &Output) -> Option<Bytes> {
+    match output {
+        Output::Reply { reply, .. } if !reply.failed() => Some(reply.bytes()),
+        Output::Event(event) => Some(Bytes::copy_from_slice(event.text().as_bytes())),
+        _ => None,
+    }
+}
+
+/// Runs a filter on what `line` shows.
+async fn filtered(context: &Context, line: &Line, filter: &FilterText, output: Output) -> Outcome {
+    let input = match &output {
+        Output::Reply { reply, id, .. } if context.settings_mut().envelope => {
+            Some(render::envelope(reply.raw(), reply.failed(), id.as_deref()).into())
+        }
+        Output::Reply { reply, .. } => Some(reply.bytes()),
+        output => output
+            .value()
+            .map(|value| Bytes::copy_from_slice(value.as_bytes())),
+    };
+    let Some(input) = input else {
+        let what = match &line.statement {
+            Statement::Builtin(builtin) => format!("`:{}`", builtin.name),
+            _ => "the line".to_owned(),
+        };
+        let why = format!("{what} shows text, not a value, so there is nothing to filter");
+        return Failure::Usage(why).into();
+    };
+    let variables = context.variables();
+    let run = context.filters.run(&filter.text, &variables, input.clone());
+    match run.await {
+        Err(rejected) => failure(filter, rejected).into(),
+        Ok(filtered) => Outcome {
+            output: Output::Values {
+                lines: filtered.lines,
+                number: output.next_message(),
+            },
+            failure: filtered.error.map(|error| Failure::Filter {
+                filter: filter.text.trim().to_owned(),
+                error,
+                input: String::from_utf8_lossy(&input[..input.len().min(QUOTED)]).into_owned(),
+            }),
+        },
+    }
+}

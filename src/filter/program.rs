@@ -1,0 +1,211 @@
+//! A compiled filter.
+
+use jaq_core::compile::Undefined;
+use jaq_core::load::parse::Def;
+use jaq_core::load::{self, Arena, File, Loader};
+use jaq_core::native::Fun;
+use jaq_core::{Compiler, Ctx, Filter, Vars, data};
+use jaq_json::{Val, read, write};
+
+use super::{Filtered, Rejected};
+use crate::lang::{Value, Variables};
+use crate::render::clip;
+
+type Data = data::JustLut<Val>;
+
+/// What jq has and a filter here has not: it would end the process, or write past the terminal's owner.
+const LEFT_OUT: [&str; 8] = [
+    "halt",
+    "halt_error",
+    "stderr",
+    "stderr_empty",
+    "debug",
+    "debug_empty",
+    "input_filename",
+    "repl",
+];
+
+/// The most that the outputs of a filter may take, in bytes.
+const MOST: usize = 256 << 20;
+
+pub(super) struct Program {
+    text: String,
+    /// The variables that it names, with their `$`.
+    names: Vec<String>,
+    filter: Filter<Data>,
+}
+
+impl Program {
+    /// # Errors
+    ///
+    /// `text` is not in jq's language, or names a function or variable that does not exist.
+    pub fn compile(text: &str, variables: &Variables) -> Result<Self, Rejected> {
+        let names = names(text, variables);
+        let is_kept = |name: &str| !LEFT_OUT.contains(&name);
+        let defs = jaq_core::defs()
+            .chain(jaq_std::defs())
+            .chain(jaq_json::defs())
+            .filter(|def: &Def| is_kept(def.name));
+        let funs = jaq_core::funs()
+            .chain(jaq_std::funs())
+            .chain(jaq_json::funs())
+            .filter(|fun: &Fun<Data>| is_kept(fun.0));
+        let arena = Arena::default();
+        let file = File {
+            code: text,
+            path: (),
+        };
+        let modules = Loader::new(defs).load(&arena, file);
+        let modules = modules.map_err(|errors| {
+            let error = errors.into_iter().next().map(|(_, error)| error);
+            error.map_or_else(|| unexplained(text), |error| of_loading(text, error))
+        })?;
+        let globals = names.iter().map(String::as_str);
+        let filter = Compiler::default()
+            .with_funs(funs)
+            .with_global_vars(globals)
+            .compile(modules);
+        let filter = filter.map_err(|errors| {
+            let mut errors = errors.into_iter().flat_map(|(_, errors)| errors);
+            let error = errors.next();
+            error.map_or_else(|| unexplained(text), |error| undefined(text, error))
+        })?;
+        Ok(Self {
+            text: text.to_owned(),
+            names,
+            filter,
+        })
+    }
+
+    /// Whether this is what `text` compiles to.
+    pub fn is(&self, text: &str, variables: &Variables) -> bool {
+        self.text == text && self.names == names(text, variables)
+    }
+
+    /// Runs it on `input`, a value as JSON, for as long as somebody wants the result.
+    pub fn run(
+        &self,
+        variables: &Variables,
+        input: &[u8],
+        is_wanted: impl Fn() -> bool,
+    ) -> Filtered {
+        let mut filtered = Filtered::default();
+        let value = match read::parse_single(input) {
+            Ok(value) => value,
+            Err(error) => {
+                filtered.error = Some(format!("its input is not JSON: {error}"));
+                return filtered;
+            }
+        };
+        let globals = self.names.iter().map(|name| {
+            let value = variables.iter().find(|(other, _)| *other == &name[1..]);
+            let json = value.and_then(|(_, value)| value).map(Value::to_json);
+            let value = json.and_then(|json| read::parse_single(json.as_bytes()).ok());
+            value.unwrap_or_default()
+        });
+        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new(globals.collect::<Vec<_>>()));
+        let mut lines = Vec::new();
+        for output in self.filter.id.run((context, value)) {
+            match output.map_err(|exception| exception.get_err()) {
+                Ok(value) => {
+                    // Memory takes it.
+                    let _ = write::write(&mut lines, &write::Pp::default(), 0, &value);
+                    lines.push(b'\n');
+                }
+                Err(error) => {
+                    filtered.error = Some(match error {
+                        Ok(error) => error.to_string(),
+                        Err(_) => "it has stopped".to_owned(),
+                    });
+                    break;
+                }
+            }
+            if lines.len() > MOST {
+                filtered.error = Some(format!("it gives more than {} MiB", MOST >> 20));
+            }
+            if filtered.error.is_some() || !is_wanted() {
+                break;
+            }
+        }
+        filtered.lines = match String::from_utf8(lines) {
+            Ok(lines) => lines,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        filtered
+    }
+}
+
+/// The variables that `text` may name, as jq spells them.
+fn names(text: &str, variables: &Variables) -> Vec<String> {
+    let all = variables.iter().map(|(name, _)| format!("${name}"));
+    all.filter(|name| text.contains(name)).collect()
+}
+
+/// Where `part`, a slice of `text`, is in it.
+fn offset(text: &str, part: &str) -> usize {
+    let at = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+    at.filter(|at| *at <= text.len()).unwrap_or(0)
+}
+
+fn of_loading(text: &str, error: load::Error<&str>) -> Rejected {
+    let at = |part: &str, message: String| {
+        let start = offset(text, part);
+        // It may be all of the rest; the first word is enough.
+        let length = part.find(char::is_whitespace).unwrap_or(part.len());
+        Rejected {
+            message,
+            span: start..start + length,
+        }
+    };
+    match error {
+        load::Error::Lex(errors) => match errors.into_iter().next() {
+            Some((expected, part)) => {
+                let found = clip(part.split_whitespace().next().unwrap_or("the end"));
+                at(
+                    part,
+                    format!("expected {}, found `{found}`", expected.as_str()),
+                )
+            }
+            None => unexplained(text),
+        },
+        load::Error::Parse(errors) => match errors.into_iter().next() {
+            Some((expected, part)) => {
+                let found = match part.trim() {
+                    "" => "the end".to_owned(),
+                    part => format!("`{}`", clip(part)),
+                };
+                at(
+                    part,
+                    format!(
+                        "expected {} in the filter, found {found}",
+                        expected.as_str()
+                    ),
+                )
+            }
+            None => unexplained(text),
+        },
+        load::Error::Io(errors) => match errors.into_iter().next() {
+            Some((part, error)) => at(part, error),
+            None => unexplained(text),
+        },
+    }
+}
+
+fn undefined(text: &str, (part, what): (&str, Undefined)) -> Rejected {
+    let start = offset(text, part);
+    let name = clip(part);
+    Rejected {
+        message: match what {
+            Undefined::Filter(arity) => format!("jq has no function `{name}/{arity}`"),
+            what => format!("there is no {} `{name}`", what.as_str()),
+        },
+        span: start..start + part.len(),
+    }
+}
+
+fn unexplained(text: &str) -> Rejected {
+    Rejected {
+        message: "this is not a filter".to_owned(),
+        span: 0..text.len(),
+    }
+}
