@@ -54,7 +54,9 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let seconds = args.iter().find_map(|arg| arg.parse().ok());
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(3600));
+    let start = Instant::now();
+    let end = start + Duration::from_secs(seconds.unwrap_or(3600));
+    let minute = || start.elapsed().as_secs_f64() / 60.0;
 
     let dir = tempfile::tempdir()?;
     let mut qemu = Qemu::start(dir.path())?;
@@ -65,12 +67,11 @@ fn main() -> Result<()> {
         .input
         .write_all(b":every 0.5 query-status\r:on STOP do query-version\r")?;
     println!("minute  who     VmRSS KiB  VmHWM KiB  descriptors  threads");
-    let mut step = 0;
+    let mut step = 0_u32;
     while Instant::now() < end {
-        if step % REPORT == 0 {
-            let minute = f64::from(step) * STEP.as_secs_f64() / 60.0;
-            report(minute, "prompt", prompt.pid)?;
-            report(minute, "script", script.0.id())?;
+        if step.is_multiple_of(REPORT) {
+            report(minute(), "prompt", prompt.pid)?;
+            report(minute(), "script", script.0.id())?;
         }
         if step % LIFE == LIFE - 1 {
             drop(qemu);
@@ -82,9 +83,8 @@ fn main() -> Result<()> {
         thread::sleep(STEP);
         step += 1;
     }
-    let minute = f64::from(step) * STEP.as_secs_f64() / 60.0;
-    report(minute, "prompt", prompt.pid)?;
-    report(minute, "script", script.0.id())
+    report(minute(), "prompt", prompt.pid)?;
+    report(minute(), "script", script.0.id())
 }
 
 /// Prints what a process takes.

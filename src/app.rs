@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::{self, Cli, Invocation, MAN, When, completions};
 use crate::context::{PromptSettings, Settings, TargetPlan};
-use crate::dialect;
+use crate::dialect::{self, agent};
 use crate::failure::{Failure, Status};
 use crate::lang::{Dialect, FilterText, Value, Variables};
 use crate::os::{self, service, stderr::say, stop::StopSignals};
@@ -170,7 +170,11 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
             terminal,
         },
         envelope: cli.envelope,
-        timeout: cli.timeout,
+        timeout: match dialect_of(cli) {
+            // It may never answer.
+            Dialect::Qga => cli.timeout.or(Some(agent::PATIENCE)),
+            _ => cli.timeout,
+        },
         confirm: true,
         pager: true,
         dry_run: cli.dry_run,
@@ -210,10 +214,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         let why = "--tls-creds works only with a TCP address (HOST:PORT)";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let dialect = match cli {
-        Cli { hmp: true, .. } => Dialect::Hmp,
-        cli => cli.dialect.unwrap_or_default(),
-    };
+    let dialect = dialect_of(cli);
     Ok(TargetPlan {
         endpoint: address.map(Endpoint::from),
         options: qmp::Options {
@@ -229,13 +230,28 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
             None => Retry::Never,
         },
         dialect,
-        schema: cli.schema.as_deref().map(read_schema).transpose()?,
+        schema: match &cli.schema {
+            Some(path) => Some(read_schema(path)?),
+            None => (dialect == Dialect::Qga).then(agent::schema),
+        },
         vm: None,
         verbose: cli.verbose,
         log: cli.log.clone(),
         serve,
         policy: cli.policy.as_deref().map(policy).transpose()?,
     })
+}
+
+/// What the other end speaks.
+fn dialect_of(cli: &Cli) -> Dialect {
+    match cli {
+        Cli { hmp: true, .. } => Dialect::Hmp,
+        Cli {
+            skip_negotiation: true,
+            ..
+        } => Dialect::Qga,
+        cli => cli.dialect.unwrap_or_default(),
+    }
 }
 
 /// Listens at the addresses of `--serve`, and takes the sockets that systemd has passed.

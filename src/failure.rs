@@ -77,6 +77,9 @@ pub enum Failure {
     /// The server refused a command. `help` holds hints about what it would have accepted, one line each.
     #[error("{}{}", clip(&.error.to_string()), help_lines(.help))]
     Command { error: QmpError, help: Vec<String> },
+    /// A program in the guest failed, with this exit status.
+    #[error("{}", clip(.what))]
+    Program { what: String, status: u8 },
     /// The server refused a line, in words of its own.
     #[error("{}", clip_text(&mask_text(.0)))]
     Refused(String),
@@ -189,6 +192,7 @@ impl Failure {
         match self {
             Self::Command { .. }
             | Self::Refused(_)
+            | Self::Program { .. }
             | Self::Local(_)
             | Self::Failed(_)
             | Self::Filter { .. }

@@ -391,3 +391,14 @@ fn secrets_are_not_repeated() {
         assert_helps(&outcome, "`protocol` cannot be `vn`; did you mean `vnc`?");
     }
 }
+
+#[test]
+fn a_relative_file_that_qemu_cannot_open_is_said_to_be_in_qemus_directory() {
+    let qemu = Qemu::start();
+    let help = "help: `disk.img` is relative to the directory that QEMU runs in";
+    let line = |name: &str| format!("blockdev-add driver=file node-name=n filename={name}");
+    qemu.qmpsh(&["-e", &line("disk.img")]).assert_fails(1, help);
+    let outcome = qemu.qmpsh(&["-e", &line("/nowhere/disk.img")]);
+    outcome.assert_status(1);
+    assert!(!outcome.stderr().contains("relative"), "{outcome}");
+}

@@ -167,3 +167,14 @@ fn a_fifo_does_not_hang_the_shell() {
     assert_eq!(sets.len(), 2);
     assert!(!sets.iter().any(non_blocking));
 }
+
+#[test]
+fn a_missing_file_is_no_error_of_usage_and_is_not_made() {
+    let qemu = Qemu::start();
+    let outcome = qemu.qmpsh(&["-e", "getfd fdname=x <>/nowhere/file"]);
+    outcome.assert_fails(1, "cannot pass `<>/nowhere/file`");
+    outcome.assert_says("`<>` opens a file, but makes none");
+    let outcome = qemu.qmpsh(&["-e", "getfd fdname=x </nowhere/file"]);
+    outcome.assert_fails(1, "cannot pass `</nowhere/file`");
+    assert!(!outcome.stderr().contains("makes none"), "{outcome}");
+}

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::common::fake::{Fake, event, success};
 use crate::common::process::memory;
 use crate::common::qemu::storage_daemon;
-use crate::common::terminal::Terminal;
+use crate::common::terminal::{CTRL_C, Terminal};
 use crate::common::{Qemu, kill, scratch, text, wait_for};
 
 /// A server that answers `flood` with `count` numbered events, then the reply.
@@ -301,4 +301,50 @@ fn events_come_at_once_while_the_history_is_searched() {
     terminal.wait("the reply", |now| {
         now.matches("{}").count() > screen.matches("{}").count() && now.ends_with("(QEMU)")
     });
+}
+
+#[test]
+fn a_script_prints_events_as_they_come_until_it_is_stopped() {
+    let qemu = Qemu::start();
+    let mut running = qemu.running(&["-e", "query-name", "-e", ":events -f STOP"]);
+    running.line();
+    let first = wait_for("an event", || {
+        qemu.control("cont");
+        qemu.control("stop");
+        running.try_line()
+    });
+    assert!(first.contains(r#""event": "STOP""#), "{first}");
+    kill(running.pid(), "INT");
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(130), "{stderr}");
+}
+
+#[test]
+fn a_script_that_prints_events_ends_with_the_connection() {
+    let qemu = Qemu::start();
+    let mut running = qemu.running(&[":events", "-f"]);
+    wait_for("an event", || {
+        qemu.control("cont");
+        qemu.control("stop");
+        running.try_line()
+    });
+    qemu.control("quit");
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("not connected"), "{stderr}");
+}
+
+#[test]
+fn the_prompt_shows_muted_events_while_it_follows_them() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter(":events mute STOP");
+    terminal.keys(":events -f\r");
+    wait_for("the event", || {
+        qemu.control("cont");
+        qemu.control("stop");
+        terminal.screen().contains(" STOP").then_some(())
+    });
+    terminal.keys(CTRL_C);
+    terminal.enter("query-name");
 }

@@ -216,7 +216,7 @@ fn something_else_is_named_where_a_human_monitor_is_expected() {
 }
 
 /// The prompt of the human monitor's shell.
-const PROMPT: &str = "(QEMU hmp ‖)";
+const PROMPT: &str = "(QEMU hmp)";
 
 fn prompt(human: &Human, address: &str) -> Terminal {
     let terminal = Terminal::start(human.qemu.directory.path(), &["-H", address]);
@@ -277,7 +277,7 @@ fn the_prompt_shows_output_errors_and_help() {
     for address in [human.qemu.address(), text(&human.monitor)] {
         let home = scratch();
         let mut terminal = Terminal::start(home.path(), &["-H", address]);
-        terminal.wait("a prompt", |screen| screen.contains("(QEMU hmp "));
+        terminal.wait("a prompt", |screen| screen.contains(PROMPT));
         terminal.keys("print 6*7\r");
         terminal.wait_for_text("\n0x2a\n");
         terminal.keys("nope\r");

@@ -913,3 +913,51 @@ fn leaving_a_launched_vm_asks_first() {
     assert!(!exists(pid));
     home.assert_empty();
 }
+
+#[test]
+fn a_wait_for_the_vm_lasts_until_it_has_ended_and_fails_if_it_ended_abnormally() {
+    let home = Home::new();
+    let outcome = home.launch(&["-e", "quit", "-e", ":vm wait"]);
+    outcome.assert_status(0).assert_says("the VM has shut down");
+    let outcome = home.launch(&["-e", ":after 0 quit", "-e", ":vm wait --timeout 60"]);
+    outcome.assert_status(0);
+    let outcome = home.launch(&["-e", ":after 0 :vm stop --hard", "-e", ":vm wait"]);
+    outcome.assert_status(0).assert_says("was killed (SIGKILL)");
+
+    let mut running = home.running(&["-e", ":vm", "-e", ":vm wait"]);
+    let pid = wait_for("the pid", || {
+        let line = running.line();
+        let (_, pid) = line.split_once("pid")?;
+        let digits = |c: char| c.is_ascii_digit();
+        pid.split(|c| !digits(c))
+            .find(|part| !part.is_empty())?
+            .parse()
+            .ok()
+    });
+    kill(pid, "SEGV");
+    let (status, stderr) = running.wait();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("was killed by SIGSEGV"), "{stderr}");
+    home.assert_empty();
+}
+
+#[test]
+fn a_wait_for_the_vm_has_a_time_limit() {
+    let home = Home::new();
+    home.launch(&[":vm", "wait", "--timeout", "0.2"])
+        .assert_fails(4, "the VM has not ended within 0.2 s");
+    home.launch(&["-t", "0.3", "-e", ":vm wait"])
+        .assert_fails(4, "the VM has not ended within 0.3 s");
+    home.launch(&["-e", "query-name", "-e", ":vm wait now"])
+        .assert_fails(2, "usage: :vm")
+        .assert_stdout("");
+}
+
+#[test]
+fn a_log_directory_that_is_missing_is_made() {
+    let home = Home::new();
+    let logs = home.path("logs/of/today");
+    home.launch(&["--name", "n", "--log-dir", text(&logs), "query-name"])
+        .assert_status(0);
+    assert!(logs.join("n.log").exists());
+}

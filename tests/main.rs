@@ -3,6 +3,7 @@
 mod common;
 
 mod advice;
+mod agent;
 mod bad_input;
 mod checked;
 mod client;
@@ -22,6 +23,7 @@ mod hmp;
 mod hostile_text;
 mod interrupts;
 mod jobs;
+mod keyboard;
 mod language;
 mod launch;
 mod list;

@@ -316,3 +316,12 @@ fn output_to_a_closed_standard_descriptor_does_not_reach_the_server() {
         assert_eq!(run(shell, b"").status(), Some(status), "{closed} {line}");
     }
 }
+
+#[test]
+fn a_built_in_in_one_word_with_its_arguments_is_told_how_to_write_it() {
+    let qemu = Qemu::start();
+    qemu.qmpsh(&[":job wait b"]).assert_fails(
+        2,
+        "leave out the quotes around it, or run it as a line: -e ':job wait b'",
+    );
+}

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use crate::common::sockets::hold;
 use crate::common::terminal::{CTRL_D, CTRL_Z, Terminal, UP, row};
-use crate::common::{Qemu, scratch, wait_for};
+use crate::common::{Qemu, wait_for};
 
 fn lines(screen: &str) -> Vec<&str> {
     screen.lines().collect()
@@ -288,14 +288,6 @@ fn a_dumb_terminal_will_do() {
     qemu.control("stop");
     terminal.wait_for_text(" STOP");
     terminal.leave();
-}
-
-#[test]
-fn options_that_are_not_built_yet_say_so() {
-    let home = scratch();
-    let mut terminal = Terminal::start(home.path(), &["-N", "/nowhere.sock"]);
-    assert_eq!(terminal.wait_for_end(), 2);
-    terminal.wait_for_text("not implemented yet");
 }
 
 /// Stops and continues a VM as fast as it can.

@@ -157,7 +157,7 @@ fn the_prompt_keeps_no_secret_and_repeats_none() {
 fn timers_and_listeners_are_listed_and_reported_without_their_secrets() {
     let qemu = Qemu::start();
     let log = qemu.directory.path().join("log");
-    let mut run = qemu.running(&["-v", "-l", text(&log)]);
+    let mut run = qemu.running(&["-k", "-v", "-l", text(&log)]);
     run.send(":every 0.05s set_password protocol=vnc password=Hunter2+Zebra");
     run.send(":every 0.05s human-monitor-command command-line='object_add secret,id=a,data=Hunter2+Zebra'");
     run.send(":on STOP password=Hunter2+Zebra do set_password protocol=vnc password=Hunter2+Zebra");

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::iter;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::ContextValue;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
@@ -39,7 +39,7 @@ impl Invocation {
         let (words, qemu) = split_off_qemu(std::env::args_os().collect());
         let (cli, option_after) = match plain(&words) {
             Some(cli) => (cli, None),
-            None => parse(words)?,
+            None => parse(end_options_at_builtin(words))?,
         };
         let usage = |message: String| Err(Failure::Usage(message));
 
@@ -118,15 +118,22 @@ impl Invocation {
     }
 }
 
-/// Options that are not implemented yet, and what to call them in the error. They are not declared to clap, so
-/// that they cost no time.
-const UNBUILT: &[(&str, &str)] = &[
-    ("-N", "talking to a guest agent (-N, --skip-negotiation)"),
-    (
-        "--skip-negotiation",
-        "talking to a guest agent (-N, --skip-negotiation)",
-    ),
-];
+/// Adds a `--` before a built-in that an option follows: that is the built-in's own, whatever it looks like.
+fn end_options_at_builtin(mut words: Vec<OsString>) -> Vec<OsString> {
+    let text = |at: usize| words.get(at).and_then(|word| word.to_str());
+    let names_builtin = |at: &usize| {
+        let name = text(*at).and_then(|word| word.strip_prefix(':'));
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    let found = (1..words.len()).find(names_builtin).filter(|at| {
+        let is_value = text(at - 1).is_some_and(|word| ["-e", "--execute", "--"].contains(&word));
+        !is_value && text(at + 1).is_some_and(|word| word.starts_with('-'))
+    });
+    if let Some(at) = found {
+        words.insert(at, "--".into());
+    }
+    words
+}
 
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,
 /// if there is one.
@@ -137,7 +144,7 @@ fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
     });
     let mut matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
-        Err(error) => return Err(unbuilt(&error).unwrap_or_else(|| exit(error))),
+        Err(error) => exit(error),
     };
     let option_after = matches
         .index_of("first")
@@ -191,15 +198,6 @@ fn plain(words: &[OsString]) -> Option<Cli> {
     })
 }
 
-/// The failure for an option that is not implemented yet, if that is what `error` is about.
-fn unbuilt(error: &clap::Error) -> Option<Failure> {
-    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    let (_, what) = UNBUILT.iter().find(|(name, _)| name == option)?;
-    Some(Failure::Usage(format!("{what} is not implemented yet")))
-}
-
 /// Splits a command line at the `--` that follows `--launch`, into our words and QEMU's.
 fn split_off_qemu(mut words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let launch = words.iter().position(|word| word == "--launch");
@@ -239,9 +237,6 @@ fn is_option(word: &str) -> bool {
         return false;
     }
     let command = Cli::command();
-    if UNBUILT.iter().any(|(name, _)| *name == word) {
-        return true;
-    }
     if let Some(long) = word.strip_prefix("--") {
         let name = long.split('=').next().unwrap_or(long);
         return command.get_arguments().any(|arg| {

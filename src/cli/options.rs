@@ -220,6 +220,10 @@ pub struct Cli {
     #[arg(short = 'H', long, conflicts_with = "dialect")]
     pub hmp: bool,
 
+    /// Speak to a guest agent (QGA), which sends no greeting
+    #[arg(short = 'N', long, conflicts_with_all = ["dialect", "hmp"])]
+    pub skip_negotiation: bool,
+
     /// What the other end speaks [default: qmp]
     #[arg(long, value_name = "NAME", value_parser = dialects())]
     pub dialect: Option<Dialect>,

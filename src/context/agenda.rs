@@ -48,6 +48,19 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// When a timer runs its line, as `every 2 s`; `None` for a listener.
+    pub fn schedule(&self) -> Option<String> {
+        let Self::Timer { pace, once } = self else {
+            return None;
+        };
+        let name = if *once { "after" } else { "every" };
+        let Pace { interval, paused } = *pace.borrow();
+        let paused = if paused { ", paused" } else { "" };
+        Some(format!("{name} {} s{paused}", interval.as_secs_f64()))
+    }
+}
+
 /// When a timer runs its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::types::Types;
 use crate::dialect::hmp;
 use crate::dialect::verbs::Verb;
-use crate::lang::{Command, Object, Statement, Value, nearest, quote};
+use crate::lang::{Command, Dialect, Object, Statement, Value, nearest, quote};
 use crate::manual::reference::{Reference, Which, program_of};
 use crate::qmp::{Client, Request};
 use crate::schema::cache::Cache;
@@ -76,6 +76,8 @@ const NOT_OF_THE_TYPE: [&str; 5] = [
 #[derive(Default)]
 pub struct Inspector {
     client: Weak<Client>,
+    /// What the server speaks.
+    dialect: Dialect,
     /// Set once the server was asked: `Some(None)` if it has no schema.
     schema: OnceCell<Option<Arc<Schema>>>,
     /// The names of its commands, from `query-commands`.
@@ -96,6 +98,19 @@ pub struct DeviceType {
     pub parent: Option<String>,
 }
 
+/// What `guest-info` returns (`qga/qapi-schema.json`).
+#[derive(Debug, Default, Deserialize)]
+struct AgentInfo {
+    version: String,
+    supported_commands: Vec<AgentCommand>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgentCommand {
+    name: String,
+    enabled: bool,
+}
+
 /// The connection ended before the reply arrived.
 struct Gone;
 
@@ -111,6 +126,12 @@ impl Inspector {
     /// Adds a source of types.
     pub(super) fn with_types(mut self, types: Types) -> Self {
         self.types = Some(Arc::new(types));
+        self
+    }
+
+    /// The server speaks this.
+    pub(super) fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 
@@ -189,7 +210,11 @@ impl Inspector {
         command: &str,
         arguments: serde_json::Value,
     ) -> Option<T> {
-        if !HARMLESS.contains(&command) {
+        if self.dialect == Dialect::Qga {
+            if command != "guest-info" {
+                return None;
+            }
+        } else if !HARMLESS.contains(&command) {
             let answer = self.types.as_ref()?.ask(command, &arguments).await?;
             return serde_json::from_str(&answer).ok();
         }
@@ -361,13 +386,31 @@ impl Inspector {
 
     /// The names of the server's commands, from `query-commands`, which older servers have too.
     pub async fn commands(&self) -> Arc<[String]> {
-        let ask = async || self.names("query-commands", json!({})).await.into();
+        let ask = async || match self.dialect {
+            Dialect::Qga => {
+                let info = self.agent().await.unwrap_or_default();
+                let enabled = info.supported_commands.into_iter();
+                let enabled = enabled.filter(|command| command.enabled);
+                enabled.map(|command| command.name).collect()
+            }
+            _ => self.names("query-commands", json!({})).await.into(),
+        };
         self.commands.get_or_init(ask).await.clone()
     }
 
     /// The names of the server's commands, if they are known already; otherwise none.
     pub fn known_commands(&self) -> Arc<[String]> {
         self.commands.get().cloned().unwrap_or_default()
+    }
+
+    /// What the guest agent says of itself.
+    async fn agent(&self) -> Option<AgentInfo> {
+        self.ask("guest-info", json!({})).await
+    }
+
+    /// The guest agent's version.
+    pub async fn agent_version(&self) -> Option<String> {
+        Some(self.agent().await?.version)
     }
 
     async fn names(&self, command: &str, arguments: serde_json::Value) -> Vec<String> {

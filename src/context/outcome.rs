@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::lang::{Dialect, Line};
-use crate::qmp::{Event, Reply};
+use crate::qmp::{Event, Listener, Reply};
 use crate::vm::{Console, Follow};
 
 /// The outcome of a line.
@@ -26,6 +26,8 @@ pub enum Output {
         /// What the command was written in.
         dialect: Dialect,
     },
+    /// What a program in the guest printed.
+    Program { stdout: Vec<u8>, stderr: Vec<u8> },
     /// What a filter gave: JSON, each value on a line. `number` is that of the message after the one that it was given,
     /// if that was a message from the server.
     Values { lines: String, number: Option<u64> },
@@ -35,6 +37,8 @@ pub enum Output {
     Connected,
     /// A file to show as it grows, until the user stops it.
     Follow(Follow),
+    /// Events to show as they come, until the user stops it or there is no connection.
+    Events(Listener),
     /// A console to attach the terminal to.
     Console(Arc<Console>),
     /// A line to run again and again, and to show in place.

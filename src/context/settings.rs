@@ -78,8 +78,10 @@ impl Settings {
                 let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
                 (!text.is_empty()).then_some(text)
             }
-            Output::Connected
+            Output::Program { .. }
+            | Output::Connected
             | Output::Follow(_)
+            | Output::Events(_)
             | Output::Console(_)
             | Output::Watch(_)
             | Output::Quit(_) => None,

@@ -131,7 +131,7 @@ impl Target {
         if let Some(endpoint) = vm.endpoint() {
             let sought = tokio::select! {
                 sought = self.session.seek(endpoint) => sought,
-                () = vm.ended() => Err(qmp::Error::NotConnected(StreamEnd::Closed.into())),
+                _ = vm.ended() => Err(qmp::Error::NotConnected(StreamEnd::Closed.into())),
             };
             if let Err(error) = sought {
                 self.session.disconnect().await;
@@ -186,7 +186,9 @@ impl Target {
             && !inspector.asks(&client)
         {
             let types = Types::of(&client, self.probe.clone());
-            let new = Inspector::of(&client).with_types(types);
+            let new = Inspector::of(&client)
+                .with_types(types)
+                .speaking(self.dialect);
             *inspector = Arc::new(match &self.schema {
                 Some(schema) => new.with_schema(schema.clone()),
                 None => new,
@@ -219,6 +221,16 @@ impl Target {
         }
         let client = self.session.client()?;
         let inspector = self.inspector();
+        if self.dialect == Dialect::Qga {
+            let version = timeout(LIVE_ANSWER, inspector.agent_version()).await;
+            let version = version.ok().flatten().unwrap_or_default();
+            let space = if version.is_empty() { "" } else { " " };
+            let banner = format!(
+                "Connected to a guest agent{space}{version} at {}",
+                client.endpoint()
+            );
+            return Some(render::escape_line(&banner).into_owned());
+        }
         let name = inspector.ask::<Name>("query-name", json!({}));
         // Do not keep the user waiting for a VM that does not answer.
         let name = timeout(LIVE_ANSWER, name).await.ok().flatten();

@@ -1,6 +1,6 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::hmp;
+use super::{agent, hmp};
 use crate::lang::{Dialect, Message};
 
 /// What earlier lines leave behind for later ones.
@@ -10,6 +10,8 @@ pub struct Memory {
     cpu: AtomicU64,
     /// The one selected before that.
     cpu_before: AtomicU64,
+    /// The guest's file systems are frozen, because a line wanted it.
+    frozen: AtomicBool,
 }
 
 /// No CPU was selected.
@@ -20,6 +22,7 @@ impl Default for Memory {
         Self {
             cpu: AtomicU64::new(NONE),
             cpu_before: AtomicU64::new(NONE),
+            frozen: AtomicBool::new(false),
         }
     }
 }
@@ -29,6 +32,20 @@ impl Memory {
     pub fn cpu(&self) -> Option<u64> {
         let cpu = self.cpu.load(Ordering::Relaxed);
         (cpu != NONE).then_some(cpu)
+    }
+
+    /// Takes note of a command of the guest agent that succeeded.
+    pub fn succeeded(&self, command: &str) {
+        if let Some(frozen) = agent::frozen(command) {
+            self.frozen.store(frozen, Ordering::Relaxed);
+        }
+    }
+
+    /// What the user should know at the end.
+    pub fn last_words(&self) -> Option<&'static str> {
+        self.frozen
+            .load(Ordering::Relaxed)
+            .then_some("the guest's file systems are still frozen; guest-fsfreeze-thaw thaws them")
     }
 
     /// Takes note of a message that is sent: the next one may be sent before the reply.

@@ -3,6 +3,7 @@
 //! A dialect says how bytes become messages ([`wire`]), how a line becomes a message ([`language`]), and how the reply is
 //! read ([`refusal`], [`text`]). Everything else is the same in all of them.
 
+pub mod agent;
 pub mod hmp;
 mod memory;
 pub mod verbs;
@@ -20,6 +21,7 @@ pub use memory::Memory;
 pub fn wire(dialect: Dialect) -> &'static dyn Wire {
     match dialect {
         Dialect::Qmp => Default::default(),
+        Dialect::Qga => &agent::Agent,
         Dialect::Hmp => &hmp::Monitor,
     }
 }
@@ -28,7 +30,7 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
 pub fn language(dialect: Dialect, memory: &Arc<Memory>) -> Language {
     let memory = memory.clone();
     match dialect {
-        Dialect::Qmp => Language::Commands,
+        Dialect::Qmp | Dialect::Qga => Language::Commands,
         Dialect::Hmp => Language::Text(Arc::new(move |words| {
             Ok(hmp::line(&words.foreign_text()?, memory.cpu()))
         })),
@@ -38,7 +40,7 @@ pub fn language(dialect: Dialect, memory: &Arc<Memory>) -> Language {
 /// What the server said against a message, if it did so in a reply that is none of QMP's errors.
 pub fn refusal(message: &Message, reply: &Reply) -> Option<String> {
     match message.dialect {
-        Dialect::Qmp => None,
+        Dialect::Qmp | Dialect::Qga => None,
         Dialect::Hmp => hmp::refusal(message, reply),
     }
 }
@@ -46,7 +48,7 @@ pub fn refusal(message: &Message, reply: &Reply) -> Option<String> {
 /// How a value is shown, if not as QMP's values are.
 pub fn text(dialect: Dialect, json: &str, style: Style) -> Option<Cow<'static, str>> {
     match dialect {
-        Dialect::Qmp => None,
+        Dialect::Qmp | Dialect::Qga => None,
         Dialect::Hmp => hmp::text(json, style),
     }
 }

@@ -30,6 +30,14 @@ pub async fn advise(context: &Context, line: &Line, outcome: &mut Outcome) {
     let Some(Failure::Command { error, help }) = &mut outcome.failure else {
         return;
     };
+    if let Some(command) = line.command()
+        && let Some(name) = relative_file(&command.arguments, error)
+    {
+        *help = vec![format!(
+            "`{name}` is relative to the directory that QEMU runs in, not to this one; write the whole path"
+        )];
+        return;
+    }
     if error.class != "CommandNotFound" && !ABOUT_WORDS.iter().any(|part| error.desc.contains(part))
     {
         return;
@@ -74,6 +82,22 @@ async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> V
         help.push(format!("`:{}` is a built-in", builtin.name));
     }
     help
+}
+
+/// The relative file name among the arguments that the server says it cannot open.
+fn relative_file<'a>(given: &'a Object, error: &QmpError) -> Option<&'a str> {
+    let is_about_a_file = ["open", "No such file"]
+        .iter()
+        .any(|part| error.desc.contains(part));
+    if !is_about_a_file {
+        return None;
+    }
+    let values = dotted(given)
+        .into_iter()
+        .filter_map(|(_, value)| value.as_str());
+    let mut relative =
+        values.filter(|text| !text.is_empty() && !text.starts_with('/') && !text.contains(':'));
+    relative.find(|text| error.desc.contains(&format!("'{text}'")))
 }
 
 async fn unknown_command(inspector: &Inspector, name: &str) -> Option<Problem> {

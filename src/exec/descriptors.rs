@@ -34,7 +34,11 @@ fn open(descriptor: &Descriptor) -> Result<OwnedFd, Failure> {
         Descriptor::Inherited(number) => (format!("<&{number}"), sys::inherited(*number)),
     };
     result.map_err(|error| {
-        let why = format!("cannot pass `{what}`: {error}");
+        let mut why = format!("cannot pass `{what}`: {error}");
+        if matches!(descriptor, Descriptor::ReadWrite(_)) && error.kind() == io::ErrorKind::NotFound
+        {
+            why += "; `<>` opens a file, but makes none";
+        }
         match (descriptor, error.kind()) {
             // The mistake is in the line, not on this machine.
             (Descriptor::Inherited(_), _) | (_, io::ErrorKind::InvalidInput) => Failure::Usage(why),

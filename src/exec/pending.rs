@@ -5,10 +5,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::descriptors;
 use crate::context::{Context, Outcome, Output};
-use crate::dialect::{self, Memory};
+use crate::dialect::{self, Memory, agent};
 use crate::failure::Failure;
 use crate::lang::{Dialect, Line, Statement};
-use crate::qmp::{Pending, Reply, Request};
+use crate::qmp::{self, Pending, Reply, Request};
 use crate::schema::is_read_only;
 
 /// A command that was sent and whose reply may still be missing.
@@ -20,6 +20,8 @@ pub struct PendingCommand {
     line: Line,
     /// How long the reply may take, and when that time is up.
     limit: Option<(Duration, Instant)>,
+    /// No reply by then means that it succeeded.
+    unanswered: Option<Instant>,
 }
 
 impl PendingCommand {
@@ -63,12 +65,14 @@ impl PendingCommand {
         if !is_read_only(&name) {
             context.target.set_wait_from(messages);
         }
+        let unanswered = context.target.dialect == Dialect::Qga && agent::is_unanswered(&name);
         let limit = context.settings_mut().timeout;
         Ok(Self {
             pending,
             name,
             memory: context.target.memory.clone(),
             line,
+            unanswered: unanswered.then(|| Instant::now() + agent::FAILURE),
             limit: limit.map(|limit| (limit, Instant::now() + limit)),
         })
     }
@@ -102,6 +106,14 @@ impl PendingCommand {
     ///
     /// The reply did not come in time, or the connection has ended.
     pub async fn reply(&mut self) -> Result<Reply, Failure> {
+        if let Some(due) = self.unanswered {
+            return match timeout_at(due, &mut self.pending).await {
+                Ok(Ok(reply)) => Ok(reply),
+                // The guest is gone before it can say so.
+                Ok(Err(qmp::Error::OutcomeUnknown(..))) | Err(_) => Ok(Reply::empty()),
+                Ok(Err(error)) => Err(error.into()),
+            };
+        }
         match self.limit {
             None => Ok((&mut self.pending).await?),
             Some((limit, due)) => match timeout_at(due, &mut self.pending).await {
@@ -126,6 +138,9 @@ impl PendingCommand {
                         return Failure::Refused(refusal).into();
                     }
                     dialect = message.dialect;
+                }
+                if !reply.failed() {
+                    self.memory.succeeded(&self.name);
                 }
                 Outcome {
                     failure: reply.value().err().map(Failure::from),

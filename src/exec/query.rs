@@ -1,4 +1,4 @@
-//! Queries that qmpsh sends for a line, besides the command of the line.
+//! Commands that qmpsh sends for a line, besides the command of the line.
 
 use serde_json::Value;
 use tokio::time::timeout;
@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::lang::quote;
 use crate::qmp::Request;
 
-/// Sends a command that changes nothing, and returns the value of its reply as JSON text.
+/// Sends a command, and returns the value of its reply as JSON text.
 ///
 /// # Errors
 ///

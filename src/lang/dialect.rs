@@ -11,11 +11,14 @@ pub enum Dialect {
     Qmp,
     /// The human monitor, through QMP or on a socket of its own.
     Hmp,
+    /// The guest agent.
+    Qga,
 }
 
 impl Dialect {
     /// All dialects, by the names that `--dialect` knows them by.
-    pub const NAMES: [(&str, Self); 2] = [("qmp", Self::Qmp), ("hmp", Self::Hmp)];
+    pub const NAMES: [(&str, Self); 3] =
+        [("qmp", Self::Qmp), ("hmp", Self::Hmp), ("qga", Self::Qga)];
 
     /// The name that `--dialect` knows it by.
     pub fn name(self) -> &'static str {
@@ -27,7 +30,7 @@ impl Dialect {
     /// Whether its lines are a verb and the verb's arguments.
     pub fn has_verbs(self) -> bool {
         match self {
-            Self::Qmp => false,
+            Self::Qmp | Self::Qga => false,
             Self::Hmp => true,
         }
     }

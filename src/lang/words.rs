@@ -9,13 +9,15 @@ use super::tokens::{self, OPENS, Word};
 use super::{Language, SyntaxError, Value, Variables, key_value};
 
 /// The built-ins whose argument is a text in another language.
-const VERBATIM: [&str; 1] = ["hmp"];
+const VERBATIM: [&str; 2] = ["hmp", "exec"];
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
 pub struct Words {
     source: String,
     spans: Vec<Range<usize>>,
+    /// A shell has split them, so they have no quotes around them.
+    given: bool,
     after: After,
     variables: Option<Arc<Variables>>,
 }
@@ -43,6 +45,7 @@ impl Words {
         Ok(Self {
             source: line.to_owned(),
             spans,
+            given: false,
             after: after.map_or(After::Nothing, |opener| After::Tail(opener.start)),
             variables: None,
         })
@@ -80,7 +83,10 @@ impl Words {
         };
         let rest = line[text..].trim_end();
         let (rest, and) = match rest.strip_suffix('&') {
-            Some(before) if before.ends_with(char::is_whitespace) => (before.trim_end(), true),
+            // In `:exec` it is the program's.
+            Some(before) if before.ends_with(char::is_whitespace) && first != ":exec" => {
+                (before.trim_end(), true)
+            }
             _ => (rest, false),
         };
         if !rest.trim_start().is_empty() {
@@ -93,6 +99,7 @@ impl Words {
         Some(Self {
             source: line.to_owned(),
             spans,
+            given: false,
             after: After::Nothing,
             variables: None,
         })
@@ -118,6 +125,7 @@ impl Words {
         Self {
             source,
             spans,
+            given: true,
             after,
             variables: None,
         }
@@ -176,6 +184,12 @@ impl Words {
         self.word(0)
     }
 
+    /// The words as they are, if a shell has split them and there are several.
+    pub fn given(&self) -> Option<impl Iterator<Item = &str>> {
+        let several = self.given && self.spans.len() > 1;
+        several.then(|| self.spans.iter().map(|span| &self.source[span.clone()]))
+    }
+
     /// The words after the first, and what follows them.
     pub fn tail(&self) -> Self {
         Self {
@@ -193,6 +207,7 @@ impl Words {
         Self {
             source: self.source.clone(),
             spans: self.spans.get(range).unwrap_or_default().to_vec(),
+            given: self.given,
             after,
             variables: self.variables.clone(),
         }

@@ -25,7 +25,12 @@ pub fn say(text: impl std::fmt::Display) {
 
 /// Writes to standard error. What cannot be written is lost.
 pub fn write(text: &str) {
-    let _ = while_blocked(|| Interruptible(Unlocked).write_all(text.as_bytes()));
+    write_bytes(text.as_bytes());
+}
+
+/// The same for bytes.
+pub fn write_bytes(bytes: &[u8]) {
+    let _ = while_blocked(|| Interruptible(Unlocked).write_all(bytes));
 }
 
 /// Standard error without its lock: another thread may hold that, and block.

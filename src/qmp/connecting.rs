@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Receiver, Sender, split};
 use super::error::Error;
-use super::handshake::{greeting, negotiate};
+use super::handshake::{greeting, listen_first, negotiate, synchronize};
 use super::message::{Event, Greeting};
 use super::notice::{Notice, NoticeSender};
 use super::options::Options;
@@ -53,12 +53,13 @@ enum Stage {
 
 impl Stage {
     /// The error if it took longer than `limit`.
-    fn too_long(self, endpoint: &Endpoint, limit: Duration) -> Error {
+    fn too_long(self, endpoint: &Endpoint, limit: Duration, wire: &dyn Wire) -> Error {
         let endpoint = endpoint.clone();
         match self {
             Self::Dialing => Error::ConnectTimeout { endpoint, limit },
             Self::Greeting(server) => Error::NoGreeting {
-                why: why_silent(&endpoint, server),
+                what: wire.silence().0,
+                why: why_silent(&endpoint, server, wire),
                 endpoint,
                 limit,
             },
@@ -67,18 +68,18 @@ impl Stage {
     }
 
     /// Says what we wait for, and why it may take long.
-    fn explain(self, endpoint: &Endpoint) -> String {
+    fn explain(self, endpoint: &Endpoint, wire: &dyn Wire) -> String {
         match self {
             Self::Dialing if matches!(endpoint, Endpoint::Listen(_)) => {
                 format!("waiting for a QEMU to connect to {endpoint}")
             }
             Self::Dialing => format!(
                 "{endpoint} does not accept the connection; its queue may be full: {}; waiting",
-                why_silent(endpoint, None)
+                why_silent(endpoint, None, wire)
             ),
             Self::Greeting(server) => format!(
                 "{endpoint} accepted the connection but is silent: {}; waiting",
-                why_silent(endpoint, server)
+                why_silent(endpoint, server, wire)
             ),
             Self::Negotiating => {
                 format!(
@@ -93,7 +94,7 @@ impl Stage {
 const CLIP: usize = 60;
 
 /// Guesses why a server does not greet.
-fn why_silent(endpoint: &Endpoint, server: Option<i32>) -> String {
+fn why_silent(endpoint: &Endpoint, server: Option<i32>, wire: &dyn Wire) -> String {
     if let Some(pid) = server.filter(|pid| holder::is_stopped(*pid)) {
         return format!("its process (pid {pid}) is stopped");
     }
@@ -110,11 +111,7 @@ fn why_silent(endpoint: &Endpoint, server: Option<i32>) -> String {
             let holder = format!("pid {}, `{command}{dots}`", holder.pid);
             format!("another client uses this monitor ({holder}), and QEMU serves one at a time")
         }
-        None => {
-            "another client may be using this monitor (QEMU serves one at a time), or QEMU is still \
-                 starting or stopped"
-                .to_owned()
-        }
+        None => wire.silence().1.to_owned(),
     }
 }
 
@@ -149,7 +146,7 @@ pub(super) async fn connect(
             () = sleep(SILENCE) => {}
         }
         let stage = *stage.lock();
-        let _ = notices.send(Notice::Silent(stage.explain(endpoint)));
+        let _ = notices.send(Notice::Silent(stage.explain(endpoint, options.wire)));
         connecting.await
     };
     match options.connect_timeout {
@@ -158,7 +155,7 @@ pub(super) async fn connect(
             Ok(result) => result,
             Err(_) => {
                 let stage = *stage.lock();
-                Err(stage.too_long(endpoint, limit))
+                Err(stage.too_long(endpoint, limit, options.wire))
             }
         },
     }
@@ -174,32 +171,44 @@ async fn meet(
     let (peer_pid, peer_user) = (stream.peer_pid(), stream.peer_user());
     set_stage(Stage::Greeting(peer_pid));
     let (mut receiver, mut sender) = split(stream, options);
-    let greeting = greeting(&mut receiver, endpoint).await?;
+    let mut wire = options.wire;
+    let ready = |receiver, sender, greeting, needs_ids| Connection {
+        receiver,
+        sender,
+        wire,
+        greeting,
+        events: Vec::new(),
+        needs_ids,
+        oob: false,
+        peer_pid,
+    };
+    let greeting = match wire.opening() {
+        Opening::Negotiation | Opening::Greeting => {
+            let greeting = greeting(&mut receiver, endpoint, wire).await?;
+            if greeting.human {
+                return Ok(ready(receiver, sender, greeting, false));
+            }
+            greeting
+        }
+        Opening::Sync => {
+            let needs_ids = synchronize(&mut receiver, &mut sender, endpoint, wire).await?;
+            return Ok(ready(receiver, sender, Greeting::default(), needs_ids));
+        }
+        Opening::Silence => {
+            listen_first(&mut receiver, endpoint, wire).await?;
+            return Ok(ready(receiver, sender, Greeting::default(), false));
+        }
+    };
     // Another user could name any process here.
     let is_trusted = peer_user.is_some_and(|user| user == 0 || user == geteuid().as_raw());
     let peer_pid = match &greeting.behind {
         Some(behind) => behind.pid.filter(|_| is_trusted),
         None => peer_pid,
     };
-    let wire: &'static dyn Wire = match greeting.human {
-        true => {
-            return Ok(Connection {
-                receiver,
-                sender,
-                wire: options.wire,
-                greeting,
-                events: Vec::new(),
-                needs_ids: false,
-                oob: false,
-                peer_pid,
-            });
-        }
-        false => Default::default(),
-    };
-    if options.wire.opening() == Opening::Greeting {
-        receiver.set_wire(wire);
-        sender.set_wire(wire);
-    }
+    // Whoever greets as QMP does speaks it.
+    wire = Default::default();
+    receiver.set_wire(wire);
+    sender.set_wire(wire);
     set_stage(Stage::Negotiating);
     let oob = !options.no_oob && greeting.offers("oob");
     let negotiated = negotiate(&mut receiver, &mut sender, endpoint, oob).await?;

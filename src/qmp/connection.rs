@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::task::yield_now;
 
 use super::error::Lost;
@@ -23,6 +24,8 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Receiver {
     reader: Reader,
     frames: Frames,
+    /// A sentinel has come, and the message after it has not.
+    synced: bool,
     wire: &'static dyn Wire,
     tap: Option<Tap>,
     connection: u64,
@@ -45,6 +48,7 @@ pub(super) fn split(stream: Stream, options: &Options) -> (Receiver, Sender) {
     let receiver = Receiver {
         reader,
         frames: Frames::default(),
+        synced: false,
         wire: *wire,
         tap: tap.clone(),
         connection,
@@ -65,30 +69,86 @@ impl Receiver {
         loop {
             if let Some(message) = self.wire.take(&mut self.frames)? {
                 self.frames.taken += 1;
-                if let Some(tap) = &self.tap {
-                    tap(&Passing {
-                        direction: Direction::Receive,
-                        text: &String::from_utf8_lossy(&message),
-                        connection: self.connection,
-                        descriptors: 0,
-                        from: None,
-                    });
-                }
+                self.tap_received(&message);
                 return read(&message);
             }
-            match self.reader.read(&mut self.frames.buffer).await {
-                Ok(0) => {
+            match self.fill().await {
+                Ok(true) => {}
+                Ok(false) => {
                     return match self.wire.last(&mut self.frames) {
                         Some(message) => read(&message),
                         None => Err(self.end().await),
                     };
                 }
-                // In a flood, let the other tasks handle what has come.
-                Ok(FLOOD..) => yield_now().await,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.reader.why_failed(&error).into()),
+                Err(lost) => return Err(lost),
             }
+        }
+    }
+
+    /// Reads what is there, or waits for more. Returns whether the stream goes on. Cancel safe.
+    async fn fill(&mut self) -> Result<bool, Lost> {
+        match self.reader.read(&mut self.frames.buffer).await {
+            Ok(0) => return Ok(false),
+            // In a flood, let the other tasks handle what has come.
+            Ok(FLOOD..) => yield_now().await,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(self.reader.why_failed(&error).into()),
+        }
+        Ok(true)
+    }
+
+    /// Waits for anything that the server says by itself, and returns what it has said. Cancel safe.
+    pub async fn first_words(&mut self) -> Result<&[u8], Lost> {
+        match self.fill().await? {
+            true => Ok(&self.frames.buffer),
+            false => Err(self.end().await),
+        }
+    }
+
+    /// Skips everything up to the `sentinel` byte and to the message after it, and returns that. Another sentinel in what
+    /// is no message begins anew. `look` sees the bytes that are skipped, and may end this. Cancel safe.
+    pub async fn receive_after(
+        &mut self,
+        sentinel: u8,
+        look: impl Fn(&[u8]) -> Result<(), Lost>,
+    ) -> Result<Incoming, Lost> {
+        loop {
+            if !self.synced {
+                look(&self.frames.buffer)?;
+                self.synced = self.frames.skip_past(sentinel);
+            }
+            if self.synced {
+                match self.wire.take(&mut self.frames) {
+                    Ok(Some(message)) => {
+                        self.tap_received(&message);
+                        if let Ok(incoming) = read(&message) {
+                            return Ok(incoming);
+                        }
+                        continue;
+                    }
+                    Ok(None) if !self.frames.buffer.contains(&sentinel) => {}
+                    Ok(None) | Err(_) => {
+                        self.synced = self.frames.skip_past(sentinel);
+                        continue;
+                    }
+                }
+            }
+            if !self.fill().await? {
+                return Err(self.end().await);
+            }
+        }
+    }
+
+    fn tap_received(&self, message: &Bytes) {
+        if let Some(tap) = &self.tap {
+            tap(&Passing {
+                direction: Direction::Receive,
+                text: &String::from_utf8_lossy(message),
+                connection: self.connection,
+                descriptors: 0,
+                from: None,
+            });
         }
     }
 

@@ -17,12 +17,14 @@ pub enum Error {
     ConnectTimeout { endpoint: Endpoint, limit: Duration },
 
     #[error(
-        "{endpoint} accepted the connection but sent no greeting within {}: {why}",
+        "{endpoint} accepted the connection but {what} within {}: {why}",
         seconds(*.limit)
     )]
     NoGreeting {
         endpoint: Endpoint,
         limit: Duration,
+        /// What it did not do.
+        what: &'static str,
         why: String,
     },
 
@@ -33,8 +35,13 @@ pub enum Error {
     NoAnswer { endpoint: Endpoint, limit: Duration },
 
     /// The connection ended before the server had greeted.
-    #[error("{endpoint} sent no QMP greeting: {lost}")]
-    NotQmp { endpoint: Endpoint, lost: Lost },
+    #[error("{endpoint} {what}: {lost}")]
+    NotQmp {
+        endpoint: Endpoint,
+        /// What it is not, or did not do.
+        what: &'static str,
+        lost: Lost,
+    },
 
     /// `qmp_capabilities` was refused.
     #[error("{endpoint} refused to negotiate capabilities: {error}")]

@@ -67,6 +67,23 @@ impl Frames {
         }
     }
 
+    /// Whether no message has begun.
+    pub fn is_between(&self) -> bool {
+        self.depth == 0
+    }
+
+    /// Drops all bytes up to `sentinel` and with it; all bytes if it is not among them. Returns whether it was.
+    pub(super) fn skip_past(&mut self, sentinel: u8) -> bool {
+        let at = self.buffer.iter().position(|byte| *byte == sentinel);
+        let length = at.map_or(self.buffer.len(), |at| at + 1);
+        *self = Self {
+            buffer: self.buffer.split_off(length),
+            taken: self.taken,
+            ..Self::default()
+        };
+        at.is_some()
+    }
+
     /// Checks how much was received and not taken.
     ///
     /// # Errors
@@ -211,18 +228,45 @@ fn special_of_eight(eight: [u8; 8], quote: u8) -> Option<usize> {
 
 /// The error for bytes that are not a QMP message.
 pub fn garbage(bytes: &[u8]) -> Lost {
-    let hint = if bytes.starts_with(b"RFB ") {
-        " (this is a VNC server)"
-    } else if bytes.starts_with(b"QEMU ") || bytes.starts_with(b"(qemu)") {
-        " (this is a human monitor (HMP); speak to it with -H, or open a QMP monitor with -qmp)"
-    } else if bytes.starts_with(b"\xff") {
-        " (this looks like telnet; remove `telnet` from QEMU's option)"
-    } else {
-        ""
-    };
+    let hint = hint(bytes.trim_ascii_start());
     Lost::Garbage {
         quote: quote(bytes),
         hint,
+    }
+}
+
+/// Who says this, and what to do; empty if that is not known.
+fn hint(bytes: &[u8]) -> &'static str {
+    let has = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    match bytes {
+        _ if bytes.starts_with(b"RFB ") => " (this is a VNC server)",
+        _ if bytes.starts_with(b"SSH-") => " (this is an ssh server)",
+        _ if bytes.starts_with(b"QEMU ") || bytes.starts_with(b"(qemu)") => {
+            " (this is a human monitor (HMP); speak to it with -H, or open a QMP monitor with -qmp)"
+        }
+        _ if bytes.starts_with(b"{\"QMP\"") || bytes.starts_with(b"{\n    \"QMP\"") => {
+            " (this is a QMP monitor; leave out the option that says otherwise)"
+        }
+        _ if bytes.starts_with(b"IRQ ")
+            || bytes.starts_with(b"OK\n")
+            || bytes.starts_with(b"FAIL ") =>
+        {
+            " (this is qtest)"
+        }
+        [0xff, b'{', ..] => " (this is a guest agent; speak to it with -N)",
+        [0xff, ..] => " (this looks like telnet; remove `telnet` from QEMU's option)",
+        _ if has("login: ")
+            || has("\"execute\":\"guest-sync-delimited\"")
+            || has("Booting")
+            || has("SeaBIOS") =>
+        {
+            " (this is a guest's serial console; `:console ADDRESS` attaches to one)"
+        }
+        _ => "",
     }
 }
 

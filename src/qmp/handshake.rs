@@ -8,8 +8,10 @@ use tokio::time::timeout;
 
 use super::connection::{Receiver, Sender};
 use super::error::{Error, Lost};
+use super::frame::garbage;
 use super::message::{Event, Greeting, Incoming};
 use super::request::with_id;
+use super::wire::Wire;
 use crate::transport::Endpoint;
 
 /// Receives the greeting of a server that we have just connected to.
@@ -20,11 +22,14 @@ use crate::transport::Endpoint;
 pub(super) async fn greeting(
     receiver: &mut Receiver,
     endpoint: &Endpoint,
+    wire: &dyn Wire,
 ) -> Result<Greeting, Error> {
     match receiver.receive().await {
         Ok(Incoming::Greeting(greeting)) => Ok(greeting),
-        Ok(Incoming::Reply(..) | Incoming::Event(_)) => Err(not_qmp(endpoint, Lost::NoGreeting)),
-        Err(lost) => Err(not_qmp(endpoint, lost)),
+        Ok(Incoming::Reply(..) | Incoming::Event(_)) => {
+            Err(not_qmp(endpoint, wire, Lost::NoGreeting))
+        }
+        Err(lost) => Err(not_qmp(endpoint, wire, lost)),
     }
 }
 
@@ -100,7 +105,7 @@ pub(super) async fn negotiate(
                 Err(error) => refusal = Some(error),
             },
             (Err(_), Some(error)) => return Err(refused(error)),
-            (Err(lost), None) => return Err(not_qmp(endpoint, lost)),
+            (Err(lost), None) => return Err(not_qmp(endpoint, <&dyn Wire>::default(), lost)),
             (Ok(Incoming::Event(event)), pending) => {
                 events.push(event);
                 refusal = pending;
@@ -110,8 +115,86 @@ pub(super) async fn negotiate(
     }
 }
 
-fn not_qmp(endpoint: &Endpoint, lost: Lost) -> Error {
+/// How long to listen, before the first message of ours, for what the other end says by itself. Whoever greets does so at
+/// once.
+const FIRST_WORDS: Duration = Duration::from_millis(50);
+
+/// How long the answer to a number of ours may take before we send the next.
+const NEXT_NUMBER: Duration = Duration::from_secs(2);
+
+/// The byte before the answer to `guest-sync-delimited`. It is in no text.
+const SENTINEL: u8 = 0xff;
+
+/// Listens for a moment to a server that should say nothing by itself.
+///
+/// # Errors
+///
+/// [`Error::NotQmp`]: it speaks something else.
+pub(super) async fn listen_first(
+    receiver: &mut Receiver,
+    endpoint: &Endpoint,
+    wire: &dyn Wire,
+) -> Result<(), Error> {
+    match timeout(FIRST_WORDS, receiver.first_words()).await {
+        Err(_) => Ok(()),
+        Ok(said) => {
+            let known = said.and_then(|said| speaks_else(said, wire));
+            known.map_err(|lost| not_qmp(endpoint, wire, lost))
+        }
+    }
+}
+
+/// Skips what an earlier client left on a guest agent's channel, until the agent answers to a number of ours. Returns
+/// whether its replies bear the ids of commands.
+///
+/// # Errors
+///
+/// The connection ended, or the other end is no guest agent.
+pub(super) async fn synchronize(
+    receiver: &mut Receiver,
+    sender: &mut Sender,
+    endpoint: &Endpoint,
+    wire: &dyn Wire,
+) -> Result<bool, Error> {
+    listen_first(receiver, endpoint, wire).await?;
+    let look = |said: &[u8]| speaks_else(said, wire);
+    let mut numbers = Vec::new();
+    loop {
+        let number = fastrand::u32(1..);
+        numbers.push(u64::from(number));
+        let arguments = format!("\"arguments\":{{\"id\":{number}}}");
+        let request = format!("{{\"execute\":\"guest-sync-delimited\",{arguments}}}");
+        sender.push(&with_id(&request, ID));
+        // If the other end has closed the connection, reading finds out why.
+        let _ = sender.flush(&[]).await;
+        let answered = async {
+            loop {
+                if let Incoming::Reply(reply, id) = receiver.receive_after(SENTINEL, look).await?
+                    && let Ok(Ok(number)) = reply.value().map(str::parse)
+                    && numbers.contains(&number)
+                {
+                    return Ok(id.is_some_and(|id| id == ID));
+                }
+            }
+        };
+        if let Ok(answered) = timeout(NEXT_NUMBER, answered).await {
+            return answered.map_err(|lost| not_qmp(endpoint, wire, lost));
+        }
+        // It may have started only now, or lost our message.
+    }
+}
+
+/// Checks that what a server said is nothing that is known to be said by others.
+fn speaks_else(said: &[u8], wire: &dyn Wire) -> Result<(), Lost> {
+    match garbage(said) {
+        lost @ Lost::Garbage { hint, .. } if !hint.is_empty() && !wire.may_say(said) => Err(lost),
+        _ => Ok(()),
+    }
+}
+
+fn not_qmp(endpoint: &Endpoint, wire: &dyn Wire, lost: Lost) -> Error {
     Error::NotQmp {
+        what: wire.mismatch(),
         endpoint: endpoint.clone(),
         lost,
     }

@@ -87,6 +87,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The reply that a command would have given that has nothing to say.
+    pub fn empty() -> Self {
+        Self {
+            text: Bytes::from_static(b"{}"),
+            value: 0..2,
+            failed: false,
+            number: 0,
+        }
+    }
+
     /// Returns what the command returned, as JSON text.
     ///
     /// # Errors

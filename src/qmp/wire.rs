@@ -33,6 +33,25 @@ pub trait Wire: Send + Sync {
         false
     }
 
+    /// Whether a server of this kind may say this by itself.
+    fn may_say(&self, _said: &[u8]) -> bool {
+        false
+    }
+
+    /// What is true of a server that speaks something else.
+    fn mismatch(&self) -> &'static str {
+        "sent no QMP greeting"
+    }
+
+    /// What a server that keeps silent did not do, and why it may not.
+    fn silence(&self) -> (&'static str, &'static str) {
+        (
+            "sent no greeting",
+            "another client may be using this monitor (QEMU serves one at a time), QEMU is still starting or stopped, or \
+             it is no monitor but a guest agent (-N) or qtest, which do not greet",
+        )
+    }
+
     /// Takes what the end of the stream makes a message.
     fn last(&self, _received: &mut Frames) -> Option<Bytes> {
         None
@@ -46,6 +65,10 @@ pub enum Opening {
     Negotiation,
     /// The server greets. If its greeting is QMP's, QMP is spoken, and we negotiate.
     Greeting,
+    /// The server says nothing. Messages are skipped until it answers to a number of ours.
+    Sync,
+    /// The server says nothing, and is ready at once.
+    Silence,
 }
 
 /// QMP itself.

@@ -1,6 +1,7 @@
 //! Prints a script's output, and its messages on standard error.
 
 use std::future::pending;
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::context::{Context, Output};
 use crate::failure::{Failure, Status};
 use crate::os::stderr::{self, say};
 use crate::qmp::{Event, Listener, Notice, Notices};
-use crate::render::{self, compact};
+use crate::render::{self, compact, escape};
 
 /// Shows values, events and errors of a script in the order in which they arrive.
 pub(super) struct Display {
@@ -21,6 +22,10 @@ pub(super) struct Display {
     pub events_to: EventsTo,
     /// The exit status so far.
     pub status: Status,
+    /// The exit status of a program in the guest that failed.
+    pub program: Option<u8>,
+    /// The script is one `:exec`, so that such a status says enough.
+    pub exec_alone: bool,
 }
 
 impl Display {
@@ -41,12 +46,33 @@ impl Display {
         }
     }
 
+    /// Prints what a program printed: as it is, unless a terminal would see it.
+    pub fn program(&mut self, stdout: &[u8], stderr: &[u8]) {
+        let safe = |bytes: &[u8]| escape(&String::from_utf8_lossy(bytes)).into_owned();
+        match self.context.settings().style.terminal {
+            true => self.stdout.write(&safe(stdout)),
+            false => self.stdout.write_bytes(stdout),
+        }
+        if !stderr.is_empty() {
+            self.stdout.flush();
+            match io::stderr().is_terminal() {
+                true => stderr::write(&safe(stderr)),
+                false => stderr::write_bytes(stderr),
+            }
+        }
+    }
+
     /// Reports a failure on standard error, and raises the exit status. Flushes standard output first, so that
     /// the order is right if both go to the same place.
     pub fn complain(&mut self, head: &str, failure: &Failure) {
         self.print_events();
         self.stdout.flush();
-        say(format!("qmpsh: {head}{failure}"));
+        if let Failure::Program { status, .. } = failure {
+            self.program = Some(*status);
+        }
+        if !(self.exec_alone && self.program.is_some()) {
+            say(format!("qmpsh: {head}{failure}"));
+        }
         self.status = self.status.max(failure.status());
     }
 

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, pending, ready};
 use std::io::{self, IsTerminal};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use tokio::time::timeout;
 
 use crate::context::log::Log;
 use crate::context::traffic;
-use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::context::{Context, Kind, Outcome, Output, Report, Settings, Target, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
 use crate::os::stop::StopSignals;
-use crate::qmp::{Filter, Notices, Reply, Retry, State};
+use crate::qmp::{Filter, Listener, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
 use crate::schema::needs_types;
 use crate::transport::Endpoint;
@@ -61,6 +61,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
+    let exec_alone = is_exec(&plan.source);
     let (keep_going, events_to) = (plan.keep_going, plan.events);
     // A dry run prints what is right with the other lines, too.
     let check_first = !settings.dry_run || matches!(plan.source, Source::Command(_));
@@ -110,7 +111,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let guesses = dry_run && endpoint.is_none() && known.is_none();
     if !dry_run || endpoint.is_some() {
         tokio::select! {
-            connected = with_notices(&mut notices, context.target.open(endpoint)) => connected?,
+            connected = with_notices(&mut notices, context.target.open(endpoint)) => match connected {
+                Err(failure) if exec_alone => {
+                    say(format!("qmpsh: {failure}"));
+                    return Ok(Status::Given(OUR_FAILURE));
+                }
+                connected => connected?,
+            },
             _ = stop.recv() => {
                 context.target.share.stop(None).await;
                 return Ok(match serves {
@@ -137,6 +144,8 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
             events,
             events_to,
             status: Status::Success,
+            program: None,
+            exec_alone,
         },
         parser: Parser::of(context.target.language()),
         in_flight: VecDeque::new(),
@@ -157,6 +166,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         () = script.all() => false,
         _ = stop.recv() => true,
     };
+    if !stopped {
+        script.tell_what_was_to_come();
+    }
     let given_up = script.display.stdout.was_stopped();
     if (stopped && script.reading != Reading::Nothing) || given_up {
         script.display.status = Status::Interrupted;
@@ -169,6 +181,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     script.display.print_events();
     show_notices(&mut script.notices);
     let target = &script.context.target;
+    if let Some(words) = target.memory.last_words() {
+        say(format!("qmpsh: {words}"));
+    }
     if let Some(vm) = &target.vm {
         let client = target.session.client();
         let report = |text| say(format!("qmpsh: {text}"));
@@ -176,15 +191,34 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     }
     target.share.stop(None).await;
     show_notices(&mut script.notices);
-    let Display { stdout, status, .. } = script.display;
+    let Display {
+        stdout,
+        status,
+        program,
+        ..
+    } = script.display;
     match stdout.finish() {
-        Ok(()) => Ok(status),
+        Ok(()) => Ok(match (exec_alone, program) {
+            (true, Some(program)) => Status::Given(program),
+            (true, None) if status != Status::Success && status != Status::Interrupted => {
+                Status::Given(OUR_FAILURE)
+            }
+            _ => status,
+        }),
         Err(error) => {
             say(format!("qmpsh: cannot write to standard output: {error}"));
             Ok(status.or_failed())
         }
     }
 }
+
+/// Whether the script is one `:exec`, whose program's status is then ours.
+fn is_exec(source: &Source) -> bool {
+    matches!(source, Source::Command(words) if words[0] == ":exec")
+}
+
+/// The exit status if something else failed than the program of that `:exec`, as with ssh.
+const OUR_FAILURE: u8 = 255;
 
 /// Whether the script cannot use out-of-band execution: a single command has nothing to overtake, and not
 /// negotiating it saves bytes, which QEMU reads one by one. A built-in may be `:oob`, though, and a whole
@@ -460,6 +494,8 @@ impl Script {
         self.display.print(&output);
         match output {
             Output::Follow(file) => self.follow(file).await,
+            Output::Events(events) => return self.follow_events(events).await,
+            Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
             Output::Watch(_) => {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
                 return Some(Failure::Usage(why.to_owned()));
@@ -492,6 +528,59 @@ impl Script {
         }
     }
 
+    /// Prints events as they come. Stops when standard output fails, or there is no connection: then it is a failure.
+    async fn follow_events(&mut self, mut events: Listener) -> Option<Failure> {
+        let context = self.context.clone();
+        let stdout = &mut self.display.stdout;
+        let mut without = pin!(exec::builtin::no_connection(&context));
+        while !stdout.has_failed() {
+            let event = match events.try_next() {
+                Some(event) => event,
+                None => {
+                    stdout.flush();
+                    let next = async {
+                        tokio::select! {
+                            biased;
+                            event = events.next() => event.ok_or(State::Idle(None)),
+                            state = &mut without => Err(state),
+                        }
+                    };
+                    match with_notices(&mut self.notices, next).await {
+                        Ok(event) => event,
+                        Err(state) => return Some(Failure::not_connected(&state)),
+                    }
+                }
+            };
+            stdout.write_line(&context.settings().style.event(&event));
+            let missed = events.missed();
+            if missed > 0 {
+                stdout.flush();
+                say(format!(
+                    "qmpsh: {missed} events came faster than they could be printed"
+                ));
+            }
+            // A flood of events can still be interrupted.
+            consume_budget().await;
+        }
+        None
+    }
+
+    /// Says which lines of timers the end of the script has kept from running again, or at all.
+    fn tell_what_was_to_come(&mut self) {
+        for timer in self.context.agenda.list(Kind::schedule) {
+            let times = match timer.runs {
+                0 => "has not run".to_owned(),
+                1 => "has run once".to_owned(),
+                runs => format!("has run {runs} times"),
+            };
+            self.display.stdout.flush();
+            let (line, when) = (clip(&timer.line), timer.when);
+            say(format!(
+                "qmpsh: `{line}` ({when}) {times}, and was still to come when the script ended"
+            ));
+        }
+    }
+
     fn fail(&mut self, failure: &Failure, origin: &Origin) {
         self.display.complain(&origin.head(failure), failure);
         let stops = match failure.status() {
@@ -511,7 +600,7 @@ impl Script {
 /// Resolves when the VM that we launched has ended. Never resolves if we launched none.
 async fn end_of_vm(context: &Context) {
     match &context.target.vm {
-        Some(vm) => vm.ended().await,
+        Some(vm) => drop(vm.ended().await),
         None => pending().await,
     }
 }

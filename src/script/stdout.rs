@@ -43,11 +43,16 @@ impl Stdout {
 
     /// Writes `text` as it is.
     pub fn write(&mut self, text: &str) {
-        if text.is_empty() || self.has_failed() {
+        self.write_bytes(text.as_bytes());
+    }
+
+    /// Writes bytes as they are.
+    pub fn write_bytes(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() || self.has_failed() {
             return;
         }
         self.dirty.get_or_insert_with(Instant::now);
-        self.error = while_blocked(|| self.file.write_all(text.as_bytes())).err();
+        self.error = while_blocked(|| self.file.write_all(bytes)).err();
     }
 
     /// Writes `text`, and a line break if it does not end in one.

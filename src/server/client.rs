@@ -15,7 +15,8 @@ use tokio::time::sleep;
 use super::command::{Command, Turn, error, refusal, reply};
 use super::incoming::{self, Sent, wrong};
 use super::outbox::Outbox;
-use super::serving::{Shared, Who};
+use super::shared::Shared;
+use super::who::Who;
 use crate::qmp::{Frames, Lost, MAX_MESSAGE, NEED_DESCRIPTOR};
 use crate::transport::{Reader, Stream, Writer};
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::incoming::{Sent, Wrong};
 use super::outbox::Outbox;
-use super::serving::Who;
+use super::who::Who;
 use crate::lang::{has_any, quote};
 use crate::qmp::Reply;
 use crate::render::compact;

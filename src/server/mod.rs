@@ -32,8 +32,11 @@ mod outbox;
 mod policy;
 mod serving;
 mod share;
+mod shared;
+mod who;
 
 pub use command::Command;
 pub use policy::Policy;
-pub use serving::{Note, Server, Who};
+pub use serving::Server;
 pub use share::{Served, Share, bind};
+pub use who::{Note, Who};

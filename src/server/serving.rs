@@ -1,10 +1,6 @@
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,8 +11,8 @@ use tokio::time::{sleep, timeout};
 use super::client::Connection;
 use super::command::{Command, one_line};
 use super::outbox::Outbox;
-use crate::lang::quote;
-use crate::os::holder;
+use super::shared::{Client, Hello, Shared};
+use super::who::{Note, Who};
 use crate::qmp::Greeting;
 use crate::transport::{ServerSocket, Stream, accept};
 
@@ -36,108 +32,6 @@ const LAST: Duration = Duration::from_millis(300);
 pub struct Server {
     shared: Arc<Shared>,
     accepting: Mutex<Vec<AbortHandle>>,
-}
-
-type Handler = dyn Fn(Command) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
-
-/// What the connections of a server have in common.
-pub(super) struct Shared {
-    handler: Box<Handler>,
-    tell: Box<dyn Fn(Note) + Send + Sync>,
-    greeting: watch::Sender<Option<Arc<Hello>>>,
-    /// Nobody else is let in.
-    full: watch::Sender<bool>,
-    clients: Mutex<BTreeMap<u64, Client>>,
-}
-
-struct Client {
-    who: Arc<Who>,
-    outbox: Arc<Outbox>,
-}
-
-/// A greeting as it is sent.
-#[derive(Debug)]
-pub(super) struct Hello {
-    pub text: Bytes,
-    /// Whether `oob` is on offer.
-    pub oob: bool,
-}
-
-/// A client of a server.
-#[derive(Debug)]
-pub struct Who {
-    /// Clients are counted from 1, in the whole process.
-    pub number: u64,
-    /// Its process, if it is on this machine.
-    pub pid: Option<i32>,
-    /// The name of its program, if it is on this machine.
-    pub program: Option<String>,
-    pub since: Instant,
-    label: Arc<str>,
-    pub(super) commands: AtomicU64,
-}
-
-impl Who {
-    fn of(stream: &Stream) -> Self {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let pid = stream.peer_pid();
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
-        let program = pid.and_then(holder::program_of);
-        let address = stream.peer_address();
-        let label = match (pid, &program, address) {
-            (Some(pid), Some(program), _) => format!("client {number} (pid {pid}, {program})"),
-            (Some(pid), None, _) => format!("client {number} (pid {pid})"),
-            (None, _, Some(address)) => format!("client {number} ({address})"),
-            (None, _, None) => format!("client {number}"),
-        };
-        Self {
-            number,
-            pid,
-            program,
-            since: Instant::now(),
-            label: label.into(),
-            commands: AtomicU64::new(0),
-        }
-    }
-
-    /// Its number and process, as logs and messages name it.
-    pub fn label(&self) -> Arc<str> {
-        self.label.clone()
-    }
-
-    /// How many commands it has sent.
-    pub fn commands(&self) -> u64 {
-        self.commands.load(Ordering::Relaxed)
-    }
-}
-
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.label)
-    }
-}
-
-/// What a server tells of its clients.
-#[derive(Debug, Clone)]
-pub enum Note {
-    Connected(Arc<Who>),
-    /// It has gone by itself.
-    Left(Arc<Who>),
-    /// We ended its connection, for this reason.
-    Cut(Arc<Who>, String),
-    /// Somebody was not let in, for this reason.
-    TurnedAway(String),
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connected(who) => write!(f, "{who} has connected"),
-            Self::Left(who) => write!(f, "{who} has gone"),
-            Self::Cut(who, why) => write!(f, "{who} was cut off: {why}"),
-            Self::TurnedAway(why) => write!(f, "a client was turned away: {why}"),
-        }
-    }
 }
 
 impl Server {
@@ -227,53 +121,6 @@ impl Drop for Server {
         for accepting in self.accepting.lock().drain(..) {
             accepting.abort();
         }
-    }
-}
-
-impl Hello {
-    fn new(greeting: &Greeting) -> Self {
-        let qemu = &greeting.version.qemu;
-        let (major, minor, micro) = (qemu.major, qemu.minor, qemu.micro);
-        let package = quote(&greeting.version.package);
-        let oob = greeting.offers("oob");
-        let capabilities = if oob { "\"oob\"" } else { "" };
-        // A member that is not QEMU's begins with two underscores (`qapi-code-gen`, "Downstream extensions").
-        let behind = greeting.behind.as_ref().map_or(String::new(), |behind| {
-            let pid = behind.pid.map_or("null".to_owned(), |pid| pid.to_string());
-            format!(", \"__qmpsh\": {{\"pid\": {pid}}}")
-        });
-        let text = format!(
-            "{{\"QMP\": {{\"version\": {{\"qemu\": {{\"micro\": {micro}, \"minor\": {minor}, \"major\": {major}}}, \
-             \"package\": {package}}}, \"capabilities\": [{capabilities}]{behind}}}}}\r\n"
-        );
-        Self {
-            text: text.into(),
-            oob,
-        }
-    }
-}
-
-impl Shared {
-    pub fn tell(&self, note: Note) {
-        (self.tell)(note);
-    }
-
-    pub async fn run(&self, command: Command) {
-        if command.name() == "qmp_capabilities" {
-            let desc = "Capabilities negotiation is already complete, command ignored";
-            return command.fail("CommandNotFound", desc);
-        }
-        (self.handler)(command).await;
-    }
-
-    /// Whether this is still the greeting.
-    pub fn greets_with(&self, hello: &Arc<Hello>) -> bool {
-        let now = self.greeting.borrow();
-        now.as_ref().is_some_and(|now| Arc::ptr_eq(now, hello))
-    }
-
-    pub fn greeting(&self) -> watch::Receiver<Option<Arc<Hello>>> {
-        self.greeting.subscribe()
     }
 }
 

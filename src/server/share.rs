@@ -9,7 +9,8 @@ use tokio::task::AbortHandle;
 
 use super::command::Command;
 use super::policy::Policy;
-use super::serving::{Note, Server, Who};
+use super::serving::Server;
+use super::who::{Note, Who};
 use crate::qmp::{Behind, Client, Event, Relay, Request, Session, State};
 use crate::transport::{Address, Error, ServerSocket, SocketFile, Tls};
 

@@ -3,9 +3,6 @@
 //! A key that changes the whole line asks the completer to do it, because only that may replace text in a way that
 //! can be undone.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use rustyline::history::MemHistory;
 use rustyline::{
     Cmd, ConditionalEventHandler, Editor, Event, EventContext, KeyCode, KeyEvent, Modifiers,
@@ -13,57 +10,8 @@ use rustyline::{
 };
 
 use super::helper::Helper;
+use super::requests::{End, Request, Requests};
 use super::terminal::Terminal;
-
-/// What a key asks the completer for.
-pub(super) enum Request {
-    /// An older line of the history that starts like this one.
-    Older,
-    /// A newer one.
-    Newer,
-    /// The last word of an older line.
-    LastWord,
-    /// This text instead of the line.
-    Replace(String),
-}
-
-/// What the keys ask for. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Requests {
-    request: Arc<Mutex<Option<Request>>>,
-    end: Arc<Mutex<Option<End>>>,
-}
-
-/// How the user ends a line other than with Enter. rustyline's own ends would lose what was typed after them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Ctrl-C.
-    Cancelled,
-    /// Ctrl-D on an empty line.
-    Leave,
-}
-
-impl Requests {
-    /// Takes what the last key asks the completer for. `None` if it was TAB.
-    pub fn take(&self) -> Option<Request> {
-        self.request.lock().take()
-    }
-
-    /// Whether the user cancels the line, with Ctrl-C.
-    pub fn is_cancelled(&self) -> bool {
-        *self.end.lock() == Some(End::Cancelled)
-    }
-
-    /// Notes that the line has ended. Returns how, unless with Enter.
-    pub fn end_line(&self) -> Option<End> {
-        self.end.lock().take()
-    }
-
-    fn ask(&self, request: Request) -> Cmd {
-        *self.request.lock() = Some(request);
-        Cmd::Complete
-    }
-}
 
 /// Binds the keys. `edit` lets the user edit a text in a program of theirs, and returns the result.
 pub(super) fn bind(
@@ -148,7 +96,7 @@ pub(super) fn bind(
     bind(
         vec![KeyEvent::ctrl('C')],
         Handler(Box::new(move |_| {
-            *ended.end.lock() = Some(End::Cancelled);
+            ended.set_end(End::Cancelled);
             Some(Cmd::AcceptLine)
         })),
     );
@@ -157,7 +105,7 @@ pub(super) fn bind(
         vec![KeyEvent::ctrl('D')],
         while_editing(Box::new(move |context| {
             context.line().is_empty().then(|| {
-                *ended.end.lock() = Some(End::Leave);
+                ended.set_end(End::Leave);
                 Cmd::AcceptLine
             })
         })),

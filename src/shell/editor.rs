@@ -10,13 +10,14 @@ use rustyline::{ColorMode, CompletionType, Config, EditMode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc as async_mpsc;
 
-use super::bindings::{self, End};
+use super::bindings;
 use super::complete::Live;
 use super::helper::Helper;
 use super::history::History;
 use super::paste::Paste;
 use super::program;
 use super::prompt_symbol::PromptSymbol;
+use super::requests::End;
 use super::terminal::Terminal;
 use crate::context::Context;
 use crate::lang::{Language, SplitLine, lines as lines_of};

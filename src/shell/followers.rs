@@ -205,6 +205,9 @@ async fn learn(target: Target, terminal: Terminal) {
         terminal.repaint();
         return;
     }
+    if target.dialect == Dialect::Qga {
+        inspector.commands().await;
+    }
     if inspector.schema().await.is_some() {
         // Redraw the line being edited with colours and hints.
         terminal.repaint();

@@ -15,7 +15,6 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Changeset, Context};
 use unicode_width::UnicodeWidthStr;
 
-use super::bindings::{Request, Requests};
 use super::colors::Painter;
 use super::complete::{Candidate, Live, PATIENCE, Question, Sources, complete, expected, to_come};
 use super::hint::{Shown, missing};
@@ -23,6 +22,7 @@ use super::listing;
 use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::recall::{Recall, ghost};
+use super::requests::{Request, Requests};
 use super::terminal::Terminal;
 use crate::context::Target;
 use crate::lang::{SplitLine, is_harmful, lines};

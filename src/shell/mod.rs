@@ -21,6 +21,7 @@ mod program;
 mod prompt;
 mod prompt_symbol;
 mod recall;
+mod requests;
 mod run;
 mod stop;
 mod terminal;

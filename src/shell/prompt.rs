@@ -9,6 +9,7 @@ use crate::context::{Context, Outcome, Output, Settings, Watch};
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement, conceal};
+use crate::qmp::Listener;
 use crate::render::{self, clip, escape};
 use crate::vm::{Console, Follow};
 
@@ -289,6 +290,18 @@ impl Prompt {
                 None => self.terminal.show(text),
             }
         }
+        if let Output::Program { stdout, stderr } = &output {
+            let text = |bytes: &[u8]| {
+                let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+                render::line(escape(&text).into_owned().into())
+            };
+            if !stdout.is_empty() {
+                self.terminal.show(text(stdout));
+            }
+            if !stderr.is_empty() {
+                self.terminal.complain(&text(stderr));
+            }
+        }
         let failed = failure.is_some();
         if let Some(failure) = failure {
             self.fail(&failure);
@@ -301,6 +314,7 @@ impl Prompt {
                 Next::Line
             }
             Output::Follow(file) => self.follow(file).await,
+            Output::Events(events) => self.follow_events(events).await,
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,
             Output::Quit(status) => {
@@ -310,6 +324,7 @@ impl Prompt {
             _ if failed => Next::Failed,
             Output::Text { .. }
             | Output::Reply { .. }
+            | Output::Program { .. }
             | Output::Values { .. }
             | Output::Event(_) => Next::Line,
         }
@@ -320,13 +335,34 @@ impl Prompt {
         if let Some(note) = file.left_out() {
             self.terminal.complain(&format!("{note}\n"));
         }
-        let following = async {
+        let terminal = self.terminal.clone();
+        self.until_stopped(async {
             while let Some(text) = file.next().await {
-                self.terminal.show(escape(&text).into_owned());
+                terminal.show(escape(&text).into_owned());
                 // Read no faster than the terminal shows it.
-                self.terminal.settle().await;
+                terminal.settle().await;
             }
-        };
+        })
+        .await
+    }
+
+    /// Shows those of the events, until Ctrl-C, that the prompt would not show anyway.
+    async fn follow_events(&mut self, mut events: Listener) -> Next {
+        let (terminal, context) = (self.terminal.clone(), self.context.clone());
+        self.until_stopped(async {
+            while let Some(event) = events.next().await {
+                let settings = context.settings();
+                if settings.muted.contains(event.name()) {
+                    terminal.show(settings.style.event(&event));
+                    terminal.settle().await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs `following` until it is done, or the user stops it.
+    async fn until_stopped(&mut self, following: impl Future<Output = ()>) -> Next {
         tokio::select! {
             () = following => Next::Line,
             stop = self.stops.stop() => match stop {

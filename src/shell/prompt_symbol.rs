@@ -46,6 +46,7 @@ pub(super) struct PromptSymbol {
 fn usual(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Qmp => "({name} {state}) ",
+        Dialect::Qga => "(guest {state}) ",
         Dialect::Hmp => "({name} hmp {state}) ",
     }
 }

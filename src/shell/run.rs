@@ -109,6 +109,9 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
 /// Stops the VM that we launched, then leaves the terminal. In this order, because a blocked terminal must not
 /// keep the VM alive.
 async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
+    if let Some(words) = context.target.memory.last_words() {
+        terminal.complain(&format!("{words}\n"));
+    }
     // A Ctrl-C from before is not about the VM.
     stops.signals.forget_interrupt();
     let end = async {

@@ -160,6 +160,11 @@ impl Machine {
         }
     }
 
+    /// Whether we killed it, as the user wanted.
+    pub fn was_killed(&self) -> bool {
+        *self.our_part.lock() == OurPart::Killed
+    }
+
     /// Whether the user was not told yet. From now on, the user counts as told.
     pub fn is_untold(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)

@@ -15,7 +15,7 @@ mod temporary;
 pub mod twin;
 
 use std::fmt::Write;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -101,6 +101,9 @@ impl Vm {
     /// The directory or the console log cannot be created.
     pub fn new(plan: Plan) -> Result<Self, Error> {
         let directory = Temporary::new(plan.temp_dir.as_deref())?;
+        if let Some(logs) = &plan.log_dir {
+            fs::create_dir_all(logs).map_err(|error| no_log(logs, error))?;
+        }
         let logs = plan.log_dir.as_deref().unwrap_or(directory.path());
         let log = logs.join(format!("{}.log", plan.file_name()));
         let console = match &plan.console {
@@ -249,11 +252,17 @@ impl Vm {
         machine.is_some_and(|machine| machine.child().ended().is_none())
     }
 
-    /// Resolves when QEMU has ended. If it was never started, resolves at once.
-    pub async fn ended(&self) {
+    /// Waits until QEMU has ended, and returns how. If it was never started, returns at once.
+    pub async fn ended(&self) -> Stopped {
         let machine = self.launch.lock().machine.clone();
-        if let Some(machine) = machine {
-            machine.wait().await;
+        let Some(machine) = machine else {
+            return Stopped::Already;
+        };
+        machine.wait().await;
+        match machine.ended_abnormally() {
+            true => Stopped::Abnormally,
+            false if machine.was_killed() => Stopped::Killed,
+            false => Stopped::Gracefully,
         }
     }
 

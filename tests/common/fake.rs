@@ -208,6 +208,15 @@ impl Peer {
         }
     }
 
+    /// The next line as it came, or nothing once the client has gone.
+    pub fn bytes_of_line(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        match self.stream.read_until(b'\n', &mut line) {
+            Ok(1..) => Some(line),
+            _ => None,
+        }
+    }
+
     /// The next line as JSON.
     pub fn command(&mut self) -> Option<Value> {
         let line = self.line()?;

@@ -78,6 +78,10 @@ impl Wire for Monitor {
         })
     }
 
+    fn mismatch(&self) -> &'static str {
+        "is no monitor"
+    }
+
     fn is_serial(&self) -> bool {
         true
     }

@@ -118,10 +118,13 @@ impl Repeated {
         };
         let outcome = run(&context, self.line.clone()).await;
         match outcome.output {
-            Output::Follow(_) | Output::Console(_) | Output::Watch(_) => Failure::Usage(
-                "this runs until the user stops it, so it works only at the prompt".to_owned(),
-            )
-            .into(),
+            Output::Follow(_) | Output::Events(_) | Output::Console(_) | Output::Watch(_) => {
+                Failure::Usage(
+                    "this runs until the user stops it, so no listener or timer can run it"
+                        .to_owned(),
+                )
+                .into()
+            }
             _ => outcome,
         }
     }

@@ -135,12 +135,13 @@ impl Form<'_> {
                     time(&self.word(at)?).map_err(|failure| Misfit { at, failure })?;
                     at + 1
                 }
-                Part::Name(_) | Part::Job | Part::Address | Part::QomPath => {
+                Part::Name(_) | Part::Job | Part::Address | Part::File | Part::QomPath => {
                     self.word(at)?;
                     at + 1
                 }
                 Part::Setting => self.setting(at)?,
-                Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
+                Part::Program if at == self.words.len() => return Err(self.usage(at)),
+                Part::Program | Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };
             parts = if has_match && matches!(part, Part::Events | Part::Optional([Part::Events])) {

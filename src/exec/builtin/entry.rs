@@ -78,12 +78,16 @@ pub enum Part {
     OobCommand,
     /// The rest of the line, as a text.
     Text,
+    /// A program and its arguments, to the end of the line. They are not ours to read.
+    Program,
     /// Any command.
     Command,
     /// Any line.
     Line,
     /// A line of the human monitor.
     HmpLine,
+    /// A file of ours.
+    File,
 }
 
 impl fmt::Display for Part {
@@ -101,10 +105,12 @@ impl fmt::Display for Part {
             Self::Match => f.write_str("[KEY[=VALUE]…]"),
             Self::Job => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
+            Self::File => f.write_str("FILE"),
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Text => f.write_str("TEXT"),
+            Self::Program => f.write_str("COMMAND [ARG…]"),
             Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
     }
@@ -187,7 +193,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Text => {}
+        Part::Text | Part::Program => {}
         Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
             found.push((part, at));
         }
@@ -295,6 +301,13 @@ pub(super) fn find(table: &'static [Builtin], name: &str) -> Option<&'static Bui
 
 /// The failure for a name, given without the colon, that is not in `table`.
 pub(super) fn unknown(table: &[Builtin], name: &str) -> Failure {
+    if let Some((first, _)) = name.split_once(char::is_whitespace)
+        && table.iter().any(|builtin| builtin.name == first)
+    {
+        return Failure::Usage(format!(
+            "`:{name}` is one word; leave out the quotes around it, or run it as a line: -e ':{name}'"
+        ));
+    }
     let near = nearest(name, table.iter().map(|builtin| builtin.name));
     let near: Vec<String> = near.iter().map(|name| format!(":{name}")).collect();
     Failure::Usage(match &near[..] {

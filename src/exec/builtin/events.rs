@@ -20,15 +20,21 @@ pub(super) const EVENTS: Builtin = Builtin {
             Part::Flag("--since", "TIME"),
         ],
         &[
+            Part::Flag("-f", ""),
+            Part::Optional(&[Part::Events]),
+            Part::Match,
+        ],
+        &[
             Part::Word(&["mute", "unmute"]),
             Part::Optional(&[Part::Events]),
         ],
         &[Part::Word(&["clear"])],
     ],
-    summary: "show past events, or choose which events are shown as they arrive",
+    summary: "show past events, or those that come, or choose which are shown as they arrive",
     help: "KEY=VALUE selects events whose data contains it. TIME is how long ago (30s, 5m, 1h) or a time of\n\
            day (9:30, 9:30:15). The history keeps the last 10,000 events, fewer if they are large.\n\
-           Muted events are kept there too. `:events mute` without names lists the muted events.",
+           Muted events are kept there too. `:events mute` without names lists the muted events.\n\
+           -f shows events from now on, until it is stopped or the connection ends; in scripts, too.",
     run: |call| Box::pin(async move { events(call) }),
 };
 
@@ -49,9 +55,16 @@ fn events(call: &Call<'_>) -> Result<Effect, Failure> {
         }
         _ => {}
     }
+    let follow = words.take_flag("-f");
     let since = take_option(&mut words, "--since")?;
     let since = since.map(|text| moment(&text)).transpose()?;
     let filter = filter(vec![read(&words)?]);
+    if follow && since.is_some() {
+        return Err(call.usage());
+    }
+    if follow {
+        return Ok(Output::Events(hub.listen(filter, HISTORY)).into());
+    }
     let style = call.context.settings().style;
     let text = hub
         .history()

@@ -1,5 +1,6 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
+mod agent;
 mod check;
 mod conditions;
 mod connection;
@@ -12,6 +13,7 @@ mod general;
 mod help;
 mod hmp;
 mod jobs;
+mod keyboard;
 mod listeners;
 mod monitor;
 mod serve;
@@ -29,3 +31,4 @@ pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
 pub use settings::SETTINGS;
 pub use table::{BUILTINS, check, find, run, takes_tail};
+pub use wait::no_connection;

@@ -1,9 +1,9 @@
 use super::check::Check;
 use super::entry::{Builtin, Call, Effect, Part, unknown};
-use super::hmp;
+use super::{agent, hmp};
 use super::{
-    connection, console, events, finish, general, help, jobs, listeners, monitor, serve, settings,
-    timers, tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, help, jobs, keyboard, listeners, monitor, serve,
+    settings, timers, tree, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -21,6 +21,9 @@ pub const BUILTINS: &[Builtin] = &[
     serve::UNSERVE,
     monitor::MONITOR,
     hmp::HMP,
+    agent::EXEC,
+    agent::GET,
+    agent::PUT,
     events::EVENTS,
     wait::WAIT,
     finish::FINISH,
@@ -36,6 +39,8 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMER,
     timers::CANCEL,
     variables::LET,
+    keyboard::KEY,
+    keyboard::TYPE,
     vm::VM,
     console::CONSOLE,
     console::EXPECT,

@@ -14,7 +14,8 @@ pub(super) const EVERY: Builtin = Builtin {
     summary: "run a line now and then at every interval, until :cancel",
     help: "TIME is a number of seconds, or has a unit: 500ms, 2s, 1m, 1h. 0 runs LINE as fast as replies arrive.\n\
            If LINE takes longer than TIME, the runs that were missed are skipped.\n\
-           Without a connection, commands wait for one.",
+           Without a connection, commands wait for one. A script does not wait for it, but says at its end what was \
+           still to come.",
     run: |call| Box::pin(async move { timer(call, false) }),
 };
 
@@ -77,15 +78,7 @@ fn timer(call: &Call<'_>, once: bool) -> Result<Effect, Failure> {
 }
 
 fn list(call: &Call<'_>) -> String {
-    let timers = call.context.agenda.list(|kind| match kind {
-        Kind::Timer { pace, once } => {
-            let name = if *once { "after" } else { "every" };
-            let Pace { interval, paused } = *pace.borrow();
-            let paused = if paused { ", paused" } else { "" };
-            Some(format!("{name} {} s{paused}", interval.as_secs_f64()))
-        }
-        Kind::Listener(_) => None,
-    });
+    let timers = call.context.agenda.list(Kind::schedule);
     rows("TIMER", &timers)
 }
 

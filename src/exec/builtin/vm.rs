@@ -3,6 +3,7 @@
 use std::io;
 
 use super::entry::{Builtin, Call, Effect, Part};
+use super::wait::{limit, within};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::render::escape;
@@ -13,6 +14,7 @@ pub(super) const VM: Builtin = Builtin {
     forms: &[
         &[],
         &[Part::Word(&["stop"]), Part::Flag("--hard", "")],
+        &[Part::Word(&["wait"]), Part::Flag("--timeout", "SECS")],
         &[Part::Word(&["restart"])],
         &[
             Part::Word(&["log"]),
@@ -20,9 +22,11 @@ pub(super) const VM: Builtin = Builtin {
             Part::Flag("-f", ""),
         ],
     ],
-    summary: "show, stop or restart the launched VM, or show its output",
+    summary: "show, stop or restart the launched VM, wait until it has ended, or show its output",
     help: "stop: send `quit`, and kill the VM if it takes too long; with --hard, kill it immediately.
 \
+           wait: wait until the VM has ended, and fail if it ended abnormally. Without --timeout, the limit for \
+           replies applies.\n\
            restart: stop the VM if it is running, and start it again with the same arguments.
 \
            log: show the last 200 lines that QEMU has printed; with --all, everything; with -f, keep showing output \
@@ -38,6 +42,9 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
         ));
     };
     let words = call.args()?;
+    if words.first().is_some_and(|word| word == "wait") {
+        return wait(call, vm).await;
+    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         [] => Ok(Output::text(escape(&vm.describe())).into()),
@@ -73,6 +80,18 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
 async fn stop(context: &Context, vm: &Vm) -> Stopped {
     let client = context.target.session.client();
     vm.stop(client.as_deref()).await
+}
+
+/// Waits until the VM has ended, whatever ended it.
+async fn wait(call: &Call<'_>, vm: &Vm) -> Result<Effect, Failure> {
+    let limit = limit(call, &mut call.line.words.clone())?;
+    match within(limit, vm.ended()).await {
+        Some(stopped) => ended(vm, stopped),
+        None => Err(Failure::NotInTime {
+            what: "the VM has not ended".to_owned(),
+            limit: limit.unwrap_or_default(),
+        }),
+    }
 }
 
 /// What is shown of the end of a VM that was to end.

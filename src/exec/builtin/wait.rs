@@ -192,7 +192,7 @@ async fn sends_migration_events(context: &Context) -> bool {
 }
 
 /// Resolves when there is no connection and no attempt to connect.
-pub(super) async fn no_connection(context: &Context) -> State {
+pub async fn no_connection(context: &Context) -> State {
     let mut states = context.target.session.watch();
     let idle = states
         .wait_for(|state| matches!(state, State::Idle(_)))

@@ -1,42 +1,8 @@
 //! Orders the members of objects by how much they tell.
 
 use super::marks::Marks;
-use super::rows::{Column, Rows};
+use super::rows::{Column, NAMES, Rows};
 use crate::lang::Value;
-
-/// Members that name an object, in the order in which they are shown.
-const NAMES: [&str; 19] = [
-    "id",
-    "name",
-    "label",
-    "device",
-    "node-name",
-    "node",
-    "job-id",
-    "cpu-index",
-    "index",
-    "provider",
-    "qdev",
-    "qdev_id",
-    "qom-path",
-    "path",
-    "bus",
-    "slot",
-    "function",
-    "vcpu",
-    "iothread",
-];
-
-/// The names of [`NAMES`] that are numbers.
-const NUMBERS: [&str; 7] = [
-    "cpu-index",
-    "index",
-    "bus",
-    "slot",
-    "function",
-    "vcpu",
-    "node",
-];
 
 /// Members that people look for, in the order in which they are shown.
 const SOUGHT: [&str; 35] = [
@@ -112,7 +78,7 @@ pub fn ranked<'r, 'a>(rows: &'r Rows<'a>, marks: &Marks) -> Vec<(Rank, &'r Colum
             break;
         };
         let repeats = |(_, other): &(Rank, &Column)| other.equals(column);
-        if *rank < Rank::Nested && is_text(column) && before.iter().any(repeats) {
+        if *rank < Rank::Nested && column.is_text() && before.iter().any(repeats) {
             *rank = Rank::Double;
         }
     }
@@ -124,7 +90,7 @@ fn rank(column: &Column, rows: usize) -> Rank {
     let depth = column.path.len();
     let key = column.key();
     let place = |list: &[&str]| list.iter().position(|name| *name == key);
-    if is_name(column)
+    if column.is_name()
         && !column.values().all(says_nothing_as_a_name)
         && let Some(place) = place(&NAMES)
     {
@@ -146,17 +112,6 @@ fn rank(column: &Column, rows: usize) -> Rank {
         true => Rank::Same(depth),
         false => Rank::Varies(depth),
     }
-}
-
-/// Whether a column names the objects.
-pub fn is_name(column: &Column) -> bool {
-    let key = column.key();
-    let is_number = NUMBERS.contains(&key) && column.path.len() == 1;
-    NAMES.contains(&key) && (is_number || is_text(column))
-}
-
-fn is_text(column: &Column) -> bool {
-    column.values().all(|value| matches!(value, Value::Text(_)))
 }
 
 fn is_nested(value: &Value) -> bool {

@@ -2,8 +2,41 @@
 
 use indexmap::IndexMap;
 
-use super::rank::is_name;
 use crate::lang::{Object, Value};
+
+/// Members that name an object, in the order in which they are shown.
+pub const NAMES: [&str; 19] = [
+    "id",
+    "name",
+    "label",
+    "device",
+    "node-name",
+    "node",
+    "job-id",
+    "cpu-index",
+    "index",
+    "provider",
+    "qdev",
+    "qdev_id",
+    "qom-path",
+    "path",
+    "bus",
+    "slot",
+    "function",
+    "vcpu",
+    "iothread",
+];
+
+/// The names of [`NAMES`] that are numbers.
+const NUMBERS: [&str; 7] = [
+    "cpu-index",
+    "index",
+    "bus",
+    "slot",
+    "function",
+    "vcpu",
+    "node",
+];
 
 /// How deep members of nested objects are columns of their own.
 const DEEPEST: usize = 4;
@@ -87,7 +120,7 @@ struct Row<'a> {
 impl Rows<'_> {
     /// What names this row, or else its number.
     pub fn name(&self, row: usize) -> String {
-        let named = self.columns.iter().filter(|column| is_name(column));
+        let named = self.columns.iter().filter(|column| column.is_name());
         let names: Vec<&str> = named
             .filter_map(|column| column.value(row)?.as_str())
             .collect();
@@ -112,6 +145,18 @@ impl<'a> Column<'a> {
     /// The values that there are.
     pub fn values(&self) -> impl Iterator<Item = &'a Value> {
         self.values.iter().copied().flatten()
+    }
+
+    /// Whether it names the objects.
+    pub fn is_name(&self) -> bool {
+        let key = self.key();
+        let is_number = NUMBERS.contains(&key) && self.path.len() == 1;
+        NAMES.contains(&key) && (is_number || self.is_text())
+    }
+
+    /// Whether all its values are text.
+    pub fn is_text(&self) -> bool {
+        self.values().all(|value| matches!(value, Value::Text(_)))
     }
 
     /// Whether all rows have the same value.

@@ -79,7 +79,7 @@ impl Sources<'_> {
             },
             Part::Job => self.answers(&Question::Jobs),
             Part::QomPath => self.answers(&Question::QomPath(typed.to_owned())),
-            Part::Address => self.answers(&Question::Files(typed.to_owned())),
+            Part::Address | Part::File => self.answers(&Question::Files(typed.to_owned())),
             Part::Topic if words.before.len() == at => {
                 let mut topics = self.commands();
                 topics.extend(self.events());
@@ -97,6 +97,7 @@ impl Sources<'_> {
             | Part::Name(_)
             | Part::Time
             | Part::Text
+            | Part::Program
             | Part::Optional(_)
             | Part::Repeated(_) => Vec::new(),
         };

@@ -48,7 +48,12 @@ impl Sources<'_> {
             Some(schema) => schema
                 .commands()
                 .map(|(name, command)| {
-                    let features: Vec<&str> = command.features.names().collect();
+                    let mut features: Vec<&str> = command.features.names().collect();
+                    // The agent's schema is ours, and an agent may have less.
+                    let asked = self.dialect == Dialect::Qga && !self.commands.is_empty();
+                    if asked && !self.commands.iter().any(|known| known == name) {
+                        features.push("not there, or disabled");
+                    }
                     Candidate::word(name, features.join(", "))
                 })
                 .collect(),

@@ -1,0 +1,102 @@
+//! The guest agent's built-ins: `:exec`, `:get` and `:put`.
+
+mod exec;
+mod files;
+mod handle;
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::lang::Dialect;
+use crate::qmp::{Client, Pending, QmpError, Request};
+
+pub(super) use exec::EXEC;
+pub(super) use files::{GET, PUT};
+
+/// A connection to a guest agent.
+struct Agent<'a> {
+    context: &'a Context,
+    client: Arc<Client>,
+}
+
+impl<'a> Agent<'a> {
+    /// The guest agent that the context's target is.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or it leads to no guest agent.
+    fn of(context: &'a Context) -> Result<Self, Failure> {
+        if context.target.dialect != Dialect::Qga {
+            return Err(Failure::Usage(
+                "this needs a guest agent; connect to its socket with -N".to_owned(),
+            ));
+        }
+        let session = &context.target.session;
+        let client = session.client();
+        let client = client.ok_or_else(|| Failure::not_connected(&session.state()))?;
+        Ok(Self { context, client })
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent.
+    fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
+        Ok(self.client.send(request(command, arguments))?)
+    }
+
+    /// Waits for what a command returns.
+    ///
+    /// # Errors
+    ///
+    /// The command failed, its reply did not come in time, or is of another kind.
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        command: &str,
+        reply: Pending,
+    ) -> Result<T, Failure> {
+        let limit = self.context.settings().timeout;
+        let reply = match limit {
+            None => reply.await?,
+            Some(limit) => timeout(limit, reply).await.map_err(|_| Failure::Timeout {
+                name: command.to_owned(),
+                limit,
+            })??,
+        };
+        let json = reply.value().map_err(Failure::from)?;
+        serde_json::from_str(json).map_err(|error| {
+            Failure::from(QmpError {
+                class: command.to_owned(),
+                desc: format!("cannot read its reply: {error}"),
+            })
+        })
+    }
+
+    /// Sends a command, and waits for what it returns.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Agent::send`] and [`Agent::answer`].
+    async fn call<T: DeserializeOwned>(
+        &self,
+        command: &str,
+        arguments: &Value,
+    ) -> Result<T, Failure> {
+        let reply = self.send(command, arguments)?;
+        self.answer(command, reply).await
+    }
+}
+
+fn request(command: &str, arguments: &Value) -> Request {
+    Request {
+        text: format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#),
+        name: command.to_owned(),
+        ..Request::default()
+    }
+}
