@@ -9,6 +9,7 @@ mod entry;
 mod events;
 mod finish;
 mod general;
+mod has;
 mod help;
 mod hmp;
 mod jobs;
