@@ -17,6 +17,7 @@ mod events;
 mod filters;
 mod finish;
 mod generated;
+mod has;
 mod help;
 mod history;
 mod hmp;

@@ -10,6 +10,7 @@ mod events;
 mod examples;
 mod finish;
 mod general;
+mod has;
 mod help;
 mod hmp;
 mod jobs;
