@@ -1,206 +1,46 @@
+# Completes qmpsh in bash. The program itself knows the candidates: `qmpsh --complete`.
+
 _qmpsh() {
-    local i cur prev opts cmd
+    local line word breaks= typed cut files=
+    local -a found=()
+
+    # The word up to the cursor, and the part of it that bash takes for a word of its own.
+    typed=${COMP_LINE:0:COMP_POINT}
+    typed=${typed##*[[:space:]]}
+    [[ $COMP_WORDBREAKS == *=* ]] && breaks+='='
+    [[ $COMP_WORDBREAKS == *:* ]] && breaks+=':'
+    cut=
+    [[ -n $breaks ]] && cut=${typed%"${typed##*[$breaks]}"}
+
     COMPREPLY=()
-    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-        cur="$2"
-    else
-        cur="${COMP_WORDS[COMP_CWORD]}"
-    fi
-    prev="$3"
-    cmd=""
-    opts=""
-
-    for i in "${COMP_WORDS[@]:0:COMP_CWORD}"
-    do
-        case "${cmd},${i}" in
-            ",$1")
-                cmd="qmpsh"
-                ;;
-            *)
-                ;;
+    while IFS= read -r line; do
+        word=${line:1}
+        word=${word%%$'\t'*}
+        case ${line:0:1} in
+            f) files=-f ;;
+            d) files=-d ;;
+            -) found+=("${word#"$cut"} ") ;;
+            +) found+=("${word#"$cut"}") ;;
         esac
-    done
+    done < <("${1/#\~/$HOME}" --complete line "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
 
-    case "${cmd}" in
-        qmpsh)
-            opts="-c -e -f -k -t -j -q -o -p -n -v -l -H -N -h -V --connect --listen --launch --list --execute --file --serve --replay --mock --policy --keep-going --timeout --connect-timeout --jq --quiet --var --output --pretty --envelope --dry-run --schema --verbose --logfile --log --events --repeat --interval --color --no-history --tls-creds --tls-hostname --hmp --skip-negotiation --dialect --no-oob --reconnect --no-reconnect --monitor --wrapper --add-fd --name --console --console-log-limit --log-dir --temp-dir --shutdown-timeout --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --connect)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -c)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --execute)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -f)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --serve)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --replay)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --mock)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --policy)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --connect-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --jq)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -j)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --var)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "auto pretty json table raw" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "auto pretty json table raw" -- "${cur}"))
-                    return 0
-                    ;;
-                --schema)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --log)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --logfile)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -l)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --events)
-                    COMPREPLY=($(compgen -W "none stderr stdout" -- "${cur}"))
-                    return 0
-                    ;;
-                --repeat)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --tls-creds)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --tls-hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --dialect)
-                    COMPREPLY=($(compgen -W "qmp hmp qga" -- "${cur}"))
-                    return 0
-                    ;;
-                --reconnect)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --monitor)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --wrapper)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --add-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --console)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --console-log-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --log-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --temp-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --shutdown-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-    esac
+    if [[ -n $files ]]; then
+        compopt -o filenames
+        COMPREPLY=("${found[@]% }")
+        while IFS= read -r word; do
+            COMPREPLY+=("$word")
+        done < <(compgen $files -- "${typed#"$cut"}")
+        return
+    fi
+    compopt -o nospace
+    for word in "${found[@]}"; do
+        # A space at the end ends the word; every other character is the word's own.
+        case $word in
+            *' ') printf -v line '%q ' "${word% }" ;;
+            *) printf -v line '%q' "$word" ;;
+        esac
+        [[ -z $word ]] || COMPREPLY+=("$line")
+    done
 }
 
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _qmpsh -o nosort -o bashdefault -o default qmpsh
-else
-    complete -F _qmpsh -o bashdefault -o default qmpsh
-fi
+complete -F _qmpsh qmpsh

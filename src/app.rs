@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::cli::{Cli, Invocation, When};
+use crate::cli::{self, Cli, Invocation, MAN, When, completions};
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect::{self, agent};
 use crate::failure::{Failure, Status};
@@ -31,6 +31,8 @@ const HOW_TO_CONNECT: &str = "`qmpsh vm:NAME` or `qmpsh ADDRESS` connects to one
 enum Plan {
     /// `--list`
     List(Format),
+    /// `--man`, `--completions`
+    Print(&'static str),
     Prompt(shell::Plan),
     Script(script::Plan),
     /// `--replay`
@@ -46,13 +48,20 @@ enum Plan {
 /// The run could not start: there is no connection, a file is unreadable, options contradict each other. Errors
 /// of single lines go to standard error and into the status.
 pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
+    if !invocation.cli.complete.is_empty() {
+        return Ok(print(&cli::candidates(&invocation.cli.complete).await));
+    }
     let plan = plan(&invocation)?;
-    if let Plan::List(format) = plan {
-        let status = list(format);
-        if invocation.bare {
-            say(HOW_TO_CONNECT);
+    match plan {
+        Plan::List(format) => {
+            let status = list(format);
+            if invocation.bare {
+                say(HOW_TO_CONNECT);
+            }
+            return Ok(status);
         }
-        return Ok(status);
+        Plan::Print(text) => return Ok(print(text)),
+        Plan::Prompt(_) | Plan::Script(_) | Plan::Replay(_) | Plan::Mock(_) => {}
     }
     let interactive = matches!(plan, Plan::Prompt(_));
     let settings = settings(&invocation.cli, interactive);
@@ -84,7 +93,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
         Plan::Script(plan) => script::run(plan, settings, target).await,
         Plan::Replay(plan) => recording::replay(plan, settings, target).await,
         Plan::Mock(log) => recording::mock(&log, target.serve).await,
-        Plan::List(_) => unreachable!("handled above"),
+        Plan::List(_) | Plan::Print(_) => unreachable!("handled above"),
     };
     service::notify("STOPPING=1");
     if let Some(vm) = vm {
@@ -107,6 +116,12 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
             cli.output
         };
         return Ok(Plan::List(format));
+    }
+    if cli.man {
+        return Ok(Plan::Print(MAN));
+    }
+    if let Some(shell) = cli.completions {
+        return Ok(Plan::Print(completions(shell)));
     }
     if let Some(log) = &cli.mock {
         return Ok(Plan::Mock(log.clone()));
@@ -325,6 +340,10 @@ fn list(format: Format) -> Status {
     if machines.is_empty() {
         say("No running QEMU found");
     }
+    print(&text)
+}
+
+fn print(text: &str) -> Status {
     // It is not an error if nobody reads the output.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Status::Success

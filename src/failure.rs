@@ -101,6 +101,9 @@ pub enum Failure {
     /// What a line set in motion or waited for failed, or can no longer come about; or `:fail` says so.
     #[error("{}", clip(.0))]
     Failed(String),
+    /// The server does not have what `:has` asks for. Scripts print nothing.
+    #[error("{}", clip(.0))]
+    Lacks(String),
     /// The console will not show what was expected. The text has lines of the console.
     #[error("{}", clip_text(.0))]
     Console(String),
@@ -195,6 +198,7 @@ impl Failure {
             | Self::Program { .. }
             | Self::Local(_)
             | Self::Failed(_)
+            | Self::Lacks(_)
             | Self::Filter { .. }
             | Self::Console(_) => Status::Failed,
             Self::Syntax { .. } | Self::Usage(_) => Status::Usage,

@@ -1,22 +1,24 @@
-//! The man page, the shell completions and the licences are generated, and checked in so that packagers need not run
-//! anything. `QMPSH_GENERATE=1 cargo test generated::` writes them anew.
+//! The man page and the licences are generated, and checked in so that packagers need not run anything.
+//! `QMPSH_GENERATE=1 cargo test generated::` writes them anew.
 
 use std::path::Path;
+use std::process::Command;
 
 use clap::CommandFactory;
-use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use qmpsh::cli::Cli;
-use qmpsh::exec::builtin::BUILTINS;
+use qmpsh::exec::builtin::{BUILTINS, example};
 
-use crate::common::licences;
+use crate::common::{licences, qmpsh};
+
+/// When this version of the man page was written.
+const DATE: &str = "2026-11-21";
 
 #[test]
 fn the_man_page_is_current() {
     let man = Man::new(Cli::command());
     let mut page = Vec::new();
-    man.render_title(&mut page).expect("memory takes it");
     man.render_name_section(&mut page).expect("memory takes it");
     man.render_synopsis_section(&mut page)
         .expect("memory takes it");
@@ -28,8 +30,11 @@ fn the_man_page_is_current() {
         .expect("memory takes it");
     page.extend(include_bytes!("../man/ends.roff"));
     let page = String::from_utf8(page).expect("the page is text");
-    // A new version must not change the page of an old one.
-    check("man/qmpsh.1", &page);
+    let title = format!(
+        ".TH QMPSH 1 {DATE} \"qmpsh {}\" \"User Commands\"\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    check("man/qmpsh.1", &(title + &tidy(&page)));
 }
 
 #[test]
@@ -47,29 +52,145 @@ fn built_ins() -> Roff {
             bold(format!(":{}", builtin.name)),
             roman(format!(" {}", builtin.synopsis())),
         ]);
-        roff.text([roman(format!("{}. {}", builtin.summary, builtin.help))]);
+        roff.text([roman(format!("{}.", capital(builtin.summary)))]);
+        for line in builtin.help.lines() {
+            roff.text([roman(line)]);
+        }
+        if let Some(line) = example(builtin.name) {
+            roff.control("IP", []);
+            roff.text([roman("Example: "), bold(line)]);
+        }
     }
     roff
 }
 
-#[test]
-fn the_shell_completions_are_current() {
-    for (shell, name) in [
-        (Shell::Bash, "qmpsh.bash"),
-        (Shell::Zsh, "_qmpsh"),
-        (Shell::Fish, "qmpsh.fish"),
-    ] {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "qmpsh", &mut script);
-        let script = String::from_utf8(script).expect("a script is text");
-        check(&format!("completions/{name}"), &script);
+fn capital(text: &str) -> String {
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
+}
+
+/// Makes a page as `mandoc -Tlint` wants it: no line of text longer than 80 bytes, no white space at the end, and what
+/// clap_mangen writes before each section only once.
+fn tidy(page: &str) -> String {
+    const LONGEST: usize = 79;
+    let mut tidy = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n".to_owned();
+    let mut as_it_is = false;
+    let mut is_tag = false;
+    for line in page.lines() {
+        let line = line.trim_end();
+        if line.starts_with(".ie ") || line.starts_with(".el ") || line.is_empty() {
+            continue;
+        }
+        if line == ".br" && tidy.ends_with("\n.br\n") {
+            continue;
+        }
+        as_it_is = match line {
+            ".nf" => true,
+            ".fi" => false,
+            _ => as_it_is,
+        };
+        let stays = as_it_is || is_tag || line.starts_with('.');
+        is_tag = line == ".TP";
+        let mut rest = line;
+        while !stays && let Some(end) = end_of(rest, LONGEST) {
+            let Some(at) = rest[..end].rfind(' ').filter(|at| *at > 0) else {
+                break;
+            };
+            tidy.push_str(rest[..at].trim_end());
+            rest = rest[at..].trim_start();
+            // At the start of a line, these make a request of it.
+            tidy.push_str(match rest.starts_with(['.', '\'']) {
+                true => "\n\\&",
+                false => "\n",
+            });
+        }
+        tidy.push_str(rest);
+        tidy.push('\n');
     }
+    tidy
+}
+
+/// Where a line that is longer than this has to end. mandoc reads `…` as `\[u2026]`.
+fn end_of(line: &str, longest: usize) -> Option<usize> {
+    let mut length = 0;
+    line.char_indices().find_map(|(at, c)| {
+        length += if c.is_ascii() { 1 } else { 8 };
+        (length > longest).then_some(at)
+    })
+}
+
+#[test]
+fn the_man_page_is_free_of_warnings() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/qmpsh.1");
+    for (program, options) in [
+        ("mandoc", &["-Tlint", "-Wstyle"][..]),
+        ("man", &["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]),
+    ] {
+        let checked = Command::new(program).args(options).arg(&page).output();
+        let checked = checked.unwrap_or_else(|error| panic!("{program}: {error}: run tests/setup"));
+        let said = match program {
+            "mandoc" => checked.stdout,
+            _ => checked.stderr,
+        };
+        assert_eq!(String::from_utf8_lossy(&said), "", "{program}");
+    }
+}
+
+#[test]
+fn the_program_prints_its_manual_and_its_completions() {
+    // The program was built with what there was before.
+    if is_generating() {
+        return;
+    }
+    let file = |path: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(path).expect("it is checked in")
+    };
+    let printed = qmpsh(&["--man"], "");
+    printed.assert_status(0).assert_stdout(&file("man/qmpsh.1"));
+    for (shell, path) in [
+        ("bash", "completions/qmpsh.bash"),
+        ("fish", "completions/qmpsh.fish"),
+        ("zsh", "completions/_qmpsh"),
+    ] {
+        let printed = qmpsh(&["--completions", shell], "");
+        printed.assert_status(0).assert_stdout(&file(path));
+    }
+    qmpsh(&["--completions", "tcsh"], "").assert_status(2);
+    qmpsh(&["--man", "vm.sock"], "").assert_status(2);
+}
+
+#[test]
+fn help_is_short_with_one_dash_and_no_line_is_too_long() {
+    let short = qmpsh(&["-h"], "").assert_status(0).stdout();
+    let long = qmpsh(&["--help"], "").assert_status(0).stdout();
+    assert!(short.lines().count() <= 24, "{short}");
+    for text in [&short, &long] {
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+        let (_, examples) = text.split_once("\nExamples:\n").expect("examples");
+        assert!(examples.lines().count() >= 3, "{text}");
+    }
+    for argument in Cli::command()
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set())
+    {
+        if let Some(name) = argument.get_long() {
+            assert!(long.contains(&format!("--{name}")), "--{name}");
+        }
+    }
+}
+
+fn is_generating() -> bool {
+    std::env::var_os("QMPSH_GENERATE").is_some()
 }
 
 /// Compares a generated text with what is checked in, or writes it.
 pub fn check(path: &str, generated: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if std::env::var_os("QMPSH_GENERATE").is_some() {
+    if is_generating() {
         std::fs::write(&file, generated).expect("the file can be written");
     }
     let current = std::fs::read_to_string(&file).unwrap_or_default();

@@ -8,7 +8,7 @@ use clap::error::ContextValue;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
-use super::options::Cli;
+use super::options::{COMMON, Cli};
 use crate::failure::Failure;
 use crate::os::stderr::say;
 use crate::render::{escape, escape_line};
@@ -93,7 +93,8 @@ impl Invocation {
                 "`{command}` is a command; --replay has those of its log"
             ));
         }
-        let needs_none = cli.dry_run || cli.list || cli.launch || cli.mock.is_some();
+        let prints = cli.list || cli.man || cli.completions.is_some() || !cli.complete.is_empty();
+        let needs_none = cli.dry_run || prints || cli.launch || cli.mock.is_some();
         let bare = address.is_none()
             && !needs_none
             && words.is_empty()
@@ -137,7 +138,11 @@ fn end_options_at_builtin(mut words: Vec<OsString>) -> Vec<OsString> {
 /// Parses the command line with clap. Also returns the name of an option given after the first positional word,
 /// if there is one.
 fn parse(words: Vec<OsString>) -> Result<(Cli, Option<String>), Failure> {
-    let mut matches = match Cli::command().try_get_matches_from(words) {
+    let command = Cli::command().mut_args(|arg| match COMMON.contains(&arg.get_id().as_str()) {
+        true => arg,
+        false => arg.hide_short_help(true),
+    });
+    let mut matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => exit(error),
     };

@@ -9,12 +9,35 @@ use crate::render::Format;
 use crate::script::EventsTo;
 use crate::vm::{ConsoleDevice, Monitor, PassedFd};
 
+/// The options that `-h` shows; `--help` shows all.
+pub(super) const COMMON: [&str; 7] = [
+    "connect", "launch", "list", "execute", "file", "output", "dry_run",
+];
+
+/// What `-h` and `--help` end with.
+macro_rules! examples {
+    () => {
+        "Examples:
+  qmpsh --list                                     which VMs can be reached here
+  qmpsh vm.sock                                    a prompt for the VM at this socket
+  qmpsh vm.sock query-status | jq -r .status       one command, for a script
+  qmpsh --man | man -l -                           everything else"
+    };
+}
+
 /// An interactive shell for QMP, QEMU's machine protocol.
 ///
 /// Without COMMAND, qmpsh starts the interactive shell if standard input is a terminal; otherwise it reads
 /// standard input as a script, one command per line.
 #[derive(Debug, Default, Parser)]
-#[command(name = "qmpsh", version, max_term_width = 100, override_usage = USAGE)]
+#[command(
+    name = "qmpsh",
+    version,
+    max_term_width = 100,
+    override_usage = USAGE,
+    after_help = examples!(),
+    after_long_help = examples!(),
+)]
 pub struct Cli {
     /// Where QEMU listens: the path of a Unix socket, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT,
     /// fd:N (an inherited, connected socket), or exec:COMMAND (a program whose input and output lead to the
@@ -32,7 +55,7 @@ pub struct Cli {
     )]
     pub rest: Vec<String>,
 
-    /// Connect to ADDRESS; all remaining words are the command
+    /// Connect to ADDRESS; all words are the command
     #[arg(short, long, value_name = "ADDRESS")]
     pub connect: Option<String>,
 
@@ -44,24 +67,29 @@ pub struct Cli {
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["connect", "launch", "dry_run"])]
     pub listen: Option<String>,
 
-    /// Start QEMU (`-- QEMU ARG...`), and stop it on exit; the words before `--` are the command
+    /// Start QEMU (`-- QEMU ARG...`), and stop it on exit
+    ///
+    /// The words before `--` are the command.
     ///
     /// Without QEMU, starts qemu-system-ARCH for this machine's architecture, with no display.
     #[arg(long, conflicts_with_all = ["connect", "dry_run"])]
     pub launch: bool,
 
-    /// List the QEMUs running on this machine, with their pids, names, QMP sockets and whether a client is
-    /// connected
+    /// List the QEMUs running on this machine and their QMP sockets
     ///
     /// A socket in state `free` is waiting for a client. Use `-o json` to print the list as JSON.
     #[arg(long, conflicts_with_all = ["connect", "execute", "file", "first", "launch", "listen"])]
     pub list: bool,
 
-    /// Run LINE, then exit; can be repeated. All lines are checked before the first is run
+    /// Run LINE, then exit; can be repeated
+    ///
+    /// All lines are checked before the first is run.
     #[arg(short, long, value_name = "LINE", action = ArgAction::Append, allow_hyphen_values = true)]
     pub execute: Vec<String>,
 
-    /// Run the script at PATH, which is checked whole before its first line is run; `-` is standard input
+    /// Run the script at PATH; `-` is standard input
+    ///
+    /// It is checked whole before its first line is run.
     #[arg(short, long, value_name = "PATH", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
 
@@ -94,7 +122,7 @@ pub struct Cli {
     #[arg(long, value_name = "read-only|FILE")]
     pub policy: Option<String>,
 
-    /// Continue a script after an error, and keep up to 8 commands in flight
+    /// Continue after an error, with up to 8 commands in flight
     #[arg(short, long)]
     pub keep_going: bool,
 
@@ -118,8 +146,15 @@ pub struct Cli {
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
     pub var: Vec<(String, String)>,
 
-    /// How to print values
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    /// How to print values: auto, pretty, json, table or raw
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub output: Format,
 
     /// Same as -o pretty
@@ -205,6 +240,20 @@ pub struct Cli {
     #[arg(long, conflicts_with = "reconnect")]
     pub no_reconnect: bool,
 
+    /// Print the manual page, for `man -l -`
+    #[arg(long, exclusive = true)]
+    pub man: bool,
+
+    /// Print the completion script for SHELL
+    ///
+    /// For bash: qmpsh --completions bash > ~/.local/share/bash-completion/completions/qmpsh
+    #[arg(long, value_name = "SHELL", value_enum, exclusive = true)]
+    pub completions: Option<Shell>,
+
+    /// Print what the last word of a command line can be, for a shell's completion
+    #[arg(hide = true, long, num_args = 1.., allow_hyphen_values = true, exclusive = true)]
+    pub complete: Vec<String>,
+
     // Must be last: the heading applies to everything that follows.
     #[command(flatten, next_help_heading = "Options for --launch")]
     pub vm: VmOptions,
@@ -264,6 +313,14 @@ pub struct VmOptions {
     /// How long QEMU may take to shut down before it is killed [default: 30]
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "launch")]
     pub shutdown_timeout: Option<Duration>,
+}
+
+/// A shell that has completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Fish,
+    Zsh,
 }
 
 /// When to use colours.

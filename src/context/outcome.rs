@@ -31,6 +31,8 @@ pub enum Output {
     /// What a filter gave: JSON, each value on a line. `number` is that of the message after the one that it was given,
     /// if that was a message from the server.
     Values { lines: String, number: Option<u64> },
+    /// An answer for the prompt, which a script gives by its exit status alone.
+    Remark(String),
     /// The event that `:wait` waited for.
     Event(Arc<Event>),
     /// The connection that the line asked for is up.

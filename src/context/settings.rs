@@ -81,6 +81,7 @@ impl Settings {
             Output::Program { .. }
             | Output::Connected
             | Output::Follow(_)
+            | Output::Remark(_)
             | Output::Events(_)
             | Output::Console(_)
             | Output::Watch(_)

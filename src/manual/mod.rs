@@ -118,7 +118,7 @@ impl<'a> Manual<'a> {
     }
 
     fn remarks(&self, page: &mut Page, name: &str, command: &Command) {
-        remark(page, command.features);
+        remark(page, &command.features);
         if command.allow_oob {
             page.paragraph(&format!(
                 "`:oob {name}` sends it out of band, ahead of commands that are still running."
@@ -202,7 +202,7 @@ impl<'a> Manual<'a> {
         let event = self.schema.event(name)?;
         let mut page = Page::new(self.sheet);
         page.title(name, "is an event");
-        remark(&mut page, event.features);
+        remark(&mut page, &event.features);
         self.about(&mut page, name);
         page.heading("Data");
         match inside(self.schema, event.data) {
@@ -244,7 +244,7 @@ pub fn list<'a>(sheet: Sheet, entries: impl Iterator<Item = (String, &'a str)>) 
     page.finish()
 }
 
-fn remark(page: &mut Page, features: Features) {
+fn remark(page: &mut Page, features: &Features) {
     if features.deprecated {
         page.paragraph("Deprecated: a later version of QEMU may remove it.");
     }

@@ -52,10 +52,15 @@ impl Scalar {
 }
 
 impl Features {
-    /// The names of the features that are set.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
+    /// Those of the names that warn a user.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let deprecated = self.deprecated.then_some("deprecated");
         let unstable = self.unstable.then_some("unstable");
         deprecated.into_iter().chain(unstable)
+    }
+
+    /// Whether this is one of the features.
+    pub fn has(&self, name: &str) -> bool {
+        self.names().any(|known| known == name) || self.others.iter().any(|known| **known == *name)
     }
 }

@@ -8,6 +8,7 @@ pub mod cache;
 mod check;
 mod describe;
 mod events;
+mod has;
 mod model;
 mod property;
 mod read;

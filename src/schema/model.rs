@@ -63,6 +63,7 @@ pub struct Object {
     /// The member whose value selects the variant.
     pub tag: Option<Box<str>>,
     pub variants: Vec<Variant>,
+    pub features: Features,
 }
 
 #[derive(Debug)]
@@ -83,11 +84,13 @@ pub struct Variant {
     pub of: TypeId,
 }
 
-/// QAPI's features of a command, an event, a member or a value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// QAPI's features of a command, an event, an object type, a member or a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Features {
     pub deprecated: bool,
     pub unstable: bool,
+    /// The names of the others.
+    pub others: Box<[Box<str>]>,
 }
 
 impl Schema {

@@ -175,6 +175,7 @@ impl<'a> Reader<'a> {
                         of: self.id(variant.of),
                     })
                     .collect(),
+                features: Features::of(&entity.features),
             }),
             "alternate" => Type::Alternate(members.map(|choice| self.id(choice.of)).collect()),
             "enum" if members.len() == 0 => Type::Enum(
@@ -272,9 +273,13 @@ impl Schema {
 impl Features {
     fn of(features: &[Text<'_>]) -> Self {
         let has = |name| features.iter().any(|feature| feature.0 == name);
+        let (deprecated, unstable) = (has("deprecated"), has("unstable"));
+        let others = features.iter().map(|feature| &*feature.0);
+        let others = others.filter(|name| !["deprecated", "unstable"].contains(name));
         Self {
-            deprecated: has("deprecated"),
-            unstable: has("unstable"),
+            deprecated,
+            unstable,
+            others: others.map(Into::into).collect(),
         }
     }
 }

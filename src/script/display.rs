@@ -70,7 +70,9 @@ impl Display {
         if let Failure::Program { status, .. } = failure {
             self.program = Some(*status);
         }
-        if !(self.exec_alone && self.program.is_some()) {
+        let by_status_alone =
+            matches!(failure, Failure::Lacks(_)) || self.exec_alone && self.program.is_some();
+        if !by_status_alone {
             say(format!("qmpsh: {head}{failure}"));
         }
         self.status = self.status.max(failure.status());

@@ -314,6 +314,10 @@ impl Prompt {
                 Next::Line
             }
             Output::Follow(file) => self.follow(file).await,
+            Output::Remark(text) => {
+                self.terminal.show(text + "\n");
+                Next::Line
+            }
             Output::Events(events) => self.follow_events(events).await,
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,

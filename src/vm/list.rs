@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::error::Error;
 use super::options::{Options, QmpSocket};
-use super::sockets::{SocketState, Sockets};
+pub use super::sockets::SocketState;
+use super::sockets::Sockets;
 use crate::render::escape_line;
 use crate::transport::{Address, AddressError};
 
@@ -68,6 +69,20 @@ fn machine(pid: i32) -> Option<Machine> {
         program,
         monitors: monitors.collect(),
     })
+}
+
+/// Whether a QEMU certainly started its VM without waiting for the first client of this monitor, by its command line.
+pub fn starts_without_client(pid: i32, monitor: &str) -> bool {
+    let name = Path::new(monitor).file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    let words = words(&PathBuf::from(format!("/proc/{pid}/cmdline")));
+    let mut defining = words.iter().filter(|word| word.contains(&*name)).peekable();
+    let is_off = |word: &String| {
+        let word = word.replace([' ', '"'], "");
+        let off = ["wait=off", "wait=no", "wait=false", "nowait", "wait:false"];
+        off.iter().any(|off| word.contains(off))
+    };
+    defining.peek().is_some() && defining.all(is_off)
 }
 
 /// Reads a file of NUL-terminated words.

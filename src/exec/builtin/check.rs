@@ -141,6 +141,11 @@ impl Form<'_> {
                 }
                 Part::Setting => self.setting(at)?,
                 Part::Program if at == self.words.len() => return Err(self.usage(at)),
+                Part::Ability => {
+                    self.word(at)?;
+                    let ends_in_background = self.words.last() == Some("&");
+                    self.words.len() - usize::from(ends_in_background)
+                }
                 Part::Program | Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };

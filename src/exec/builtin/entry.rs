@@ -74,6 +74,8 @@ pub enum Part {
     QomPath,
     /// Anything that `help` explains.
     Topic,
+    /// A command, and arguments and features that it may have.
+    Ability,
     /// A command that can run out of band.
     OobCommand,
     /// The rest of the line, as a text.
@@ -108,6 +110,7 @@ impl fmt::Display for Part {
             Self::File => f.write_str("FILE"),
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
+            Self::Ability => f.write_str("COMMAND [ARGUMENT[=VALUE]…] [FEATURE…]"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Text => f.write_str("TEXT"),
             Self::Program => f.write_str("COMMAND [ARG…]"),
@@ -194,7 +197,12 @@ fn follow<'a>(
             follow(after, rest, words, at, found);
         }
         Part::Text | Part::Program => {}
-        Part::Line | Part::HmpLine | Part::Command | Part::OobCommand | Part::Topic => {
+        Part::Line
+        | Part::HmpLine
+        | Part::Command
+        | Part::OobCommand
+        | Part::Topic
+        | Part::Ability => {
             found.push((part, at));
         }
         Part::Match => {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use tokio::time::timeout;
 
 use super::entry::{Builtin, Call, Effect, Part, find, unknown};
+use super::examples::example;
 use super::verb_help;
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -211,6 +212,9 @@ fn page(builtin: &Builtin) -> Effect {
     let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
     for line in builtin.help.lines() {
         let _ = writeln!(text, "  {line}");
+    }
+    if let Some(line) = example(builtin.name) {
+        let _ = writeln!(text, "\nExample\n  {line}");
     }
     Output::text(text).into()
 }

@@ -7,8 +7,10 @@ mod connection;
 mod console;
 mod entry;
 mod events;
+mod examples;
 mod finish;
 mod general;
+mod has;
 mod help;
 mod hmp;
 mod jobs;
@@ -27,6 +29,7 @@ mod wait;
 mod watch;
 
 pub use entry::{Builtin, Effect, Part, expected};
+pub use examples::example;
 pub use settings::SETTINGS;
 pub use table::{BUILTINS, check, find, run, takes_tail};
 pub use wait::no_connection;

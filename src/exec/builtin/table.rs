@@ -2,8 +2,8 @@ use super::check::Check;
 use super::entry::{Builtin, Call, Effect, Part, unknown};
 use super::{agent, hmp};
 use super::{
-    connection, console, events, finish, general, help, jobs, keyboard, listeners, monitor, serve,
-    settings, timers, tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, has, help, jobs, keyboard, listeners, monitor,
+    serve, settings, timers, tree, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ use crate::schema::Schema;
 /// Every built-in, in the order in which help lists them.
 pub const BUILTINS: &[Builtin] = &[
     help::HELP,
+    has::HAS,
     connection::STATUS,
     connection::CONNECT,
     connection::DISCONNECT,

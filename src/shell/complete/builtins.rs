@@ -87,7 +87,8 @@ impl Sources<'_> {
                 topics
             }
             Part::OobCommand if words.before.len() == at => self.oob_commands(),
-            Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
+            Part::Ability if words.before.len() == at => self.commands(),
+            Part::Ability | Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
                 return Found::LineAt(words.start_of(at));
             }
             Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
