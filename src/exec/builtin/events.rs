@@ -18,11 +18,7 @@ pub(super) const EVENTS: Builtin = Builtin {
             Part::Optional(&[Part::Events]),
             Part::Match,
             Part::Flag("--since", "TIME"),
-        ],
-        &[
             Part::Flag("-f", ""),
-            Part::Optional(&[Part::Events]),
-            Part::Match,
         ],
         &[
             Part::Word(&["mute", "unmute"]),
