@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::literal::{string_end, unescape};
-use super::{SyntaxError, Variables, tail};
+use super::{SyntaxError, Variables};
 
 /// The word that opens a transaction.
 pub(super) const OPENS: &str = "transaction(";
@@ -67,9 +67,6 @@ impl<'a> Word<'a> {
 pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
     let mut words = Vec::new();
     split_into(line, &mut words)?;
-    if let Some(last) = words.last().filter(|last| opens_tail(last.text)) {
-        tail::check(line, last.start)?;
-    }
     Ok(words)
 }
 
@@ -337,7 +334,7 @@ mod tests {
     #[test]
     fn a_bar_or_arrow_ends_the_command_only_as_a_separate_word() {
         assert_eq!(words("a b=c|d | .x'y"), ["a", "b=c|d", "|"]);
-        assert_eq!(words("a b='|' > f"), ["a", "b='|'", ">"]);
+        assert_eq!(words("a b='|' > f'"), ["a", "b='|'", ">"]);
     }
 
     #[test]

@@ -42,6 +42,9 @@ impl Words {
         let mut spans: Vec<_> = tokens::split(line)?.iter().map(Word::span).collect();
         let opens = |span: &mut Range<usize>| tokens::opens_tail(&line[span.clone()]);
         let after = spans.pop_if(opens);
+        if let Some(opener) = &after {
+            tail::check(line, opener.start)?;
+        }
         Ok(Self {
             source: line.to_owned(),
             spans,
