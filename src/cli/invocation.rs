@@ -34,7 +34,7 @@ impl Invocation {
     ///
     /// # Errors
     ///
-    /// Options conflict in a way that clap cannot express, or are not implemented yet.
+    /// Options conflict in a way that clap cannot express.
     pub fn from_env() -> Result<Self, Failure> {
         let (words, qemu) = split_off_qemu(std::env::args_os().collect());
         let (cli, option_after) = match plain(&words) {
