@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::quote;
-use crate::qmp::Request;
+use crate::qmp::{Pending, Reply, Request};
 
 /// Sends a command, and returns the value of its reply as JSON text.
 ///
@@ -29,15 +29,27 @@ pub(super) async fn query(
             quote(command)
         );
     }
-    let reply = client.send(request)?;
+    let reply = in_time(context, command, client.send(request)?).await?;
+    let value = reply.value().map_err(Failure::from)?;
+    Ok(value.to_owned())
+}
+
+/// Waits for the reply to `command`, for as long as the user waits for replies.
+///
+/// # Errors
+///
+/// The connection ended, or the reply did not come in time.
+pub(super) async fn in_time(
+    context: &Context,
+    command: &str,
+    reply: Pending,
+) -> Result<Reply, Failure> {
     let limit = context.settings_mut().timeout;
-    let reply = match limit {
+    Ok(match limit {
         None => reply.await?,
         Some(limit) => timeout(limit, reply).await.map_err(|_| Failure::Timeout {
             name: command.to_owned(),
             limit,
         })??,
-    };
-    let value = reply.value().map_err(Failure::from)?;
-    Ok(value.to_owned())
+    })
 }

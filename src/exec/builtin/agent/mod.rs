@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::context::Context;
+use crate::exec::query::in_time;
 use crate::failure::Failure;
 use crate::lang::Dialect;
 use crate::qmp::{Client, Pending, QmpError, Request};
@@ -61,14 +61,7 @@ impl<'a> Agent<'a> {
         command: &str,
         reply: Pending,
     ) -> Result<T, Failure> {
-        let limit = self.context.settings().timeout;
-        let reply = match limit {
-            None => reply.await?,
-            Some(limit) => timeout(limit, reply).await.map_err(|_| Failure::Timeout {
-                name: command.to_owned(),
-                limit,
-            })??,
-        };
+        let reply = in_time(self.context, command, reply).await?;
         let json = reply.value().map_err(Failure::from)?;
         serde_json::from_str(json).map_err(|error| {
             Failure::from(QmpError {
