@@ -327,6 +327,7 @@ impl Prompt {
             }
             _ if failed => Next::Failed,
             Output::Text { .. }
+            | Output::List { .. }
             | Output::Reply { .. }
             | Output::Program { .. }
             | Output::Values { .. }
