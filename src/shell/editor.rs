@@ -157,7 +157,9 @@ fn edit(
             Some(open) => format!("{open}\n{line}"),
             None => line.to_owned(),
         };
-        let edited = with_program.lend(|| program::edit(&text));
+        let loan = with_program.lend_while_editing();
+        let edited = program::edit(&text);
+        drop(loan);
         let complain = |error| with_program.complain(&format!("cannot edit the line: {error}\n"));
         edited.map_err(complain).ok()
     });

@@ -8,6 +8,7 @@ mod bindings;
 mod colors;
 pub mod complete;
 mod console;
+mod display;
 mod editor;
 mod followers;
 mod helper;

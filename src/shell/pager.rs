@@ -40,29 +40,23 @@ pub(super) async fn show<T>(
     leave: impl Future<Output = T>,
 ) -> Result<Option<T>, String> {
     tokio::pin!(leave);
-    tokio::select! {
-        () = terminal.hand_over() => {}
+    let _loan = tokio::select! {
+        loan = terminal.lend() => loan,
         left = &mut leave => return Ok(Some(left)),
-    }
+    };
     let Ok((pid, ended)) = start(command, text.clone()) else {
-        terminal.take_back();
         return Err(text);
     };
-    let left = tokio::select! {
-        status = ended => {
-            terminal.take_back();
-            if status == Ok(Some(NOT_FOUND)) {
-                return Err(text);
-            }
-            None
-        }
+    tokio::select! {
+        status = ended => match status {
+            Ok(Some(NOT_FOUND)) => Err(text),
+            _ => Ok(None),
+        },
         left = leave => {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-            terminal.take_back();
-            Some(left)
+            Ok(Some(left))
         }
-    };
-    Ok(left)
+    }
 }
 
 /// Starts the pager. Ctrl-C reaches it as well as us, because it is in our process group. The receiver resolves to its

@@ -12,7 +12,7 @@ use crate::lang::is_harmful;
 /// The editor if neither `$VISUAL` nor `$EDITOR` names one.
 const EDITOR: &str = "vi";
 
-/// Lets the user edit `text` in `$VISUAL` or `$EDITOR`, and returns the result. The caller hands over the terminal.
+/// Lets the user edit `text` in `$VISUAL` or `$EDITOR`, and returns the result. The caller lends the terminal.
 ///
 /// # Errors
 ///

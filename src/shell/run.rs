@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::display::{Display, text};
 use super::editor::Editor;
 use super::followers::Followers;
 use super::history;
-use super::prompt::{Prompt, text};
+use super::prompt::Prompt;
 use super::prompt_symbol::PromptSymbol;
 use super::stop::Stops;
 use super::terminal::Terminal;
@@ -99,7 +100,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     );
     let showing = tokio::spawn(show);
     let editor = Editor::start(&context, terminal.clone(), symbol.clone(), history)?;
-    let mut prompt = Prompt::new(context.clone(), terminal.clone(), symbol, editor, stops);
+    let display = Display {
+        context: context.clone(),
+        terminal: terminal.clone(),
+        symbol,
+        stops,
+    };
+    let mut prompt = Prompt::new(display, editor);
     let result = prompt.read_lines().await;
     showing.abort();
     leave(&context, &terminal, prompt.stops()).await;

@@ -20,7 +20,9 @@
 //!   which shows it above the line.
 //! - searching: the user searches the history. rustyline shows nothing above the line meanwhile, so the writer
 //!   does.
-//! - attached: the terminal is raw, and the writer writes what a guest prints. All other output is held back.
+//! - attached: a guest or a program has the terminal. For a guest it is raw, and the writer writes what the guest
+//!   prints. All other output is held back. An editing line is attached, and edited again, when it is lent to the
+//!   user's editor.
 //! - suspended: the terminal is as we found it, and the process is stopped; see [`Terminal::take_suspending`]. None of our threads runs, so the enum has no variant for this state.
 //! - leaving: the terminal is as we found it, rustyline's output goes nowhere, and the writer writes the last
 //!   messages.
@@ -39,6 +41,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::termios::Termios;
 use nix::unistd::dup2_stdout;
 use rustyline::ExternalPrinter;
 use tokio::sync::oneshot;
@@ -54,6 +57,10 @@ const LAST_OUTPUT: Duration = Duration::from_millis(700);
 /// Ends the modes that rustyline sets, synchronized output (2026) and bracketed paste (2004), and starts a new
 /// line.
 const LEAVE_LINE: &str = "\x1b[?2026l\x1b[?2004l\n";
+
+/// Ends the mode that rustyline sets while it edits a line, bracketed paste, and sets it again.
+const LEAVE_EDITING: &str = "\x1b[?2004l";
+const EDIT_AGAIN: &str = "\x1b[?2004h";
 
 /// Undoes what a guest may have done to the terminal: alternate screen, mouse reports, bracketed paste,
 /// colours, margins, hidden cursor (xterm's control sequences; `\x1b[!p` is a soft reset).
@@ -77,6 +84,36 @@ impl Drop for Restore {
         // The editor may have made the terminal raw after we left it.
         self.0.mode.restore();
     }
+}
+
+/// The terminal, lent to a program in the mode in which we found it. Output is held back until this is dropped.
+pub(super) struct Loan {
+    terminal: Terminal,
+    /// The mode in which a line was edited, if one was.
+    line: Option<Option<Termios>>,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let Terminal { shared, mode } = &self.terminal;
+        if shared.is_leaving() {
+            return;
+        }
+        match self.line.take() {
+            Some(line) => {
+                mode.return_to(line);
+                let _ = write_now(EDIT_AGAIN);
+            }
+            None => mode.type_ahead(),
+        }
+        shared.detach();
+    }
+}
+
+/// Writes to the terminal in the calling thread.
+fn write_now(text: &str) -> io::Result<()> {
+    io::stdout().write_all(text.as_bytes())?;
+    io::stdout().flush()
 }
 
 impl Terminal {
@@ -204,20 +241,16 @@ impl Terminal {
         self.shared.is_searching()
     }
 
-    /// Lends the terminal, as we found it, to a program that `run` runs while a line is edited. Only for the editor's
-    /// thread.
-    pub fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
-        let line = self.mode.now();
-        let _ = io::stdout()
-            .write_all(b"\x1b[?2004l")
-            .and_then(|()| io::stdout().flush());
+    /// Lends the terminal to a program while a line is edited. Only for the editor's thread.
+    pub fn lend_while_editing(&self) -> Loan {
+        self.shared.lend();
+        let line = Some(self.mode.now());
+        let _ = write_now(LEAVE_EDITING);
         self.mode.restore();
-        let result = run();
-        self.mode.return_to(line);
-        let _ = io::stdout()
-            .write_all(b"\x1b[?2004h")
-            .and_then(|()| io::stdout().flush());
-        result
+        Loan {
+            terminal: self.clone(),
+            line,
+        }
     }
 
     /// Whether a line is being edited.
@@ -249,9 +282,8 @@ impl Terminal {
         self.mode.make_raw().inspect_err(|_| self.shared.detach())
     }
 
-    /// Gives the terminal, in the mode in which we found it, to another program once everything given so far is on it.
-    /// Other output is held back.
-    pub async fn hand_over(&self) {
+    /// Lends the terminal to a program between two lines, once everything given so far is on it.
+    pub async fn lend(&self) -> Loan {
         loop {
             self.settle().await;
             if self.shared.attach() {
@@ -259,12 +291,10 @@ impl Terminal {
             }
         }
         self.mode.restore();
-    }
-
-    /// Takes the terminal back from the program, and shows the output that was held back.
-    pub fn take_back(&self) {
-        self.mode.type_ahead();
-        self.shared.detach();
+        Loan {
+            terminal: self.clone(),
+            line: None,
+        }
     }
 
     /// Writes what the guest printed. The receiver resolves when it is on the terminal, or will never be.

@@ -103,15 +103,21 @@ impl Shared {
         self.change(|inner| inner.is_idle() && inner.state.attach())
     }
 
-    /// From attached to showing. Shows the output that was held back.
+    /// From editing to attached.
+    pub fn lend(&self) {
+        self.change(|inner| inner.state.lend());
+    }
+
+    /// From attached to what was before. Shows the output that was held back.
     pub fn detach(&self) {
         self.change(|inner| {
             if let Some(Attached {
                 lost: lost @ 1.., ..
             }) = inner.state.detach()
             {
-                let text =
-                    format!("{lost} more outputs were dropped while the console was attached\n");
+                let text = format!(
+                    "{lost} more outputs were dropped while another program had the terminal\n"
+                );
                 inner.queue.push_back(Instruction::Complain(text));
             }
         });

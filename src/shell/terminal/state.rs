@@ -18,7 +18,7 @@ pub(super) enum TerminalState {
     Editing,
     /// rustyline does, and searches the history.
     Searching(Search),
-    /// A guest does.
+    /// A guest or a program does.
     Attached(Attached),
     /// We do, for the last messages.
     Leaving,
@@ -44,9 +44,11 @@ impl Search {
     }
 }
 
-/// What waits while a guest has the terminal.
+/// What waits while a guest or a program has the terminal.
 #[derive(Default)]
 pub(super) struct Attached {
+    /// Whether a line was being edited before.
+    editing: bool,
     /// The guest's output, and our remarks in it.
     pub pieces: VecDeque<(Vec<u8>, oneshot::Sender<()>)>,
     /// How many bytes of other output are held back.
@@ -107,10 +109,25 @@ impl TerminalState {
         showing
     }
 
-    /// From attached to showing. Returns what waited, if it was attached.
+    /// From editing to attached.
+    pub fn lend(&mut self) {
+        if self.is_edited() {
+            *self = Self::Attached(Attached {
+                editing: true,
+                ..Attached::default()
+            });
+        }
+    }
+
+    /// From attached to showing, or to editing. Returns what waited, if it was attached.
     pub fn detach(&mut self) -> Option<Attached> {
         match std::mem::replace(self, Self::Showing) {
-            Self::Attached(attached) => Some(attached),
+            Self::Attached(attached) => {
+                if attached.editing {
+                    *self = Self::Editing;
+                }
+                Some(attached)
+            }
             other => {
                 *self = other;
                 None
