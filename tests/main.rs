@@ -8,6 +8,7 @@ mod bad_input;
 mod checked;
 mod client;
 mod completion;
+mod config;
 mod connecting;
 mod console;
 mod console_scripts;

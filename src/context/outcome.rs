@@ -3,6 +3,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::source::SourcedLine;
 use crate::failure::Failure;
 use crate::lang::{Dialect, Line};
 use crate::qmp::{Event, Listener, Reply};
@@ -48,6 +49,8 @@ pub enum Output {
     Console(Arc<Console>),
     /// A line to run again and again, and to show in place.
     Watch(Watch),
+    /// Lines of a file to run.
+    Source(Vec<SourcedLine>),
     /// Ends the run, with this exit status if one is given.
     Quit(Option<u8>),
 }

@@ -6,7 +6,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
 use super::watch::{self, Left};
-use crate::context::{Context, Outcome, Output, Settings, Watch};
+use crate::context::{Context, Outcome, Output, Settings, SourcedLine, Watch};
 use crate::exec::{PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::qmp::Listener;
@@ -32,6 +32,8 @@ pub(super) enum Next {
     /// The user pressed Ctrl-C: do not run the lines pasted after this one.
     Stop,
     Leave(Status),
+    /// Run these lines of a file.
+    Source(Vec<SourcedLine>),
     /// The user wants to leave, with this status. Ask first.
     LeaveIfConfirmed(Status),
 }
@@ -103,6 +105,7 @@ impl Display {
             Output::Events(events) => self.follow_events(events).await,
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,
+            Output::Source(lines) => Next::Source(lines),
             Output::Quit(status) => {
                 Next::LeaveIfConfirmed(status.map_or(Status::Success, Status::Given))
             }
