@@ -44,6 +44,10 @@ fn run() -> Status {
 }
 
 fn try_run() -> anyhow::Result<Status> {
+    if qmpsh::filter::is_asked_for() {
+        qmpsh::filter::work();
+        return Ok(Status::Success);
+    }
     let invocation = Invocation::from_env()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

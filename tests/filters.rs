@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::common::fake::{Fake, event, failure, success};
-use crate::common::{Qemu, qmpsh, wait_for};
+use crate::common::process::wait_for_end_of;
+use crate::common::terminal::Terminal;
+use crate::common::{Qemu, kill, qemu, qmpsh, scratch, wait_for};
 
 /// Answers each command with a list of two disks, except `fail`.
 fn disks() -> Fake {
@@ -177,24 +179,91 @@ fn an_endless_filter_can_be_interrupted() {
     terminal.type_line("q | 0 | until(false; . + 1)");
     terminal.keys("\r");
     // Ctrl-C would interrupt the wait for the reply if it came earlier.
-    let pid = terminal.pid();
-    wait_for("the filter to run", || {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-        let mut names = tasks.flatten().map(|task| task.path().join("stat"));
+    let filter = wait_for("the filter to run", || {
+        let mut all = children(terminal.pid()).into_iter();
         // It has run for longer than it takes to compile the filter.
-        let runs = |stat: String| {
-            let fields = stat.split_once("(filter) R ").map(|(_, fields)| fields);
-            let ticks = fields.and_then(|fields| fields.split(' ').nth(10)?.parse::<u64>().ok());
-            ticks.is_some_and(|ticks| ticks > 50)
-        };
-        names
-            .any(|path| std::fs::read_to_string(path).is_ok_and(runs))
-            .then_some(())
+        all.find(|pid| ticks(*pid) > 50)
     });
     terminal.keys("\x03");
     terminal.wait_for_text("the filter was interrupted");
     terminal.wait_for_prompt();
     terminal.assert_answer("q | .[1].size", "20");
+    wait_for_end_of(filter);
+}
+
+/// The processes that a process has started.
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let all = text.split_whitespace();
+    all.map(|pid| pid.parse().expect("a pid")).collect()
+}
+
+/// The processor time that a process has used, in the kernel's ticks.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let (_, fields) = stat.rsplit_once(") ").unwrap_or_default();
+    let ticks = fields.split(' ').nth(11);
+    ticks.and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}
+
+/// Filters that take everything there is, and what is said of them.
+const GREEDY: [(&str, &str); 3] = [
+    ("def f: 1 + f; f", "more than 256 MiB of stack"),
+    (
+        "reduce range(1000000) as $i (null; [.])",
+        "more than 256 MiB of stack",
+    ),
+    ("\"a\" * 100000000000", "MiB of memory"),
+];
+
+#[test]
+fn a_filter_that_takes_all_stack_or_memory_fails_and_the_next_line_runs() {
+    let disks = disks();
+    for (filter, message) in GREEDY {
+        let outcome = disks.script(&["-k"], format!("q | {filter}\nq | .[1].size\n"));
+        outcome.assert_stdout("20\n").assert_fails(1, message);
+    }
+    // It may well be as deep as anybody needs.
+    let outcome = disks.script(
+        &[],
+        "q | def f: if . == 0 then 0 else . - 1 | 1 + f end; 3000 | f\n",
+    );
+    outcome.assert_status(0).assert_stdout("3000\n");
+}
+
+#[test]
+fn a_filter_without_end_harms_neither_the_prompt_nor_its_vm() {
+    let home = scratch();
+    let mut terminal = Terminal::prompt(
+        home.path(),
+        &[
+            "--launch",
+            "--",
+            &qemu(),
+            "-machine",
+            "none",
+            "-display",
+            "none",
+        ],
+    );
+    terminal.enter("query-status | def f: 1 + f; f");
+    terminal.wait_for_text("does it call itself without end?");
+    terminal.assert_answer("query-status | .running", "true");
+    terminal.leave_the_vm();
+}
+
+#[test]
+fn a_filter_ends_with_the_shell_that_runs_it() {
+    let disks = disks();
+    let mut running = disks.running(&[]);
+    running.send("q | 0 | until(false; . + 1)");
+    let filter = wait_for("the filter to run", || {
+        let mut all = children(running.pid()).into_iter();
+        all.find(|pid| ticks(*pid) > 10)
+    });
+    kill(running.pid(), "KILL");
+    wait_for_end_of(filter);
 }
 
 #[test]

@@ -1,21 +1,46 @@
 //! Filters: jq's language, run on what a line shows. Nothing else names jaq.
 
+mod message;
+mod process;
 mod program;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
-use crate::lang::Variables;
-use worker::{Job, Worker};
+use crate::lang::{Value, Variables};
+use message::Header;
+use worker::Worker;
 
-/// Runs filters, each in a thread: a filter can take long, or forever. Idle threads keep what they have compiled.
-#[derive(Default)]
+pub use process::{is_asked_for, work};
+
+/// How many filters run at a time. Others wait.
+const MOST_RUNNING: usize = 8;
+
+/// How many processes are kept for later filters.
+const MOST_IDLE: usize = 2;
+
+/// Runs filters, each in a process of its own: a filter can take forever, and all the stack and memory it gets, which
+/// must not end ours. Idle processes keep what they have compiled.
+///
+/// The processes run our own program, whose `main` must call [`work`] if [`is_asked_for`].
 pub struct Filters {
     idle: Mutex<Vec<Worker>>,
+    running: Semaphore,
+}
+
+impl Default for Filters {
+    fn default() -> Self {
+        Self {
+            idle: Mutex::default(),
+            running: Semaphore::new(MOST_RUNNING),
+        }
+    }
 }
 
 /// What a filter gave.
@@ -42,8 +67,15 @@ impl Filters {
     /// # Errors
     ///
     /// It is not in jq's language, or names a function or variable that does not exist.
-    pub async fn check(&self, filter: &str, variables: &Arc<Variables>) -> Result<(), Rejected> {
-        self.work(filter, variables, None).await.map(drop)
+    pub async fn check(&self, filter: &str, variables: &Variables) -> Result<(), Rejected> {
+        let checked = self.work(filter, variables, None).await?;
+        match checked.error {
+            None => Ok(()),
+            Some(message) => Err(Rejected {
+                message,
+                span: 0..filter.len(),
+            }),
+        }
     }
 
     /// Runs `filter` on `input`, a value as JSON. In it, `$NAME` is a variable.
@@ -54,7 +86,7 @@ impl Filters {
     pub async fn run(
         &self,
         filter: &str,
-        variables: &Arc<Variables>,
+        variables: &Variables,
         input: Bytes,
     ) -> Result<Filtered, Rejected> {
         self.work(filter, variables, Some(input)).await
@@ -63,26 +95,49 @@ impl Filters {
     async fn work(
         &self,
         filter: &str,
-        variables: &Arc<Variables>,
+        variables: &Variables,
         input: Option<Bytes>,
     ) -> Result<Filtered, Rejected> {
-        let failed = |message: &str| Rejected {
-            message: message.to_owned(),
-            span: 0..filter.len(),
+        let header = Header {
+            filter: filter.to_owned(),
+            variables: named(filter, variables),
+            input: input.as_ref().map(Bytes::len),
         };
-        let idle = self.idle.lock().pop();
-        let worker = match idle {
-            Some(worker) => worker,
-            None => Worker::start().map_err(|_| failed("cannot start a thread for the filter"))?,
+        // It is never closed.
+        let _permit = self.running.acquire().await;
+        let idle = self.idle.lock().pop().filter(Worker::is_usable);
+        let mut worker = match idle.map_or_else(Worker::start, Ok) {
+            Ok(worker) => worker,
+            Err(error) => {
+                return Ok(Filtered {
+                    error: Some(format!("no process can be started for it: {error}")),
+                    ..Filtered::default()
+                });
+            }
         };
-        let (job, done) = Job::new(filter, variables.clone(), input);
-        worker.give(job);
-        // If this is cancelled, the worker is not idle, and ends with its job.
-        let result = done.await;
-        let result = result.map_err(|_| failed("the filter made jq's interpreter panic"))?;
-        self.idle.lock().push(worker);
+        // If this is cancelled, the process is killed.
+        let result = worker.ask(&header, &input.unwrap_or_default()).await;
+        let mut idle = self.idle.lock();
+        if worker.is_usable() && idle.len() < MOST_IDLE {
+            idle.push(worker);
+        }
         result
     }
+}
+
+/// The variables that `filter` may name.
+fn named(filter: &str, variables: &Variables) -> BTreeMap<String, Box<RawValue>> {
+    let named = variables
+        .iter()
+        .filter(|(name, _)| filter.contains(&format!("${name}")));
+    named
+        .map(|(name, value)| {
+            // What is not known yet is null.
+            let json = value.map(Value::to_json);
+            let json = json.and_then(|json| RawValue::from_string(json).ok());
+            (name.to_owned(), json.unwrap_or_default())
+        })
+        .collect()
 }
 
 /// Whether the only output is neither false nor null, as jq's `if` asks.

@@ -1,5 +1,8 @@
 //! A compiled filter.
 
+use std::io;
+use std::ops::ControlFlow;
+
 use jaq_core::compile::Undefined;
 use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader};
@@ -7,8 +10,8 @@ use jaq_core::native::Fun;
 use jaq_core::{Compiler, Ctx, Filter, Vars, data};
 use jaq_json::{Val, read, write};
 
-use super::{Filtered, Rejected};
-use crate::lang::{Value, Variables};
+use super::Rejected;
+use super::message::Header;
 use crate::render::clip;
 
 type Data = data::JustLut<Val>;
@@ -25,9 +28,6 @@ const LEFT_OUT: [&str; 8] = [
     "repl",
 ];
 
-/// The most that the outputs of a filter may take, in bytes.
-const MOST: usize = 256 << 20;
-
 pub(super) struct Program {
     text: String,
     /// The variables that it names, with their `$`.
@@ -38,9 +38,10 @@ pub(super) struct Program {
 impl Program {
     /// # Errors
     ///
-    /// `text` is not in jq's language, or names a function or variable that does not exist.
-    pub fn compile(text: &str, variables: &Variables) -> Result<Self, Rejected> {
-        let names = names(text, variables);
+    /// The filter is not in jq's language, or names a function or variable that does not exist.
+    pub fn compile(header: &Header) -> Result<Self, Rejected> {
+        let text = header.filter.as_str();
+        let names = names(header);
         let is_kept = |name: &str| !LEFT_OUT.contains(&name);
         let defs = jaq_core::defs()
             .chain(jaq_std::defs())
@@ -77,68 +78,53 @@ impl Program {
         })
     }
 
-    /// Whether this is what `text` compiles to.
-    pub fn is(&self, text: &str, variables: &Variables) -> bool {
-        self.text == text && self.names == names(text, variables)
+    /// Whether this is what the filter of `header` compiles to.
+    pub fn is(&self, header: &Header) -> bool {
+        self.text == header.filter && self.names.iter().eq(names(header).iter())
     }
 
-    /// Runs it on `input`, a value as JSON, for as long as somebody wants the result.
+    /// Runs it on `input`, a value as JSON. Writes each output and a line break to `lines`, and goes on for as long as
+    /// `go_on` wants, which may empty `lines`. Returns why there are no more outputs, if it failed.
+    ///
+    /// # Errors
+    ///
+    /// Those of `go_on`.
     pub fn run(
         &self,
-        variables: &Variables,
-        input: &[u8],
-        is_wanted: impl Fn() -> bool,
-    ) -> Filtered {
-        let mut filtered = Filtered::default();
-        let value = match read::parse_single(input) {
+        header: &Header,
+        input: Vec<u8>,
+        lines: &mut Vec<u8>,
+        mut go_on: impl FnMut(&mut Vec<u8>) -> ControlFlow<io::Result<()>>,
+    ) -> io::Result<Option<String>> {
+        let value = match read::parse_single(&input) {
             Ok(value) => value,
-            Err(error) => {
-                filtered.error = Some(format!("its input is not JSON: {error}"));
-                return filtered;
-            }
+            Err(error) => return Ok(Some(format!("its input is not JSON: {error}"))),
         };
-        let globals = self.names.iter().map(|name| {
-            let value = variables.iter().find(|(other, _)| *other == &name[1..]);
-            let json = value.and_then(|(_, value)| value).map(Value::to_json);
-            let value = json.and_then(|json| read::parse_single(json.as_bytes()).ok());
+        drop(input);
+        let globals = header.variables.values().map(|value| {
+            let value = read::parse_single(value.get().as_bytes());
             value.unwrap_or_default()
         });
         let context = Ctx::<Data>::new(&self.filter.lut, Vars::new(globals.collect::<Vec<_>>()));
-        let mut lines = Vec::new();
         for output in self.filter.id.run((context, value)) {
             match output.map_err(|exception| exception.get_err()) {
-                Ok(value) => {
-                    // Memory takes it.
-                    let _ = write::write(&mut lines, &write::Pp::default(), 0, &value);
-                    lines.push(b'\n');
-                }
-                Err(error) => {
-                    filtered.error = Some(match error {
-                        Ok(error) => error.to_string(),
-                        Err(_) => "it has stopped".to_owned(),
-                    });
-                    break;
-                }
+                Ok(value) => write::write(lines, &write::Pp::default(), 0, &value)?,
+                Err(Ok(error)) => return Ok(Some(error.to_string())),
+                Err(Err(_)) => return Ok(Some("it has stopped".to_owned())),
             }
-            if lines.len() > MOST {
-                filtered.error = Some(format!("it gives more than {} MiB", MOST >> 20));
-            }
-            if filtered.error.is_some() || !is_wanted() {
-                break;
+            lines.push(b'\n');
+            if let ControlFlow::Break(result) = go_on(lines) {
+                return result.map(|()| None);
             }
         }
-        filtered.lines = match String::from_utf8(lines) {
-            Ok(lines) => lines,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        };
-        filtered
+        Ok(None)
     }
 }
 
-/// The variables that `text` may name, as jq spells them.
-fn names(text: &str, variables: &Variables) -> Vec<String> {
-    let all = variables.iter().map(|(name, _)| format!("${name}"));
-    all.filter(|name| text.contains(name)).collect()
+/// The variables of the job, as jq spells them.
+fn names(header: &Header) -> Vec<String> {
+    let names = header.variables.keys();
+    names.map(|name| format!("${name}")).collect()
 }
 
 /// Where `part`, a slice of `text`, is in it.

@@ -1,96 +1,143 @@
-//! A thread that runs filters.
+//! A process that runs filters, seen from ours.
 
 use std::io;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::os::fd::OwnedFd;
+use std::os::unix::net;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
-use super::program::Program;
+use super::message::{Answer, Header, framed};
+use super::process::{ARGUMENT, STACK, memory};
 use super::{Filtered, Rejected};
-use crate::lang::Variables;
+use crate::os::child::{Bond, Child, Ended};
 
-/// How much stack a filter may use. The system provides it only as it is used.
-const STACK: usize = 256 << 20;
+/// The program that we are, even if its file was replaced or removed meanwhile.
+#[cfg(target_os = "linux")]
+const OURSELVES: &str = "/proc/self/exe";
 
-/// How many compiled filters a thread keeps.
-const KEPT: usize = 16;
+/// The longest answer in one piece, in bytes. The outputs of a filter are fewer, and what is longer is not an answer.
+const LONGEST: usize = 512 << 20;
 
-/// A filter to run.
-pub(super) struct Job {
-    filter: String,
-    variables: Arc<Variables>,
-    /// `None` to only check the filter.
-    input: Option<Bytes>,
-    done: oneshot::Sender<Result<Filtered, Rejected>>,
-}
+/// How long a process may take to end after it has closed its socket.
+const END: Duration = Duration::from_secs(10);
 
-impl Job {
-    /// Also returns where the result arrives.
-    pub fn new(
-        filter: &str,
-        variables: Arc<Variables>,
-        input: Option<Bytes>,
-    ) -> (Self, oneshot::Receiver<Result<Filtered, Rejected>>) {
-        let (done, result) = oneshot::channel();
-        let job = Self {
-            filter: filter.to_owned(),
-            variables,
-            input,
-            done,
-        };
-        (job, result)
-    }
-}
+/// After an input of this many bytes a process is not used again: it keeps the memory.
+const LARGE: usize = 4 << 20;
 
-/// The thread. It ends after its job when this is dropped.
+/// The process. It is killed when this is dropped.
 pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
+    socket: UnixStream,
+    child: Child,
+    is_large: bool,
 }
 
 impl Worker {
     /// # Errors
     ///
-    /// There are no threads left.
+    /// It cannot be started.
     pub fn start() -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel();
-        thread::Builder::new()
-            .name("filter".to_owned())
-            .stack_size(STACK)
-            .spawn(move || work(&queue))?;
-        Ok(Self { jobs })
+        let (ours, its) = net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut command = Command::new(ourselves()?);
+        command
+            .arg(ARGUMENT)
+            .stdin(OwnedFd::from(its))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok(Self {
+            socket: UnixStream::from_std(ours)?,
+            child: Child::start(command, Vec::new(), Bond::Kill)?,
+            is_large: false,
+        })
     }
 
-    pub fn give(&self, job: Job) {
-        // If the thread has ended, so has the job's result.
-        let _ = self.jobs.send(job);
+    /// Whether it can have another job.
+    pub fn is_usable(&self) -> bool {
+        !self.is_large && self.child.ended().is_none()
+    }
+
+    /// Has it do a job.
+    ///
+    /// # Errors
+    ///
+    /// The filter cannot be run.
+    pub async fn ask(&mut self, header: &Header, input: &[u8]) -> Result<Filtered, Rejected> {
+        self.is_large = input.len() >= LARGE;
+        let mut filtered = Filtered::default();
+        let mut lines = Vec::new();
+        filtered.error = match self.exchange(header, input, &mut lines).await {
+            Ok(Answer::Rejected(message, span)) => return Err(Rejected { message, span }),
+            Ok(Answer::Failed(error)) => Some(error),
+            Ok(_) => None,
+            Err(_) => Some(match self.child.wait_within(END).await {
+                Some(ended) => why(ended),
+                None => "the process that ran it does not answer".to_owned(),
+            }),
+        };
+        filtered.lines = match String::from_utf8(lines) {
+            Ok(lines) => lines,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        Ok(filtered)
+    }
+
+    /// Sends a job, collects the outputs in `lines`, and returns the last part of the answer.
+    async fn exchange(
+        &mut self,
+        header: &Header,
+        input: &[u8],
+        lines: &mut Vec<u8>,
+    ) -> io::Result<Answer> {
+        let header = serde_json::to_vec(header)?;
+        self.socket.write_all(&framed(&[&header])).await?;
+        self.socket.write_all(input).await?;
+        loop {
+            let mut length = [0; 4];
+            self.socket.read_exact(&mut length).await?;
+            let length = u32::from_ne_bytes(length) as usize;
+            if length > LONGEST {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let mut bytes = vec![0; length];
+            self.socket.read_exact(&mut bytes).await?;
+            match Answer::read(bytes)? {
+                Answer::Lines(more) if lines.is_empty() => *lines = more,
+                Answer::Lines(more) => lines.extend_from_slice(&more),
+                last => return Ok(last),
+            }
+        }
     }
 }
 
-fn work(queue: &mpsc::Receiver<Job>) {
-    let mut kept: Vec<Program> = Vec::new();
-    for mut job in queue {
-        let at = kept
-            .iter()
-            .position(|program| program.is(&job.filter, &job.variables));
-        let program = match at {
-            Some(at) => Ok(kept.remove(at)),
-            None => Program::compile(&job.filter, &job.variables),
-        };
-        let result = match program {
-            Err(rejected) => Err(rejected),
-            Ok(program) => {
-                let input = job.input.take();
-                let is_wanted = || !job.done.is_closed();
-                let filtered = input.map(|input| program.run(&job.variables, &input, is_wanted));
-                kept.push(program);
-                if kept.len() > KEPT {
-                    kept.remove(0);
-                }
-                Ok(filtered.unwrap_or_default())
-            }
-        };
-        let _ = job.done.send(result);
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.child.signal(Signal::SIGKILL);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn ourselves() -> io::Result<&'static str> {
+    Ok(OURSELVES)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ourselves() -> io::Result<std::path::PathBuf> {
+    std::env::current_exe()
+}
+
+/// Why a process has ended that was to run a filter.
+fn why(ended: Ended) -> String {
+    let most = |bytes: u64| format!("{} MiB", bytes >> 20);
+    if ended.is_by(Signal::SIGSEGV) || ended.is_by(Signal::SIGBUS) {
+        let stack = most(STACK as u64);
+        format!("it needs more than {stack} of stack; does it call itself without end?")
+    } else if ended.is_by(Signal::SIGABRT) || ended.is_by(Signal::SIGKILL) {
+        format!("it needs more than {} of memory", most(memory()))
+    } else {
+        format!("jq's interpreter {ended}")
     }
 }
