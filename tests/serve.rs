@@ -593,7 +593,7 @@ fn a_shell_completes_through_a_server_as_on_the_vm_itself() {
 
 /// How many clients there are, what each sends, and how often the VM stops and goes on meanwhile.
 const CLIENTS: usize = 100;
-const COMMANDS: usize = 50;
+const COMMANDS: usize = 1000;
 const STOPS: usize = 20;
 
 /// When all have negotiated, sends its commands, some at a time, and checks that each reply is its own and in its place. Some clients leave in the
