@@ -521,6 +521,30 @@ fn a_client_that_does_not_read_does_not_keep_others_from_their_events() {
 }
 
 #[test]
+fn others_do_not_wait_while_a_large_message_is_read() {
+    let served = Served::start();
+    let mut large = Client::negotiated(&served.socket);
+    let mut other = Client::negotiated(&served.socket);
+    // It is no command, which shows at its end.
+    let lists = "[],".repeat(16 << 20);
+    large.send(&format!("{{\"arguments\": [{lists}[]], \"x\": 1}}\n"));
+    let nonblocking = |client: &Client, on| {
+        let stream = client.stream.get_ref();
+        stream.set_nonblocking(on).expect("a socket");
+    };
+    nonblocking(&large, true);
+    let mut answered = 0;
+    while large.stream.fill_buf().is_err() {
+        let reply = other.ask(r#"{"execute": "query-status"}"#);
+        assert_eq!(reply["return"]["status"], "running");
+        answered += 1;
+    }
+    nonblocking(&large, false);
+    assert!(large.reply()["error"].is_object());
+    assert!(answered >= 10, "{answered} commands of the other");
+}
+
+#[test]
 fn a_client_of_another_user_is_turned_away() {
     assert!(
         nix::unistd::geteuid().is_root() || cfg!(not(target_os = "linux")),
