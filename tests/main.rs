@@ -39,6 +39,7 @@ mod prompt_replies;
 mod prompt_transactions;
 mod properties;
 mod qmp_shell_syntax;
+mod qtest;
 mod read_only;
 mod recipes;
 mod recording;

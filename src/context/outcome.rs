@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Outcome {
 pub enum Output {
     /// Text to print, and a notice for the user, which is not part of the value. Both may be empty.
     Text { text: String, notice: String },
+    /// What a built-in lists: a text for a person, and JSON.
+    List { text: String, json: String },
     /// A reply; `id` is the one the user gave, as JSON.
     Reply {
         reply: Reply,
@@ -72,6 +75,14 @@ impl Output {
         }
     }
 
+    /// What a built-in lists: a text for a person, including its line breaks, and the same as JSON.
+    pub fn list(text: impl Into<String>, json: &impl Display) -> Self {
+        Self::List {
+            text: text.into(),
+            json: json.to_string(),
+        }
+    }
+
     /// A notice for the user, which is not part of the value.
     pub fn notice(notice: impl Into<String>) -> Self {
         Self::Text {
@@ -83,6 +94,7 @@ impl Output {
     /// What this shows, as JSON, if it is a value.
     pub fn value(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::List { json, .. } => Some(json.into()),
             Self::Reply { reply, .. } => Some(reply.raw().into()),
             Self::Event(event) => Some(event.text().into()),
             Self::Values { lines, .. } => {

@@ -73,7 +73,7 @@ impl Sources<'_> {
                 ),
                 [name] => {
                     let setting = SETTINGS.iter().find(|setting| setting.name == name);
-                    listed(setting.map_or(&[][..], |setting| setting.values))
+                    listed(setting.map_or(&[][..], |setting| setting.values()))
                 }
                 _ => Vec::new(),
             },
