@@ -56,6 +56,7 @@ mod shell_completion;
 mod stalled_output;
 mod stalled_terminal;
 mod tab;
+mod tab_lists;
 mod terminal_restored;
 mod timers;
 mod tls;
