@@ -54,6 +54,7 @@ mod shell_completion;
 mod stalled_output;
 mod stalled_terminal;
 mod tab;
+mod tails;
 mod terminal_restored;
 mod timers;
 mod tls;

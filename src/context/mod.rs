@@ -25,7 +25,7 @@ use crate::schema::Schema;
 pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
-pub use outcome::{Outcome, Output, Watch};
+pub use outcome::{Outcome, Output, Piped, Watch};
 pub use settings::{PromptSettings, Settings};
 pub use target::{Target, TargetPlan};
 
