@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::{self, Cli, Invocation, MAN, When, completions};
 use crate::context::{PromptSettings, Settings, TargetPlan};
-use crate::dialect::{self, agent};
+use crate::dialect;
 use crate::failure::{Failure, Status};
 use crate::lang::{Dialect, FilterText, Value, Variables};
 use crate::os::{self, service, stderr::say, stop::StopSignals};
@@ -170,11 +170,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
             terminal,
         },
         envelope: cli.envelope,
-        timeout: match dialect_of(cli) {
-            // It may never answer.
-            Dialect::Qga => cli.timeout.or(Some(agent::PATIENCE)),
-            _ => cli.timeout,
-        },
+        timeout: cli.timeout.or(dialect::patience(dialect_of(cli))),
         confirm: true,
         pager: true,
         dry_run: cli.dry_run,
@@ -232,7 +228,7 @@ fn target(invocation: &Invocation, interactive: bool) -> Result<TargetPlan, Fail
         dialect,
         schema: match &cli.schema {
             Some(path) => Some(read_schema(path)?),
-            None => (dialect == Dialect::Qga).then(agent::schema),
+            None => dialect::schema(dialect),
         },
         vm: None,
         verbose: cli.verbose,

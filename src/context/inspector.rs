@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::types::Types;
-use crate::dialect::hmp;
 use crate::dialect::verbs::Verb;
+use crate::dialect::{self, hmp};
 use crate::lang::{Command, Dialect, Object, Statement, Value, nearest, quote};
 use crate::manual::reference::{Reference, Which, program_of};
 use crate::qmp::{Client, Request};
@@ -39,7 +39,8 @@ const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 /// | every other `query-*` and `x-query-*` without arguments | nothing |
 /// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
 /// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
-const HARMLESS: [&str; 21] = [
+const HARMLESS: [&str; 22] = [
+    "qom-get",
     "qom-list",
     "query-balloon",
     "query-block",
@@ -82,7 +83,7 @@ pub struct Inspector {
     schema: OnceCell<Option<Arc<Schema>>>,
     /// The names of its commands, from `query-commands`.
     commands: OnceCell<Arc<[String]>>,
-    /// What the human monitor's `help` lists.
+    /// What the human monitor's `help` lists, or the verbs of the dialect.
     verbs: OnceCell<Option<Arc<[Verb]>>>,
     /// Properties by the name of the device type.
     properties: Mutex<HashMap<String, Arc<[Property]>>>,
@@ -132,6 +133,9 @@ impl Inspector {
     /// The server speaks this.
     pub(super) fn speaking(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
+        if let Some(verbs) = dialect::verbs(dialect) {
+            self.verbs = OnceCell::new_with(Some(Some(verbs)));
+        }
         self
     }
 
@@ -210,6 +214,9 @@ impl Inspector {
         command: &str,
         arguments: serde_json::Value,
     ) -> Option<T> {
+        if self.dialect == Dialect::Qtest {
+            return None;
+        }
         if self.dialect == Dialect::Qga {
             if command != "guest-info" {
                 return None;
@@ -248,7 +255,7 @@ impl Inspector {
         serde_json::from_str(reply.value().ok()?).ok()
     }
 
-    /// The human monitor's verbs. `None` if there is no human monitor.
+    /// The verbs of the dialect, or else the human monitor's. `None` if there is no human monitor.
     pub async fn verbs(&self) -> Option<Arc<[Verb]>> {
         let learn = async || {
             let help = self.hmp("help").await?;
@@ -258,7 +265,7 @@ impl Inspector {
         self.verbs.get_or_init(learn).await.clone()
     }
 
-    /// The human monitor's verbs, if they are known already.
+    /// The same, if they are known already.
     pub fn known_verbs(&self) -> Option<Arc<[Verb]>> {
         self.verbs.get().cloned().flatten()
     }

@@ -1,6 +1,7 @@
 //! The environment in which a line runs: the shell's settings and agenda, and the target VM.
 
 mod agenda;
+mod buses;
 mod inspector;
 mod job;
 pub mod log;
@@ -23,6 +24,7 @@ use crate::qmp::Event;
 use crate::schema::Schema;
 
 pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
+pub use buses::Bus;
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
 pub use outcome::{Outcome, Output, Piped, Watch};

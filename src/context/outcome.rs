@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::failure::Failure;
-use crate::lang::{Dialect, Line};
+use crate::lang::{Dialect, Line, conceal};
 use crate::os::child::Ended;
 use crate::qmp::{Event, Listener, Reply};
 use crate::vm::{Console, Follow};
@@ -23,6 +24,8 @@ pub struct Outcome {
 pub enum Output {
     /// Text to print, and a notice for the user, which is not part of the value. Both may be empty.
     Text { text: String, notice: String },
+    /// What a built-in lists: a text for a person, and JSON.
+    List { text: String, json: String },
     /// A reply; `id` is the one the user gave, as JSON.
     Reply {
         reply: Reply,
@@ -68,15 +71,16 @@ impl Piped {
         if ended.success() {
             return None;
         }
+        let program = conceal(&self.program);
         Some(Failure::Local(match ended.is_by(Signal::SIGINT) {
-            true => format!("`{}` was interrupted", self.program),
-            false => format!("`{}` {ended}", self.program),
+            true => format!("`{program}` was interrupted"),
+            false => format!("`{program}` {ended}"),
         }))
     }
 
     /// The failure for a program that could not be started.
     pub fn cannot_run(&self, error: &io::Error) -> Failure {
-        Failure::Local(format!("cannot run `{}`: {error}", self.program))
+        Failure::Local(format!("cannot run `{}`: {error}", conceal(&self.program)))
     }
 }
 
@@ -103,6 +107,14 @@ impl Output {
         }
     }
 
+    /// What a built-in lists: a text for a person, including its line breaks, and the same as JSON.
+    pub fn list(text: impl Into<String>, json: &impl Display) -> Self {
+        Self::List {
+            text: text.into(),
+            json: json.to_string(),
+        }
+    }
+
     /// A notice for the user, which is not part of the value.
     pub fn notice(notice: impl Into<String>) -> Self {
         Self::Text {
@@ -114,6 +126,7 @@ impl Output {
     /// What this shows, as JSON, if it is a value.
     pub fn value(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::List { json, .. } => Some(json.into()),
             Self::Reply { reply, .. } => Some(reply.raw().into()),
             Self::Event(event) => Some(event.text().into()),
             Self::Values { lines, .. } => {

@@ -65,6 +65,10 @@ impl Settings {
     pub fn text<'a>(&self, output: &'a Output) -> Option<Cow<'a, str>> {
         match output {
             Output::Text { text, .. } => (!text.is_empty()).then(|| text.into()),
+            Output::List { text, .. } if self.style.is_for_a_person() => {
+                (!text.is_empty()).then(|| text.into())
+            }
+            Output::List { json, .. } => Some(self.style.value(json).into()),
             Output::Event(event) => Some(self.style.event(event).into()),
             Output::Reply { reply, id, .. } if self.envelope || id.is_some() => {
                 let whole = render::envelope(reply.raw(), reply.failed(), id.as_deref());

@@ -83,9 +83,10 @@ impl Target {
         vm: Option<Arc<Vm>>,
         dialect: Dialect,
     ) -> (Self, Notices) {
+        let inspector = Inspector::default().speaking(dialect);
         let inspector = match &schema {
-            Some(schema) => Inspector::default().with_schema(schema.clone()),
-            None => Inspector::default(),
+            Some(schema) => inspector.with_schema(schema.clone()),
+            None => inspector,
         };
         let (tap, tls) = (options.tap.clone(), options.tls.clone());
         let (session, notices) = Session::start(options, retry);
@@ -229,6 +230,10 @@ impl Target {
                 "Connected to a guest agent{space}{version} at {}",
                 client.endpoint()
             );
+            return Some(render::escape_line(&banner).into_owned());
+        }
+        if self.dialect == Dialect::Qtest {
+            let banner = format!("Connected to qtest at {}", client.endpoint());
             return Some(render::escape_line(&banner).into_owned());
         }
         let name = inspector.ask::<Name>("query-name", json!({}));

@@ -1,19 +1,23 @@
 //! What the other end may speak, a file or two for each.
 //!
 //! A dialect says how bytes become messages ([`wire`]), how a line becomes a message ([`language`]), and how the reply is
-//! read ([`refusal`], [`text`]). Everything else is the same in all of them.
+//! read ([`refusal`], [`value`], [`text`]). Everything else is the same in all of them.
 
 pub mod agent;
 pub mod hmp;
 mod memory;
+mod qtest;
 pub mod verbs;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::lang::{Dialect, Language, Message};
 use crate::qmp::{Reply, Wire};
 use crate::render::Style;
+use crate::schema::{Schema, is_read_only};
+use verbs::Verb;
 
 pub use memory::Memory;
 
@@ -23,6 +27,7 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::Qmp => Default::default(),
         Dialect::Qga => &agent::Agent,
         Dialect::Hmp => &hmp::Monitor,
+        Dialect::Qtest => &qtest::Qtest,
     }
 }
 
@@ -34,6 +39,34 @@ pub fn language(dialect: Dialect, memory: &Arc<Memory>) -> Language {
         Dialect::Hmp => Language::Text(Arc::new(move |words| {
             Ok(hmp::line(&words.foreign_text()?, memory.cpu()))
         })),
+        Dialect::Qtest => Language::Words(Arc::new(qtest::line)),
+    }
+}
+
+/// The schema of a dialect whose servers do not tell theirs.
+pub fn schema(dialect: Dialect) -> Option<Arc<Schema>> {
+    match dialect {
+        Dialect::Qmp | Dialect::Hmp => None,
+        Dialect::Qga => Some(agent::schema()),
+        Dialect::Qtest => Some(qtest::schema()),
+    }
+}
+
+/// The verbs of a dialect whose servers do not tell theirs.
+pub fn verbs(dialect: Dialect) -> Option<Arc<[Verb]>> {
+    (dialect == Dialect::Qtest).then(qtest::verbs)
+}
+
+/// How long a reply may take unless the user says otherwise.
+pub fn patience(dialect: Dialect) -> Option<Duration> {
+    (dialect == Dialect::Qga).then_some(agent::PATIENCE)
+}
+
+/// Whether a command only asks, so that an event from before it is still of interest.
+pub fn only_asks(dialect: Dialect, command: &str) -> bool {
+    match dialect {
+        Dialect::Qmp | Dialect::Qga | Dialect::Hmp => is_read_only(command),
+        Dialect::Qtest => qtest::only_asks(command),
     }
 }
 
@@ -42,6 +75,15 @@ pub fn refusal(message: &Message, reply: &Reply) -> Option<String> {
     match message.dialect {
         Dialect::Qmp | Dialect::Qga => None,
         Dialect::Hmp => hmp::refusal(message, reply),
+        Dialect::Qtest => qtest::refusal(message, reply),
+    }
+}
+
+/// The value of the reply to a message, as JSON, if only the message tells what it is.
+pub fn value(message: &Message, reply: &Reply) -> Option<String> {
+    match message.dialect {
+        Dialect::Qmp | Dialect::Qga | Dialect::Hmp => None,
+        Dialect::Qtest => qtest::value(message, reply),
     }
 }
 
@@ -50,5 +92,6 @@ pub fn text(dialect: Dialect, json: &str, style: Style) -> Option<Cow<'static, s
     match dialect {
         Dialect::Qmp | Dialect::Qga => None,
         Dialect::Hmp => hmp::text(json, style),
+        Dialect::Qtest => qtest::text(json, style),
     }
 }

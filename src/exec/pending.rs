@@ -9,7 +9,6 @@ use crate::dialect::{self, Memory, agent};
 use crate::failure::Failure;
 use crate::lang::{Dialect, Line, Statement};
 use crate::qmp::{self, Pending, Reply, Request};
-use crate::schema::is_read_only;
 
 /// A command that was sent and whose reply may still be missing.
 pub struct PendingCommand {
@@ -62,7 +61,7 @@ impl PendingCommand {
             context.target.memory.sent(message);
         }
         // A query between a command and the wait for its event must not lose that event.
-        if !is_read_only(&name) {
+        if !dialect::only_asks(context.target.dialect, &name) {
             context.target.set_wait_from(messages);
         }
         let unanswered = context.target.dialect == Dialect::Qga && agent::is_unanswered(&name);
@@ -130,12 +129,15 @@ impl PendingCommand {
     pub fn outcome(&self, reply: Result<Reply, Failure>) -> Outcome {
         match reply {
             Err(failure) => failure.into(),
-            Ok(reply) => {
+            Ok(mut reply) => {
                 let mut dialect = Dialect::Qmp;
                 if let Statement::Message(message) = &self.line.statement {
                     if let Some(refusal) = dialect::refusal(message, &reply) {
                         self.memory.refused(message);
                         return Failure::Refused(refusal).into();
+                    }
+                    if let Some(value) = dialect::value(message, &reply) {
+                        reply = reply.with_value(value);
                     }
                     dialect = message.dialect;
                 }

@@ -13,12 +13,18 @@ pub enum Dialect {
     Hmp,
     /// The guest agent.
     Qga,
+    /// The protocol of QEMU's device tests.
+    Qtest,
 }
 
 impl Dialect {
     /// All dialects, by the names that `--dialect` knows them by.
-    pub const NAMES: [(&str, Self); 3] =
-        [("qmp", Self::Qmp), ("hmp", Self::Hmp), ("qga", Self::Qga)];
+    pub const NAMES: [(&str, Self); 4] = [
+        ("qmp", Self::Qmp),
+        ("hmp", Self::Hmp),
+        ("qga", Self::Qga),
+        ("qtest", Self::Qtest),
+    ];
 
     /// The name that `--dialect` knows it by.
     pub fn name(self) -> &'static str {
@@ -31,7 +37,7 @@ impl Dialect {
     pub fn has_verbs(self) -> bool {
         match self {
             Self::Qmp | Self::Qga => false,
-            Self::Hmp => true,
+            Self::Hmp | Self::Qtest => true,
         }
     }
 }
@@ -44,6 +50,8 @@ pub enum Language {
     Commands,
     /// A text that means something to the server alone, up to an `&` at its end.
     Text(Reading),
+    /// Words like those of commands, with a filter and the rest after them, which mean something to the server alone.
+    Words(Reading),
 }
 
 /// Makes a line of the words of a server's own language.
@@ -54,6 +62,7 @@ impl fmt::Debug for Language {
         f.write_str(match self {
             Self::Commands => "Commands",
             Self::Text(_) => "Text",
+            Self::Words(_) => "Words",
         })
     }
 }

@@ -29,7 +29,7 @@ pub struct SyntaxError {
 }
 
 impl SyntaxError {
-    pub(super) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
+    pub fn new(message: impl Into<String>, span: Range<usize>) -> Self {
         Self {
             message: tame(message.into()),
             span,
@@ -38,7 +38,7 @@ impl SyntaxError {
         }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(tame(help.into()));
         self
     }

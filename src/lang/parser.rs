@@ -159,7 +159,7 @@ impl Parser {
             return Ok(Statement::Builtin(builtin).into());
         }
         let (background, list) = strip_last(&list, "&");
-        if let Language::Text(read) = &self.language {
+        if let Language::Text(read) | Language::Words(read) = &self.language {
             let line = read(&words.part(0..list.len()))?;
             return Ok(Line { background, ..line });
         }

@@ -182,6 +182,11 @@ impl Words {
         self.spans.get(index).map(|span| &self.source[span.clone()])
     }
 
+    /// Where the word with this index is in the source; an empty range if there is none.
+    pub fn span(&self, index: usize) -> Range<usize> {
+        self.spans.get(index).cloned().unwrap_or_default()
+    }
+
     /// The first word, as typed.
     pub fn first(&self) -> Option<&str> {
         self.word(0)

@@ -156,7 +156,7 @@ impl Client {
         let (id, text) = match request.id {
             Some(id) if commands.uses(&id) => return Err(Error::IdInUse(id.to_string())),
             Some(id) => (Id::Users(id), request.text),
-            None if !self.greeting.human && (self.needs_ids || needs_id(&request.text)) => {
+            None if self.wire.has_ids() && (self.needs_ids || needs_id(&request.text)) => {
                 let id = commands.next_id();
                 (Id::Ours(id), with_id(&request.text, id))
             }

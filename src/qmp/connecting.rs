@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Receiver, Sender, split};
 use super::error::Error;
-use super::handshake::{greeting, listen_first, negotiate, synchronize};
+use super::handshake::{ask_first, greeting, negotiate, synchronize};
 use super::message::{Event, Greeting};
 use super::notice::{Notice, NoticeSender};
 use super::options::Options;
@@ -194,9 +194,12 @@ async fn meet(
             let needs_ids = synchronize(&mut receiver, &mut sender, endpoint, wire).await?;
             return Ok(ready(receiver, sender, Greeting::default(), needs_ids));
         }
-        Opening::Silence => {
-            listen_first(&mut receiver, endpoint, wire).await?;
-            return Ok(ready(receiver, sender, Greeting::default(), false));
+        Opening::Question(question) => {
+            let events = ask_first(&mut receiver, &mut sender, endpoint, wire, question).await?;
+            return Ok(Connection {
+                events,
+                ..ready(receiver, sender, Greeting::default(), false)
+            });
         }
     };
     // Another user could name any process here.

@@ -67,6 +67,22 @@ impl Frames {
         }
     }
 
+    /// The length of the next whole line with its line break, or `None` until more bytes arrive.
+    ///
+    /// # Errors
+    ///
+    /// The line exceeds [`MAX_MESSAGE`].
+    pub fn line(&mut self) -> Result<Option<usize>, Lost> {
+        let mut new = self.buffer[self.scanned..].iter();
+        let Some(at) = new.position(|byte| *byte == b'\n') else {
+            self.scanned = self.buffer.len();
+            return self.check_size().map(|()| None);
+        };
+        let length = self.scanned + at + 1;
+        self.scanned = 0;
+        Ok(Some(length))
+    }
+
     /// Whether no message has begun.
     pub fn is_between(&self) -> bool {
         self.depth == 0
@@ -255,7 +271,7 @@ fn hint(bytes: &[u8]) -> &'static str {
             || bytes.starts_with(b"OK\n")
             || bytes.starts_with(b"FAIL ") =>
         {
-            " (this is qtest)"
+            " (this is qtest; speak to it with --dialect qtest)"
         }
         [0xff, b'{', ..] => " (this is a guest agent; speak to it with -N)",
         [0xff, ..] => " (this looks like telnet; remove `telnet` from QEMU's option)",

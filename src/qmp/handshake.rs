@@ -130,7 +130,7 @@ const SENTINEL: u8 = 0xff;
 /// # Errors
 ///
 /// [`Error::NotQmp`]: it speaks something else.
-pub(super) async fn listen_first(
+async fn listen_first(
     receiver: &mut Receiver,
     endpoint: &Endpoint,
     wire: &dyn Wire,
@@ -181,6 +181,32 @@ pub(super) async fn synchronize(
             return answered.map_err(|lost| not_qmp(endpoint, wire, lost));
         }
         // It may have started only now, or lost our message.
+    }
+}
+
+/// Asks a server that says nothing by itself whether it is there. Returns the events that came meanwhile.
+///
+/// # Errors
+///
+/// The connection ended, or the other end speaks something else.
+pub(super) async fn ask_first(
+    receiver: &mut Receiver,
+    sender: &mut Sender,
+    endpoint: &Endpoint,
+    wire: &dyn Wire,
+    question: &str,
+) -> Result<Vec<Event>, Error> {
+    listen_first(receiver, endpoint, wire).await?;
+    sender.push(question);
+    // If the other end has closed the connection, reading finds out why.
+    let _ = sender.flush(&[]).await;
+    let mut events = Vec::new();
+    loop {
+        match receiver.receive().await {
+            Ok(Incoming::Event(event)) => events.push(event),
+            Ok(Incoming::Reply(..) | Incoming::Greeting(_)) => return Ok(events),
+            Err(lost) => return Err(not_qmp(endpoint, wire, lost)),
+        }
     }
 }
 

@@ -28,6 +28,11 @@ pub trait Wire: Send + Sync {
         None
     }
 
+    /// Whether a message can have an id, with which its reply comes.
+    fn has_ids(&self) -> bool {
+        true
+    }
+
     /// Whether a message can be sent only after the reply to the one before.
     fn is_serial(&self) -> bool {
         false
@@ -48,7 +53,7 @@ pub trait Wire: Send + Sync {
         (
             "sent no greeting",
             "another client may be using this monitor (QEMU serves one at a time), QEMU is still starting or stopped, or \
-             it is no monitor but a guest agent (-N) or qtest, which do not greet",
+             it is no monitor but a guest agent (-N) or qtest (--dialect qtest), which do not greet",
         )
     }
 
@@ -67,8 +72,8 @@ pub enum Opening {
     Greeting,
     /// The server says nothing. Messages are skipped until it answers to a number of ours.
     Sync,
-    /// The server says nothing, and is ready at once.
-    Silence,
+    /// The server says nothing. It is ready once it has answered this message.
+    Question(&'static str),
 }
 
 /// QMP itself.

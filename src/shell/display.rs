@@ -104,6 +104,7 @@ impl Display {
             }
             _ if failed => Next::Failed,
             Output::Text { .. }
+            | Output::List { .. }
             | Output::Reply { .. }
             | Output::Program { .. }
             | Output::Values { .. }

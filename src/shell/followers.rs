@@ -200,7 +200,7 @@ async fn learn_each(target: Target, terminal: Terminal) {
 /// Loads the server's schema ahead of time, or at least the names of its commands.
 async fn learn(target: Target, terminal: Terminal) {
     let inspector = target.inspector();
-    if target.dialect == Dialect::Hmp {
+    if target.dialect.has_verbs() {
         inspector.verbs().await;
         terminal.repaint();
         return;

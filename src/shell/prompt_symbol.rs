@@ -48,6 +48,7 @@ fn usual(dialect: Dialect) -> &'static str {
         Dialect::Qmp => "({name} {state}) ",
         Dialect::Qga => "(guest {state}) ",
         Dialect::Hmp => "({name} hmp {state}) ",
+        Dialect::Qtest => "(qtest {state}) ",
     }
 }
 

@@ -207,6 +207,21 @@ pub fn bare_qemu(args: &[&str], descriptors: Vec<OwnedFd>) -> Killed {
 /// QEMU's options for a machine without any devices.
 pub const BARE: [&str; 5] = ["-display", "none", "-nodefaults", "-machine", "none"];
 
+/// A q35 that stands still, with qtest at `socket`. Other options may follow.
+pub fn with_qtest(socket: &Path, args: &[&str]) -> Killed {
+    let server = format!("unix:{},server=on,wait=off", socket.display());
+    let mut command = Command::new(qemu());
+    command
+        .args(["-display", "none", "-nodefaults", "-machine", "q35", "-S"])
+        .args(["-qtest", &server, "-qtest-log", "none"])
+        .args(args)
+        .stdin(Stdio::null());
+    qmpsh::os::sys::tie(&mut command, Vec::new(), Signal::SIGKILL);
+    let qemu = Killed::spawn(command);
+    wait_for("qtest", || listens(socket).then_some(()));
+    qemu
+}
+
 /// A qemu-storage-daemon whose monitor is at `socket`.
 pub fn storage_daemon(socket: &Path) -> Killed {
     let monitor = format!("socket,id=m,server=on,wait=off,path={}", socket.display());

@@ -82,6 +82,10 @@ impl Wire for Monitor {
         "is no monitor"
     }
 
+    fn has_ids(&self) -> bool {
+        false
+    }
+
     fn is_serial(&self) -> bool {
         true
     }

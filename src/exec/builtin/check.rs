@@ -135,7 +135,13 @@ impl Form<'_> {
                     time(&self.word(at)?).map_err(|failure| Misfit { at, failure })?;
                     at + 1
                 }
-                Part::Name(_) | Part::Job | Part::Address | Part::File | Part::QomPath => {
+                Part::Name(_)
+                | Part::Job
+                | Part::Listener
+                | Part::Timer
+                | Part::Address
+                | Part::File
+                | Part::QomPath => {
                     self.word(at)?;
                     at + 1
                 }

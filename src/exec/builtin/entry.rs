@@ -68,6 +68,10 @@ pub enum Part {
     Match,
     /// The id of a job.
     Job,
+    /// The number of a listener.
+    Listener,
+    /// The number of a timer.
+    Timer,
     /// An address, which may be a path.
     Address,
     /// The path of a QOM object.
@@ -105,7 +109,7 @@ impl fmt::Display for Part {
             Self::Time => f.write_str("TIME"),
             Self::Events => f.write_str("NAME[,NAME…]"),
             Self::Match => f.write_str("[KEY[=VALUE]…]"),
-            Self::Job => f.write_str("ID"),
+            Self::Job | Self::Listener | Self::Timer => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
             Self::File => f.write_str("FILE"),
             Self::QomPath => f.write_str("PATH"),

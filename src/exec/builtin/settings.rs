@@ -3,47 +3,78 @@
 use std::fmt::Write;
 
 use clap::ValueEnum;
+use serde_json::Value as Json;
 
 use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{any_of, nearest, seconds};
-use crate::render::Format;
+use crate::render::{Format, escape_line};
 
 /// A setting, which `:set` changes.
 pub struct Setting {
     pub name: &'static str,
-    /// Those of its values that completion can offer.
-    pub values: &'static [&'static str],
+    kind: Kind,
     get: fn(&Context) -> String,
     set: fn(&Context, &str) -> Result<(), Failure>,
 }
 
-const SWITCH: &[&str] = &["on", "off"];
+/// What values a setting has.
+enum Kind {
+    /// `on` or `off`.
+    Switch,
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// A number of seconds, or `off`.
+    Seconds,
+    /// Any text, or `default`.
+    Text,
+}
+
+impl Setting {
+    /// Those of its values that completion can offer.
+    pub fn values(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Switch => &["on", "off"],
+            Kind::Choice(values) => values,
+            Kind::Seconds => &["off"],
+            Kind::Text => &["default"],
+        }
+    }
+
+    /// A value of it as JSON.
+    fn json(&self, value: &str) -> Json {
+        match self.kind {
+            Kind::Switch => (value == "on").into(),
+            Kind::Seconds => serde_json::from_str(value).unwrap_or_default(),
+            Kind::Choice(_) | Kind::Text => value.into(),
+        }
+    }
+}
 
 /// All settings, by name.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "confirm",
-        values: SWITCH,
+        kind: Kind::Switch,
         get: |context| switch(context.settings_mut().confirm),
         set: |context, value| set_switch(value, &mut context.settings_mut().confirm),
     },
     Setting {
         name: "envelope",
-        values: SWITCH,
+        kind: Kind::Switch,
         get: |context| switch(context.settings_mut().envelope),
         set: |context, value| set_switch(value, &mut context.settings_mut().envelope),
     },
     Setting {
         name: "keep-going",
-        values: SWITCH,
+        kind: Kind::Switch,
         get: |context| switch(context.settings_mut().prompt.keep_going),
         set: |context, value| set_switch(value, &mut context.settings_mut().prompt.keep_going),
     },
     Setting {
         name: "keys",
-        values: &["emacs", "vi"],
+        kind: Kind::Choice(&["emacs", "vi"]),
         get: |context| {
             let vi = context.settings_mut().prompt.vi_keys;
             if vi { "vi" } else { "emacs" }.to_owned()
@@ -59,7 +90,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "output",
-        values: &["auto", "pretty", "json", "table", "raw"],
+        kind: Kind::Choice(&["auto", "pretty", "json", "table", "raw"]),
         get: |context| {
             let format = context.settings_mut().style.format.to_possible_value();
             format.map_or(String::new(), |format| format.get_name().to_owned())
@@ -74,13 +105,13 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "pager",
-        values: SWITCH,
+        kind: Kind::Switch,
         get: |context| switch(context.settings_mut().pager),
         set: |context, value| set_switch(value, &mut context.settings_mut().pager),
     },
     Setting {
         name: "probe",
-        values: SWITCH,
+        kind: Kind::Switch,
         get: |context| switch(context.target.probe()),
         set: |context, value| {
             let mut on = false;
@@ -91,7 +122,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "prompt",
-        values: &["default"],
+        kind: Kind::Text,
         get: |context| {
             let text = context.settings_mut().prompt.text.clone();
             text.unwrap_or_else(|| "default".to_owned())
@@ -103,13 +134,13 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "quiet",
-        values: SWITCH,
+        kind: Kind::Switch,
         get: |context| switch(context.settings_mut().quiet),
         set: |context, value| set_switch(value, &mut context.settings_mut().quiet),
     },
     Setting {
         name: "timeout",
-        values: &["off"],
+        kind: Kind::Seconds,
         get: |context| {
             let timeout = context.settings_mut().timeout;
             timeout.map_or("off".to_owned(), |limit| limit.as_secs_f64().to_string())
@@ -149,11 +180,10 @@ fn set(call: &Call<'_>) -> Result<Effect, Failure> {
     let args = call.args()?;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        [] => Ok(Output::text(list(call.context)).into()),
+        [] => Ok(list(call.context, SETTINGS.iter()).into()),
         [name] => {
             let setting = find(name)?;
-            let value = (setting.get)(call.context);
-            Ok(Output::text(format!("{name}  {value}\n")).into())
+            Ok(list(call.context, [setting].into_iter()).into())
         }
         [name, value] => {
             apply(call.context, name, value)?;
@@ -191,15 +221,17 @@ pub(super) fn find(name: &str) -> Result<&'static Setting, Failure> {
     })
 }
 
-/// All settings with their values, one per line.
-fn list(context: &Context) -> String {
-    let width = SETTINGS.iter().map(|setting| setting.name.len()).max();
+/// Settings with their values.
+fn list(context: &Context, settings: impl Iterator<Item = &'static Setting> + Clone) -> Output {
+    let width = settings.clone().map(|setting| setting.name.len()).max();
     let width = width.unwrap_or_default() + 2;
-    let mut list = String::new();
-    for setting in SETTINGS {
-        let _ = writeln!(list, "{:width$}{}", setting.name, (setting.get)(context));
+    let (mut text, mut json) = (String::new(), serde_json::Map::new());
+    for setting in settings {
+        let value = (setting.get)(context);
+        let _ = writeln!(text, "{:width$}{}", setting.name, escape_line(&value));
+        json.insert(setting.name.to_owned(), setting.json(&value));
     }
-    list
+    Output::list(text, &Json::Object(json))
 }
 
 fn switch(on: bool) -> String {
