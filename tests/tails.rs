@@ -61,7 +61,7 @@ fn a_line_writes_what_it_shows_to_a_file_that_only_its_owner_can_read() {
         (
             &[],
             format!(":set output > '{name}'"),
-            "output  auto\n".to_owned(),
+            "{\"output\":\"auto\"}\n".to_owned(),
         ),
         (&[], format!("q > '{name}' &"), ALL.to_owned()),
     ] {
@@ -130,7 +130,7 @@ fn a_line_shows_its_text_through_a_program_whose_failure_is_the_line_s() {
     );
     outcome
         .assert_status(0)
-        .assert_stdout("\"c\"\n>\"x y\\u001y[31m\"\n>\"z\"\n\"c\"\n0\noutput  auto\n");
+        .assert_stdout("\"c\"\n>\"x y\\u001y[31m\"\n>\"z\"\n\"c\"\n0\n{\"output\":\"auto\"}\n");
     let outcome = disks.qmpsh(&["q", "|", "!grep nothing"]);
     outcome.assert_fails(1, "`grep nothing` ended with exit status 1");
     let outcome = disks.qmpsh(&["q", "|", "!no-such-program"]);
