@@ -198,8 +198,8 @@ fn at_the_prompt_a_program_has_the_terminal_and_its_ctrl_c() {
         terminal.screen().contains("(QEMU)").then_some(())
     });
     terminal.cancel();
-    terminal.keys("q | !echo it has begun; sleep 1000\r");
-    terminal.wait_for_line("it has begun");
+    terminal.keys("q | \"it has begun\" | !cat - /dev/tty\r");
+    terminal.wait_for_line("\"it has begun\"");
     terminal.keys(CTRL_C);
     terminal.wait_for_prompt();
     terminal.assert_answer("q | !false", "`false` ended with exit status 1");
