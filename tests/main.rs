@@ -57,6 +57,7 @@ mod stalled_output;
 mod stalled_terminal;
 mod tab;
 mod tab_lists;
+mod tails;
 mod terminal_restored;
 mod timers;
 mod tls;

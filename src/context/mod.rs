@@ -28,7 +28,7 @@ pub use agenda::{Agenda, Kind, Pace, Report, Row, Scheduled, Trigger};
 pub use buses::Bus;
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
-pub use outcome::{Outcome, Output, Watch};
+pub use outcome::{Outcome, Output, Piped, Watch};
 pub use settings::{PromptSettings, Settings};
 pub use source::{Origin, SourcedLine, read_lines};
 pub use target::{Target, TargetPlan};

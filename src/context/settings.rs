@@ -89,6 +89,7 @@ impl Settings {
                 (!text.is_empty()).then_some(text)
             }
             Output::Program { .. }
+            | Output::Piped(_)
             | Output::Connected
             | Output::Follow(_)
             | Output::Remark(_)

@@ -3,6 +3,7 @@ use std::future::{Future, pending, ready};
 use std::io::{self, IsTerminal};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,13 +15,14 @@ use tokio::time::timeout;
 use crate::context::log::Log;
 use crate::context::traffic;
 use crate::context::{
-    Context, Kind, Origin, Outcome, Output, Report, Settings, Target, TargetPlan,
+    Context, Kind, Origin, Outcome, Output, Piped, Report, Settings, Target, TargetPlan,
 };
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
+use crate::os::foreground::Foreground;
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
-use crate::os::stop::StopSignals;
+use crate::os::stop::{StopSignal, StopSignals};
 use crate::qmp::{Filter, Listener, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
 use crate::schema::needs_types;
@@ -144,6 +146,7 @@ pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyh
             return Ok(refuse(&checked));
         }
     }
+    let interruptible = Arc::new(AtomicBool::new(true));
     let mut script = Script {
         input,
         display: Display {
@@ -167,12 +170,22 @@ pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyh
         guesses,
         reading: Reading::Lines,
         serves,
+        interruptible: interruptible.clone(),
         context,
     };
-    let stopped = tokio::select! {
-        biased;
-        () = script.all() => false,
-        _ = stop.recv() => true,
+    let stopped = {
+        let mut all = pin!(script.all());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut all => break false,
+                signal = stop.recv() => {
+                    if signal == StopSignal::End || interruptible.load(Ordering::Relaxed) {
+                        break true;
+                    }
+                }
+            }
+        }
     };
     if !stopped {
         script.tell_what_was_to_come();
@@ -270,6 +283,8 @@ struct Script {
     reading: Reading,
     /// The VM is served to others.
     serves: bool,
+    /// Ctrl-C ends the script. It is a program's while one is in the foreground.
+    interruptible: Arc<AtomicBool>,
 }
 
 /// How far a script has got.
@@ -506,6 +521,7 @@ impl Script {
             Output::Follow(file) => self.follow(file).await,
             Output::Events(events) => return self.follow_events(events).await,
             Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
+            Output::Piped(piped) => return self.pipe(piped).await,
             Output::Watch(_) => {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
                 return Some(Failure::Usage(why.to_owned()));
@@ -520,6 +536,20 @@ impl Script {
             _ => {}
         }
         failure
+    }
+
+    /// Shows a text through a program. Returns why it failed, if it did.
+    async fn pipe(&mut self, mut piped: Piped) -> Option<Failure> {
+        self.display.stdout.flush();
+        let text = std::mem::take(&mut piped.text);
+        let mut program = match Foreground::start(&piped.program, text) {
+            Ok(program) => program,
+            Err(error) => return Some(piped.cannot_run(&error)),
+        };
+        self.interruptible.store(false, Ordering::Relaxed);
+        let ended = with_notices(&mut self.notices, program.wait()).await;
+        self.interruptible.store(true, Ordering::Relaxed);
+        piped.failure(ended)
     }
 
     /// Prints a file as it grows. Stops when standard output fails.

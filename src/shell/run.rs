@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::display::{Display, text};
+use super::display::{Display, complaint, text};
 use super::editor::Editor;
 use super::followers::Followers;
 use super::history;
@@ -183,6 +183,9 @@ async fn show_reports(
         let Outcome { output, failure } = report.outcome;
         if let Some(text) = text(&context.settings(), &output) {
             terminal.show(format!("{head}\n{text}"));
+        }
+        if let Some(text) = complaint(&output) {
+            terminal.complain(&format!("{head}\n{text}"));
         }
         if let Some(failure) = failure {
             terminal.complain(&format!("{head} {failure}\n"));
