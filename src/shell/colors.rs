@@ -5,7 +5,7 @@ use nu_ansi_term::{Color, Style};
 use crate::context::Inspector;
 use crate::dialect::verbs::find;
 use crate::exec::builtin;
-use crate::lang::{CursorContext, Dialect, Span, SpanKind, Value, spans};
+use crate::lang::{Aliases, CursorContext, Dialect, Span, SpanKind, Value, spans};
 use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
 use super::complete::root;
@@ -15,6 +15,8 @@ pub(super) struct Painter<'a> {
     pub inspector: &'a Inspector,
     pub schema: Option<&'a Schema>,
     pub in_transaction: bool,
+    /// The aliases that the line may begin with.
+    pub aliases: &'a Aliases,
     /// What the line is written in.
     pub dialect: Dialect,
 }
@@ -86,6 +88,7 @@ impl Painter<'_> {
             return Style::new().bold();
         };
         let is_known = name == "transaction("
+            || !context.action && self.aliases.get(name).is_some()
             || match context.action {
                 true => root(schema, context).is_some(),
                 false => schema.command(name).is_some(),
