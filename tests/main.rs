@@ -64,6 +64,7 @@ mod trees;
 mod twin;
 mod type_ahead;
 mod typing;
+mod unknown_names;
 mod variables;
 mod waits;
 mod watch;

@@ -5,6 +5,7 @@ mod buses;
 mod inspector;
 mod job;
 pub mod log;
+pub mod names;
 mod outcome;
 mod settings;
 mod target;

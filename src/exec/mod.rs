@@ -12,8 +12,9 @@ mod pending;
 mod query;
 mod run;
 mod tail;
+mod unknown_names;
 
-pub use advice::advise;
+pub use advice::{advise, advise_unparsed};
 pub use background::begin;
 
 pub use pending::PendingCommand;

@@ -5,7 +5,7 @@ use super::arguments::Arguments;
 use super::tokens::{OPENS, TEXT_BUILTINS, Word, plain};
 use super::{
     BuiltinLine, Command, Descriptor, Dialect, Language, Line, Message, Object, Statement,
-    SyntaxError, Value, Words,
+    SyntaxError, Value, Words, instead_of,
 };
 use super::{key_value, literal};
 
@@ -122,7 +122,11 @@ impl Parser {
 
     fn parse_line(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let (tail, background) = words.read_tail()?;
-        let line = self.statement(words, tail.is_empty())?;
+        let line = self.statement(words, tail.is_empty());
+        let line = line.map_err(|error| match instead_of(words.source()) {
+            Some(help) if matches!(self.language, Language::Commands) => error.help(help),
+            _ => error,
+        })?;
         Ok(Line {
             background: line.background || background,
             tail: Box::new(tail),
