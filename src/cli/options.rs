@@ -152,16 +152,15 @@ pub struct Cli {
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
     pub var: Vec<(String, String)>,
 
-    /// How to print values: auto, pretty, json, table or raw
+    /// How to print values: auto, pretty, json, table or raw [default: auto]
     #[arg(
         short,
         long,
         value_name = "FORMAT",
         value_enum,
-        default_value_t,
         hide_possible_values = true
     )]
-    pub output: Format,
+    pub output: Option<Format>,
 
     /// Same as -o pretty
     #[arg(short, long, conflicts_with = "output")]
@@ -209,6 +208,10 @@ pub struct Cli {
     /// Do not read or write the history file
     #[arg(long)]
     pub no_history: bool,
+
+    /// Do not read config.toml and rc.qmp
+    #[arg(long)]
+    pub no_config: bool,
 
     /// Use TLS for TCP connections, with the credentials in DIR
     ///

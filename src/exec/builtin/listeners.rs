@@ -31,7 +31,7 @@ pub(super) const ON: Builtin = Builtin {
 
 pub(super) const OFF: Builtin = Builtin {
     name: "off",
-    forms: &[&[Part::Name("ID")]],
+    forms: &[&[Part::Listener]],
     summary: "remove a listener added with :on",
     help: "",
     run: |call| Box::pin(async move { off(call) }),

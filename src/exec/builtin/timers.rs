@@ -39,8 +39,8 @@ pub(super) const TIMERS: Builtin = Builtin {
 pub(super) const TIMER: Builtin = Builtin {
     name: "timer",
     forms: &[
-        &[Part::Name("ID"), Part::Time],
-        &[Part::Name("ID"), Part::Word(&["on", "off"])],
+        &[Part::Timer, Part::Time],
+        &[Part::Timer, Part::Word(&["on", "off"])],
     ],
     summary: "change the interval of a timer, or pause it",
     help: "The new interval counts from the last run. off pauses the timer; on lets it run again, for the first time\n\
@@ -50,7 +50,7 @@ pub(super) const TIMER: Builtin = Builtin {
 
 pub(super) const CANCEL: Builtin = Builtin {
     name: "cancel",
-    forms: &[&[Part::Name("ID")]],
+    forms: &[&[Part::Timer]],
     summary: "remove a timer",
     help: "",
     run: |call| Box::pin(async move { cancel(call) }),
