@@ -287,8 +287,8 @@ impl Call<'_> {
             return Ok(Statement::Command(transaction).into());
         }
         let mut parser = Parser::of(self.context.target.language());
-        let line = parser.parse(words);
-        let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
+        let line = parser.parse_for_later(words);
+        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction must fit on one line here: transaction( ACTION )".to_owned(),
@@ -299,8 +299,6 @@ impl Call<'_> {
         {
             return Err(unknown(self.table, &inner.name));
         }
-        // By the time it runs, variables may have other values.
-        line.later = words.has_variables().then(|| Box::new(words.clone()));
         Ok(line)
     }
 }
