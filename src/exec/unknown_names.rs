@@ -39,14 +39,19 @@ pub(super) async fn unknown_names(
     error: &QmpError,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
+    // Some messages, such as "Job not found", quote nothing.
+    let is_meant = |value: &str| !error.desc.contains('\'') || error.desc.contains(value);
     for (key, value) in dotted(&command.arguments) {
-        let Some(value) = value.as_str().filter(|value| !value.is_empty()) else {
+        let Some(value) = value
+            .as_str()
+            .filter(|value| !value.is_empty() && is_meant(value))
+        else {
             continue;
         };
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         let named = question_of(&command.name, &path, &command.arguments, value);
         // A node can be given in many places, by its name.
-        let is_node = || error.desc.contains("node") && error.desc.contains(&format!("'{value}'"));
+        let is_node = || error.desc.contains("node");
         let question = named.filter(Question::is_about_names);
         let Some(question) = question.or_else(|| is_node().then_some(Question::Nodes)) else {
             continue;
