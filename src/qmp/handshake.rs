@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::{Receiver, Sender};
 use super::error::{Error, Lost};
@@ -159,6 +159,8 @@ pub(super) async fn synchronize(
     listen_first(receiver, endpoint, wire).await?;
     let look = |said: &[u8]| speaks_else(said, wire);
     let mut numbers = Vec::new();
+    // It has answered to one of our numbers, and will answer to those after it in turn.
+    let mut answers = false;
     loop {
         let number = fastrand::u32(1..);
         numbers.push(u64::from(number));
@@ -167,20 +169,27 @@ pub(super) async fn synchronize(
         sender.push(&with_id(&request, ID));
         // If the other end has closed the connection, reading finds out why.
         let _ = sender.flush(&[]).await;
-        let answered = async {
-            loop {
-                if let Incoming::Reply(reply, id) = receiver.receive_after(SENTINEL, look).await?
-                    && let Ok(Ok(number)) = reply.value().map(str::parse)
-                    && numbers.contains(&number)
-                {
+        let next = Instant::now() + NEXT_NUMBER;
+        loop {
+            let reply = receiver.receive_after(SENTINEL, look);
+            let reply = match answers {
+                true => reply.await,
+                false => match timeout_at(next, reply).await {
+                    Ok(reply) => reply,
+                    // It may have started only now, or lost our message.
+                    Err(_) => break,
+                },
+            };
+            let reply = reply.map_err(|lost| not_qmp(endpoint, wire, lost))?;
+            if let Incoming::Reply(reply, id) = reply
+                && let Ok(Ok(answer)) = reply.value().map(str::parse)
+            {
+                if answer == u64::from(number) {
                     return Ok(id.is_some_and(|id| id == ID));
                 }
+                answers |= numbers.contains(&answer);
             }
-        };
-        if let Ok(answered) = timeout(NEXT_NUMBER, answered).await {
-            return answered.map_err(|lost| not_qmp(endpoint, wire, lost));
         }
-        // It may have started only now, or lost our message.
     }
 }
 
