@@ -119,8 +119,11 @@ pub(super) async fn negotiate(
 /// once.
 const FIRST_WORDS: Duration = Duration::from_millis(50);
 
-/// How long the answer to a number of ours may take before we send the next.
+/// How long the answer to the first of our numbers may take before we send the next. It doubles with each.
 const NEXT_NUMBER: Duration = Duration::from_secs(2);
+
+/// The longest time between two numbers.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The byte before the answer to `guest-sync-delimited`. It is in no text.
 const SENTINEL: u8 = 0xff;
@@ -159,8 +162,7 @@ pub(super) async fn synchronize(
     listen_first(receiver, endpoint, wire).await?;
     let look = |said: &[u8]| speaks_else(said, wire);
     let mut numbers = Vec::new();
-    // It has answered to one of our numbers, and will answer to those after it in turn.
-    let mut answers = false;
+    let mut patience = NEXT_NUMBER;
     loop {
         let number = fastrand::u32(1..);
         numbers.push(u64::from(number));
@@ -169,17 +171,9 @@ pub(super) async fn synchronize(
         sender.push(&with_id(&request, ID));
         // If the other end has closed the connection, reading finds out why.
         let _ = sender.flush(&[]).await;
-        let next = Instant::now() + NEXT_NUMBER;
-        loop {
-            let reply = receiver.receive_after(SENTINEL, look);
-            let reply = match answers {
-                true => reply.await,
-                false => match timeout_at(next, reply).await {
-                    Ok(reply) => reply,
-                    // It may have started only now, or lost our message.
-                    Err(_) => break,
-                },
-            };
+        let mut due = Instant::now() + patience;
+        // It may start only now, or lose our message.
+        while let Ok(reply) = timeout_at(due, receiver.receive_after(SENTINEL, look)).await {
             let reply = reply.map_err(|lost| not_qmp(endpoint, wire, lost))?;
             if let Incoming::Reply(reply, id) = reply
                 && let Ok(Ok(answer)) = reply.value().map(str::parse)
@@ -187,9 +181,14 @@ pub(super) async fn synchronize(
                 if answer == u64::from(number) {
                     return Ok(id.is_some_and(|id| id == ID));
                 }
-                answers |= numbers.contains(&answer);
+                // Those to the numbers after it will follow.
+                if numbers.contains(&answer) {
+                    due = Instant::now() + patience;
+                }
             }
         }
+        // A slow one must catch up with our numbers.
+        patience = (patience * 2).min(LONGEST_PATIENCE);
     }
 }
 
