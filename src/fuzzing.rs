@@ -45,5 +45,5 @@ pub fn hint(line: &str, in_transaction: bool, schema: &Schema, columns: usize) -
 
 /// The list of candidates that is shown for TAB.
 pub fn listing(candidates: &[Candidate], width: usize) -> String {
-    shell::list(candidates, width, false)
+    shell::list(candidates, width, usize::MAX, false)
 }

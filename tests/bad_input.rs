@@ -138,17 +138,6 @@ fn a_key_given_twice_on_the_command_line_is_shown_with_a_caret() {
 }
 
 #[test]
-fn features_that_are_not_built_yet_say_so_in_a_sentence() {
-    for args in [&["stop", ">", "f"][..], &["stop", "|", "!cat"]] {
-        let all = [&["-n"], args].concat();
-        let outcome = qmpsh(&all, "");
-        outcome
-            .assert_fails(2, "not implemented yet")
-            .assert_stdout("");
-    }
-}
-
-#[test]
 fn a_server_that_dies_during_a_command_leaves_its_outcome_unknown() {
     let fake = Fake::start(|peer| {
         peer.greet();

@@ -62,7 +62,7 @@ fn every_reply_runs_through_the_filter_of_the_command_line_unless_its_line_has_o
     let outcome = disks.script(&["-j", "length"], "q\nq | .[0].size\n:set output\nq\n");
     outcome
         .assert_status(0)
-        .assert_stdout("2\n1\noutput  auto\n2\n");
+        .assert_stdout("2\n1\n{\"output\":\"auto\"}\n2\n");
     let outcome = disks.script(&["-k", "-j", "length"], "q\nfail\nq\n");
     outcome.assert_status(1).assert_stdout("2\n2\n");
 }
@@ -165,10 +165,12 @@ fn a_filter_on_a_built_in_s_value_works_and_on_its_text_is_an_error() {
     let script = "stop\n:wait STOP --timeout 60 | .event\n";
     let outcome = qemu.script(&[], script);
     outcome.assert_status(0).assert_stdout("{}\n\"STOP\"\n");
-    let outcome = qemu.script(&[], ":set | .x\n");
+    let outcome = qemu.script(&[], ":set | .output\n");
+    outcome.assert_status(0).assert_stdout("\"auto\"\n");
+    let outcome = qemu.script(&[], ":help | .x\n");
     outcome.assert_fails(
         2,
-        "`:set` shows text, not a value, so there is nothing to filter",
+        "`:help` shows text, not a value, so there is nothing to filter",
     );
 }
 

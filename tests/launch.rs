@@ -13,6 +13,7 @@ use nix::fcntl::{OFlag, open};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 use qmpsh::vm::{ConsoleDevice, KillOnDrop, Monitor, Plan, Vm};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::common::process::{Killed, descriptors, exists, memory, spawn, wait_for_end_of};
@@ -83,24 +84,29 @@ impl Home {
     }
 }
 
-/// The process that `:vm` speaks of.
-fn pid_in(text: &str) -> u32 {
-    let (_, from) = text.split_once("running, pid ").expect("a pid");
-    let (pid, _) = from.split_once(',').expect("and for how long");
-    pid.parse().expect("a number")
+/// The process that `:vm` in a script speaks of.
+fn pid_in(line: &str) -> u32 {
+    let vm: Value = serde_json::from_str(line).expect("JSON");
+    let pid = vm["pid"].as_u64().expect("a pid");
+    u32::try_from(pid).expect("a pid")
 }
 
 /// The process of a run's VM.
 fn pid_of(running: &mut Running) -> u32 {
     running.send(":vm");
-    let pid = pid_in(&running.line());
-    while !running.line().starts_with("log ") {}
-    pid
+    pid_in(&running.line())
 }
 
 fn pid_on(terminal: &mut Terminal) -> u32 {
     terminal.enter(":vm");
-    pid_in(&terminal.unwrapped())
+    pid_shown(&terminal.unwrapped())
+}
+
+/// The process that `:vm` speaks of in a terminal.
+fn pid_shown(text: &str) -> u32 {
+    let (_, from) = text.split_once("running, pid ").expect("a pid");
+    let (pid, _) = from.split_once(',').expect("and for how long");
+    pid.parse().expect("a number")
 }
 
 #[test]
@@ -448,7 +454,7 @@ fn a_terminal_that_is_closed_leaves_no_orphan() {
     };
     read_until("(QEMU");
     writeln!(&master, ":vm\r").expect("the terminal takes keys");
-    let pid = pid_in(&read_until("log  "));
+    let pid = pid_shown(&read_until("log  "));
     drop(master);
     shell.wait().expect("it is our child");
     assert!(!exists(pid));
@@ -484,7 +490,9 @@ fn a_panic_leaves_no_orphan() {
             let _elsewhere = Box::leak(Box::new(vm.clone()));
             let _end = KillOnDrop(vm.clone());
             vm.start().expect("QEMU starts");
-            sender.send(pid_in(&vm.describe())).expect("somebody asks");
+            sender
+                .send(vm.describe().pid.expect("it runs").cast_unsigned())
+                .expect("somebody asks");
             panic!("what a crash of the shell is");
         });
     });
@@ -600,14 +608,12 @@ fn a_monitor_may_be_at_a_tcp_port_and_there_may_be_none() {
         ":vm",
     ]);
     outcome.assert_status(0);
-    assert!(
-        outcome.stdout().contains("monitor   127.0.0.1:"),
-        "{outcome}"
-    );
-    assert!(!outcome.stdout().contains("127.0.0.1:0\n"), "{outcome}");
+    let monitor = outcome.json()[1]["monitor"].to_string();
+    assert!(monitor.starts_with("\"127.0.0.1:"), "{outcome}");
+    assert!(!monitor.ends_with(":0\""), "{outcome}");
     let outcome = home.launch(&["--monitor", "none", ":vm"]);
     outcome.assert_status(0);
-    assert!(outcome.stdout().contains("monitor   none"), "{outcome}");
+    assert_eq!(outcome.json()[0]["monitor"], "none", "{outcome}");
     let outcome = home.launch(&["--monitor", "none", "query-status"]);
     outcome.assert_fails(3, "not connected");
     home.assert_empty();
@@ -825,11 +831,7 @@ fn two_hundred_restarts_leave_nothing_behind() {
     let shell = running.pid();
     let mut line = || {
         running.send(":vm");
-        let first = running.line();
-        for _ in 0..4 {
-            running.line();
-        }
-        pid_in(&first)
+        pid_in(&running.line())
     };
     let mut pids = vec![line()];
     let before = descriptors(shell);
@@ -839,9 +841,6 @@ fn two_hundred_restarts_leave_nothing_behind() {
         }
         running.send(":vm");
         pids.push(pid_in(&running.line()));
-        for _ in 0..4 {
-            running.line();
-        }
     }
     assert_eq!(pids.len(), 11);
     // The thread of the last console may be about to end.
@@ -880,7 +879,7 @@ fn two_hundred_launches_in_a_row_leave_nothing_behind() {
     let pids = between.file("pids");
     let pids: Vec<u32> = pids
         .lines()
-        .filter(|line| line.starts_with("state"))
+        .filter(|line| line.starts_with('{'))
         .map(pid_in)
         .collect();
     assert_eq!(pids.len(), 200);

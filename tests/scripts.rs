@@ -454,7 +454,7 @@ fn values_are_printed_as_the_script_has_set_it() {
     let outcome = qemu.script(&[], script);
     outcome
         .assert_status(0)
-        .assert_stdout("{}\n{\"return\": {}}\n{\n  \"return\": {}\n}\ntimeout  7\n");
+        .assert_stdout("{}\n{\"return\": {}}\n{\n  \"return\": {}\n}\n{\n  \"timeout\": 7\n}\n");
     for wrong in [
         ":set colour red",
         ":set output blue",
@@ -472,15 +472,41 @@ fn status_describes_the_connection() {
     let qemu = Qemu::start();
     let socket = qemu.address();
     let outcome = qemu.script(&[], "query-name\n:status\n");
-    let text = outcome.assert_status(0).stdout();
-    for part in [
-        socket,
-        "QEMU ",
-        &format!("pid          {}\n", qemu.pid()),
-        "round trip",
-    ] {
-        assert!(text.contains(part), "no {part}: {outcome}");
-    }
+    let status = &outcome.assert_status(0).json()[1];
+    assert_eq!(status["address"], socket, "{outcome}");
+    assert_eq!(status["pid"], qemu.pid(), "{outcome}");
+    assert!(status["version"].is_string(), "{outcome}");
+    assert!(status["latency"].as_f64().is_some_and(|trip| trip < 5.0));
+    // It is a value, as a reply is.
+    let pid = qemu.qmpsh(&["-e", ":status | .pid"]);
+    pid.assert_status(0)
+        .assert_stdout(&format!("{}\n", qemu.pid()));
+}
+
+#[test]
+fn what_built_ins_list_is_json_in_a_script() {
+    let qemu = Qemu::start();
+    let script = ":set\n:set timeout 5\n:set timeout\n:let pw = 'secret'\n:let n = '1'\n:let\n\
+                  :on STOP do cont\n:on\n:every 100 query-status\n:timers\n:jobs\n:events mute STOP\n\
+                  :events mute\n:status | .connected\n:disconnect\n:status\n";
+    let outcome = qemu.script(&["--no-reconnect"], script);
+    let values = outcome.assert_status(0).json();
+    assert_eq!(values[0]["confirm"], true, "{outcome}");
+    assert_eq!(values[0]["output"], "auto", "{outcome}");
+    assert_eq!(values[0]["timeout"], json!(null), "{outcome}");
+    assert_eq!(values[1], json!({"timeout": 5}), "{outcome}");
+    assert_eq!(values[2]["n"], "1", "{outcome}");
+    assert_eq!(values[3][0]["line"], "cont", "{outcome}");
+    assert_eq!(values[4][0]["when"], "every 100 s", "{outcome}");
+    assert_eq!(values[4][0]["id"], 2, "{outcome}");
+    assert!(values[4][0]["runs"].is_u64(), "{outcome}");
+    let rest = values[5..]
+        .iter()
+        .filter(|value| value.get("running").is_none());
+    let rest: Vec<_> = rest.collect();
+    assert_eq!(rest[..3], [&json!([]), &json!(["STOP"]), &json!(true)]);
+    assert_eq!(rest[3]["connected"], false, "{outcome}");
+    assert!(rest[3]["why"].is_string(), "{outcome}");
 }
 
 #[test]
@@ -491,10 +517,10 @@ fn status_needs_no_answer_from_a_stopped_qemu() {
     running.line();
     kill(qemu.pid(), "STOP");
     running.send(":status");
-    let status: Vec<_> = (0..7).map(|_| running.line()).collect();
+    let status: Value = serde_json::from_str(&running.line()).expect("JSON");
     kill(qemu.pid(), "CONT");
-    assert!(status[2].contains(&qemu.pid().to_string()), "{status:?}");
-    assert!(status[6].ends_with("no reply in time"), "{status:?}");
+    assert_eq!(status["pid"], qemu.pid(), "{status}");
+    assert_eq!(status["latency"], json!(null), "{status}");
 }
 
 #[test]

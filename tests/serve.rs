@@ -521,6 +521,30 @@ fn a_client_that_does_not_read_does_not_keep_others_from_their_events() {
 }
 
 #[test]
+fn others_do_not_wait_while_a_large_message_is_read() {
+    let served = Served::start();
+    let mut large = Client::negotiated(&served.socket);
+    let mut other = Client::negotiated(&served.socket);
+    // It is no command, which shows at its end.
+    let lists = "[],".repeat(16 << 20);
+    large.send(&format!("{{\"arguments\": [{lists}[]], \"x\": 1}}\n"));
+    let nonblocking = |client: &Client, on| {
+        let stream = client.stream.get_ref();
+        stream.set_nonblocking(on).expect("a socket");
+    };
+    nonblocking(&large, true);
+    let mut answered = 0;
+    while large.stream.fill_buf().is_err() {
+        let reply = other.ask(r#"{"execute": "query-status"}"#);
+        assert_eq!(reply["return"]["status"], "running");
+        answered += 1;
+    }
+    nonblocking(&large, false);
+    assert!(large.reply()["error"].is_object());
+    assert!(answered >= 10, "{answered} commands of the other");
+}
+
+#[test]
 fn a_client_of_another_user_is_turned_away() {
     assert!(
         nix::unistd::geteuid().is_root() || cfg!(not(target_os = "linux")),
@@ -593,7 +617,7 @@ fn a_shell_completes_through_a_server_as_on_the_vm_itself() {
 
 /// How many clients there are, what each sends, and how often the VM stops and goes on meanwhile.
 const CLIENTS: usize = 100;
-const COMMANDS: usize = 50;
+const COMMANDS: usize = 1000;
 const STOPS: usize = 20;
 
 /// When all have negotiated, sends its commands, some at a time, and checks that each reply is its own and in its place. Some clients leave in the

@@ -31,7 +31,7 @@ use portable_pty::CommandBuilder;
 
 use qmpsh::schema::Schema;
 use report::{alone, in_turn, print_rates, print_ratio, print_ratio_of_medians, print_times};
-use serve::Serving;
+use serve::{Neighbour, Serving};
 use server::Server;
 
 const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
@@ -344,6 +344,11 @@ impl Bench {
                 println!("  added to each command, in ms (target: 0.1)");
                 print_times("latency", &added);
             }
+        }
+        println!("\nlatency of query-status beside another client of --serve, in ms");
+        for (name, neighbour) in Neighbour::ALL {
+            let times = serve::latencies(&serving.socket, neighbour, 2_000)?;
+            print_times(name, &times);
         }
         drop((serving, qemu));
 

@@ -94,3 +94,70 @@ fn read_all(mut reader: BufReader<UnixStream>, count: usize) -> Result<()> {
     }
     Ok(())
 }
+
+/// What keeps a server busy beside a client whose commands are timed.
+#[derive(Clone, Copy)]
+pub enum Neighbour {
+    None,
+    /// Sends commands as fast as it can, and reads the replies.
+    Flood,
+    /// Sends commands, and reads nothing.
+    Deaf,
+    /// Sends messages of 64 MiB that are no commands.
+    Large,
+    /// Sends what is not JSON.
+    Garbage,
+}
+
+impl Neighbour {
+    pub const ALL: [(&str, Self); 5] = [
+        ("alone", Self::None),
+        ("flood", Self::Flood),
+        ("reads none", Self::Deaf),
+        ("64 MiB", Self::Large),
+        ("garbage", Self::Garbage),
+    ];
+
+    fn text(self) -> Vec<u8> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Flood | Self::Deaf => b"{\"execute\":\"query-version\"}\n".repeat(100),
+            Self::Large => {
+                let lists = "[],".repeat((63 << 20) / 3);
+                format!("{{\"arguments\": [{lists}[]], \"x\": 1}}\n").into()
+            }
+            Self::Garbage => b"<garbage>\xff{]\n".repeat(10_000),
+        }
+    }
+}
+
+/// Times `count` commands of a client at `socket`, one after the other, beside `neighbour`.
+pub fn latencies(socket: &Path, neighbour: Neighbour, count: usize) -> Result<Vec<f64>> {
+    let beside = negotiated(socket)?.into_inner();
+    let reading = beside.try_clone()?;
+    let text = neighbour.text();
+    let reader = thread::spawn(move || {
+        let mut reading = BufReader::new(reading);
+        let reads = !matches!(neighbour, Neighbour::Deaf | Neighbour::None);
+        while reads && matches!(reading.skip_until(b'\n'), Ok(1..)) {}
+    });
+    let mut writing = beside.try_clone()?;
+    let writer =
+        thread::spawn(move || while !text.is_empty() && writing.write_all(&text).is_ok() {});
+    let mut client = negotiated(socket)?;
+    let mut times = Vec::new();
+    let mut line = String::new();
+    for _ in 0..count {
+        let start = Instant::now();
+        let command = b"{\"execute\":\"query-status\"}\n";
+        client.get_mut().write_all(command)?;
+        line.clear();
+        client.read_line(&mut line)?;
+        times.push(start.elapsed().as_secs_f64());
+        ensure!(line.contains("\"running\""), "not a status: {line}");
+    }
+    beside.shutdown(std::net::Shutdown::Both)?;
+    writer.join().expect("it does not panic");
+    reader.join().expect("it does not panic");
+    Ok(times)
+}

@@ -39,7 +39,8 @@ const VIRTIO_TRANSPORTS: [&str; 4] = ["", "-pci", "-ccw", "-device"];
 /// | every other `query-*` and `x-query-*` without arguments | nothing |
 /// | `qom-list`, `qom-get`, `trace-event-get-state`, `query-cpu-model-expansion` | nothing |
 /// | HMP's `info qtree`, `info qom-tree`, `info usbhost`, `help`, `object_add help`, `netdev_add help` | no module; 5.2 looks for USB devices |
-const HARMLESS: [&str; 21] = [
+const HARMLESS: [&str; 22] = [
+    "qom-get",
     "qom-list",
     "query-balloon",
     "query-block",

@@ -1,9 +1,15 @@
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
+use super::source::SourcedLine;
 use crate::failure::Failure;
-use crate::lang::{Dialect, Line};
+use crate::lang::{Dialect, Line, conceal};
+use crate::os::child::Ended;
 use crate::qmp::{Event, Listener, Reply};
 use crate::vm::{Console, Follow};
 
@@ -19,6 +25,8 @@ pub struct Outcome {
 pub enum Output {
     /// Text to print, and a notice for the user, which is not part of the value. Both may be empty.
     Text { text: String, notice: String },
+    /// What a built-in lists: a text for a person, and JSON.
+    List { text: String, json: String },
     /// A reply; `id` is the one the user gave, as JSON.
     Reply {
         reply: Reply,
@@ -28,6 +36,8 @@ pub enum Output {
     },
     /// What a program in the guest printed.
     Program { stdout: Vec<u8>, stderr: Vec<u8> },
+    /// A text for a program that gets the terminal.
+    Piped(Piped),
     /// What a filter gave: JSON, each value on a line. `number` is that of the message after the one that it was given,
     /// if that was a message from the server.
     Values { lines: String, number: Option<u64> },
@@ -45,8 +55,36 @@ pub enum Output {
     Console(Arc<Console>),
     /// A line to run again and again, and to show in place.
     Watch(Watch),
+    /// Lines of a file to run.
+    Source(Vec<SourcedLine>),
     /// Ends the run, with this exit status if one is given.
     Quit(Option<u8>),
+}
+
+/// A text that is shown through a program (`| !CMD`).
+pub struct Piped {
+    /// What `sh -c` runs.
+    pub program: String,
+    pub text: String,
+}
+
+impl Piped {
+    /// The failure for a program that ended so, if that is one.
+    pub fn failure(&self, ended: Ended) -> Option<Failure> {
+        if ended.success() {
+            return None;
+        }
+        let program = conceal(&self.program);
+        Some(Failure::Local(match ended.is_by(Signal::SIGINT) {
+            true => format!("`{program}` was interrupted"),
+            false => format!("`{program}` {ended}"),
+        }))
+    }
+
+    /// The failure for a program that could not be started.
+    pub fn cannot_run(&self, error: &io::Error) -> Failure {
+        Failure::Local(format!("cannot run `{}`: {error}", conceal(&self.program)))
+    }
 }
 
 /// A line whose value is shown in place.
@@ -72,6 +110,14 @@ impl Output {
         }
     }
 
+    /// What a built-in lists: a text for a person, including its line breaks, and the same as JSON.
+    pub fn list(text: impl Into<String>, json: &impl Display) -> Self {
+        Self::List {
+            text: text.into(),
+            json: json.to_string(),
+        }
+    }
+
     /// A notice for the user, which is not part of the value.
     pub fn notice(notice: impl Into<String>) -> Self {
         Self::Text {
@@ -83,6 +129,7 @@ impl Output {
     /// What this shows, as JSON, if it is a value.
     pub fn value(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::List { json, .. } => Some(json.into()),
             Self::Reply { reply, .. } => Some(reply.raw().into()),
             Self::Event(event) => Some(event.text().into()),
             Self::Values { lines, .. } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Output;
 use crate::dialect;
-use crate::lang::{FilterText, Variables};
+use crate::lang::{Aliases, FilterText, Variables};
 use crate::render::{self, Style};
 
 /// How long to wait for the server's schema when it is only needed to explain something.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub quiet: bool,
     /// What `$NAME` stands for in a line.
     pub variables: Arc<Variables>,
+    /// The lines that names stand for.
+    pub aliases: Arc<Aliases>,
     /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
     /// What concerns only the prompt.
@@ -52,6 +54,10 @@ pub struct PromptSettings {
     pub text: Option<String>,
     /// Pasted lines go on after one that fails.
     pub keep_going: bool,
+    /// `config.toml` was read, so that it can be written.
+    pub configured: bool,
+    /// The keys of `config.toml` whose values were changed since.
+    pub changed: BTreeSet<&'static str>,
 }
 
 impl Settings {
@@ -65,6 +71,10 @@ impl Settings {
     pub fn text<'a>(&self, output: &'a Output) -> Option<Cow<'a, str>> {
         match output {
             Output::Text { text, .. } => (!text.is_empty()).then(|| text.into()),
+            Output::List { text, .. } if self.style.is_for_a_person() => {
+                (!text.is_empty()).then(|| text.into())
+            }
+            Output::List { json, .. } => Some(self.style.value(json).into()),
             Output::Event(event) => Some(self.style.event(event).into()),
             Output::Reply { reply, id, .. } if self.envelope || id.is_some() => {
                 let whole = render::envelope(reply.raw(), reply.failed(), id.as_deref());
@@ -79,11 +89,13 @@ impl Settings {
                 (!text.is_empty()).then_some(text)
             }
             Output::Program { .. }
+            | Output::Piped(_)
             | Output::Connected
             | Output::Follow(_)
             | Output::Remark(_)
             | Output::Events(_)
             | Output::Console(_)
+            | Output::Source(_)
             | Output::Watch(_)
             | Output::Quit(_) => None,
         }

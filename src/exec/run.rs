@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use super::advice::advise;
 use super::builtin::{self, Effect};
+use super::file;
 use super::finish::Finish;
 use super::pending::PendingCommand;
+use super::program::in_background;
 use super::tail::{apply_tail, check_filter};
 use crate::context::{Context, EVENT, Outcome, Output};
 use crate::failure::Failure;
@@ -20,9 +22,9 @@ pub enum Run {
     Sent(PendingCommand),
 }
 
-/// Runs a line, waits for its reply, and returns the outcome.
+/// Runs a line, waits for its reply, and returns the outcome. A program in its tail does not get the terminal.
 pub async fn run(context: &Context, line: Line) -> Outcome {
-    match start(context, line).await {
+    let outcome = match start(context, line).await {
         Run::Done(outcome) => outcome,
         Run::Sent(mut command) => {
             let reply = command.reply().await;
@@ -30,7 +32,8 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
             advise(context, command.line(), &mut outcome).await;
             apply_tail(context, command.line(), outcome).await
         }
-    }
+    };
+    in_background(outcome).await
 }
 
 /// Runs a line until only the server's reply is missing, so that the caller can do other things meanwhile.
@@ -75,9 +78,11 @@ async fn check(context: &Context, line: &Line) -> Result<(), Failure> {
         let why = "a built-in cannot run in the background; leave out the `&`";
         return Err(Failure::Usage(why.to_owned()));
     }
-    if !holds_line && (line.tail.program.is_some() || line.tail.file.is_some()) {
-        let why = "`| !CMD` and `> FILE` are not implemented yet";
-        return Err(Failure::Usage(why.to_owned()));
+    if let Some(file) = &line.tail.file
+        && !holds_line
+        && !context.settings_mut().dry_run
+    {
+        file::check(file)?;
     }
     match &line.tail.filter {
         Some(filter) => check_filter(context, filter, holds_line.then_some(EVENT)).await,

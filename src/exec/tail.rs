@@ -1,13 +1,16 @@
-//! What becomes of what a line shows: filters.
+//! What becomes of what a line shows: it runs through a filter, into a file or to a program.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::context::{Context, Outcome, Output};
+use super::file;
+use super::program::in_background;
+use crate::context::{Context, Outcome, Output, Piped};
 use crate::failure::Failure;
 use crate::filter::Rejected;
-use crate::lang::{FilterText, Line, Statement};
+use crate::lang::{FilterText, Line, Statement, Tail};
+use crate::qmp::Notice;
 use crate::render;
 
 /// How much of a filter's input an error quotes, in bytes.
@@ -26,11 +29,59 @@ pub async fn apply_tail(context: &Context, line: &Line, outcome: Outcome) -> Out
         None if matches!(outcome.output, Output::Reply { .. }) => settings.filter.as_ref(),
         None => None,
     };
-    match filter {
-        Some(filter) if outcome.failure.is_none() && !settings.dry_run => {
-            filtered(context, line, filter, outcome.output).await
+    if outcome.failure.is_some() || settings.dry_run {
+        return outcome;
+    }
+    let outcome = match filter {
+        Some(filter) => filtered(context, line, filter, outcome.output).await,
+        None => outcome,
+    };
+    if outcome.failure.is_some() {
+        return outcome;
+    }
+    let outcome = delivered(context, &line.tail, outcome.output).await;
+    match line.background {
+        true => in_background(outcome).await,
+        false => outcome,
+    }
+}
+
+/// Writes what a line shows to the file that its tail names, or gives it to the program.
+async fn delivered(context: &Context, tail: &Tail, output: Output) -> Outcome {
+    if tail.file.is_none() && tail.program.is_none() {
+        return output.into();
+    }
+    let why = match &output {
+        Output::Follow(_) | Output::Events(_) | Output::Console(_) | Output::Watch(_) => {
+            "this runs until the user stops it, so `>` and `| !` cannot follow it"
         }
-        _ => outcome,
+        Output::Connected | Output::Quit(_) => "this shows nothing that could be written",
+        _ => "",
+    };
+    if !why.is_empty() {
+        return Failure::Usage(why.to_owned()).into();
+    }
+    let mut settings = context.settings();
+    settings.style.color = false;
+    // What a program prints may reach the terminal.
+    settings.style.terminal &= tail.program.is_some();
+    let text = settings.text(&output).map(render::line).unwrap_or_default();
+    if let Output::Text { notice, .. } = output
+        && !notice.is_empty()
+    {
+        let notices = context.target.session.notice_sender();
+        let _ = notices.send(Notice::Said(notice));
+    }
+    match (&tail.file, &tail.program) {
+        (Some(file), _) => match file::write(file, text).await {
+            Ok(()) => Output::nothing().into(),
+            Err(failure) => failure.into(),
+        },
+        (None, program) => Output::Piped(Piped {
+            program: program.clone().unwrap_or_default(),
+            text,
+        })
+        .into(),
     }
 }
 

@@ -8,11 +8,13 @@
 //! and the relaxed form of it that qmp-shell accepts, [`arguments`] builds objects from dotted keys.
 //! A bare word stays a [`Value::Word`] until the schema gives it a type.
 
+mod aliases;
 mod arguments;
 mod command;
 mod cursor;
 mod dialect;
 mod error;
+mod expansion;
 mod harmless;
 mod key_value;
 pub mod literal;
@@ -29,6 +31,7 @@ mod value;
 mod variables;
 mod words;
 
+pub use aliases::Aliases;
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
 pub use cursor::{CursorContext, CursorPlace};
 pub use dialect::{Dialect, Language, Reading};

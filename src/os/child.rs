@@ -42,8 +42,11 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How a process ended, if known. Displayed, it follows the process's name: "ended with exit status
 /// 1".
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Ended(Option<ExitStatus>);
+
+/// The exit status of a shell that does not find the program.
+const NOT_FOUND: i32 = 127;
 
 impl Child {
     /// Runs `command`, which inherits `descriptors` ([`sys::tie`]). A task of the runtime waits for its end.
@@ -171,7 +174,18 @@ fn guard(group: Pid, bond: Bond) -> Option<std::process::Child> {
     command.spawn().ok()
 }
 
+impl From<Option<ExitStatus>> for Ended {
+    fn from(status: Option<ExitStatus>) -> Self {
+        Self(status)
+    }
+}
+
 impl Ended {
+    /// Whether a shell ended because it did not find the program.
+    pub fn is_not_found(self) -> bool {
+        self.0.and_then(|status| status.code()) == Some(NOT_FOUND)
+    }
+
     pub fn success(self) -> bool {
         self.0.is_some_and(|status| status.success())
     }

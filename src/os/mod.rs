@@ -1,6 +1,7 @@
 //! What the operating system offers: processes, signals, private files, standard error, and who holds a socket.
 
 pub mod child;
+pub mod foreground;
 pub mod holder;
 pub mod private;
 pub mod service;

@@ -3,6 +3,7 @@ use std::future::{Future, pending, ready};
 use std::io::{self, IsTerminal};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,12 +14,15 @@ use tokio::time::timeout;
 
 use crate::context::log::Log;
 use crate::context::traffic;
-use crate::context::{Context, Kind, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::context::{
+    Context, Kind, Origin, Outcome, Output, Piped, Report, Settings, Target, TargetPlan,
+};
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
+use crate::os::foreground::Foreground;
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
-use crate::os::stop::StopSignals;
+use crate::os::stop::{StopSignal, StopSignals};
 use crate::qmp::{Filter, Listener, Notices, Reply, Retry, State};
 use crate::render::{clip, escape};
 use crate::schema::needs_types;
@@ -27,7 +31,7 @@ use crate::vm::{Follow, shutdown};
 
 use super::check::{Found, check};
 use super::display::{Display, next_event, progress, show_notice, show_notices, with_notices};
-use super::input::{Input, Item, Origin};
+use super::input::{Input, Item};
 use super::plan::{EventsTo, Plan, Source};
 use super::stdout::Stdout;
 
@@ -50,7 +54,7 @@ const SIGNAL: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// The script could not start.
-pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
     let mut options = target.options;
     let log = target.log.as_deref().map(Log::open).transpose()?;
     let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
@@ -87,8 +91,14 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.vm,
         target.dialect,
     );
+    let config = plan.config.take();
     let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
+    if let Some(config) = &config {
+        for failure in exec::builtin::configure(&context, config) {
+            say(format!("qmpsh: {failure}"));
+        }
+    }
     exec::check_settings(&context).await?;
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
@@ -136,6 +146,7 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
             return Ok(refuse(&checked));
         }
     }
+    let interruptible = Arc::new(AtomicBool::new(true));
     let mut script = Script {
         input,
         display: Display {
@@ -159,12 +170,22 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         guesses,
         reading: Reading::Lines,
         serves,
+        interruptible: interruptible.clone(),
         context,
     };
-    let stopped = tokio::select! {
-        biased;
-        () = script.all() => false,
-        _ = stop.recv() => true,
+    let stopped = {
+        let mut all = pin!(script.all());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut all => break false,
+                signal = stop.recv() => {
+                    if signal == StopSignal::End || interruptible.load(Ordering::Relaxed) {
+                        break true;
+                    }
+                }
+            }
+        }
     };
     if !stopped {
         script.tell_what_was_to_come();
@@ -232,10 +253,12 @@ fn needs_no_oob(source: &Source) -> bool {
 
 /// Says what is wrong with the lines, none of which was run, and returns the exit status.
 fn refuse(checked: &Found) -> Status {
+    let mut status = Status::Success;
     for (failure, origin) in &checked.wrong {
         say(format!("qmpsh: {}{failure}", origin.head(failure)));
+        status = status.max(failure.status());
     }
-    Status::Usage
+    status
 }
 
 struct Script {
@@ -260,6 +283,8 @@ struct Script {
     reading: Reading,
     /// The VM is served to others.
     serves: bool,
+    /// Ctrl-C ends the script. It is a program's while one is in the foreground.
+    interruptible: Arc<AtomicBool>,
 }
 
 /// How far a script has got.
@@ -366,7 +391,7 @@ impl Script {
         };
         let line = match item.words {
             Ok(words) => {
-                let words = words.with_variables(self.context.variables());
+                let words = self.context.named(words);
                 let line = self.parser.parse(&words);
                 line.map_err(|error| Failure::syntax_of(error, &words))
             }
@@ -496,10 +521,12 @@ impl Script {
             Output::Follow(file) => self.follow(file).await,
             Output::Events(events) => return self.follow_events(events).await,
             Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
+            Output::Piped(piped) => return self.pipe(piped).await,
             Output::Watch(_) => {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
                 return Some(Failure::Usage(why.to_owned()));
             }
+            Output::Source(lines) => self.input.insert(lines),
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {
@@ -509,6 +536,20 @@ impl Script {
             _ => {}
         }
         failure
+    }
+
+    /// Shows a text through a program. Returns why it failed, if it did.
+    async fn pipe(&mut self, mut piped: Piped) -> Option<Failure> {
+        self.display.stdout.flush();
+        let text = std::mem::take(&mut piped.text);
+        let mut program = match Foreground::start(&piped.program, text) {
+            Ok(program) => program,
+            Err(error) => return Some(piped.cannot_run(&error)),
+        };
+        self.interruptible.store(false, Ordering::Relaxed);
+        let ended = with_notices(&mut self.notices, program.wait()).await;
+        self.interruptible.store(true, Ordering::Relaxed);
+        piped.failure(ended)
     }
 
     /// Prints a file as it grows. Stops when standard output fails.

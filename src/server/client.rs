@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::command::{Command, Turn, error, refusal, reply};
-use super::incoming::{self, Sent, wrong};
+use super::incoming::{self, Sent, Wrong, wrong};
 use super::outbox::Outbox;
 use super::shared::Shared;
 use super::who::Who;
@@ -222,7 +222,7 @@ impl Asking<'_> {
     async fn run(&mut self, receiving: &mut Receiving) {
         loop {
             match receiving.next().await {
-                Received::Message(message) => match incoming::read(&message) {
+                Received::Message(message) => match incoming::read(message).await {
                     Ok(sent) => self.command(sent, &mut receiving.passed).await,
                     Err(wrong) => self.wrong(wrong).await,
                 },
@@ -243,7 +243,7 @@ impl Asking<'_> {
         }
     }
 
-    async fn wrong(&mut self, wrong: incoming::Wrong) {
+    async fn wrong(&mut self, wrong: Wrong) {
         if self.oob.is_none() {
             return self.outbox.push(refusal(&wrong));
         }
@@ -264,7 +264,7 @@ impl Asking<'_> {
         };
         if sent.oob && !oob {
             let desc = "QMP input member 'exec-oob' is unexpected".to_owned();
-            return self.wrong(incoming::Wrong { id: sent.id, desc }).await;
+            return self.wrong(Wrong { id: sent.id, desc }).await;
         }
         let takes = NEED_DESCRIPTOR.contains(&sent.name.as_str());
         let passed = if takes {

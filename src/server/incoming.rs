@@ -1,11 +1,13 @@
 //! What a client sends, and the errors that QEMU answers to what is not a command.
 
 use std::borrow::Cow;
+use std::panic::resume_unwind;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 
 /// A command as it was sent.
 #[derive(Debug)]
@@ -46,16 +48,42 @@ fn present<'de, D: serde::Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Reads a message, which begins with `{`. As with QEMU, strings may be in single quotes.
+/// What is wrong with a larger message is not looked for: it would take many times its size in memory.
+const DIAGNOSED: usize = 1 << 20;
+
+/// Reads a message, which begins with `{`. As with QEMU, strings may be in single quotes, unless it has more than a
+/// megabyte.
 ///
 /// # Errors
 ///
 /// It is not a command; the words are QEMU's.
-pub(super) fn read(message: &Bytes) -> Result<Sent, Wrong> {
+pub(super) async fn read(message: Bytes) -> Result<Sent, Wrong> {
+    apart(message.len(), move || read_now(&message)).await
+}
+
+/// Text of more bytes is read in a thread of its own: other clients do not wait for that.
+const LARGE: usize = 128 << 10;
+
+/// Does what takes time in proportion to `size`.
+pub(super) async fn apart<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if size <= LARGE {
+        return work();
+    }
+    let working = spawn_blocking(work).await;
+    working.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
+fn read_now(message: &Bytes) -> Result<Sent, Wrong> {
     match std::str::from_utf8(message).map(serde_json::from_str::<Envelope>) {
         Ok(Ok(envelope)) => return envelope.sent(message),
         Ok(Err(_)) => {}
         Err(_) => return Err(wrong("JSON parse error, invalid UTF-8 sequence in string")),
+    }
+    if message.len() > DIAGNOSED {
+        return Err(wrong("JSON parse error, expecting value"));
     }
     let message = Bytes::from(in_double_quotes(&String::from_utf8_lossy(message)));
     let text = std::str::from_utf8(&message).unwrap_or_default();
@@ -157,7 +185,7 @@ mod tests {
     use super::*;
 
     fn sent(text: &'static str) -> Result<Sent, Wrong> {
-        read(&Bytes::from_static(text.as_bytes()))
+        read_now(&Bytes::from_static(text.as_bytes()))
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use super::command::Command;
+use super::incoming::apart;
 use super::policy::Policy;
 use super::serving::Server;
 use super::who::{Note, Who};
@@ -217,7 +218,7 @@ async fn run(mut command: Command, vm: Arc<Vm>, policy: Option<Arc<Policy>>) {
     let text = match policy {
         None => command.to_wire(),
         // What is checked is what is sent.
-        Some(policy) => match serde_json::from_str::<Value>(command.arguments()) {
+        Some(policy) => match arguments_of(&command).await {
             Err(error) => {
                 let desc = format!("JSON parse error, {error}");
                 return command.fail("GenericError", &desc);
@@ -253,6 +254,11 @@ async fn run(mut command: Command, vm: Arc<Vm>, policy: Option<Arc<Policy>>) {
         ..Request::default()
     };
     let _ = client.send_then(request, move |outcome| answer(command, outcome, turn));
+}
+
+async fn arguments_of(command: &Command) -> serde_json::Result<Value> {
+    let text = command.arguments().to_owned();
+    apart(text.len(), move || serde_json::from_str(&text)).await
 }
 
 fn answer(

@@ -92,6 +92,11 @@ pub(super) fn bind(
     );
     bind(vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)], ends_search());
     bind(vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)], ends_search());
+    let asked = requests.clone();
+    bind(
+        vec![KeyEvent(KeyCode::BackTab, Modifiers::NONE)],
+        while_editing(Box::new(move |_| Some(asked.ask(Request::StepBack)))),
+    );
     let ended = requests.clone();
     bind(
         vec![KeyEvent::ctrl('C')],

@@ -1,12 +1,16 @@
 //! Shows what comes of a line, and carries out what takes the terminal for a while.
 
+use std::mem;
+
+use nix::sys::signal::Signal;
+
 use super::console::{self, Detached};
 use super::pager;
 use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
 use super::watch::{self, Left};
-use crate::context::{Context, Outcome, Output, Settings, Watch};
+use crate::context::{Context, Outcome, Output, Piped, Settings, SourcedLine, Watch};
 use crate::exec::{PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::qmp::Listener;
@@ -32,6 +36,8 @@ pub(super) enum Next {
     /// The user pressed Ctrl-C: do not run the lines pasted after this one.
     Stop,
     Leave(Status),
+    /// Run these lines of a file.
+    Source(Vec<SourcedLine>),
     /// The user wants to leave, with this status. Ask first.
     LeaveIfConfirmed(Status),
 }
@@ -72,17 +78,8 @@ impl Display {
                 None => self.terminal.show(text),
             }
         }
-        if let Output::Program { stdout, stderr } = &output {
-            let text = |bytes: &[u8]| {
-                let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-                render::line(escape(&text).into_owned().into())
-            };
-            if !stdout.is_empty() {
-                self.terminal.show(text(stdout));
-            }
-            if !stderr.is_empty() {
-                self.terminal.complain(&text(stderr));
-            }
+        if let Some(text) = complaint(&output) {
+            self.terminal.complain(&text);
         }
         let failed = failure.is_some();
         if let Some(failure) = failure {
@@ -103,11 +100,14 @@ impl Display {
             Output::Events(events) => self.follow_events(events).await,
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,
+            Output::Source(lines) => Next::Source(lines),
+            Output::Piped(piped) => self.pipe(piped).await,
             Output::Quit(status) => {
                 Next::LeaveIfConfirmed(status.map_or(Status::Success, Status::Given))
             }
             _ if failed => Next::Failed,
             Output::Text { .. }
+            | Output::List { .. }
             | Output::Reply { .. }
             | Output::Program { .. }
             | Output::Values { .. }
@@ -184,6 +184,29 @@ impl Display {
         }
     }
 
+    /// Shows a text through a program, which has the terminal meanwhile.
+    async fn pipe(&mut self, mut piped: Piped) -> Next {
+        let text = mem::take(&mut piped.text);
+        let leave = self.stops.leave();
+        let left = pager::pipe(&piped.program, text, &self.terminal, leave).await;
+        // A Ctrl-C was meant for the program.
+        self.stops.signals.forget_interrupt();
+        let failure = match left {
+            // The shell that ran it reports a Ctrl-C even if the program went on.
+            Ok(pager::Left::Ended(ended)) if ended.is_by(Signal::SIGINT) => None,
+            Ok(pager::Left::Ended(ended)) => piped.failure(ended),
+            Ok(pager::Left::ToLeave(status)) => return Next::Leave(status),
+            Err(error) => Some(piped.cannot_run(&error)),
+        };
+        match failure {
+            Some(failure) => {
+                self.fail(&failure);
+                Next::Failed
+            }
+            None => Next::Line,
+        }
+    }
+
     /// Waits for a reply and shows it. Ctrl-C stops the waiting, not the command.
     async fn reply(&mut self, mut command: PendingCommand) -> Next {
         let reply = tokio::select! {
@@ -232,6 +255,9 @@ impl Display {
             if let Some(text) = text(&context.settings(), &outcome.output) {
                 terminal.show(format!("`{name}`: {text}"));
             }
+            if let Some(text) = complaint(&outcome.output) {
+                terminal.complain(&format!("`{name}`: {text}"));
+            }
             if let Some(failure) = outcome.failure {
                 terminal.complain(&format!("`{name}`: {failure}\n"));
             }
@@ -256,6 +282,21 @@ pub(super) fn text(settings: &Settings, output: &Output) -> Option<String> {
         Output::Text { notice, .. } if !notice.is_empty() => {
             Some(format!("{}{notice}\n", text.unwrap_or_default()))
         }
+        Output::Program { stdout, .. } => printed(stdout),
         _ => text,
     }
+}
+
+/// What an output has for standard error, ending in a line break.
+pub(super) fn complaint(output: &Output) -> Option<String> {
+    match output {
+        Output::Program { stderr, .. } => printed(stderr),
+        _ => None,
+    }
+}
+
+/// What a program printed, for a terminal.
+fn printed(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    (!text.is_empty()).then(|| render::line(escape(&text).into_owned().into()))
 }

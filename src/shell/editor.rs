@@ -83,14 +83,15 @@ impl Editor {
         let (answers, inputs) = async_mpsc::unbounded_channel();
         let live = Live::on(Handle::current());
         let paste = Paste::new(terminal.clone(), Handle::current());
-        let target = context.target.clone();
+        let (target, agenda) = (context.target.clone(), context.agenda.clone());
         let color = context.settings().style.color;
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
                 let language = target.language();
-                let helper = Helper::new(terminal.clone(), target, live, paste, state, color);
+                let helper =
+                    Helper::new(terminal.clone(), target, agenda, live, paste, state, color);
                 if let Err(error) = edit(&asked, &answers, &terminal, helper, &language, history) {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }

@@ -8,7 +8,7 @@ use nu_ansi_term::{Color, Style};
 use parking_lot::Mutex;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::history::History;
 use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
@@ -16,20 +16,24 @@ use rustyline::{Changeset, Context};
 use unicode_width::UnicodeWidthStr;
 
 use super::colors::Painter;
-use super::complete::{Candidate, Live, PATIENCE, Question, Sources, complete, expected, to_come};
+use super::complete::{
+    Answer, Candidate, Completion, Live, PATIENCE, Question, Replacement, Sources, complete,
+    expected, to_come,
+};
 use super::hint::{Shown, missing};
 use super::listing;
 use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::recall::{Recall, ghost};
 use super::requests::{Request, Requests};
-use super::terminal::Terminal;
-use crate::context::Target;
+use super::terminal::{Rows, Terminal};
+use super::walk::Walk;
+use crate::context::{Agenda, Kind, Row, Target};
 use crate::lang::{SplitLine, is_harmful, lines};
 use crate::render::width;
 
-/// How many columns are not available for the line: the prompt, and a margin on the right.
-const PROMPT_COLUMNS: usize = 12;
+/// How many columns stay free on the right of a hint.
+const MARGIN: usize = 3;
 
 /// What ends a line that the user cancelled.
 const CANCELLED: &str = "^C";
@@ -37,6 +41,7 @@ const CANCELLED: &str = "^C";
 pub(super) struct Helper {
     terminal: Terminal,
     target: Target,
+    agenda: Arc<Agenda>,
     live: Live,
     paste: Paste,
     state: PromptSymbol,
@@ -48,8 +53,10 @@ pub(super) struct Helper {
     /// Whether the line is an action of a transaction.
     in_transaction: bool,
     recall: RefCell<Recall>,
-    /// Up to where [`Completer::update`] replaces the line.
-    end: Cell<usize>,
+    walk: RefCell<Walk>,
+    /// What [`Completer::update`] makes of the line, and the cursor in it.
+    changed: RefCell<Option<(String, usize)>>,
+    drawn: RefCell<Drawn>,
     /// The text that was entered last, and its lines, so that it is split only once.
     entered: RefCell<Option<(String, Vec<SplitLine>)>>,
 }
@@ -58,6 +65,7 @@ impl Helper {
     pub fn new(
         terminal: Terminal,
         target: Target,
+        agenda: Arc<Agenda>,
         live: Live,
         paste: Paste,
         state: PromptSymbol,
@@ -66,6 +74,7 @@ impl Helper {
         Self {
             terminal,
             target,
+            agenda,
             live,
             paste,
             state,
@@ -74,7 +83,9 @@ impl Helper {
             transaction: Arc::default(),
             in_transaction: false,
             recall: RefCell::default(),
-            end: Cell::default(),
+            walk: RefCell::default(),
+            changed: RefCell::default(),
+            drawn: RefCell::default(),
             entered: RefCell::default(),
         }
     }
@@ -84,6 +95,7 @@ impl Helper {
         self.in_transaction = transaction.is_some();
         *self.transaction.lock() = transaction;
         self.recall.take();
+        self.walk.take();
     }
 
     /// The lines of `text`, if it was entered last.
@@ -102,12 +114,94 @@ impl Completer for Helper {
         at: usize,
         context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        if let Some(request) = self.keys.take() {
-            let text = self.carry_out(request, line, context.history());
-            self.end.set(line.len());
-            return Ok((0, text.as_deref().map(pair).into_iter().collect()));
+        let changed = match self.keys.take() {
+            None => self.tab(line, at)?,
+            Some(Request::StepBack) => self.walk.borrow_mut().step(line, at, false),
+            Some(request) => {
+                let text = self.carry_out(request, line, context.history());
+                text.map(|text| {
+                    let end = text.len();
+                    (text, end)
+                })
+            }
+        };
+        let is_change = changed.is_some();
+        self.changed.replace(changed);
+        Ok((0, if is_change { vec![NOTHING] } else { Vec::new() }))
+    }
+
+    fn update(&self, line: &mut LineBuffer, _: usize, _: &str, changes: &mut Changeset) {
+        if let Some((text, at)) = self.changed.take() {
+            if text == line.as_str() {
+                line.set_pos(at);
+            } else {
+                line.update(&text, at, changes);
+            }
         }
-        self.end.set(at);
+    }
+}
+
+/// What rustyline is to insert and to show: [`Helper::update`] and [`Terminal::list`] do both. With one candidate it
+/// draws the line again, with none it beeps.
+const NOTHING: Pair = Pair {
+    display: String::new(),
+    replacement: String::new(),
+};
+
+impl Helper {
+    /// The line after what a key asks for. `None` if there is nothing.
+    fn carry_out(&self, request: Request, line: &str, history: &dyn History) -> Option<String> {
+        let mut recall = self.recall.borrow_mut();
+        match request {
+            Request::Older => recall.older(line, history),
+            Request::Newer => recall.newer(line, history),
+            Request::LastWord => recall.last_word(line, history),
+            Request::Replace(text) => Some(text),
+            Request::StepBack => None,
+        }
+    }
+
+    /// The line after TAB, and the cursor in it: with the only candidate, or with what all of them have in common, in
+    /// which case they are listed, and further TABs walk through them. `None` if there is no candidate.
+    fn tab(&self, line: &str, at: usize) -> rustyline::Result<Option<(String, usize)>> {
+        if let Some(step) = self.walk.borrow_mut().step(line, at, true) {
+            return Ok(Some(step));
+        }
+        let (Completion { start, candidates }, expected) = self.candidates(line, at);
+        match (&candidates[..], expected) {
+            ([], None) => Ok(None),
+            ([], Some(expected)) => {
+                // Only the user knows the value, so show at least its type.
+                self.list(&[expected], line, at)?;
+                Ok(Some((line.to_owned(), at)))
+            }
+            ([only], _) => {
+                let change = Replacement::of_word(line, start, at, &only.text);
+                Ok(Some(change.applied_to(line)))
+            }
+            _ => {
+                self.list(&candidates, line, at)?;
+                let (common, typed) = (common_prefix(&candidates), &line[start..at]);
+                let common = if common.starts_with(typed) {
+                    common
+                } else {
+                    typed
+                };
+                let words = candidates.iter();
+                let words =
+                    words.map(|candidate| Replacement::of_word(line, start, at, &candidate.text));
+                let first = Replacement::of_prefix(line, start, at, common);
+                let steps = std::iter::once(first).chain(words).collect();
+                let walk = Walk::new(line, steps);
+                let now = walk.now();
+                self.walk.replace(walk);
+                Ok(now)
+            }
+        }
+    }
+
+    /// The candidates for the word at the cursor; if there are none, what is expected there.
+    fn candidates(&self, line: &str, at: usize) -> (Completion, Option<Candidate>) {
         let inspector = self.target.inspector();
         let schema = inspector.known_schema();
         let commands = inspector.known_commands();
@@ -123,71 +217,52 @@ impl Completer for Helper {
                     known()
                 })
             },
-            ask: &|question| self.live.ask(&inspector, question, &patience),
+            ask: &|question| {
+                let ours = of_agenda(&self.agenda, question);
+                ours.unwrap_or_else(|| self.live.ask(&inspector, question, &patience))
+            },
         };
         let mut found = complete(line, at, self.in_transaction, &sources);
         // What is inserted is drawn as it is. Values spell such characters as `\u`; a name cannot.
         let is_harmless = |candidate: &Candidate| !candidate.text.contains(is_harmful);
         found.candidates.retain(is_harmless);
-        if found.candidates.is_empty()
-            && let Some(expected) = expected(line, at, self.in_transaction, &sources)
-        {
-            // Only the user knows the value, so show at least its type.
-            self.list(&[expected]);
-        }
-        Ok((
-            found.start,
-            self.offer(found.candidates, &line[found.start..at]),
-        ))
+        let expected = match found.candidates.is_empty() {
+            true => expected(line, at, self.in_transaction, &sources),
+            false => None,
+        };
+        (found, expected)
     }
 
-    fn update(&self, line: &mut LineBuffer, start: usize, elected: &str, changes: &mut Changeset) {
-        line.replace(start..self.end.get(), elected, changes);
+    /// Lists candidates above the line, with the cursor at `at`.
+    fn list(&self, candidates: &[Candidate], line: &str, at: usize) -> rustyline::Result<()> {
+        let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| rows.into());
+        let list = listing::list(candidates, width(), rows.saturating_sub(2), self.color);
+        let drawn = self.drawn.borrow();
+        let after = format!("{}{}", &line[at..], drawn.hint);
+        let rows = Rows::of(&drawn.prompt, &line[..at], &after);
+        Ok(self.terminal.list(&list, candidates.len(), rows)?)
     }
 }
 
-/// A candidate that rustyline inserts. It shows none, because we do.
-fn pair(text: &str) -> Pair {
-    Pair {
-        display: String::new(),
-        replacement: text.to_owned(),
+/// The answers to a question that is about our own listeners and timers.
+fn of_agenda(agenda: &Agenda, question: &Question) -> Option<Vec<Answer>> {
+    let listeners = matches!(question, Question::Listeners);
+    if !listeners && !matches!(question, Question::Timers) {
+        return None;
     }
+    let rows = agenda.list(|kind| match kind {
+        Kind::Listener(condition) => listeners.then(|| format!("on {condition} do")),
+        timer => timer.schedule().filter(|_| !listeners),
+    });
+    let answer = |row: Row| Answer::new(row.id.to_string(), format!("{} {}", row.when, row.line));
+    Some(rows.into_iter().map(answer).collect())
 }
 
-impl Helper {
-    /// The line after what a key asks for. `None` if there is nothing.
-    fn carry_out(&self, request: Request, line: &str, history: &dyn History) -> Option<String> {
-        let mut recall = self.recall.borrow_mut();
-        match request {
-            Request::Older => recall.older(line, history),
-            Request::Newer => recall.newer(line, history),
-            Request::LastWord => recall.last_word(line, history),
-            Request::Replace(text) => Some(text),
-        }
-    }
-
-    /// Reduces the candidates to one replacement: the only one, or their common prefix. We show the list above
-    /// the line ourselves, because rustyline's own list asks, pages, and is disturbed by events.
-    fn offer(&self, candidates: Vec<Candidate>, typed: &str) -> Vec<Pair> {
-        match &candidates[..] {
-            [] => Vec::new(),
-            [only] => vec![pair(&only.text)],
-            _ => {
-                self.list(&candidates);
-                let common = common_prefix(&candidates);
-                vec![pair(if common.starts_with(typed) {
-                    common
-                } else {
-                    typed
-                })]
-            }
-        }
-    }
-
-    fn list(&self, candidates: &[Candidate]) {
-        let list = listing::list(candidates, width(), self.color);
-        self.terminal.show(list);
-    }
+/// What stands before and after the line.
+#[derive(Default)]
+struct Drawn {
+    prompt: String,
+    hint: String,
 }
 
 /// The common prefix of the candidates' texts.
@@ -205,6 +280,16 @@ impl Hinter for Helper {
     type Hint = Shown;
 
     fn hint(&self, line: &str, at: usize, context: &Context<'_>) -> Option<Shown> {
+        let hint = self.shown_after(line, at, context);
+        let text = hint.as_ref().map_or("", |hint| hint.display());
+        text.clone_into(&mut self.drawn.borrow_mut().hint);
+        hint
+    }
+}
+
+impl Helper {
+    /// What to show after the line.
+    fn shown_after(&self, line: &str, at: usize, context: &Context<'_>) -> Option<Shown> {
         if self.paste.character(line) || at < line.len() || line.contains('\n') || !self.color {
             return None;
         }
@@ -213,7 +298,8 @@ impl Hinter for Helper {
         {
             return Some(Shown::Ghost(rest));
         }
-        let columns = width().saturating_sub(PROMPT_COLUMNS + line.width());
+        let columns = self.drawn.borrow().prompt.width() + line.width() + MARGIN;
+        let columns = width().checked_sub(columns)?;
         let text = line.trim_start();
         let text = match self.target.dialect.has_verbs() {
             false => text.strip_prefix(":hmp "),
@@ -236,6 +322,7 @@ impl Highlighter for Helper {
             Some(prompt) => Cow::Owned(prompt),
             None => Cow::Borrowed(prompt),
         };
+        now.as_ref().clone_into(&mut self.drawn.borrow_mut().prompt);
         if !self.color {
             return now;
         }

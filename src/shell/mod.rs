@@ -26,6 +26,7 @@ mod requests;
 mod run;
 mod stop;
 mod terminal;
+mod walk;
 mod watch;
 
 pub(crate) use hint::missing;

@@ -1,19 +1,14 @@
-//! Shows a long text in the user's pager.
+//! Gives the terminal to a program that shows a text: the user's pager, or what a line is piped through.
 
-use std::io::Write;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-
-use tokio::sync::oneshot;
+use std::io;
 
 use super::terminal::Terminal;
+use crate::os::child::Ended;
+use crate::os::foreground::Foreground;
 
 /// The pager if `$PAGER` is not set. It keeps colours, leaves what was read on the screen, and ends by itself if that
 /// is less than a page.
 const DEFAULT: &str = "less -RFX";
-
-/// The exit status of a shell that does not find the program.
-const NOT_FOUND: i32 = 127;
 
 /// The command line of the pager; `None` if the user wants none.
 pub(super) fn command() -> Option<String> {
@@ -31,57 +26,49 @@ pub(super) fn exceeds(text: &str, screens: usize) -> bool {
     text.lines().nth(most).is_some()
 }
 
-/// Shows a text in the pager, which has the terminal until it ends or `leave` resolves. Other output is held back
-/// meanwhile. Returns what `leave` resolved to; `Err` has the text if there is no such pager.
+/// Shows a text in the pager, which has the terminal until it ends or `leave` resolves. Returns what `leave` resolved to;
+/// `Err` has the text if there is no such pager.
 pub(super) async fn show<T>(
     command: &str,
     text: String,
     terminal: &Terminal,
     leave: impl Future<Output = T>,
 ) -> Result<Option<T>, String> {
-    tokio::pin!(leave);
-    let _loan = tokio::select! {
-        loan = terminal.lend() => loan,
-        left = &mut leave => return Ok(Some(left)),
-    };
-    let Ok((pid, ended)) = start(command, text.clone()) else {
-        return Err(text);
-    };
-    tokio::select! {
-        status = ended => match status {
-            Ok(Some(NOT_FOUND)) => Err(text),
-            _ => Ok(None),
-        },
-        left = leave => {
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-            Ok(Some(left))
-        }
+    match pipe(&format!("exec {command}"), text.clone(), terminal, leave).await {
+        Ok(Left::Ended(ended)) if ended.is_not_found() => Err(text),
+        Ok(Left::Ended(_)) => Ok(None),
+        Ok(Left::ToLeave(left)) => Ok(Some(left)),
+        Err(_) => Err(text),
     }
 }
 
-/// Starts the pager. Ctrl-C reaches it as well as us, because it is in our process group. The receiver resolves to its
-/// exit status when it has ended.
-fn start(
-    command: &str,
+/// Why a program no longer has the terminal.
+pub(super) enum Left<T> {
+    Ended(Ended),
+    /// The shell was told to exit.
+    ToLeave(T),
+}
+
+/// Has `sh` run `script` with a text as its standard input. It has the terminal until it ends or `leave` resolves. Other
+/// output is held back meanwhile.
+///
+/// # Errors
+///
+/// There is no shell, or the system is out of threads.
+pub(super) async fn pipe<T>(
+    script: &str,
     text: String,
-) -> std::io::Result<(nix::unistd::Pid, oneshot::Receiver<Option<i32>>)> {
-    let mut pager: Child = Command::new("sh")
-        .args(["-c", &format!("exec {command}")])
-        .stdin(Stdio::piped())
-        .spawn()?;
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(pager.id()).unwrap_or(0));
-    let (done, ended) = oneshot::channel();
-    let feed = pager.stdin.take();
-    // Threads, because a pager takes no more than it shows, and waiting blocks as well.
-    thread::Builder::new()
-        .name("pager".to_owned())
-        .spawn(move || {
-            if let Some(mut feed) = feed {
-                // The user may leave before the end.
-                let _ = feed.write_all(text.as_bytes());
-            }
-            let status = pager.wait().ok().and_then(|status| status.code());
-            let _ = done.send(status);
-        })?;
-    Ok((pid, ended))
+    terminal: &Terminal,
+    leave: impl Future<Output = T>,
+) -> io::Result<Left<T>> {
+    tokio::pin!(leave);
+    let _loan = tokio::select! {
+        loan = terminal.lend() => loan,
+        left = &mut leave => return Ok(Left::ToLeave(left)),
+    };
+    let mut program = Foreground::start(script, text)?;
+    Ok(tokio::select! {
+        ended = program.wait() => Left::Ended(ended),
+        left = leave => Left::ToLeave(left),
+    })
 }

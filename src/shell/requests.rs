@@ -13,6 +13,8 @@ pub(super) enum Request {
     LastWord,
     /// This text instead of the line.
     Replace(String),
+    /// The candidate before the present one.
+    StepBack,
 }
 
 /// What the keys ask for. Clones share it.

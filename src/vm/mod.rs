@@ -14,7 +14,7 @@ mod sockets;
 mod temporary;
 pub mod twin;
 
-use std::fmt::Write;
+use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::os::child::Ended;
@@ -358,32 +359,65 @@ impl Vm {
         Follow::open(&self.log, all, until, machine)
     }
 
-    /// Describes the VM: state, command line, monitor and logs, one per line.
-    pub fn describe(&self) -> String {
+    /// Describes the VM: state, command line, monitor and logs.
+    pub fn describe(&self) -> Description {
         let launch = self.launch.lock();
-        let mut text = String::new();
-        if let Some(machine) = &launch.machine {
-            let _ = writeln!(text, "state     {}", machine.describe());
-            let _ = writeln!(text, "command   {}", machine.command());
-        }
+        let machine = launch.machine.as_ref();
         let monitor = match (&self.plan.monitor, &launch.socket) {
             (Monitor::None, _) => "none".to_owned(),
             (Monitor::Pair, _) => "private socket".to_owned(),
             (Monitor::At(address), None) => address.to_string(),
             (Monitor::At(_), Some(socket)) => socket.address().to_string(),
         };
-        let _ = writeln!(text, "monitor   {monitor}");
-        if let Some(console) = &self.console {
-            let log = console.log().map(Path::display);
-            let _ = writeln!(text, "console   {}", log.expect("its log has a path"));
+        let console = self.console.as_ref().and_then(|console| console.log());
+        Description {
+            state: machine.map(|machine| machine.describe()),
+            running: machine.is_some_and(|machine| machine.runs()),
+            pid: machine.map(|machine| machine.pid()),
+            command: machine.map(|machine| machine.command().to_owned()),
+            monitor,
+            console: console.map(|log| log.display().to_string()),
+            log: self.log.display().to_string(),
         }
-        let _ = writeln!(text, "log       {}", self.log.display());
-        text
     }
 
     fn running(&self) -> Option<Arc<Machine>> {
         let machine = self.launch.lock().machine.clone();
         machine.filter(|machine| machine.runs())
+    }
+}
+
+/// The VM that was launched. Displays as a table, which is not safe for a terminal.
+#[derive(Debug, Serialize)]
+pub struct Description {
+    /// How it is, or how it ended; `None` if it was never started.
+    pub state: Option<String>,
+    pub running: bool,
+    pub pid: Option<i32>,
+    /// Its command line, without the secrets.
+    pub command: Option<String>,
+    /// Where its monitor is.
+    pub monitor: String,
+    /// The log of its console.
+    pub console: Option<String>,
+    /// The log of what QEMU prints.
+    pub log: String,
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in [
+            ("state", self.state.as_ref()),
+            ("command", self.command.as_ref()),
+            ("monitor", Some(&self.monitor)),
+            ("console", self.console.as_ref()),
+            ("log", Some(&self.log)),
+        ] {
+            if let Some(value) = value {
+                writeln!(f, "{name:<10}{value}")?;
+            }
+        }
+        Ok(())
     }
 }
 

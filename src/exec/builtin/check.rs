@@ -135,7 +135,13 @@ impl Form<'_> {
                     time(&self.word(at)?).map_err(|failure| Misfit { at, failure })?;
                     at + 1
                 }
-                Part::Name(_) | Part::Job | Part::Address | Part::File | Part::QomPath => {
+                Part::Name(_)
+                | Part::Job
+                | Part::Listener
+                | Part::Timer
+                | Part::Address
+                | Part::File
+                | Part::QomPath => {
                     self.word(at)?;
                     at + 1
                 }
@@ -293,6 +299,10 @@ impl Form<'_> {
         }
         if self.line.transaction.is_some() {
             return Ok(self.words.len());
+        }
+        if self.builtin.name == super::aliases::ALIAS.name {
+            // What names stand for is of interest only when the alias is used.
+            words = words.literal();
         }
         if self.builtin.name == super::listeners::ON.name {
             words = words.assuming(crate::context::EVENT);

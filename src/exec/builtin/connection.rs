@@ -1,7 +1,10 @@
 //! `:status`, `:connect`, `:disconnect`, and `:oob`.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::entry::{Builtin, Call, Effect, Part};
@@ -11,6 +14,7 @@ use crate::lang::{Parser, Statement};
 use crate::qmp::{Request, State};
 use crate::render::escape_line;
 use crate::render::span;
+use crate::server::Served;
 use crate::transport::Endpoint;
 use crate::vm;
 
@@ -21,7 +25,8 @@ pub(super) const STATUS: Builtin = Builtin {
     name: "status",
     forms: &[&[]],
     summary: "show the connection and the server",
-    help: "Shows the address, QEMU's version and pid, the number of messages, and the round-trip time.",
+    help: "Shows the address, QEMU's version and pid, the number of messages, and the round-trip time.\n\
+           In scripts and to filters it is JSON, with times in seconds: `:status | .pid`.",
     run: |call| Box::pin(status(call.context)),
 };
 
@@ -118,65 +123,109 @@ fn oob(call: &Call<'_>) -> Result<Effect, Failure> {
 async fn status(context: &Context) -> Result<Effect, Failure> {
     let session = &context.target.session;
     let Some(client) = session.client() else {
+        let why = Failure::not_connected(&session.state()).to_string();
         let address = session.endpoint().map(|address| address.to_string());
-        let text = format!(
-            "{}\naddress      {}\n",
-            Failure::not_connected(&session.state()),
-            address.as_deref().map_or("none".into(), escape_line)
-        );
-        return Ok(Output::text(text).into());
+        let shown = address.as_deref().map_or("none".into(), escape_line);
+        let text = format!("{why}\naddress      {shown}\n");
+        let json = json!({"connected": false, "address": address, "why": why});
+        return Ok(Output::list(text, &json).into());
     };
     let started = Instant::now();
+    let limit = context.settings().patience().min(ROUND_TRIP);
     // Any reply will do, even an error.
     let reply = client.send(Request::new("query-version").quietly())?;
-    let trip = timeout(context.settings().patience().min(ROUND_TRIP), reply).await;
+    let trip = timeout(limit, reply).await;
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
     let version = &client.greeting().version;
-    let mut text = format!(
-        "address      {}\n",
-        escape_line(&client.endpoint().to_string())
-    );
-    text.push_str(&format!(
-        "server       QEMU {}{}\n",
-        version.qemu,
-        package(&version.package)
-    ));
-    if let Some(pid) = client.peer_pid() {
-        text.push_str(&format!("pid          {pid}\n"));
-    }
-    text.push_str(&format!(
-        "out-of-band  {}\nconnected    for {}\nmessages     {} sent, {} received\n",
-        if client.oob() { "enabled" } else { "no" },
-        span(stats.since.elapsed().as_secs_f64().floor()),
-        stats.sent,
-        stats.received,
-    ));
-    text.push_str(&match trip {
-        Some(trip) => format!("round trip   {:.2} ms\n", trip.as_secs_f64() * 1e3),
-        None => "round trip   no reply in time\n".to_owned(),
-    });
-    for served in context.target.share.servings() {
-        let address = escape_line(&served.address.to_string()).into_owned();
-        let clients = match served.clients.len() {
-            0 => "no client".to_owned(),
-            1 => "1 client".to_owned(),
-            count => format!("{count} clients"),
-        };
-        text.push_str(&format!("served at    {address} ({clients})\n"));
-    }
-    let limit = context.settings().patience().min(ROUND_TRIP);
     let monitors = timeout(limit, super::monitor::added(context)).await;
-    for monitor in monitors.unwrap_or_default() {
-        text.push_str(&format!("monitor at   {}\n", escape_line(&monitor)));
-    }
-    Ok(Output::text(text).into())
+    let status = Status {
+        connected: true,
+        address: client.endpoint().to_string(),
+        version: version.qemu.to_string(),
+        package: version.package.trim().to_owned(),
+        pid: client.peer_pid(),
+        oob: client.oob(),
+        seconds: stats.since.elapsed().as_secs(),
+        sent: stats.sent,
+        received: stats.received,
+        latency: trip.map(|trip| trip.as_secs_f64()),
+        served: context.target.share.servings().iter().map(served).collect(),
+        monitors: monitors.unwrap_or_default(),
+    };
+    let json = serde_json::to_value(&status).unwrap_or_default();
+    Ok(Output::list(status.to_string(), &json).into())
 }
 
-/// The distribution's version, to follow QEMU's own.
-fn package(package: &str) -> String {
-    match package.trim() {
-        "" => String::new(),
-        package => format!(" ({})", escape_line(package)),
+/// An established connection. Displays as a table.
+#[derive(Serialize)]
+struct Status {
+    connected: bool,
+    address: String,
+    /// QEMU's own version, and the distribution's.
+    version: String,
+    package: String,
+    pid: Option<i32>,
+    /// Whether commands can run out of band.
+    oob: bool,
+    /// How long the connection has been up.
+    seconds: u64,
+    /// How many messages were sent, and received.
+    sent: u64,
+    received: u64,
+    /// How long a reply took, in seconds, if it came in time.
+    latency: Option<f64>,
+    /// Where the VM is served.
+    served: Vec<Place>,
+    /// The monitors that `:monitor` has added.
+    monitors: Vec<String>,
+}
+
+/// Where the VM is served, and to how many clients.
+#[derive(Serialize)]
+struct Place {
+    address: String,
+    clients: usize,
+}
+
+fn served(served: &Served) -> Place {
+    Place {
+        address: served.address.to_string(),
+        clients: served.clients.len(),
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "address      {}", escape_line(&self.address))?;
+        let package = match &*self.package {
+            "" => String::new(),
+            package => format!(" ({})", escape_line(package)),
+        };
+        writeln!(f, "server       QEMU {}{package}", self.version)?;
+        if let Some(pid) = self.pid {
+            writeln!(f, "pid          {pid}")?;
+        }
+        let oob = if self.oob { "enabled" } else { "no" };
+        writeln!(f, "out-of-band  {oob}")?;
+        writeln!(f, "connected    for {}", span(self.seconds as f64))?;
+        let (sent, received) = (self.sent, self.received);
+        writeln!(f, "messages     {sent} sent, {received} received")?;
+        match self.latency {
+            Some(trip) => writeln!(f, "round trip   {:.2} ms", trip * 1e3)?,
+            None => writeln!(f, "round trip   no reply in time")?,
+        }
+        for Place { address, clients } in &self.served {
+            let clients = match clients {
+                0 => "no client".to_owned(),
+                1 => "1 client".to_owned(),
+                count => format!("{count} clients"),
+            };
+            writeln!(f, "served at    {} ({clients})", escape_line(address))?;
+        }
+        for monitor in &self.monitors {
+            writeln!(f, "monitor at   {}", escape_line(monitor))?;
+        }
+        Ok(())
     }
 }

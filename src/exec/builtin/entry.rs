@@ -68,6 +68,10 @@ pub enum Part {
     Match,
     /// The id of a job.
     Job,
+    /// The number of a listener.
+    Listener,
+    /// The number of a timer.
+    Timer,
     /// An address, which may be a path.
     Address,
     /// The path of a QOM object.
@@ -105,7 +109,7 @@ impl fmt::Display for Part {
             Self::Time => f.write_str("TIME"),
             Self::Events => f.write_str("NAME[,NAME…]"),
             Self::Match => f.write_str("[KEY[=VALUE]…]"),
-            Self::Job => f.write_str("ID"),
+            Self::Job | Self::Listener | Self::Timer => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
             Self::File => f.write_str("FILE"),
             Self::QomPath => f.write_str("PATH"),
@@ -283,8 +287,8 @@ impl Call<'_> {
             return Ok(Statement::Command(transaction).into());
         }
         let mut parser = Parser::of(self.context.target.language());
-        let line = parser.parse(words);
-        let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
+        let line = parser.parse_for_later(words);
+        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction must fit on one line here: transaction( ACTION )".to_owned(),
@@ -295,8 +299,6 @@ impl Call<'_> {
         {
             return Err(unknown(self.table, &inner.name));
         }
-        // By the time it runs, variables may have other values.
-        line.later = words.has_variables().then(|| Box::new(words.clone()));
         Ok(line)
     }
 }

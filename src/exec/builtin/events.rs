@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{Local, NaiveTime};
+use serde_json::json;
 
 use super::conditions::{filter, read, take_option};
 use super::entry::{Builtin, Call, Effect, Part, time};
+use crate::config;
 use crate::context::Output;
 use crate::failure::Failure;
 use crate::qmp::{Event, HISTORY};
@@ -84,11 +86,12 @@ fn mute(call: &Call<'_>, mute: bool, names: Vec<String>) -> Result<Effect, Failu
         (true, false) => muted.extend(names),
         (false, false) => muted.retain(|name| !names.contains(name)),
         (true, true) => {
-            let lines = muted.iter().map(|name| format!("{name}\n"));
-            return Ok(Output::text(lines.collect::<String>()).into());
+            let lines: String = muted.iter().map(|name| format!("{name}\n")).collect();
+            return Ok(Output::list(lines, &json!(*muted)).into());
         }
         (false, true) => return Err(call.usage()),
     }
+    settings.prompt.changed.insert(config::MUTE);
     Ok(Output::nothing().into())
 }
 

@@ -46,12 +46,12 @@ const VERBS: [&str; 6] = [
 
 async fn jobs(context: &Context) -> Result<Effect, Failure> {
     let (jobs, json) = query_jobs(context).await?;
-    let style = context.settings().style;
-    if !style.is_for_a_person() {
-        return Ok(Output::text(style.value(&json)).into());
-    }
     if jobs.is_empty() {
-        return Ok(Output::notice("there are no jobs").into());
+        return Ok(Output::list("there are no jobs\n", &json).into());
+    }
+    if !context.settings().style.is_for_a_person() {
+        // The speeds are not asked for.
+        return Ok(Output::list("", &json).into());
     }
     let speeds = speeds(context).await;
     let mut rows = vec![
@@ -86,7 +86,7 @@ async fn jobs(context: &Context) -> Result<Effect, Failure> {
             mask_text(job.error.as_deref().unwrap_or_default()).into_owned(),
         ]);
     }
-    Ok(Output::text(table(&rows)).into())
+    Ok(Output::list(table(&rows), &json).into())
 }
 
 /// The speed limits of block jobs, in bytes per second, by the job's id. Jobs without a limit are left out.

@@ -2,7 +2,7 @@
 
 use super::conditions::{check, filter, read_named};
 use super::entry::{Builtin, Call, Effect, Part};
-use super::timers::rows;
+use super::timers::listed;
 use crate::context::{EVENT, Kind, Output, Trigger};
 use crate::failure::Failure;
 use crate::lang::conceal;
@@ -31,7 +31,7 @@ pub(super) const ON: Builtin = Builtin {
 
 pub(super) const OFF: Builtin = Builtin {
     name: "off",
-    forms: &[&[Part::Name("ID")]],
+    forms: &[&[Part::Listener]],
     summary: "remove a listener added with :on",
     help: "",
     run: |call| Box::pin(async move { off(call) }),
@@ -44,7 +44,7 @@ async fn on(call: &Call<'_>) -> Result<Effect, Failure> {
             Kind::Listener(condition) => Some(condition.clone()),
             Kind::Timer { .. } => None,
         });
-        return Ok(Output::text(rows("ON", &listeners)).into());
+        return Ok(listed("ON", &listeners).into());
     }
     let Some((mut condition, words)) = call.line.words.split_at("do") else {
         return Err(call.usage());

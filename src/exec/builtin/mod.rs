@@ -1,8 +1,11 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
 mod agent;
+mod aliases;
 mod check;
+mod checker;
 mod conditions;
+mod configure;
 mod connection;
 mod console;
 mod entry;
@@ -19,6 +22,7 @@ mod listeners;
 mod monitor;
 mod serve;
 mod settings;
+mod source;
 mod table;
 mod timers;
 mod tree;
@@ -28,8 +32,10 @@ mod vm;
 mod wait;
 mod watch;
 
+pub use checker::Checker;
+pub use configure::configure;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, check, find, run, takes_tail};
+pub use table::{BUILTINS, check, checker, find, run, sourced, takes_tail};
 pub use wait::no_connection;

@@ -64,12 +64,10 @@ async fn unserve(call: &Call<'_>) -> Result<Effect, Failure> {
 
 fn list(context: &Context) -> Effect {
     let servings = context.target.share.servings();
-    let style = context.settings().style;
-    if !style.is_for_a_person() {
-        return Output::text(style.value(&json(&servings).to_string())).into();
-    }
+    let json = json(&servings);
     if servings.is_empty() {
-        return Output::notice("the VM is served nowhere; `:serve ADDRESS` serves it").into();
+        let none = "the VM is served nowhere; `:serve ADDRESS` serves it\n";
+        return Output::list(none, &json).into();
     }
     let heading = [
         "ADDRESS", "POLICY", "CLIENT", "PID", "PROGRAM", "FOR", "COMMANDS",
@@ -95,7 +93,7 @@ fn list(context: &Context) -> Effect {
             ]);
         }
     }
-    Output::text(table(&rows)).into()
+    Output::list(table(&rows), &json).into()
 }
 
 fn json(servings: &[Served]) -> serde_json::Value {

@@ -1,11 +1,14 @@
+use std::path::Path;
+
 use super::check::Check;
+use super::checker::Checker;
 use super::entry::{Builtin, Call, Effect, Part, unknown};
 use super::{agent, hmp};
 use super::{
-    connection, console, events, finish, general, has, help, jobs, keyboard, listeners, monitor,
-    serve, settings, timers, tree, variables, vm, wait, watch,
+    aliases, connection, console, events, finish, general, has, help, jobs, keyboard, listeners,
+    monitor, serve, settings, source, timers, tree, variables, vm, wait, watch,
 };
-use crate::context::{Context, Output};
+use crate::context::{Context, Output, SourcedLine};
 use crate::failure::Failure;
 use crate::lang::{BuiltinLine, Language};
 use crate::schema::Schema;
@@ -40,6 +43,9 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMER,
     timers::CANCEL,
     variables::LET,
+    aliases::ALIAS,
+    aliases::UNALIAS,
+    source::SOURCE,
     keyboard::KEY,
     keyboard::TYPE,
     vm::VM,
@@ -54,8 +60,9 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run runs. The others have an effect, and are only checked.
-const DRY: [&str; 9] = [
-    "help", "oob", "finish", "job", "let", "set", "fail", "quit", "exit",
+const DRY: [&str; 12] = [
+    "help", "oob", "finish", "job", "let", "set", "fail", "quit", "exit", "alias", "unalias",
+    "source",
 ];
 
 /// Finds a built-in by its name, given with or without the colon.
@@ -85,6 +92,20 @@ pub fn check(
         schema,
     };
     check.line(line)
+}
+
+/// Checks lines that are to run in `context`, one after another. Conditions on events are checked against `schema`.
+pub fn checker<'a>(context: &Context, schema: Option<&'a Schema>) -> Checker<'a> {
+    Checker::new(BUILTINS, context, schema)
+}
+
+/// The lines of a file, checked whole, to run in `context`.
+///
+/// # Errors
+///
+/// The file cannot be read, or some of its lines are wrong.
+pub async fn sourced(context: &Context, path: &Path) -> Result<Vec<SourcedLine>, Failure> {
+    super::source::lines(BUILTINS, context, path).await
 }
 
 /// Runs the built-in that `line` calls.

@@ -1,5 +1,6 @@
 //! `:every`, `:after`, `:timers`, `:timer` and `:cancel`: lines that run at intervals or later.
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::entry::{Builtin, Call, Effect, Part, time};
@@ -32,14 +33,14 @@ pub(super) const TIMERS: Builtin = Builtin {
     forms: &[&[]],
     summary: "list the timers",
     help: "",
-    run: |call| Box::pin(async { Ok(Output::text(list(call)).into()) }),
+    run: |call| Box::pin(async { Ok(list(call).into()) }),
 };
 
 pub(super) const TIMER: Builtin = Builtin {
     name: "timer",
     forms: &[
-        &[Part::Name("ID"), Part::Time],
-        &[Part::Name("ID"), Part::Word(&["on", "off"])],
+        &[Part::Timer, Part::Time],
+        &[Part::Timer, Part::Word(&["on", "off"])],
     ],
     summary: "change the interval of a timer, or pause it",
     help: "The new interval counts from the last run. off pauses the timer; on lets it run again, for the first time\n\
@@ -49,7 +50,7 @@ pub(super) const TIMER: Builtin = Builtin {
 
 pub(super) const CANCEL: Builtin = Builtin {
     name: "cancel",
-    forms: &[&[Part::Name("ID")]],
+    forms: &[&[Part::Timer]],
     summary: "remove a timer",
     help: "",
     run: |call| Box::pin(async move { cancel(call) }),
@@ -77,15 +78,24 @@ fn timer(call: &Call<'_>, once: bool) -> Result<Effect, Failure> {
     Ok(Output::notice(format!("timer {id}")).into())
 }
 
-fn list(call: &Call<'_>) -> String {
+fn list(call: &Call<'_>) -> Output {
     let timers = call.context.agenda.list(Kind::schedule);
-    rows("TIMER", &timers)
+    listed("TIMER", &timers)
 }
 
-/// Formats entries of the agenda as a table. Empty if there are none.
-pub(super) fn rows(title: &str, rows: &[Row]) -> String {
+/// Entries of the agenda: as a table, which is empty if there are none, and as JSON.
+pub(super) fn listed(title: &str, rows: &[Row]) -> Output {
+    let json = rows.iter().map(|row| {
+        json!({
+            "id": row.id,
+            "when": row.when,
+            "runs": row.runs,
+            "line": row.line,
+        })
+    });
+    let json: Value = json.collect();
     if rows.is_empty() {
-        return String::new();
+        return Output::list("", &json);
     }
     let mut cells = vec![["ID", title, "RUNS", "LINE"].map(str::to_owned).to_vec()];
     cells.extend(rows.iter().map(|row| {
@@ -96,7 +106,7 @@ pub(super) fn rows(title: &str, rows: &[Row]) -> String {
             row.line.clone(),
         ]
     }));
-    table(&cells)
+    Output::list(table(&cells), &json)
 }
 
 fn change(call: &Call<'_>) -> Result<Effect, Failure> {

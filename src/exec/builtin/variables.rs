@@ -25,7 +25,7 @@ pub(super) const LET: Builtin = Builtin {
 async fn set(call: &Call<'_>) -> Result<Effect, Failure> {
     if call.line.words.is_empty() {
         let settings = call.context.settings();
-        return Ok(Output::text(list(&settings)).into());
+        return Ok(list(&settings).into());
     }
     let Some((name, value)) = call.line.words.split_at("=") else {
         return Err(call.usage());
@@ -87,14 +87,19 @@ fn returned(words: &Words, output: &Output) -> Result<Value, Failure> {
     literal::parse(&json).map_err(|error| Failure::syntax(error, &json))
 }
 
-fn list(settings: &Settings) -> String {
-    let line = |(name, value): (&str, Option<&Value>)| {
+fn list(settings: &Settings) -> Output {
+    let (mut text, mut json) = (String::new(), serde_json::Map::new());
+    for (name, value) in settings.variables.iter() {
         let value = match value {
             Some(_) if names_secret(name) => MASKED.to_owned(),
-            Some(value) => clip(&value.to_json()).into_owned(),
-            None => "not known yet".to_owned(),
+            Some(value) => value.to_json(),
+            None => "null".to_owned(),
         };
-        format!("{name} = {value}\n")
-    };
-    settings.variables.iter().map(line).collect()
+        text.push_str(&format!("{name} = {}\n", clip(&value)));
+        json.insert(
+            name.to_owned(),
+            serde_json::from_str(&value).unwrap_or_default(),
+        );
+    }
+    Output::list(text, &serde_json::Value::Object(json))
 }

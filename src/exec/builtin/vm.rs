@@ -47,7 +47,11 @@ async fn vm(call: &Call<'_>) -> Result<Effect, Failure> {
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        [] => Ok(Output::text(escape(&vm.describe())).into()),
+        [] => {
+            let vm = vm.describe();
+            let json = serde_json::to_value(&vm).unwrap_or_default();
+            Ok(Output::list(escape(&vm.to_string()), &json).into())
+        }
         ["stop"] => ended(vm, stop(call.context, vm).await),
         ["stop", "--hard"] => ended(vm, vm.kill().await),
         ["restart"] => {

@@ -37,7 +37,14 @@ pub(super) fn complete(words: &Words<'_>, sources: &Sources<'_>) -> Found {
         start: words.start,
         candidates: Vec::new(),
     };
+    let is_typed = words.start < words.at;
+    let mut options = Vec::new();
     for (part, at) in expected {
+        if let Part::Flag(name, _) = part
+            && !is_typed
+        {
+            options.push(Candidate::word(name, ""));
+        }
         let new = match sources.part(part, at, words) {
             Found::Here(new) => new,
             line => return line,
@@ -52,6 +59,10 @@ pub(super) fn complete(words: &Words<'_>, sources: &Sources<'_>) -> Found {
             }
         }
     }
+    // Options are offered once the user has typed a dash, or if nothing else can follow.
+    if found.candidates.is_empty() {
+        found.candidates = options;
+    }
     Found::Here(found)
 }
 
@@ -62,7 +73,6 @@ impl Sources<'_> {
         let listed = |names: &[&str]| names.iter().map(|name| Candidate::word(name, "")).collect();
         let candidates: Vec<Candidate> = match part {
             Part::Word(choices) | Part::OneOf(_, choices) => listed(choices),
-            // Offer options only once the user has typed a dash.
             Part::Flag(name, _) if typed.starts_with('-') => listed(&[*name]),
             Part::Setting => match &words.before[at..] {
                 [] => listed(
@@ -73,11 +83,13 @@ impl Sources<'_> {
                 ),
                 [name] => {
                     let setting = SETTINGS.iter().find(|setting| setting.name == name);
-                    listed(setting.map_or(&[][..], |setting| setting.values))
+                    listed(setting.map_or(&[][..], |setting| setting.values()))
                 }
                 _ => Vec::new(),
             },
             Part::Job => self.answers(&Question::Jobs),
+            Part::Listener => self.answers(&Question::Listeners),
+            Part::Timer => self.answers(&Question::Timers),
             Part::QomPath => self.answers(&Question::QomPath(typed.to_owned())),
             Part::Address | Part::File => self.answers(&Question::Files(typed.to_owned())),
             Part::Topic if words.before.len() == at => {
@@ -142,7 +154,7 @@ impl Sources<'_> {
         for event in names.split(',') {
             let schema = self.schema;
             let given = GivenCommand {
-                command: String::new(),
+                command: event.to_owned(),
                 root: schema
                     .and_then(|schema| schema.event(event))
                     .map(|event| event.data),

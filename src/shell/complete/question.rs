@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::context::{DeviceType, Inspector};
+use crate::context::{Bus, DeviceType, Inspector};
 
 /// A question whose answers are completion candidates. Asking it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,13 @@ pub enum Question {
     TraceEvents,
     /// Network backends.
     Netdevs,
+    /// Network backends, and cards with an id.
+    NetdevsAndDevices,
+    /// Buses that devices can be plugged into.
+    Buses,
+    /// Our own listeners, and timers.
+    Listeners,
+    Timers,
     CommandLineOptions,
     /// No answers: it makes the human monitor's verbs known.
     HmpVerbs,
@@ -129,6 +136,7 @@ pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answe
                 (_, "drive") => Question::NodesAndDrives,
                 (_, "chardev") => Question::Chardevs,
                 (_, "iothread") => Question::Iothreads,
+                (_, "netdev") => Question::Netdevs,
                 (of, _) if of.starts_with("link<") => Question::Objects,
                 _ => return values(&property.values()),
             };
@@ -158,11 +166,18 @@ pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answe
             answers(events.unwrap_or_default(), "name", &["state"])
         }
         Question::Netdevs => netdevs(inspector).await,
+        Question::NetdevsAndDevices => {
+            let mut both = netdevs(inspector).await;
+            both.extend(Box::pin(ask(inspector, &Question::Devices)).await);
+            both
+        }
+        Question::Buses => buses(inspector).await,
         Question::HmpVerbs => {
             inspector.verbs().await;
             Vec::new()
         }
-        Question::Nothing => Vec::new(),
+        // The server knows nothing of those.
+        Question::Listeners | Question::Timers | Question::Nothing => Vec::new(),
         Question::Files(typed) => files(typed),
     }
 }
@@ -182,6 +197,18 @@ async fn netdevs(inspector: &Inspector) -> Vec<Answer> {
         }
     }
     answers
+}
+
+/// The buses, those that take devices while the VM runs first.
+async fn buses(inspector: &Inspector) -> Vec<Answer> {
+    let mut buses = inspector.buses().await;
+    buses.sort_by_key(|bus| !bus.hotplug);
+    let answer = |bus: Bus| {
+        let plugging = if bus.hotplug { "" } else { ", no hotplug" };
+        let content = if bus.is_empty { ", empty" } else { "" };
+        Answer::new(bus.name, format!("{}{plugging}{content}", bus.of))
+    };
+    buses.into_iter().map(answer).collect()
 }
 
 /// Makes an answer of the member `value` of each item, with other members as its note.

@@ -9,6 +9,11 @@ type Ask = fn(&lang::Object, &str) -> Question;
 /// The command, the argument, and the question to ask. `*` matches any text. The first match counts.
 const SOURCES: &[(&str, &str, Ask)] = &[
     ("device_add", "driver", |_, _| Question::DeviceTypes),
+    ("device_add", "bus", |_, _| Question::Buses),
+    ("netdev_del", "id", |_, _| Question::Netdevs),
+    ("set_link", "name", |_, _| Question::NetdevsAndDevices),
+    ("announce-self", "interfaces", |_, _| Question::Devices),
+    ("query-rx-filter", "name", |_, _| Question::Devices),
     ("device-list-properties", "typename", |_, _| {
         Question::DeviceTypes
     }),
@@ -59,6 +64,23 @@ const SOURCES: &[(&str, &str, Ask)] = &[
     ("query-cpu-model-*", "name", |_, _| Question::CpuModels),
     ("query-command-line-options", "option", |_, _| {
         Question::CommandLineOptions
+    }),
+    // The data of events.
+    ("BLOCK_EXPORT_*", "id", |_, _| Question::Exports),
+    ("BLOCK_JOB_*", "device", |_, _| Question::BlockJobs),
+    ("JOB_*", "id", |_, _| Question::Jobs),
+    ("BLOCK_*", "device", |_, _| Question::Drives),
+    ("DEVICE_TRAY_MOVED", "device", |_, _| Question::Drives),
+    ("DEVICE_*", "device", |_, _| Question::Devices),
+    ("MEM_*", "device", |_, _| Question::Devices),
+    ("NIC_*", "name", |_, _| Question::Devices),
+    ("NETDEV_*", "netdev-id", |_, _| Question::Netdevs),
+    ("VSERPORT_CHANGE", "id", |_, _| Question::Devices),
+    ("DEVICE_*", "path", |_, typed| {
+        Question::QomPath(typed.to_owned())
+    }),
+    ("NIC_*", "path", |_, typed| {
+        Question::QomPath(typed.to_owned())
     }),
     // The name of a node yet to be created.
     ("blockdev-add", "node-name", |_, _| Question::Nothing),

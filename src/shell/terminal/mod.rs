@@ -31,6 +31,7 @@
 //! no lock while it does. rustyline may block too, but that blocks only the editor's thread.
 
 mod instruction;
+mod list;
 mod mode;
 mod shared;
 mod state;
@@ -48,6 +49,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use instruction::Instruction;
+pub(super) use list::Rows;
 use mode::Mode;
 use shared::Shared;
 
