@@ -4,6 +4,7 @@ mod common;
 
 mod advice;
 mod agent;
+mod agent_in_guest;
 mod bad_input;
 mod checked;
 mod client;
