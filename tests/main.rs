@@ -26,6 +26,7 @@ mod interrupts;
 mod jobs;
 mod keyboard;
 mod language;
+mod last;
 mod launch;
 mod list;
 mod listen;

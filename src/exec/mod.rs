@@ -20,4 +20,4 @@ pub use background::begin;
 
 pub use pending::PendingCommand;
 pub use run::{Run, run, start};
-pub use tail::{apply_tail, check_settings};
+pub use tail::{apply_tail, check_filters, check_settings, holds};

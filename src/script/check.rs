@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::input::{Input, Origin};
 use crate::context::Context;
-use crate::exec::builtin;
+use crate::exec::{builtin, check_filters};
 use crate::failure::Failure;
 use crate::lang::{Parser, Statement};
 use crate::schema::Schema;
@@ -31,18 +31,28 @@ pub(super) async fn check(input: &mut Input, context: &Context, schema: Option<&
             let line = parser.parse(&words);
             line.map_err(|error| Failure::syntax_of(error, &words))
         });
-        let checked = line.and_then(|line| match line.statement {
-            Statement::Builtin(line) => {
-                found.about_events |= line.is_about_events();
-                if line.name == "let"
-                    && let Some(name) = line.words.first()
-                {
-                    Arc::make_mut(&mut variables).assume(name);
+        let checked = match line {
+            Ok(line) => {
+                let known = variables.clone();
+                let checked = match &line.statement {
+                    Statement::Builtin(line) => {
+                        found.about_events |= line.is_about_events();
+                        if line.name == "let"
+                            && let Some(name) = line.words.first()
+                        {
+                            Arc::make_mut(&mut variables).assume(name);
+                        }
+                        builtin::check(line, language.clone(), schema)
+                    }
+                    _ => Ok(()),
+                };
+                match checked {
+                    Ok(()) => check_filters(context, &line, known).await,
+                    wrong => wrong,
                 }
-                builtin::check(&line, language.clone(), schema)
             }
-            _ => Ok(()),
-        });
+            Err(failure) => Err(failure),
+        };
         if let Err(failure) = checked {
             found.wrong.push((failure, item.origin));
         }

@@ -84,6 +84,10 @@ pub enum Part {
     OobCommand,
     /// The rest of the line, as a text.
     Text,
+    /// The rest of the line, as a filter.
+    Filter,
+    /// A filter after the words, whose output is a condition.
+    Condition { required: bool },
     /// A program and its arguments, to the end of the line. They are not ours to read.
     Program,
     /// Any command.
@@ -117,6 +121,9 @@ impl fmt::Display for Part {
             Self::Ability => f.write_str("COMMAND [ARGUMENT[=VALUE]…] [FEATURE…]"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Text => f.write_str("TEXT"),
+            Self::Filter => f.write_str("FILTER"),
+            Self::Condition { required: true } => f.write_str("| FILTER"),
+            Self::Condition { required: false } => f.write_str("[| FILTER]"),
             Self::Program => f.write_str("COMMAND [ARG…]"),
             Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
@@ -200,7 +207,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Text | Part::Program => {}
+        Part::Text | Part::Filter | Part::Program | Part::Condition { .. } => {}
         Part::Line
         | Part::HmpLine
         | Part::Command

@@ -2,8 +2,8 @@ use super::check::Check;
 use super::entry::{Builtin, Call, Effect, Part, unknown};
 use super::{agent, hmp};
 use super::{
-    connection, console, events, finish, general, has, help, jobs, keyboard, listeners, monitor,
-    serve, settings, timers, tree, variables, vm, wait, watch,
+    connection, console, events, finish, general, has, help, jobs, keyboard, last, listeners,
+    monitor, serve, settings, timers, tree, until, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output};
 use crate::failure::Failure;
@@ -27,6 +27,7 @@ pub const BUILTINS: &[Builtin] = &[
     agent::PUT,
     events::EVENTS,
     wait::WAIT,
+    until::UNTIL,
     finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
@@ -39,6 +40,9 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    last::LAST,
+    last::ASSERT,
+    last::TIME,
     variables::LET,
     keyboard::KEY,
     keyboard::TYPE,
@@ -54,8 +58,8 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run runs. The others have an effect, and are only checked.
-const DRY: [&str; 9] = [
-    "help", "oob", "finish", "job", "let", "set", "fail", "quit", "exit",
+const DRY: [&str; 10] = [
+    "help", "oob", "finish", "job", "time", "let", "set", "fail", "quit", "exit",
 ];
 
 /// Finds a built-in by its name, given with or without the colon.
@@ -67,6 +71,16 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 pub fn takes_tail(name: &str) -> bool {
     find(name)
         .is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Line | Part::OobCommand)))
+}
+
+/// Whether the filter after the words of this built-in is a condition.
+pub fn takes_filter(name: &str) -> bool {
+    find(name).is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Condition { .. })))
+}
+
+/// Whether all that follows the name of this built-in is a filter.
+pub fn is_filter(name: &str) -> bool {
+    find(name).is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Filter)))
 }
 
 /// Checks a line that calls a built-in, without running it. Conditions on events are checked against `schema`.
