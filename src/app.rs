@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{self, Cli, Invocation, MAN, When, completions};
+use crate::config::Config;
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
@@ -110,12 +111,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<Status> {
 fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     let cli = &invocation.cli;
     if cli.list || invocation.bare {
-        let format = if cli.pretty {
-            Format::Pretty
-        } else {
-            cli.output
-        };
-        return Ok(Plan::List(format));
+        return Ok(Plan::List(format(cli)));
     }
     if cli.man {
         return Ok(Plan::Print(MAN));
@@ -130,6 +126,7 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
         return Ok(Plan::Replay(recording::Plan {
             log: log.clone(),
             secrets: cli.var.clone(),
+            ignored: cli.ignore.clone(),
         }));
     }
     let source = if !invocation.command.is_empty() {
@@ -139,8 +136,10 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     } else {
         let file = cli.file.clone().filter(|path| path != Path::new("-"));
         if cli.file.is_none() && !cli.dry_run && std::io::stdin().is_terminal() {
-            let history = !cli.no_history;
-            return Ok(Plan::Prompt(shell::Plan { history }));
+            return Ok(Plan::Prompt(shell::Plan {
+                history: !cli.no_history,
+                config: config(cli, true),
+            }));
         }
         Source::Stream(file)
     };
@@ -150,18 +149,39 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
         interval: cli.interval.unwrap_or_default(),
         keep_going: cli.keep_going,
         events: cli.events,
+        config: config(cli, false),
     }))
+}
+
+fn format(cli: &Cli) -> Format {
+    match cli.pretty {
+        true => Format::Pretty,
+        false => cli.output.unwrap_or_default(),
+    }
+}
+
+/// What `config.toml` says and the command line does not. A script follows it only in how values look to a person, and
+/// does not even look for it when its output goes elsewhere.
+fn config(cli: &Cli, interactive: bool) -> Option<Config> {
+    if cli.no_config || !interactive && !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let is_given = |key: &str| match key {
+        "output" => cli.pretty || cli.output.is_some(),
+        "envelope" => cli.envelope,
+        "quiet" => cli.quiet,
+        "timeout" => cli.timeout.is_some(),
+        _ => false,
+    };
+    let applies = |key: &str| interactive || key == "output";
+    Some(Config::read().without(|key| is_given(key) || !applies(key)))
 }
 
 fn settings(cli: &Cli, interactive: bool) -> Settings {
     let terminal = std::io::stdout().is_terminal();
     Settings {
         style: Style {
-            format: if cli.pretty {
-                Format::Pretty
-            } else {
-                cli.output
-            },
+            format: format(cli),
             color: match cli.color {
                 When::Always => true,
                 When::Never => false,
@@ -178,6 +198,7 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
         quiet: cli.quiet,
         variables: variables(&cli.var),
         wait_for_connection: !interactive && cli.reconnect.is_some(),
+        aliases: Arc::default(),
         muted: Arc::default(),
         prompt: PromptSettings::default(),
     }

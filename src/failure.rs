@@ -64,6 +64,9 @@ pub enum Failure {
     /// A line or an option parses but makes no sense.
     #[error("{}", clip(.0))]
     Usage(String),
+    /// Lines of a file do not parse or make no sense. Each of the texts says which line and why.
+    #[error("{}", .0.join("\n"))]
+    Lines(Vec<String>),
     /// Something on this machine failed: a file, a program, the terminal.
     #[error("{}", clip(.0))]
     Local(String),
@@ -201,7 +204,7 @@ impl Failure {
             | Self::Lacks(_)
             | Self::Filter { .. }
             | Self::Console(_) => Status::Failed,
-            Self::Syntax { .. } | Self::Usage(_) => Status::Usage,
+            Self::Syntax { .. } | Self::Usage(_) | Self::Lines(_) => Status::Usage,
             Self::Vm(vm::Error::NotAConsole | vm::Error::NotAttachable { .. }) => Status::Usage,
             Self::Vm(vm::Error::NoMonitor(_)) => Status::NoConnection,
             Self::Vm(error) if error.is_local() => Status::Failed,

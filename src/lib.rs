@@ -21,6 +21,7 @@
 //! - [`context`]: the environment of a line: settings, agenda, and the target with its session
 //! - [`dialect`]: what a server may speak instead of QMP
 //! - [`manual`]: help pages on what the server accepts
+//! - [`config`]: what `config.toml` says
 //! - [`failure`]: exit statuses, and the failures that lead to them
 //! - [`filter`]: filters in jq's language
 //! - [`vm`]: the QEMUs running on this machine, and the one that we launch
@@ -35,6 +36,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod context;
 pub mod dialect;
 pub mod exec;

@@ -284,6 +284,28 @@ fn an_agent_that_is_not_there_ends_in_a_time_limit() {
 }
 
 #[test]
+fn a_number_that_is_answered_late_is_no_reply_to_a_command() {
+    let fake = Fake::start(|peer| {
+        // It starts late, and finds several numbers. It answers to each, and to the byte before it.
+        let numbers = [peer.bytes_of_line(), peer.bytes_of_line()];
+        for line in numbers.into_iter().flatten() {
+            let start = line.iter().position(|byte| *byte == b'{').expect("JSON");
+            let sync: Value = serde_json::from_slice(&line[start..]).expect("JSON");
+            peer.send("{\"error\": {\"class\": \"GenericError\", \"desc\": \"stray\"}}\n");
+            peer.send(b"\xff");
+            let answer = json!({"return": sync["arguments"]["id"], "id": sync["id"]});
+            peer.send(answer.to_string() + "\n");
+        }
+        while let Some(command) = next(peer) {
+            peer.send(json!({"return": {}, "id": command["id"]}).to_string() + "\n");
+        }
+    });
+    let outcome = fake.qmpsh(&["-N", "guest-ping"]);
+    outcome.assert_status(0).assert_stdout("{}\n");
+    assert!(!outcome.stderr().contains("late reply"), "{outcome}");
+}
+
+#[test]
 fn a_guest_that_stops_answering_ends_in_a_time_limit() {
     let fake = Fake::start(|peer| while next(peer).is_some() {});
     let outcome = fake.qmpsh(&["-N", "-t", "0.2", "guest-ping"]);

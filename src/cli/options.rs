@@ -111,6 +111,12 @@ pub struct Cli {
     #[arg(long, value_name = "LOG", conflicts_with_all = ["execute", "file", "list", "dry_run", "repeat"])]
     pub replay: Option<PathBuf>,
 
+    /// Do not compare what FILTER, a jq path such as `.[].size`, names in a reply of --replay; may be repeated
+    ///
+    /// A path that does not fit a reply names nothing in it.
+    #[arg(long, value_name = "FILTER", requires = "replay", action = ArgAction::Append)]
+    pub ignore: Vec<String>,
+
     /// Serve LOG, which --log has written, at the addresses of --serve as if it were the VM
     ///
     /// Replies go by command and arguments; a value that was masked matches any. A command that LOG does not have is not
@@ -146,16 +152,15 @@ pub struct Cli {
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
     pub var: Vec<(String, String)>,
 
-    /// How to print values: auto, pretty, json, table or raw
+    /// How to print values: auto, pretty, json, table or raw [default: auto]
     #[arg(
         short,
         long,
         value_name = "FORMAT",
         value_enum,
-        default_value_t,
         hide_possible_values = true
     )]
-    pub output: Format,
+    pub output: Option<Format>,
 
     /// Same as -o pretty
     #[arg(short, long, conflicts_with = "output")]
@@ -203,6 +208,10 @@ pub struct Cli {
     /// Do not read or write the history file
     #[arg(long)]
     pub no_history: bool,
+
+    /// Do not read config.toml and rc.qmp
+    #[arg(long)]
+    pub no_config: bool,
 
     /// Use TLS for TCP connections, with the credentials in DIR
     ///

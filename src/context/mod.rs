@@ -5,8 +5,10 @@ mod buses;
 mod inspector;
 mod job;
 pub mod log;
+pub mod names;
 mod outcome;
 mod settings;
+mod source;
 mod target;
 pub mod traffic;
 mod types;
@@ -19,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::filter::Filters;
-use crate::lang::{Variables, literal};
+use crate::lang::{Variables, Words, literal};
 use crate::qmp::Event;
 use crate::schema::Schema;
 
@@ -29,6 +31,7 @@ pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
 pub use outcome::{Outcome, Output, Piped, Watch};
 pub use settings::{PromptSettings, Settings};
+pub use source::{Origin, SourcedLine, read_lines};
 pub use target::{Target, TargetPlan};
 
 /// How many outcomes of listeners and timers can wait to be shown.
@@ -114,6 +117,12 @@ impl Context {
             Arc::make_mut(&mut variables).set(EVENT, event);
         }
         variables
+    }
+
+    /// Words with what their variables and their alias stand for now.
+    pub fn named(&self, words: Words) -> Words {
+        let aliases = self.settings_mut().aliases.clone();
+        words.with_variables(self.variables()).with_aliases(aliases)
     }
 
     /// What the user's last line that showed a value showed, as JSON.

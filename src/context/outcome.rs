@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::source::SourcedLine;
 use crate::failure::Failure;
 use crate::lang::{Dialect, Line, conceal};
 use crate::os::child::Ended;
@@ -54,6 +55,8 @@ pub enum Output {
     Console(Arc<Console>),
     /// A line to run again and again, and to show in place.
     Watch(Watch),
+    /// Lines of a file to run.
+    Source(Vec<SourcedLine>),
     /// Ends the run, with this exit status if one is given.
     Quit(Option<u8>),
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Output;
 use crate::dialect;
-use crate::lang::{FilterText, Variables};
+use crate::lang::{Aliases, FilterText, Variables};
 use crate::render::{self, Style};
 
 /// How long to wait for the server's schema when it is only needed to explain something.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub quiet: bool,
     /// What `$NAME` stands for in a line.
     pub variables: Arc<Variables>,
+    /// The lines that names stand for.
+    pub aliases: Arc<Aliases>,
     /// The names of the events that the user muted.
     pub muted: Arc<BTreeSet<String>>,
     /// What concerns only the prompt.
@@ -52,6 +54,10 @@ pub struct PromptSettings {
     pub text: Option<String>,
     /// Pasted lines go on after one that fails.
     pub keep_going: bool,
+    /// `config.toml` was read, so that it can be written.
+    pub configured: bool,
+    /// The keys of `config.toml` whose values were changed since.
+    pub changed: BTreeSet<&'static str>,
 }
 
 impl Settings {
@@ -89,6 +95,7 @@ impl Settings {
             | Output::Remark(_)
             | Output::Events(_)
             | Output::Console(_)
+            | Output::Source(_)
             | Output::Watch(_)
             | Output::Quit(_) => None,
         }

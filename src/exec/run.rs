@@ -6,7 +6,7 @@ use super::file;
 use super::finish::Finish;
 use super::pending::PendingCommand;
 use super::program::in_background;
-use super::tail::{apply_tail, check_filters};
+use super::tail::{apply_tail, check_line};
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Parser, Statement};
@@ -92,7 +92,7 @@ async fn check(context: &Context, line: &Line) -> Result<(), Failure> {
     {
         file::check(file)?;
     }
-    check_filters(context, line, context.variables()).await
+    check_line(context, line).await
 }
 
 /// Sends a command, and waits until what it sets in motion is done, for at most `limit`.

@@ -98,30 +98,28 @@ pub async fn check_settings(context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Checks that the filter of a line can be run, if it has one. It may name these variables.
+/// Checks that the filter of a line can be run, if it has one.
 ///
 /// # Errors
 ///
 /// What is wrong with it, and where.
-pub async fn check_filters(
-    context: &Context,
-    line: &Line,
-    mut variables: Arc<Variables>,
-) -> Result<(), Failure> {
-    let mut of_words = None;
-    if let Statement::Builtin(line) = &line.statement {
-        if builtin::takes_tail(&line.name) {
-            Arc::make_mut(&mut variables).assume(EVENT);
-        }
-        of_words = builtin::is_filter(&line.name).then(|| line.words.as_filter());
+pub(super) async fn check_line(context: &Context, line: &Line) -> Result<(), Failure> {
+    let Some((filter, of_event)) = builtin::filter_of(line) else {
+        return Ok(());
+    };
+    let mut variables = context.variables();
+    if of_event {
+        Arc::make_mut(&mut variables).assume(EVENT);
     }
-    match of_words.as_ref().or(line.tail.filter.as_ref()) {
-        Some(filter) => check_filter(context, filter, &variables).await,
-        None => Ok(()),
-    }
+    check_filter(context, &filter, &variables).await
 }
 
-async fn check_filter(
+/// Checks that a filter can be run, which may name these variables.
+///
+/// # Errors
+///
+/// What is wrong with it, and where.
+pub async fn check_filter(
     context: &Context,
     filter: &FilterText,
     variables: &Variables,

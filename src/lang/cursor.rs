@@ -4,9 +4,8 @@
 
 use super::arguments::Arguments;
 use super::key_value;
-use super::parser::PLAIN_BUILTINS;
 use super::partial_json;
-use super::tokens::{self, Word};
+use super::tokens::{self, PLAIN_BUILTINS, Word};
 use super::{Object, Value};
 
 /// What the line, or the action of a transaction, says so far.

@@ -8,11 +8,14 @@
 //! and the relaxed form of it that qmp-shell accepts, [`arguments`] builds objects from dotted keys.
 //! A bare word stays a [`Value::Word`] until the schema gives it a type.
 
+mod aliases;
 mod arguments;
 mod command;
 mod cursor;
 mod dialect;
 mod error;
+mod expansion;
+mod foreign;
 mod harmless;
 mod key_value;
 pub mod literal;
@@ -29,10 +32,12 @@ mod value;
 mod variables;
 mod words;
 
+pub use aliases::Aliases;
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
 pub use cursor::{CursorContext, CursorPlace};
 pub use dialect::{Dialect, Language, Reading};
 pub use error::SyntaxError;
+pub use foreign::{in_human_monitor, instead_of};
 pub use harmless::{escape_json, has_any, is_harmful, is_plain};
 pub use matching::{ANY_EVENT, CONNECTED, DISCONNECTED, Match, SESSION_EVENTS, choices, is_key};
 pub use nearest::{all_of, any_of, nearest};

@@ -2,15 +2,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::arguments::Arguments;
-use super::tokens::{OPENS, TEXT_BUILTINS, Word, plain};
+use super::expansion::Expansion;
+use super::tokens::{OPENS, PLAIN_BUILTINS, TEXT_BUILTINS, Word, plain};
 use super::{
     BuiltinLine, Command, Descriptor, Dialect, Language, Line, Message, Object, Statement,
-    SyntaxError, Value, Words,
+    SyntaxError, Value, Words, instead_of,
 };
 use super::{key_value, literal};
-
-/// Built-ins that may be called without a colon. No QMP command has these names.
-pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
 /// Parses lines. The only state that it keeps between lines is an open transaction.
 #[derive(Debug, Default, Clone)]
@@ -103,6 +101,41 @@ impl Parser {
     ///
     /// What is wrong with the line. An open transaction is then not sent, unless this parser is forgiving.
     pub fn parse(&mut self, words: &Words) -> Result<Line, SyntaxError> {
+        match self.expansion(words)? {
+            Some(expansion) => {
+                let line = self.parse_expanded(&expansion.words);
+                line.map_err(|error| expansion.typed(error))
+            }
+            None => self.parse_expanded(words),
+        }
+    }
+
+    /// Parses a line that will run later, when its variables may have other values. What its alias stands for now, it
+    /// stands for then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Parser::parse`].
+    pub fn parse_for_later(&mut self, words: &Words) -> Result<Line, SyntaxError> {
+        let expanded = self.expansion(words)?.map(|expansion| expansion.words);
+        let later = expanded.as_ref().unwrap_or(words);
+        let later = later.has_variables().then(|| Box::new(later.clone()));
+        Ok(Line {
+            later,
+            ..self.parse(words)?
+        })
+    }
+
+    /// What the words are without their alias, if they begin with one.
+    fn expansion(&self, words: &Words) -> Result<Option<Expansion>, SyntaxError> {
+        match self.language {
+            Language::Commands if self.block.is_none() => Expansion::of(words),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same for words whose alias is replaced.
+    fn parse_expanded(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         if !self.forgiving {
             return self.parse_line(words);
         }
@@ -122,7 +155,11 @@ impl Parser {
 
     fn parse_line(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let (tail, background) = words.read_tail()?;
-        let line = self.statement(words, tail.is_empty())?;
+        let line = self.statement(words, tail.is_empty());
+        let line = line.map_err(|error| match instead_of(words.source()) {
+            Some(help) if matches!(self.language, Language::Commands) => error.help(help),
+            _ => error,
+        })?;
         Ok(Line {
             background: line.background || background,
             tail: Box::new(tail),

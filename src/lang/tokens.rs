@@ -11,6 +11,9 @@ use super::{SyntaxError, Variables};
 /// The word that opens a transaction.
 pub(super) const OPENS: &str = "transaction(";
 
+/// Built-ins that may be called without a colon. No QMP command has these names.
+pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
+
 /// Built-ins that take the rest of the line as one text, in which quotes, brackets, `#`, `|` and `>` are not special. They
 /// read it with [`Words::text`](super::Words::text).
 pub(super) const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];

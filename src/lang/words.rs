@@ -2,11 +2,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::parser::PLAIN_BUILTINS;
 use super::secret::conceal_words;
 use super::tail::{self, FilterText, Tail};
-use super::tokens::{self, OPENS, Word};
-use super::{Language, SyntaxError, Value, Variables, key_value};
+use super::tokens::{self, OPENS, PLAIN_BUILTINS, Word};
+use super::{Aliases, Language, SyntaxError, Value, Variables, key_value};
 
 /// The built-ins whose argument is a text in another language.
 const VERBATIM: [&str; 3] = ["assert", "hmp", "exec"];
@@ -20,6 +19,7 @@ pub struct Words {
     given: bool,
     after: After,
     variables: Option<Arc<Variables>>,
+    aliases: Option<Arc<Aliases>>,
 }
 
 /// What follows the words.
@@ -51,6 +51,7 @@ impl Words {
             given: false,
             after: after.map_or(After::Nothing, |opener| After::Tail(opener.start)),
             variables: None,
+            aliases: None,
         })
     }
 
@@ -105,6 +106,7 @@ impl Words {
             given: false,
             after: After::Nothing,
             variables: None,
+            aliases: None,
         })
     }
 
@@ -131,6 +133,7 @@ impl Words {
             given: true,
             after,
             variables: None,
+            aliases: None,
         }
     }
 
@@ -138,6 +141,31 @@ impl Words {
     pub fn with_variables(mut self, variables: Arc<Variables>) -> Self {
         self.variables = Some(variables);
         self
+    }
+
+    /// The same words, which may begin with one of these aliases. Without any, they never do.
+    pub fn with_aliases(mut self, aliases: Arc<Aliases>) -> Self {
+        self.aliases = Some(aliases);
+        self
+    }
+
+    /// The same words, in which nothing stands for anything else: no variable, no alias.
+    pub fn literal(mut self) -> Self {
+        self.variables = None;
+        self.aliases = None;
+        self
+    }
+
+    /// The same words with the variables of `other`, and these aliases.
+    pub(super) fn named_as(mut self, other: &Self, aliases: Aliases) -> Self {
+        self.variables = other.variables.clone();
+        self.aliases = Some(Arc::new(aliases));
+        self
+    }
+
+    /// The aliases that they may begin with. Words that a shell has split have none.
+    pub(super) fn aliases(&self) -> Option<&Aliases> {
+        self.aliases.as_deref().filter(|_| !self.given)
     }
 
     /// The same words, which may also name `variable`, whose value is not known yet.
@@ -148,7 +176,7 @@ impl Words {
     }
 
     /// Whether they may name variables.
-    pub fn has_variables(&self) -> bool {
+    pub(super) fn has_variables(&self) -> bool {
         self.source.contains('$')
     }
 
@@ -218,6 +246,7 @@ impl Words {
             given: self.given,
             after,
             variables: self.variables.clone(),
+            aliases: self.aliases.clone(),
         }
     }
 

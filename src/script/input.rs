@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
@@ -11,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Plan, Source};
+use crate::context::{Origin, SourcedLine};
 use crate::failure::Failure;
-use crate::lang::{Language, SplitLine, SyntaxError, Words, conceal, lines};
-use crate::render::escape_line;
+use crate::lang::{Language, SplitLine, SyntaxError, Words, lines};
 
 /// The maximum length of a line, in bytes. It is the same as QEMU's limit for one message.
 const MAX_LINE: usize = 64 << 20;
@@ -27,58 +26,28 @@ const BATCHES: usize = 4;
 /// The size of the read buffer, in bytes.
 const BUFFER: usize = 64 << 10;
 
-/// How many characters of a line an error message quotes.
-const QUOTE: usize = 60;
-
 /// A line to run.
 pub(super) struct Item {
     pub words: Result<Words, Failure>,
     pub origin: Origin,
 }
 
-/// Where a line comes from. Displays as the place and the quoted line, to precede an error message.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Origin {
-    file: Option<Arc<str>>,
-    /// The line's number, from 1; 0 if the line comes from the command line.
-    number: usize,
-    /// The line as typed; empty if errors do not quote it.
-    text: String,
+/// The lines to run.
+pub(super) struct Input {
+    stream: Stream,
+    /// Lines of files that come before those of the stream.
+    sourced: VecDeque<SourcedLine>,
 }
 
-impl Origin {
-    /// What precedes the message of this failure: the place, and the line unless the failure quotes it itself.
-    pub fn head(&self, failure: &Failure) -> String {
-        match failure {
-            Failure::Syntax { .. } => self.place(),
-            _ => self.to_string(),
-        }
-    }
-
-    /// The place without the line.
-    fn place(&self) -> String {
-        match (&self.file, self.number) {
-            (_, 0) => String::new(),
-            (Some(file), number) => format!("{file}:{number}: "),
-            (None, number) => format!("line {number}: "),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place())?;
-        let text = conceal(self.text.trim());
-        match text.char_indices().nth(QUOTE) {
-            _ if text.is_empty() => Ok(()),
-            None => write!(f, "`{}`: ", escape_line(&text)),
-            Some((end, _)) => write!(f, "`{}…`: ", escape_line(&text[..end])),
-        }
+impl From<Stream> for Input {
+    fn from(stream: Stream) -> Self {
+        let sourced = VecDeque::new();
+        Self { stream, sourced }
     }
 }
 
 /// Where the lines come from.
-pub(super) enum Input {
+enum Stream {
     /// The command line. The lines are known from the start, and can be repeated.
     Given(Rounds),
     /// A file or standard input.
@@ -97,10 +66,10 @@ impl Input {
             Source::Lines(lines) => lines.into_iter().map(Given::Text).collect(),
             Source::Stream(path) => {
                 let lines = Lines::open(path.as_deref(), language)?;
-                return Ok(Self::Read(Box::new(lines)));
+                return Ok(Stream::Read(Box::new(lines)).into());
             }
         };
-        Ok(Self::Given(Rounds {
+        let rounds = Rounds {
             items,
             next: 0,
             left: (plan.rounds > 0).then_some(plan.rounds),
@@ -108,13 +77,14 @@ impl Input {
             due: Instant::now(),
             lines: VecDeque::new(),
             language,
-        }))
+        };
+        Ok(Stream::Given(rounds).into())
     }
 
     /// The same input from the start, once, if all of it is known: that of the command line and of `-f`.
     pub fn copy(&self) -> Option<Self> {
-        match self {
-            Self::Given(given) => Some(Self::Given(Rounds {
+        let copy = match &self.stream {
+            Stream::Given(given) => Stream::Given(Rounds {
                 items: given.items.clone(),
                 next: 0,
                 left: Some(1),
@@ -122,45 +92,57 @@ impl Input {
                 due: given.due,
                 lines: VecDeque::new(),
                 language: given.language.clone(),
-            })),
-            Self::Read(lines) => {
+            }),
+            Stream::Read(lines) => {
                 let bytes = lines.whole.clone()?;
-                let copy =
-                    Lines::of(Some(bytes), lines.file.clone(), lines.language.clone()).ok()?;
-                Some(Self::Read(Box::new(copy)))
+                let copy = Lines::of(Some(bytes), lines.file.clone(), lines.language.clone());
+                Stream::Read(Box::new(copy.ok()?))
             }
+        };
+        Some(copy.into())
+    }
+
+    /// Puts lines before those that are still to come.
+    pub fn insert(&mut self, lines: Vec<SourcedLine>) {
+        for line in lines.into_iter().rev() {
+            self.sourced.push_front(line);
         }
     }
 
     /// The next line, or `None` at the end. It can be cancelled without losing a line.
     pub async fn next(&mut self) -> Option<Item> {
-        match self {
-            Self::Given(given) => given.next().await,
-            Self::Read(lines) => lines.next().await,
+        if let Some(SourcedLine { words, origin }) = self.sourced.pop_front() {
+            let words = Ok(words);
+            return Some(Item { words, origin });
+        }
+        match &mut self.stream {
+            Stream::Given(given) => given.next().await,
+            Stream::Read(lines) => lines.next().await,
         }
     }
 
     /// Whether another line is available without waiting.
     pub fn is_ready(&self) -> bool {
-        match self {
-            Self::Given(given) => given.interval.is_zero() && given.left != Some(0),
-            Self::Read(lines) => !lines.ready.is_empty() || !lines.batches.is_empty(),
-        }
+        !self.sourced.is_empty()
+            || match &self.stream {
+                Stream::Given(given) => given.interval.is_zero() && given.left != Some(0),
+                Stream::Read(lines) => !lines.ready.is_empty() || !lines.batches.is_empty(),
+            }
     }
 
     /// Whether it had no line so far.
     pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Given(_) => false,
-            Self::Read(lines) => lines.here().number == 0,
+        match &self.stream {
+            Stream::Given(_) => false,
+            Stream::Read(lines) => lines.here().number == 0,
         }
     }
 
     /// The place of the line that was read last.
     pub fn here(&self) -> Origin {
-        match self {
-            Self::Given(_) => Origin::default(),
-            Self::Read(lines) => lines.here(),
+        match &self.stream {
+            Stream::Given(_) => Origin::default(),
+            Stream::Read(lines) => lines.here(),
         }
     }
 }

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::config::Config;
+
 /// What to run, and how.
 pub struct Plan {
     /// The lines to run.
@@ -15,6 +17,8 @@ pub struct Plan {
     pub keep_going: bool,
     /// Where to print events.
     pub events: EventsTo,
+    /// What the user wants of every run, if anything.
+    pub config: Option<Config>,
 }
 
 /// Where the lines come from.

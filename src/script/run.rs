@@ -14,7 +14,9 @@ use tokio::time::timeout;
 
 use crate::context::log::Log;
 use crate::context::traffic;
-use crate::context::{Context, Kind, Outcome, Output, Piped, Report, Settings, Target, TargetPlan};
+use crate::context::{
+    Context, Kind, Origin, Outcome, Output, Piped, Report, Settings, Target, TargetPlan,
+};
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
@@ -29,7 +31,7 @@ use crate::vm::{Follow, shutdown};
 
 use super::check::{Found, check};
 use super::display::{Display, next_event, progress, show_notice, show_notices, with_notices};
-use super::input::{Input, Item, Origin};
+use super::input::{Input, Item};
 use super::plan::{EventsTo, Plan, Source};
 use super::stdout::Stdout;
 
@@ -52,7 +54,7 @@ const SIGNAL: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// The script could not start.
-pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
     let mut options = target.options;
     let log = target.log.as_deref().map(Log::open).transpose()?;
     let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
@@ -89,8 +91,14 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.vm,
         target.dialect,
     );
+    let config = plan.config.take();
     let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
+    if let Some(config) = &config {
+        for failure in exec::builtin::configure(&context, config) {
+            say(format!("qmpsh: {failure}"));
+        }
+    }
     exec::check_settings(&context).await?;
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
@@ -245,10 +253,12 @@ fn needs_no_oob(source: &Source) -> bool {
 
 /// Says what is wrong with the lines, none of which was run, and returns the exit status.
 fn refuse(checked: &Found) -> Status {
+    let mut status = Status::Success;
     for (failure, origin) in &checked.wrong {
         say(format!("qmpsh: {}{failure}", origin.head(failure)));
+        status = status.max(failure.status());
     }
-    Status::Usage
+    status
 }
 
 struct Script {
@@ -381,7 +391,7 @@ impl Script {
         };
         let line = match item.words {
             Ok(words) => {
-                let words = words.with_variables(self.context.variables());
+                let words = self.context.named(words);
                 let line = self.parser.parse(&words);
                 line.map_err(|error| Failure::syntax_of(error, &words))
             }
@@ -516,6 +526,7 @@ impl Script {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
                 return Some(Failure::Usage(why.to_owned()));
             }
+            Output::Source(lines) => self.input.insert(lines),
             Output::Quit(status) => {
                 self.reading = Reading::Stopped;
                 if let Some(status) = status {

@@ -10,7 +10,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
 use super::terminal::Terminal;
 use super::watch::{self, Left};
-use crate::context::{Context, Outcome, Output, Piped, Settings, Watch};
+use crate::context::{Context, Outcome, Output, Piped, Settings, SourcedLine, Watch};
 use crate::exec::{PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::qmp::Listener;
@@ -36,6 +36,8 @@ pub(super) enum Next {
     /// The user pressed Ctrl-C: do not run the lines pasted after this one.
     Stop,
     Leave(Status),
+    /// Run these lines of a file.
+    Source(Vec<SourcedLine>),
     /// The user wants to leave, with this status. Ask first.
     LeaveIfConfirmed(Status),
 }
@@ -98,6 +100,7 @@ impl Display {
             Output::Events(events) => self.follow_events(events).await,
             Output::Console(console) => self.console(&console).await,
             Output::Watch(watch) => self.watch(&watch).await,
+            Output::Source(lines) => Next::Source(lines),
             Output::Piped(piped) => self.pipe(piped).await,
             Output::Quit(status) => {
                 Next::LeaveIfConfirmed(status.map_or(Status::Success, Status::Given))

@@ -1,6 +1,7 @@
 use super::display::{Display, LONG, Next};
 use super::editor::{Editor, Input, LineRequest, TRANSACTION_PROMPT};
 use super::stop::{Stop, Stops};
+use crate::context::SourcedLine;
 use crate::exec;
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement, conceal};
@@ -90,7 +91,7 @@ impl Prompt {
                     }
                     break;
                 }
-                Next::Stop => break,
+                Next::Stop | Next::Source(_) => break,
                 Next::Leave(status) => return Some(status),
                 Next::LeaveIfConfirmed(status) => match self.confirm_leaving().await {
                     None => return Some(status),
@@ -163,7 +164,7 @@ impl Prompt {
         let open = self.parser.open_transaction();
         let parsed = match words {
             Ok(words) => {
-                let words = words.with_variables(self.display.context.variables());
+                let words = self.display.context.named(words);
                 self.parser.parse(&words)
             }
             Err(error) => {
@@ -173,7 +174,10 @@ impl Prompt {
         };
         let line = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => {
+            Err(mut error) => {
+                if let Some(help) = exec::advise_unparsed(&self.display.context, &text).await {
+                    error = error.help(help);
+                }
                 self.display.fail(&Failure::syntax(error, &text));
                 return Next::Failed;
             }
@@ -216,7 +220,39 @@ impl Prompt {
                 Stop::Shell(status) => Next::Leave(status),
             },
         };
-        self.display.run(run, screens).await
+        match self.display.run(run, screens).await {
+            Next::Source(lines) => Box::pin(self.source(lines)).await,
+            next => next,
+        }
+    }
+
+    /// Runs the lines of a file, up to the first that fails.
+    async fn source(&mut self, lines: Vec<SourcedLine>) -> Next {
+        for SourcedLine { words, origin } in lines {
+            let line = SplitLine {
+                text: origin.text.clone(),
+                words: Ok(words),
+            };
+            match self.line(line, false).await {
+                Next::Line => {}
+                Next::Failed => {
+                    self.parser.abandon_transaction();
+                    let text = format!("{origin}this failed; the lines after it are not run\n");
+                    self.display.terminal.complain(&text);
+                    return Next::Failed;
+                }
+                next => return next,
+            }
+        }
+        Next::Line
+    }
+
+    /// Runs the lines that every prompt starts with. Returns the status to exit with, if one of them ends the shell.
+    pub async fn start(&mut self, lines: Vec<SourcedLine>) -> Option<Status> {
+        match self.source(lines).await {
+            Next::Leave(status) | Next::LeaveIfConfirmed(status) => Some(status),
+            _ => None,
+        }
     }
 
     /// Takes the last action back from the open transaction.

@@ -11,11 +11,13 @@ use super::prompt::Prompt;
 use super::prompt_symbol::PromptSymbol;
 use super::stop::Stops;
 use super::terminal::Terminal;
+use crate::config::{self, Config};
 use crate::context::log::Log;
 use crate::context::traffic;
 use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
-use crate::exec;
+use crate::exec::{self, builtin};
 use crate::failure::Status;
+use crate::lang::Dialect;
 use crate::render::{self, clip};
 use crate::vm::{Stopped, shutdown};
 
@@ -26,6 +28,8 @@ const MUTED: &str = "RTC_CHANGE";
 pub struct Plan {
     /// Whether to keep the history in a file.
     pub history: bool,
+    /// What the user wants of every prompt, unless neither that nor `rc.qmp` is to be read.
+    pub config: Option<Config>,
 }
 
 /// Runs the shell until the user leaves, and returns the exit status.
@@ -53,6 +57,13 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         target.dialect,
     );
     let (mut context, reports) = exec::begin(settings, target);
+    context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
+    if let Some(config) = &plan.config {
+        context.settings_mut().prompt.configured = true;
+        for failure in builtin::configure(&context, config) {
+            terminal.complain(&format!("{failure}\n"));
+        }
+    }
     exec::check_settings(&context).await?;
     for socket in sockets {
         context.target.share.serve(socket, policy.clone());
@@ -90,7 +101,6 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
     let symbol = PromptSymbol::new(context.target.dialect);
     let bar = terminal.clone();
     context.progress = Some(Arc::new(move |text| bar.progress(&clip(text))));
-    context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
     let _followers = Followers::start(&context, notices, &terminal, &symbol);
     let show = show_reports(
         context.clone(),
@@ -107,10 +117,33 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         stops,
     };
     let mut prompt = Prompt::new(display, editor);
-    let result = prompt.read_lines().await;
+    let left = match plan.config {
+        Some(_) => run_rc(&mut prompt, &context, &terminal).await,
+        None => None,
+    };
+    let result = match left {
+        Some(status) => Ok(status),
+        None => prompt.read_lines().await,
+    };
     showing.abort();
     leave(&context, &terminal, prompt.stops()).await;
     Ok(result?)
+}
+
+/// Runs the lines of `rc.qmp`, if there is one. They are in QMP's language, so other prompts do not. Returns the status
+/// to exit with, if one of them ends the shell.
+async fn run_rc(prompt: &mut Prompt, context: &Context, terminal: &Terminal) -> Option<Status> {
+    let rc = config::rc().filter(|rc| context.target.dialect == Dialect::Qmp && rc.exists())?;
+    let left = match builtin::sourced(context, &rc).await {
+        Ok(lines) => prompt.start(lines).await,
+        Err(failure) => {
+            terminal.complain(&format!("{failure}\n"));
+            None
+        }
+    };
+    // It is read every time, so it need not be saved elsewhere.
+    context.settings_mut().prompt.changed.clear();
+    left
 }
 
 /// Stops the VM that we launched, then leaves the terminal. In this order, because a blocked terminal must not

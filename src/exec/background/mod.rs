@@ -125,6 +125,10 @@ impl Repeated {
                 )
                 .into()
             }
+            Output::Source(_) => Failure::Usage(
+                "a listener or timer runs one line, so it cannot run a file".to_owned(),
+            )
+            .into(),
             _ => outcome,
         }
     }

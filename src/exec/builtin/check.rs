@@ -313,6 +313,10 @@ impl Form<'_> {
         if self.line.transaction.is_some() {
             return Ok(self.words.len());
         }
+        if self.builtin.name == super::aliases::ALIAS.name {
+            // What names stand for is of interest only when the alias is used.
+            words = words.literal();
+        }
         if self.builtin.name == super::listeners::ON.name {
             words = words.assuming(crate::context::EVENT);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
-use crate::lang::{self, BuiltinLine, Line, Parser, Statement, Words, any_of, nearest};
+use crate::lang::{self, BuiltinLine, FilterText, Line, Parser, Statement, Words, any_of, nearest};
 
 /// A built-in.
 pub struct Builtin {
@@ -165,6 +165,21 @@ impl Builtin {
         self.forms.iter().copied().flatten().any(is)
     }
 
+    /// Whether what follows its words belongs to a line in it.
+    pub(super) fn holds_line(&self) -> bool {
+        self.has(|part| matches!(part, Part::Line | Part::OobCommand))
+    }
+
+    /// Whether the filter after its words is a condition.
+    pub(super) fn takes_filter(&self) -> bool {
+        self.has(|part| matches!(part, Part::Condition { .. }))
+    }
+
+    /// Whether all that follows its name is a filter.
+    pub(super) fn is_filter(&self) -> bool {
+        self.has(|part| matches!(part, Part::Filter))
+    }
+
     /// The failure for arguments that fit none of the forms.
     pub(super) fn usage(&self) -> Failure {
         Failure::Usage(format!("{USAGE}{}", self.headline()))
@@ -294,8 +309,8 @@ impl Call<'_> {
             return Ok(Statement::Command(transaction).into());
         }
         let mut parser = Parser::of(self.context.target.language());
-        let line = parser.parse(words);
-        let mut line = line.map_err(|error| Failure::syntax_of(error, words))?;
+        let line = parser.parse_for_later(words);
+        let line = line.map_err(|error| Failure::syntax_of(error, words))?;
         if parser.in_transaction() {
             return Err(Failure::Usage(
                 "a transaction must fit on one line here: transaction( ACTION )".to_owned(),
@@ -306,8 +321,6 @@ impl Call<'_> {
         {
             return Err(unknown(self.table, &inner.name));
         }
-        // By the time it runs, variables may have other values.
-        line.later = words.has_variables().then(|| Box::new(words.clone()));
         Ok(line)
     }
 }
@@ -316,6 +329,19 @@ impl Call<'_> {
 pub(super) fn find(table: &'static [Builtin], name: &str) -> Option<&'static Builtin> {
     let name = name.strip_prefix(':').unwrap_or(name);
     table.iter().find(|builtin| builtin.name == name)
+}
+
+/// The filter of a line, and whether it may name the event for which the line in it runs.
+pub(super) fn filter_of(table: &'static [Builtin], line: &Line) -> Option<(FilterText, bool)> {
+    let builtin = match &line.statement {
+        Statement::Builtin(line) => find(table, &line.name).map(|builtin| (builtin, line)),
+        _ => None,
+    };
+    match builtin {
+        Some((builtin, line)) if builtin.is_filter() => Some((line.words.as_filter(), false)),
+        Some((builtin, _)) => Some((line.tail.filter.clone()?, builtin.holds_line())),
+        None => Some((line.tail.filter.clone()?, false)),
+    }
 }
 
 /// The failure for a name, given without the colon, that is not in `table`.

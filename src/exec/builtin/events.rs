@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::conditions::{filter, read, take_option};
 use super::entry::{Builtin, Call, Effect, Part, time};
+use crate::config;
 use crate::context::Output;
 use crate::failure::Failure;
 use crate::qmp::{Event, HISTORY};
@@ -90,6 +91,7 @@ fn mute(call: &Call<'_>, mute: bool, names: Vec<String>) -> Result<Effect, Failu
         }
         (false, true) => return Err(call.usage()),
     }
+    settings.prompt.changed.insert(config::MUTE);
     Ok(Output::nothing().into())
 }
 

@@ -3,6 +3,7 @@
 /// Names of built-ins, and a line with each.
 const EXAMPLES: &[(&str, &str)] = &[
     ("after", ":after 30s system_powerdown"),
+    ("alias", ":alias st = query-status | .status"),
     ("assert", ":assert '.status == \"running\"'"),
     ("cancel", ":cancel 1"),
     ("connect", ":connect /run/vm.sock"),
@@ -24,11 +25,13 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("quit", ":quit"),
     ("send", ":send root\\n"),
     ("set", ":set timeout 5"),
+    ("source", ":source setup.qmp"),
     ("status", ":status"),
     ("time", ":time query-block"),
     ("timer", ":timer 1 10s"),
     ("timers", ":timers"),
     ("tree", ":tree block"),
+    ("unalias", ":unalias st"),
     ("until", ":until query-status | .status == \"running\""),
     ("vm", ":vm restart"),
     ("wait", ":wait DEVICE_DELETED device=net0 --timeout 10"),

@@ -1,8 +1,11 @@
 //! The built-ins. Running, help, completion and the man page all use the same table.
 
 mod agent;
+mod aliases;
 mod check;
+mod checker;
 mod conditions;
+mod configure;
 mod connection;
 mod console;
 mod entry;
@@ -20,6 +23,7 @@ mod listeners;
 mod monitor;
 mod serve;
 mod settings;
+mod source;
 mod table;
 mod timers;
 mod tree;
@@ -30,8 +34,12 @@ mod vm;
 mod wait;
 mod watch;
 
+pub use checker::Checker;
+pub use configure::configure;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, check, find, is_filter, run, takes_filter, takes_tail};
+pub use table::{
+    BUILTINS, check, checker, filter_of, find, is_filter, run, sourced, takes_filter, takes_tail,
+};
 pub use wait::no_connection;

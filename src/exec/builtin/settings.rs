@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde_json::Value as Json;
 
 use super::entry::{Builtin, Call, Effect, Part};
+use crate::config::{self, ALIAS, Change, MUTE};
 use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{any_of, nearest, seconds};
@@ -39,6 +40,35 @@ impl Setting {
             Kind::Choice(values) => values,
             Kind::Seconds => &["off"],
             Kind::Text => &["default"],
+        }
+    }
+
+    /// What is written for its values in `config.toml`.
+    pub(super) fn takes(&self) -> &'static str {
+        match self.kind {
+            Kind::Switch => "true or false",
+            Kind::Choice(_) => "one of its values in quotes",
+            Kind::Seconds => "a number of seconds, or \"off\"",
+            Kind::Text => "a text in quotes",
+        }
+    }
+
+    /// A value of `config.toml` as `:set` takes it. `None` if it is of another kind than the values of the setting.
+    pub(super) fn text(&self, value: &config::Value) -> Option<String> {
+        match (&self.kind, value) {
+            (Kind::Switch, config::Value::Switch(on)) => Some(switch(*on)),
+            (Kind::Seconds, config::Value::Number(number)) => Some(number.to_string()),
+            (_, config::Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// A value as `config.toml` has it.
+    fn saved(&self, value: &str) -> config::Value {
+        match self.kind {
+            Kind::Switch => config::Value::Switch(value == "on"),
+            Kind::Seconds if let Ok(number) = value.parse() => config::Value::Number(number),
+            _ => config::Value::Text(value.to_owned()),
         }
     }
 
@@ -159,8 +189,11 @@ pub const SETTINGS: &[Setting] = &[
 
 pub(super) const SET: Builtin = Builtin {
     name: "set",
-    forms: &[&[], &[Part::Setting]],
-    summary: "show or change a setting",
+    forms: &[
+        &[Part::Flag("--save", "")],
+        &[Part::Flag("--save", ""), Part::Setting],
+    ],
+    summary: "show or change a setting, or save what was changed",
     help: "confirm on|off: whether to ask before `quit`, or leaving a VM that `--launch` started, ends the VM.\n\
            envelope on|off: whether to print whole replies instead of just the value.\n\
            keep-going on|off: whether lines that are pasted together go on after one that fails.\n\
@@ -172,22 +205,34 @@ pub(super) const SET: Builtin = Builtin {
            prompt TEXT|default: what the prompt looks like; {name}, {state}, {address} and {version} in TEXT stand for \
            what they say: '{name} {state}> '.\n\
            quiet on|off: whether to leave out empty values, {}.\n\
-           timeout SECS|off: how long to wait for each reply.",
+           timeout SECS|off: how long to wait for each reply.\n\
+           --save writes the settings, mutes and aliases that were changed to config.toml.",
     run: |call| Box::pin(async move { set(call) }),
 };
 
 fn set(call: &Call<'_>) -> Result<Effect, Failure> {
-    let args = call.args()?;
+    let mut words = call.line.words.clone();
+    let saves = words.take_flag("--save");
+    let args = words.plain();
+    let args = args.map_err(|error| Failure::syntax_of(error, &call.line.words))?;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
+        [] if saves => Ok(Output::notice(save(call.context)?).into()),
         [] => Ok(list(call.context, SETTINGS.iter()).into()),
         [name] => {
             let setting = find(name)?;
             Ok(list(call.context, [setting].into_iter()).into())
         }
         [name, value] => {
-            apply(call.context, name, value)?;
-            Ok(Output::nothing().into())
+            let setting = find(name)?;
+            (setting.set)(call.context, value)?;
+            let mut settings = call.context.settings_mut();
+            settings.prompt.changed.insert(setting.name);
+            drop(settings);
+            Ok(match saves {
+                true => Output::notice(save(call.context)?).into(),
+                false => Output::nothing().into(),
+            })
         }
         _ => Err(call.usage()),
     }
@@ -218,6 +263,40 @@ pub(super) fn find(name: &str) -> Result<&'static Setting, Failure> {
                 any_of(near)
             ),
         })
+    })
+}
+
+/// Writes what was changed to `config.toml`, and returns what to tell the user.
+fn save(context: &Context) -> Result<String, Failure> {
+    let settings = context.settings();
+    if !settings.prompt.configured {
+        let why =
+            "config.toml is for the prompt, and was not read here, so nothing is written to it";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let changed = &settings.prompt.changed;
+    let mut file = Change::begin()?;
+    for setting in SETTINGS {
+        if changed.contains(setting.name) {
+            file.set(setting.name, &setting.saved(&(setting.get)(context)));
+        }
+    }
+    if changed.contains(MUTE) {
+        let muted = settings.muted.iter().cloned().collect();
+        file.set(MUTE, &config::Value::Texts(muted));
+    }
+    if changed.contains(ALIAS) {
+        file.set_aliases(settings.aliases.iter());
+    }
+    let path = file.path().display().to_string();
+    file.write()?;
+    let names: Vec<&str> = changed.iter().copied().collect();
+    Ok(match names.is_empty() {
+        true => format!(
+            "nothing was changed that {} does not say",
+            escape_line(&path)
+        ),
+        false => format!("saved to {}: {}", escape_line(&path), names.join(", ")),
     })
 }
 

@@ -1,13 +1,16 @@
+use std::path::Path;
+
 use super::check::Check;
-use super::entry::{Builtin, Call, Effect, Part, unknown};
+use super::checker::Checker;
+use super::entry::{Builtin, Call, Effect, unknown};
 use super::{agent, hmp};
 use super::{
-    connection, console, events, finish, general, has, help, jobs, keyboard, last, listeners,
-    monitor, serve, settings, timers, tree, until, variables, vm, wait, watch,
+    aliases, connection, console, events, finish, general, has, help, jobs, keyboard, last,
+    listeners, monitor, serve, settings, source, timers, tree, until, variables, vm, wait, watch,
 };
-use crate::context::{Context, Output};
+use crate::context::{Context, Output, SourcedLine};
 use crate::failure::Failure;
-use crate::lang::{BuiltinLine, Language};
+use crate::lang::{BuiltinLine, FilterText, Language, Line};
 use crate::schema::Schema;
 
 /// Every built-in, in the order in which help lists them.
@@ -44,6 +47,9 @@ pub const BUILTINS: &[Builtin] = &[
     last::ASSERT,
     last::TIME,
     variables::LET,
+    aliases::ALIAS,
+    aliases::UNALIAS,
+    source::SOURCE,
     keyboard::KEY,
     keyboard::TYPE,
     vm::VM,
@@ -58,8 +64,9 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run runs. The others have an effect, and are only checked.
-const DRY: [&str; 10] = [
-    "help", "oob", "finish", "job", "time", "let", "set", "fail", "quit", "exit",
+const DRY: [&str; 13] = [
+    "help", "oob", "finish", "job", "time", "let", "set", "fail", "quit", "exit", "alias",
+    "unalias", "source",
 ];
 
 /// Finds a built-in by its name, given with or without the colon.
@@ -69,18 +76,22 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 
 /// Whether what follows the words of this built-in belongs to the line in it.
 pub fn takes_tail(name: &str) -> bool {
-    find(name)
-        .is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Line | Part::OobCommand)))
+    find(name).is_some_and(Builtin::holds_line)
 }
 
 /// Whether the filter after the words of this built-in is a condition.
 pub fn takes_filter(name: &str) -> bool {
-    find(name).is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Condition { .. })))
+    find(name).is_some_and(Builtin::takes_filter)
 }
 
 /// Whether all that follows the name of this built-in is a filter.
 pub fn is_filter(name: &str) -> bool {
-    find(name).is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Filter)))
+    find(name).is_some_and(Builtin::is_filter)
+}
+
+/// The filter of a line, and whether it may name the event for which the line in it runs.
+pub fn filter_of(line: &Line) -> Option<(FilterText, bool)> {
+    super::entry::filter_of(BUILTINS, line)
 }
 
 /// Checks a line that calls a built-in, without running it. Conditions on events are checked against `schema`.
@@ -99,6 +110,20 @@ pub fn check(
         schema,
     };
     check.line(line)
+}
+
+/// Checks lines that are to run in `context`, one after another. Conditions on events are checked against `schema`.
+pub fn checker<'a>(context: &Context, schema: Option<&'a Schema>) -> Checker<'a> {
+    Checker::new(BUILTINS, context, schema)
+}
+
+/// The lines of a file, checked whole, to run in `context`.
+///
+/// # Errors
+///
+/// The file cannot be read, or some of its lines are wrong.
+pub async fn sourced(context: &Context, path: &Path) -> Result<Vec<SourcedLine>, Failure> {
+    super::source::lines(BUILTINS, context, path).await
 }
 
 /// Runs the built-in that `line` calls.
