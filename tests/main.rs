@@ -68,6 +68,7 @@ mod trees;
 mod twin;
 mod type_ahead;
 mod typing;
+mod unknown_names;
 mod variables;
 mod waits;
 mod watch;

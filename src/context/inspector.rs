@@ -407,6 +407,7 @@ impl Inspector {
             key: "driver".to_owned(),
             value: driver.to_owned(),
             near: near.into_iter().map(str::to_owned).collect(),
+            all: Vec::new(),
         }))
     }
 

@@ -5,6 +5,7 @@ mod buses;
 mod inspector;
 mod job;
 pub mod log;
+pub mod names;
 mod outcome;
 mod server_kind;
 mod settings;

@@ -14,8 +14,9 @@ mod program;
 mod query;
 mod run;
 mod tail;
+mod unknown_names;
 
-pub use advice::advise;
+pub use advice::{advise, advise_unparsed};
 pub use background::begin;
 
 pub use pending::PendingCommand;

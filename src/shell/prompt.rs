@@ -170,7 +170,10 @@ impl Prompt {
         };
         let line = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => {
+            Err(mut error) => {
+                if let Some(help) = exec::advise_unparsed(&self.display.context, &text).await {
+                    error = error.help(help);
+                }
                 self.display.fail(&Failure::syntax(error, &text));
                 return Next::Failed;
             }
