@@ -57,6 +57,7 @@ mod session;
 mod shell_completion;
 mod stalled_output;
 mod stalled_terminal;
+mod storage_daemon;
 mod tab;
 mod tab_lists;
 mod tails;
