@@ -11,7 +11,7 @@ use crate::context::{Outcome, Output};
 use crate::exec;
 use crate::failure::Failure;
 use crate::filter::is_true;
-use crate::lang::{Tail, conceal};
+use crate::lang::conceal;
 use crate::render::clip;
 
 /// How long it is from one reply to the next command by default.
@@ -40,10 +40,8 @@ async fn until(call: &Call<'_>) -> Result<Effect, Failure> {
     };
     let mut line = call.inner_line(&words)?;
     // The file and the program are for what is printed at the end.
-    line.tail = Box::new(Tail {
-        filter: line.tail.filter.take(),
-        ..Tail::default()
-    });
+    line.tail.program = None;
+    line.tail.file = None;
     if line.tail.filter.is_none() || line.command_name().is_none() {
         return Err(call.usage());
     }
