@@ -403,7 +403,7 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     let mut agent = Agent::start();
     let home = scratch();
     let mut terminal = Terminal::start(home.path(), &["-N", text(&agent.socket)]);
-    terminal.wait_for_text("Connected to a guest agent ");
+    terminal.wait_for_text("Connected to guest agent ");
     terminal.wait_for_prompt();
     assert_eq!(terminal.whole_prompt().as_deref(), Some("(guest ●)"));
     terminal.keys("guest-file-op");
@@ -414,6 +414,8 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     });
     terminal.keys("\x03");
     terminal.wait_for_prompt();
+    terminal.keys(":status\r");
+    terminal.wait_for_text("server       guest agent ");
     terminal.keys(":exec echo 'a  b'\r");
     terminal.wait_for_text("\na  b\n");
     agent.process.end();
@@ -421,7 +423,7 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     let _ = std::fs::remove_file(&agent.socket);
     agent.process = spawn(agent.directory.path(), &agent.socket);
     terminal.wait("the agent", |screen| {
-        screen.matches("Connected to a guest agent ").count() == 2
+        screen.matches("Connected to guest agent ").count() == 2
     });
     terminal.keys("guest-ping\r");
     terminal.wait_for_text("\n{}\n");

@@ -167,7 +167,7 @@ async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
     };
     context.target.share.stop(None).await;
     if ended == Some(Stopped::Gracefully) {
-        terminal.show("the VM has shut down\n".to_owned());
+        terminal.show(format!("{} has shut down\n", context.target.what()));
     }
 }
 
