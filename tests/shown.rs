@@ -41,9 +41,9 @@ fn a_string_of_several_lines_is_shown_as_text() {
         screen.contains("\nfirst\n  \"second\"\n\\u{1b}[31mthird\n(QEMU)"),
         "{screen}"
     );
-    // A program reads JSON.
+    // JSON stays as it came.
     terminal.enter(":set output json");
-    terminal.assert_answer("text", "\"first\\");
+    terminal.assert_answer("text", "\"\\u0066\\u0069");
 }
 
 #[test]
