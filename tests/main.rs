@@ -55,6 +55,7 @@ mod serve;
 mod server;
 mod session;
 mod shell_completion;
+mod shown;
 mod stalled_output;
 mod stalled_terminal;
 mod storage_daemon;
