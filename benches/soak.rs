@@ -1,14 +1,15 @@
 //! Runs the shell for a long time against a real QEMU, with commands, events, timers, TAB and reconnects, and prints
 //! its memory, descriptors and threads. They should be flat.
 //!
-//! `cargo bench --bench soak -- SECONDS` runs for so long (an hour unless told otherwise), both the prompt in a terminal
-//! and a script. QEMU is killed and started again every 20 seconds. `QMPSH_TEST_QEMU` names the QEMU to use instead of
+//! `cargo bench --bench soak -- SECONDS` runs for so long (an hour unless told otherwise) the prompt in a terminal, a
+//! script, and a `--serve` with a hundred clients that come and go. QEMU is killed and started again every 20 seconds. `QMPSH_TEST_QEMU` names the QEMU to use instead of
 //! `qemu-system-x86_64`.
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,6 +39,20 @@ const TYPED: [&str; 12] = [
 const LINES: &str = "stop\nquery-status\nquery-qmp-schema\nno-such-command\ncont\n:wait RESUME --timeout 0.1\n\
                      query-status &\nquery-name\n";
 
+/// How many clients are served.
+const CLIENTS: usize = 100;
+
+/// What they send at once. Some leave before all of it is answered.
+const SENT: [&str; 4] = [
+    "query-status",
+    "query-version",
+    "no-such-command",
+    "query-name",
+];
+
+/// How long a client waits before it comes again.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// How often something is typed, and the script gets its lines.
 const STEP: Duration = Duration::from_millis(250);
 
@@ -62,6 +77,12 @@ fn main() -> Result<()> {
     let mut qemu = Qemu::start(dir.path())?;
     let mut prompt = Prompt::start(dir.path())?;
     let mut script = Script::start(dir.path())?;
+    let served = Served::start(dir.path())?;
+    for number in 0..CLIENTS {
+        let socket = served.socket.clone();
+        // It goes on until the program ends.
+        thread::spawn(move || come_and_go(&socket, number));
+    }
     // They go on for as long as it takes.
     prompt
         .input
@@ -72,6 +93,7 @@ fn main() -> Result<()> {
         if step.is_multiple_of(REPORT) {
             report(minute(), "prompt", prompt.pid)?;
             report(minute(), "script", script.0.id())?;
+            report(minute(), "served", served.child.id())?;
         }
         if step % LIFE == LIFE - 1 {
             drop(qemu);
@@ -84,7 +106,8 @@ fn main() -> Result<()> {
         step += 1;
     }
     report(minute(), "prompt", prompt.pid)?;
-    report(minute(), "script", script.0.id())
+    report(minute(), "script", script.0.id())?;
+    report(minute(), "served", served.child.id())
 }
 
 /// Prints what a process takes.
@@ -114,7 +137,7 @@ impl Qemu {
         let program = env::var_os("QMPSH_TEST_QEMU").unwrap_or("qemu-system-x86_64".into());
         let mut command = Command::new(program);
         command.args(["-machine", "none", "-display", "none", "-nodefaults"]);
-        for name in ["prompt", "script"] {
+        for name in ["prompt", "script", "served"] {
             let socket = dir.join(name);
             let monitor = format!("unix:{},server=on,wait=off", socket.display());
             command.args(["-qmp", &monitor]);
@@ -190,4 +213,61 @@ impl Drop for Script {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A server of the monitor to many. It is killed when dropped.
+struct Served {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Served {
+    fn start(dir: &Path) -> Result<Self> {
+        let socket = dir.join("served.sock");
+        let child = Command::new(QMPSH)
+            .arg("-c")
+            .arg(dir.join("served"))
+            .arg("--serve")
+            .arg(&socket)
+            .env("HOME", dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, socket })
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that connects, sends some commands, reads some or all of the replies, and leaves, over and over.
+fn come_and_go(socket: &Path, number: usize) {
+    loop {
+        // QEMU may have been killed meanwhile.
+        let _ = come(socket, number);
+        thread::sleep(PAUSE);
+    }
+}
+
+fn come(socket: &Path, number: usize) -> io::Result<()> {
+    let mut stream = BufReader::new(UnixStream::connect(socket)?);
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let mut text = String::from("{\"execute\":\"qmp_capabilities\"}\n");
+    for name in SENT.iter().cycle().take(40) {
+        text += &format!("{{\"execute\":\"{name}\"}}\n");
+    }
+    stream.get_mut().write_all(text.as_bytes())?;
+    for _ in 0..number % 41 {
+        line.clear();
+        if stream.read_line(&mut line)? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -126,6 +126,7 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
         return Ok(Plan::Replay(recording::Plan {
             log: log.clone(),
             secrets: cli.var.clone(),
+            ignored: cli.ignore.clone(),
         }));
     }
     let source = if !invocation.command.is_empty() {

@@ -115,7 +115,10 @@ fn an_unknown_value_of_an_enumeration_gets_the_nearest_one() {
     ] {
         assert_helps(&qemu.qmpsh(&["-e", line]), help);
     }
-    assert_no_help(&qemu.qmpsh(&["watchdog-set-action", "action=xyzzy"]));
+    // Nothing is near, but the values are few.
+    let outcome = qemu.qmpsh(&["watchdog-set-action", "action=xyzzy"]);
+    outcome.assert_fails(1, "help: `action` cannot be `xyzzy`, only `reset`, ");
+    assert_no_help(&qemu.qmpsh(&["blockdev-add", "driver=xyzzy"]));
 }
 
 #[test]
@@ -269,7 +272,11 @@ fn asked(qemu: &Qemu, line: &str) -> Vec<String> {
 #[test]
 fn the_server_is_asked_only_about_names_and_only_once() {
     let qemu = Qemu::q35();
-    assert_eq!(asked(&qemu, "device_del id=nobody"), ["device_del"]);
+    let line = "device_del id=nobody";
+    assert_eq!(
+        asked(&qemu, line),
+        ["device_del", "query-qmp-schema", "qom-list"]
+    );
     assert_eq!(asked(&qemu, "query-status"), ["query-status"]);
     let line = "blockdev-add driver=file filename=/nonexistent node-name=x";
     assert_eq!(asked(&qemu, line), ["blockdev-add"]);

@@ -292,6 +292,28 @@ fn an_agent_that_is_not_there_ends_in_a_time_limit() {
 }
 
 #[test]
+fn a_number_that_is_answered_late_is_no_reply_to_a_command() {
+    let fake = Fake::start(|peer| {
+        // It starts late, and finds several numbers. It answers to each, and to the byte before it.
+        let numbers = [peer.bytes_of_line(), peer.bytes_of_line()];
+        for line in numbers.into_iter().flatten() {
+            let start = line.iter().position(|byte| *byte == b'{').expect("JSON");
+            let sync: Value = serde_json::from_slice(&line[start..]).expect("JSON");
+            peer.send("{\"error\": {\"class\": \"GenericError\", \"desc\": \"stray\"}}\n");
+            peer.send(b"\xff");
+            let answer = json!({"return": sync["arguments"]["id"], "id": sync["id"]});
+            peer.send(answer.to_string() + "\n");
+        }
+        while let Some(command) = next(peer) {
+            peer.send(json!({"return": {}, "id": command["id"]}).to_string() + "\n");
+        }
+    });
+    let outcome = fake.qmpsh(&["-N", "guest-ping"]);
+    outcome.assert_status(0).assert_stdout("{}\n");
+    assert!(!outcome.stderr().contains("late reply"), "{outcome}");
+}
+
+#[test]
 fn a_guest_that_stops_answering_ends_in_a_time_limit() {
     let fake = Fake::start(|peer| while next(peer).is_some() {});
     let outcome = fake.qmpsh(&["-N", "-t", "0.2", "guest-ping"]);
@@ -389,7 +411,7 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     let mut agent = Agent::start();
     let home = scratch();
     let mut terminal = Terminal::start(home.path(), &["-N", text(&agent.socket)]);
-    terminal.wait_for_text("Connected to a guest agent ");
+    terminal.wait_for_text("Connected to guest agent ");
     terminal.wait_for_prompt();
     assert_eq!(terminal.whole_prompt().as_deref(), Some("(guest ●)"));
     terminal.keys("guest-file-op");
@@ -400,6 +422,8 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     });
     terminal.keys("\x03");
     terminal.wait_for_prompt();
+    terminal.keys(":status\r");
+    terminal.wait_for_text("server       guest agent ");
     terminal.keys(":exec echo 'a  b'\r");
     terminal.wait_for_text("\na  b\n");
     agent.process.end();
@@ -407,7 +431,7 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     let _ = std::fs::remove_file(&agent.socket);
     agent.process = spawn(agent.directory.path(), &agent.socket);
     terminal.wait("the agent", |screen| {
-        screen.matches("Connected to a guest agent ").count() == 2
+        screen.matches("Connected to guest agent ").count() == 2
     });
     terminal.keys("guest-ping\r");
     terminal.wait_for_text("\n{}\n");

@@ -284,6 +284,8 @@ fn the_prompt_shows_output_errors_and_help() {
         terminal.wait_for_text("\nunknown command: 'nope'\n");
         terminal.keys("help savevm\r");
         terminal.wait_for_text("save a VM snapshot");
+        terminal.keys(":status\r");
+        terminal.wait_for_text("round trip   ");
         terminal.keys("help :wait\r");
         terminal.wait_for_text(":wait NAME");
         // It has a history of its own.

@@ -258,3 +258,13 @@ fn the_prompt_reconnects_and_keeps_a_history_of_its_own() {
     let lines = std::fs::read_to_string(history).expect("a history");
     assert!(lines.contains("readb 0"), "{lines}");
 }
+
+#[test]
+fn the_status_of_the_connection_is_shown() {
+    let qtest = Qtest::start();
+    let mut terminal = qtest.prompt();
+    terminal.keys(":status\r");
+    terminal.wait_for_text("server       qtest\n");
+    terminal.wait_for_text("round trip   ");
+    assert!(!terminal.screen().contains("no reply in time"));
+}

@@ -65,6 +65,24 @@ fn what_differs_in_a_replay_is_told() {
 }
 
 #[test]
+fn what_is_to_be_ignored_is_not_compared() {
+    let home = scratch();
+    let log = home.path().join("log");
+    record(&Qemu::named("one"), &log, &SESSION);
+    let replay = |ignore: &[&str]| {
+        let ignore = ignore.iter().flat_map(|path| ["--ignore", path]);
+        let args: Vec<_> = ["--replay", text(&log)].into_iter().chain(ignore).collect();
+        Qemu::named("other").qmpsh(&args)
+    };
+    replay(&[]).assert_status(1).assert_says(" 1 different");
+    // One path fits no reply, and a comment is part of a filter.
+    replay(&[".[5].size", ".name # as always"])
+        .assert_status(0)
+        .assert_says(" 0 different");
+    replay(&[".name |"]).assert_fails(2, ".name |");
+}
+
+#[test]
 fn a_recording_of_a_qemu_is_replayed_on_another_that_is_launched() {
     let home = scratch();
     let log = home.path().join("log");

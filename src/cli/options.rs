@@ -111,6 +111,12 @@ pub struct Cli {
     #[arg(long, value_name = "LOG", conflicts_with_all = ["execute", "file", "list", "dry_run", "repeat"])]
     pub replay: Option<PathBuf>,
 
+    /// Do not compare what FILTER, a jq path such as `.[].size`, names in a reply of --replay; may be repeated
+    ///
+    /// A path that does not fit a reply names nothing in it.
+    #[arg(long, value_name = "FILTER", requires = "replay", action = ArgAction::Append)]
+    pub ignore: Vec<String>,
+
     /// Serve LOG, which --log has written, at the addresses of --serve as if it were the VM
     ///
     /// Replies go by command and arguments; a value that was masked matches any. A command that LOG does not have is not

@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use super::server_kind::{self, ServerKind};
 use super::types::Types;
 use crate::dialect::verbs::Verb;
 use crate::dialect::{self, hmp};
 use crate::lang::{Command, Dialect, Object, Statement, Value, nearest, quote};
 use crate::manual::reference::{Reference, Which, program_of};
-use crate::qmp::{Client, Request};
+use crate::qmp::{Client, Reply, Request};
 use crate::schema::cache::Cache;
 use crate::schema::{self, Problem, ProblemKind, Property, Schema, needs_types};
 
@@ -81,6 +82,8 @@ pub struct Inspector {
     dialect: Dialect,
     /// Set once the server was asked: `Some(None)` if it has no schema.
     schema: OnceCell<Option<Arc<Schema>>>,
+    /// Set once the server told what it is.
+    kind: OnceCell<ServerKind>,
     /// The names of its commands, from `query-commands`.
     commands: OnceCell<Arc<[String]>>,
     /// What the human monitor's `help` lists, or the verbs of the dialect.
@@ -225,6 +228,12 @@ impl Inspector {
             let answer = self.types.as_ref()?.ask(command, &arguments).await?;
             return serde_json::from_str(&answer).ok();
         }
+        let reply = self.reply(command, arguments).await?;
+        serde_json::from_str(reply.value().ok()?).ok()
+    }
+
+    /// Sends a command that must not change anything. `None` without a reply.
+    pub(super) async fn reply(&self, command: &str, arguments: serde_json::Value) -> Option<Reply> {
         let request = Request {
             text: format!(
                 r#"{{"execute":{},"arguments":{arguments}}}"#,
@@ -235,8 +244,18 @@ impl Inspector {
             ..Request::default()
         };
         let pending = self.client.upgrade()?.send(request).ok()?;
-        let reply = pending.await.ok()?;
-        serde_json::from_str(reply.value().ok()?).ok()
+        pending.await.ok()
+    }
+
+    /// What the server is. `None` if it does not tell.
+    pub async fn kind(&self) -> Option<ServerKind> {
+        let learn = async || server_kind::ask(self).await.ok_or(Gone);
+        self.kind.get_or_try_init(learn).await.ok().cloned()
+    }
+
+    /// The same, if it is known already.
+    pub fn known_kind(&self) -> Option<&ServerKind> {
+        self.kind.get()
     }
 
     /// What the human monitor prints for a line that must not change anything. `None` without an answer.
@@ -388,6 +407,7 @@ impl Inspector {
             key: "driver".to_owned(),
             value: driver.to_owned(),
             near: near.into_iter().map(str::to_owned).collect(),
+            all: Vec::new(),
         }))
     }
 

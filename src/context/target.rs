@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde_json::json;
 use tokio::time::timeout;
 
 use super::inspector::Inspector;
+use super::server_kind::ServerKind;
 use super::types::{Probe, Types};
 use crate::dialect::{self, Memory};
 use crate::failure::Failure;
@@ -75,6 +74,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// The failure of a line that needs a connection, if there is none.
+    pub fn not_connected(&self) -> Failure {
+        let state = self.session.state();
+        match self.vm {
+            Some(_) => Failure::not_connected_to_launched(&state),
+            None => Failure::not_connected(&state),
+        }
+    }
+
     /// Creates a target without a connection. What happens to it unasked arrives at the receiver.
     pub fn new(
         options: qmp::Options,
@@ -213,42 +221,51 @@ impl Target {
         self.name.lock().clone()
     }
 
-    /// One line that says what we are connected to: version, the VM's name if it has one, address. `None`
-    /// without a connection.
-    pub async fn banner(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Name {
-            name: Option<String>,
+    /// Whether the server is known to be `qemu-storage-daemon`, which has no VM.
+    pub fn is_storage_daemon(&self) -> bool {
+        self.inspector().known_kind() == Some(&ServerKind::StorageDaemon)
+    }
+
+    /// What the server runs, for messages about its end.
+    pub fn what(&self) -> &'static str {
+        match self.is_storage_daemon() {
+            true => "the storage daemon",
+            false => "the VM",
         }
+    }
+
+    /// What the server is, with its version as far as it tells that: `QEMU 9.1.0`. `None` without a connection.
+    pub async fn server(&self) -> Option<String> {
         let client = self.session.client()?;
         let inspector = self.inspector();
-        if self.dialect == Dialect::Qga {
-            let version = timeout(LIVE_ANSWER, inspector.agent_version()).await;
-            let version = version.ok().flatten().unwrap_or_default();
-            let space = if version.is_empty() { "" } else { " " };
-            let banner = format!(
-                "Connected to a guest agent{space}{version} at {}",
-                client.endpoint()
-            );
-            return Some(render::escape_line(&banner).into_owned());
-        }
-        if self.dialect == Dialect::Qtest {
-            let banner = format!("Connected to qtest at {}", client.endpoint());
-            return Some(render::escape_line(&banner).into_owned());
-        }
-        let name = inspector.ask::<Name>("query-name", json!({}));
-        // Do not keep the user waiting for a VM that does not answer.
-        let name = timeout(LIVE_ANSWER, name).await.ok().flatten();
-        let name = name.and_then(|name| name.name);
+        let version = &client.greeting().version.qemu;
+        // Do not keep the user waiting for a server that does not answer.
+        Some(match self.dialect {
+            Dialect::Qtest => "qtest".to_owned(),
+            Dialect::Qga => match timeout(LIVE_ANSWER, inspector.agent_version()).await {
+                Ok(Some(version)) => format!("guest agent {version}"),
+                _ => "guest agent".to_owned(),
+            },
+            _ if client.greeting().human => format!("QEMU {version}'s human monitor"),
+            _ => match timeout(LIVE_ANSWER, inspector.kind()).await {
+                Ok(Some(ServerKind::StorageDaemon)) => format!("qemu-storage-daemon {version}"),
+                _ => format!("QEMU {version}"),
+            },
+        })
+    }
+
+    /// One line that says what we are connected to: the server, the VM's name if it has one, the address. `None`
+    /// without a connection.
+    pub async fn banner(&self) -> Option<String> {
+        let client = self.session.client()?;
+        let server = self.server().await?;
+        let name = match self.inspector().known_kind() {
+            Some(ServerKind::Vm { name }) => name.clone(),
+            _ => None,
+        };
         self.name.lock().clone_from(&name);
         let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
-        let version = &client.greeting().version.qemu;
-        let monitor = match client.greeting().human {
-            true => "'s human monitor",
-            false => "",
-        };
-        let endpoint = client.endpoint();
-        let banner = format!("Connected to QEMU {version}{name}{monitor} at {endpoint}");
+        let banner = format!("Connected to {server}{name} at {}", client.endpoint());
         Some(render::escape_line(&banner).into_owned())
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lang::{Dialect, Language, Message};
-use crate::qmp::{Reply, Wire};
+use crate::qmp::{Reply, Request, Wire};
 use crate::render::Style;
 use crate::schema::{Schema, is_read_only};
 use verbs::Verb;
@@ -55,6 +55,17 @@ pub fn schema(dialect: Dialect) -> Option<Arc<Schema>> {
 /// The verbs of a dialect whose servers do not tell theirs.
 pub fn verbs(dialect: Dialect) -> Option<Arc<[Verb]>> {
     (dialect == Dialect::Qtest).then(qtest::verbs)
+}
+
+/// A command that asks whether the server is there. It changes nothing.
+pub fn ping(dialect: Dialect) -> Request {
+    let request = match dialect {
+        Dialect::Qmp => Request::new("query-version"),
+        Dialect::Qga => Request::new("guest-ping"),
+        Dialect::Hmp => hmp::ping(),
+        Dialect::Qtest => qtest::ping(),
+    };
+    request.quietly()
 }
 
 /// How long a reply may take unless the user says otherwise.

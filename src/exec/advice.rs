@@ -3,9 +3,13 @@
 use tokio::time::timeout;
 
 use super::builtin;
+use super::unknown_names::{buses_with_hotplug, is_about_a_name, is_about_hotplug, unknown_names};
 use crate::context::{Context, Inspector, Outcome};
+use crate::dialect::verbs::find;
 use crate::failure::Failure;
-use crate::lang::{Command, Line, Object, dotted, nearest};
+use crate::lang::{
+    Command, Dialect, Line, Object, conceal, dotted, in_human_monitor, instead_of, nearest,
+};
 use crate::qmp::QmpError;
 use crate::schema::{Problem, ProblemKind};
 
@@ -38,25 +42,43 @@ pub async fn advise(context: &Context, line: &Line, outcome: &mut Outcome) {
         )];
         return;
     }
-    if error.class != "CommandNotFound" && !ABOUT_WORDS.iter().any(|part| error.desc.contains(part))
-    {
+    let is_about_words = error.class == "CommandNotFound"
+        || is_about_a_name(error)
+        || is_about_hotplug(error)
+        || ABOUT_WORDS.iter().any(|part| error.desc.contains(part));
+    if !is_about_words {
         return;
     }
     let Some(command) = line.command() else {
         return;
     };
     let inspector = context.target.inspector();
-    let advice = advice(&inspector, &command, error);
+    let advice = advice(&inspector, context.target.dialect, &command, error);
     if let Ok(found) = timeout(context.settings().patience(), advice).await {
         *help = found;
     }
 }
 
-async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> Vec<String> {
+async fn advice(
+    inspector: &Inspector,
+    dialect: Dialect,
+    command: &Command,
+    error: &QmpError,
+) -> Vec<String> {
+    if is_about_hotplug(error) {
+        return Vec::from_iter(buses_with_hotplug(inspector, error).await);
+    }
+    let is_unknown_command = error.class == "CommandNotFound" && dialect == Dialect::Qmp;
+    if is_unknown_command && let Some(help) = instead_of(&command.name) {
+        return vec![help];
+    }
     let mut problems = match inspector.schema().await {
         Some(schema) => schema.check(command),
         None => Vec::from_iter(unknown_command(inspector, &command.name).await),
     };
+    if is_about_a_name(error) {
+        problems.extend(unknown_names(inspector, command, error).await);
+    }
     // QOM may know what the schema does not.
     let given = &command.arguments;
     match &*command.name {
@@ -67,7 +89,8 @@ async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> V
     let mut help: Vec<String> = problems
         .iter()
         .filter(|problem| problem.helps())
-        .map(ToString::to_string)
+        .flat_map(|problem| [Some(problem.to_string()), problem.choices()])
+        .flatten()
         .collect();
     let is_missing = |problem: &Problem| {
         matches!(problem.kind, ProblemKind::Missing { .. }) && problem.action.is_none()
@@ -81,7 +104,30 @@ async fn advice(inspector: &Inspector, command: &Command, error: &QmpError) -> V
     {
         help.push(format!("`:{}` is a built-in", builtin.name));
     }
+    if is_unknown_command && help.is_empty() && is_verb(inspector, &command.name).await {
+        help.push(in_human_monitor(&command.name));
+    }
     help
+}
+
+/// What to write instead of a line that does not parse, if only the human monitor understands it.
+pub async fn advise_unparsed(context: &Context, line: &str) -> Option<String> {
+    let line = line.trim();
+    let name = line.split_whitespace().next()?;
+    let inspector = context.target.inspector();
+    let is_only_verb = async {
+        let commands = inspector.commands().await;
+        !commands.iter().any(|command| command == name) && is_verb(&inspector, name).await
+    };
+    let is_only_verb = context.target.dialect == Dialect::Qmp
+        && timeout(context.settings().patience(), is_only_verb).await == Ok(true);
+    is_only_verb.then(|| in_human_monitor(&conceal(line)))
+}
+
+/// Whether this is a command of the human monitor.
+async fn is_verb(inspector: &Inspector, name: &str) -> bool {
+    let verbs = inspector.verbs().await;
+    verbs.is_some_and(|verbs| find(&verbs, name).is_some())
 }
 
 /// The relative file name among the arguments that the server says it cannot open.
@@ -147,6 +193,7 @@ async fn check_property(inspector: &Inspector, given: &Object) -> Option<Problem
         key: "property".to_owned(),
         value: property.to_owned(),
         near: owned(nearest(property, names())),
+        all: Vec::new(),
     }))
 }
 

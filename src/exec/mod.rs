@@ -14,10 +14,11 @@ mod program;
 mod query;
 mod run;
 mod tail;
+mod unknown_names;
 
-pub use advice::advise;
+pub use advice::{advise, advise_unparsed};
 pub use background::begin;
 
 pub use pending::PendingCommand;
 pub use run::{Run, run, start};
-pub use tail::{apply_tail, check_settings};
+pub use tail::{apply_tail, check_filter, check_settings, holds};

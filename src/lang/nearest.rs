@@ -11,8 +11,9 @@ const LONGEST: usize = 64;
 /// A shorter part of a name says too little to suggest the whole.
 const SHORTEST_PART: usize = 4;
 
-/// Returns the names that `word` may have been meant to be: those that differ from it by a few letters; failing
-/// that, those that contain most of it or of which it contains most. Case does not matter, nor does `-` or `_`.
+/// Returns the names that `word` may have been meant to be: those from which one letter differs; failing that, those
+/// that start with it, unless these are many; failing that, those that differ from it by a few letters; failing that, those
+/// that contain most of it or of which it contains most. Case does not matter, nor does `-` or `_`.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     if word.is_empty() || word.len() > LONGEST {
         return Vec::new();
@@ -21,8 +22,12 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
     let mut best = usize::MAX;
     let mut near = Vec::new();
     let mut containing = Vec::new();
+    let mut starting = Vec::new();
     for name in names {
         let other = plain(name);
+        if word.len() >= SHORTEST_PART && other.starts_with(&word) {
+            starting.push(name);
+        }
         let distance = osa_distance(&word, &other);
         if distance <= allowed(word.len().max(other.len())) && distance <= best {
             if distance < best {
@@ -33,6 +38,10 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
         } else if is_most_of(&word, &other) || is_most_of(&other, &word) {
             containing.push(name);
         }
+    }
+    starting.dedup();
+    if best > 1 && (1..=MOST).contains(&starting.len()) {
+        return starting;
     }
     let mut found = if near.is_empty() { containing } else { near };
     found.dedup();
@@ -99,6 +108,8 @@ mod tests {
             ("device_dle", &["device_del"]),
             ("qcow3", &["qcow", "qcow2"]),
             ("status", &["query-status"]),
+            ("query-sta", &["query-status"]),
+            ("syst", &["system_reset"]),
             ("nodename", &["node-name"]),
             ("stop-now", &["stop"]),
             ("ip", &[]),

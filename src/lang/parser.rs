@@ -6,7 +6,7 @@ use super::expansion::Expansion;
 use super::tokens::{OPENS, PLAIN_BUILTINS, TEXT_BUILTINS, Word, plain};
 use super::{
     BuiltinLine, Command, Descriptor, Dialect, Language, Line, Message, Object, Statement,
-    SyntaxError, Value, Words,
+    SyntaxError, Value, Words, instead_of,
 };
 use super::{key_value, literal};
 
@@ -155,7 +155,11 @@ impl Parser {
 
     fn parse_line(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let (tail, background) = words.read_tail()?;
-        let line = self.statement(words, tail.is_empty())?;
+        let line = self.statement(words, tail.is_empty());
+        let line = line.map_err(|error| match instead_of(words.source()) {
+            Some(help) if matches!(self.language, Language::Commands) => error.help(help),
+            _ => error,
+        })?;
         Ok(Line {
             background: line.background || background,
             tail: Box::new(tail),

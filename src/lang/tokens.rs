@@ -14,9 +14,9 @@ pub(super) const OPENS: &str = "transaction(";
 /// Built-ins that may be called without a colon. No QMP command has these names.
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
-/// Built-ins that take the rest of the line as one text, in which nothing is special but `${NAME}`. They read it with
-/// [`Words::text`](super::Words::text) and what goes with it.
-pub(super) const TEXT_BUILTINS: [&str; 4] = [":hmp", ":exec", ":send", ":type"];
+/// Built-ins that take the rest of the line as one text in another language, in which nothing is special but `${NAME}`.
+/// They read it with [`Words::text`](super::Words::text) and what goes with it.
+pub(super) const TEXT_BUILTINS: [&str; 5] = [":assert", ":hmp", ":exec", ":send", ":type"];
 
 /// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy)]

@@ -3,14 +3,18 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::ptr::NonNull;
 
 use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
+#[cfg(target_os = "linux")]
+use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
@@ -19,6 +23,9 @@ use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
 use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
 use signal_hook::low_level::{emulate_default_handler, register};
+
+/// A multiple of every page size that Linux has on the machines we are built for.
+const PAGE: usize = 64 << 10;
 
 /// The most descriptors that one message passes; QEMU takes no more (`TCP_MAX_FDS`).
 const MOST_PASSED: usize = 16;
@@ -39,6 +46,31 @@ pub fn start() {
     }
     // SAFETY: ignoring a signal installs no handler.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+}
+
+/// Asks for large pages for memory that is to be filled. Each page of 4 KiB is a fault otherwise, which takes as long as
+/// filling it.
+pub fn prefer_large_pages(memory: &mut [MaybeUninit<u8>]) {
+    #[cfg(target_os = "linux")]
+    {
+        let start = memory.as_mut_ptr();
+        let misplaced = start.align_offset(PAGE);
+        if let Some(start) = NonNull::new(start.wrapping_add(misplaced))
+            && misplaced < memory.len()
+        {
+            // SAFETY: `MADV_HUGEPAGE` changes nothing in the memory, nor which of it there is.
+            // It is only advice: a kernel without it refuses.
+            let _ = unsafe {
+                madvise(
+                    start.cast(),
+                    memory.len() - misplaced,
+                    MmapAdvise::MADV_HUGEPAGE,
+                )
+            };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
 }
 
 /// Duplicates the descriptor `number` that this process inherited.

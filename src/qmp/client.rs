@@ -17,7 +17,7 @@ use super::notice::Unsolicited;
 use super::options::Options;
 use super::request::{Request, needs_id, with_id};
 use super::tasks::{Outgoing, Shared, receive_all, send_all};
-use super::wire::Wire;
+use super::wire::{Pace, Wire};
 use crate::transport::Endpoint;
 
 /// The most descriptors that one message may pass; QEMU drops any more (`TCP_MAX_FDS`).
@@ -124,8 +124,11 @@ impl Client {
     /// be passed.
     pub fn send(&self, request: Request) -> Result<Pending, Error> {
         let (waiter, receiver) = oneshot::channel();
-        self.queue(request, Waiter::Caller(waiter))?;
-        Ok(Pending { receiver })
+        let waiting = self.queue(request, Waiter::Caller(waiter))?;
+        Ok(Pending {
+            receiver,
+            _waiting: waiting,
+        })
     }
 
     /// Sends a command, and calls `then` with the reply, or with why there will be none. It is called in the order in
@@ -141,9 +144,15 @@ impl Client {
         then: impl FnOnce(Result<Reply, Error>) + Send + 'static,
     ) -> Result<(), Error> {
         self.queue(request, Waiter::Function(Box::new(then)))
+            .map(drop)
     }
 
-    fn queue(&self, request: Request, waiter: Waiter) -> Result<(), Error> {
+    /// Queues a command. What this returns is to be dropped by a caller that gives up.
+    fn queue(
+        &self,
+        request: Request,
+        waiter: Waiter,
+    ) -> Result<Option<oneshot::Sender<()>>, Error> {
         self.can_carry(&request.name, request.descriptors.len())?;
         if let Some(why) = self.wire.refuses(&request.text) {
             return Err(Error::NotCarried(request.name, why));
@@ -163,7 +172,18 @@ impl Client {
             None => (Id::Order, request.text),
         };
         let (done, replied) = oneshot::channel();
-        let alone = !request.descriptors.is_empty() || self.wire.is_serial();
+        let pace = match request.descriptors.is_empty() {
+            true => self.wire.pace(),
+            false => Pace::Replied,
+        };
+        let alone = pace != Pace::AtOnce;
+        let (waiting, given_up) = match (&waiter, pace) {
+            (Waiter::Caller(_), Pace::Settled) => {
+                let (waiting, given_up) = oneshot::channel();
+                (Some(waiting), Some(given_up))
+            }
+            _ => (None, None),
+        };
         commands.push(InFlight {
             id,
             name: request.name,
@@ -178,8 +198,9 @@ impl Client {
             descriptors: request.descriptors,
             from: request.from,
             replied: alone.then_some(replied),
+            given_up,
         });
-        Ok(())
+        Ok(waiting)
     }
 
     /// Checks whether a command may pass this many descriptors. `add-fd` and `getfd` need one, so
@@ -275,6 +296,8 @@ impl Drop for Client {
 #[derive(Debug)]
 pub struct Pending {
     receiver: oneshot::Receiver<Result<Reply, Error>>,
+    /// Dropping it tells that nobody waits any more.
+    _waiting: Option<oneshot::Sender<()>>,
 }
 
 impl Future for Pending {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::{Receiver, Sender};
 use super::error::{Error, Lost};
@@ -119,8 +119,11 @@ pub(super) async fn negotiate(
 /// once.
 const FIRST_WORDS: Duration = Duration::from_millis(50);
 
-/// How long the answer to a number of ours may take before we send the next.
+/// How long the answer to the first of our numbers may take before we send the next. It doubles with each.
 const NEXT_NUMBER: Duration = Duration::from_secs(2);
+
+/// The longest time between two numbers.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The byte before the answer to `guest-sync-delimited`. It is in no text.
 const SENTINEL: u8 = 0xff;
@@ -159,6 +162,7 @@ pub(super) async fn synchronize(
     listen_first(receiver, endpoint, wire).await?;
     let look = |said: &[u8]| speaks_else(said, wire);
     let mut numbers = Vec::new();
+    let mut patience = NEXT_NUMBER;
     loop {
         let number = fastrand::u32(1..);
         numbers.push(u64::from(number));
@@ -167,20 +171,24 @@ pub(super) async fn synchronize(
         sender.push(&with_id(&request, ID));
         // If the other end has closed the connection, reading finds out why.
         let _ = sender.flush(&[]).await;
-        let answered = async {
-            loop {
-                if let Incoming::Reply(reply, id) = receiver.receive_after(SENTINEL, look).await?
-                    && let Ok(Ok(number)) = reply.value().map(str::parse)
-                    && numbers.contains(&number)
-                {
+        let mut due = Instant::now() + patience;
+        // It may start only now, or lose our message.
+        while let Ok(reply) = timeout_at(due, receiver.receive_after(SENTINEL, look)).await {
+            let reply = reply.map_err(|lost| not_qmp(endpoint, wire, lost))?;
+            if let Incoming::Reply(reply, id) = reply
+                && let Ok(Ok(answer)) = reply.value().map(str::parse)
+            {
+                if answer == u64::from(number) {
                     return Ok(id.is_some_and(|id| id == ID));
                 }
+                // Those to the numbers after it will follow.
+                if numbers.contains(&answer) {
+                    due = Instant::now() + patience;
+                }
             }
-        };
-        if let Ok(answered) = timeout(NEXT_NUMBER, answered).await {
-            return answered.map_err(|lost| not_qmp(endpoint, wire, lost));
         }
-        // It may have started only now, or lost our message.
+        // A slow one must catch up with our numbers.
+        patience = (patience * 2).min(LONGEST_PATIENCE);
     }
 }
 

@@ -34,7 +34,7 @@ pub use options::{Direction, Options, Passing, Retry, Tap};
 pub use request::Request;
 pub use session::Session;
 pub use state::State;
-pub use wire::{Opening, Wire};
+pub use wire::{Opening, Pace, Wire};
 
 pub(crate) use client::NEED_DESCRIPTOR;
 pub(crate) use frame::MAX_MESSAGE;

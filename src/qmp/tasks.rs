@@ -1,5 +1,6 @@
 //! The two tasks of a connection, and what they share with its client.
 
+use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,8 @@ pub(super) struct Outgoing {
     pub from: Option<Arc<str>>,
     /// For a message after which no other may be sent yet: resolves when the reply has come.
     pub replied: Option<oneshot::Receiver<()>>,
+    /// Resolves when nobody waits for the reply any more, after which others may be sent nevertheless.
+    pub given_up: Option<oneshot::Receiver<()>>,
 }
 
 /// What the client and its two tasks share.
@@ -141,6 +144,7 @@ pub(super) async fn send_all(
         descriptors,
         from,
         replied,
+        given_up,
     }) = next.take()
     {
         sender.push_from(&text, descriptors.len(), from.as_deref());
@@ -165,8 +169,17 @@ pub(super) async fn send_all(
             return;
         }
         if let Some(replied) = replied {
-            // This also resolves when the connection ends.
-            let _ = replied.await;
+            let given_up = async {
+                match given_up {
+                    Some(given_up) => drop(given_up.await),
+                    None => pending().await,
+                }
+            };
+            // The first also resolves when the connection ends.
+            tokio::select! {
+                _ = replied => {}
+                () = given_up => {}
+            }
         }
         if next.is_none() {
             next = queue.recv().await;

@@ -33,9 +33,9 @@ pub trait Wire: Send + Sync {
         true
     }
 
-    /// Whether a message can be sent only after the reply to the one before.
-    fn is_serial(&self) -> bool {
-        false
+    /// When a message can be sent after another.
+    fn pace(&self) -> Pace {
+        Pace::AtOnce
     }
 
     /// Whether a server of this kind may say this by itself.
@@ -61,6 +61,16 @@ pub trait Wire: Send + Sync {
     fn last(&self, _received: &mut Frames) -> Option<Bytes> {
         None
     }
+}
+
+/// When a message can be sent after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    AtOnce,
+    /// After its reply.
+    Replied,
+    /// After its reply, or when nobody waits for that any more.
+    Settled,
 }
 
 /// How a connection starts.

@@ -1,6 +1,7 @@
 //! Recordings: what `--log` has written, replayed to a VM or served as if it were one.
 
 mod difference;
+mod ignored;
 mod log;
 mod mock;
 mod replay;

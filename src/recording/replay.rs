@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::difference::differences;
+use super::ignored::Ignored;
 use super::log::{Recorded, Recording};
 use crate::context::log::Log;
 use crate::context::traffic;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub log: PathBuf,
     /// The values of arguments that were masked, by their keys.
     pub secrets: Vec<(String, String)>,
+    /// What of the replies is not compared, as jq paths.
+    pub ignored: Vec<String>,
 }
 
 /// Replays a recording to the VM that `target` leads to. Prints what differs.
@@ -43,6 +46,7 @@ pub struct Plan {
 ///
 /// The recording cannot be read, there is no connection, or it is lost.
 pub async fn replay(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+    let ignored = Ignored::new(&plan.ignored).await?;
     let recording = Recording::read(&plan.log)?;
     let log = target.log.as_deref().map(Log::open).transpose()?;
     let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
@@ -62,7 +66,7 @@ pub async fn replay(plan: Plan, settings: Settings, target: TargetPlan) -> anyho
     );
     let all = async {
         target.open(endpoint).await?;
-        send_all(&recording, &plan, &settings, &target).await
+        send_all(&recording, &plan, &ignored, &settings, &target).await
     };
     let result = tokio::select! {
         biased;
@@ -89,11 +93,13 @@ async fn tell(notices: &mut Notices) {
 async fn send_all(
     recording: &Recording,
     plan: &Plan,
+    ignored: &Ignored,
     settings: &Settings,
     target: &Target,
 ) -> Result<Status, Failure> {
     let mut replay = Replay {
         plan,
+        ignored,
         settings,
         target,
         events: target.session.hub().listen(Filter::default(), usize::MAX),
@@ -126,6 +132,7 @@ async fn send_all(
 
 struct Replay<'a> {
     plan: &'a Plan,
+    ignored: &'a Ignored,
     settings: &'a Settings,
     target: &'a Target,
     /// The events that came and were not recorded so far.
@@ -187,6 +194,7 @@ impl Replay<'_> {
             (Some(Ok(recorded)), true) => (recorded.clone(), json!({"error": came})),
             (Some(Err(recorded)), false) => (json!({"error": recorded}), came),
         };
+        let (recorded, came) = self.ignored.removed((recorded, came)).await?;
         let differs = differences(&recorded, &came);
         if differs.is_empty() {
             self.equal += 1;

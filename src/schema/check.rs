@@ -14,6 +14,9 @@ const DEEPEST: usize = 3;
 /// The most values of a tag to list.
 const CASES: usize = 4;
 
+/// A wrong value that can be one of at most this many is told all of them.
+pub const FEW: usize = 8;
+
 /// Something in a command that the server will not accept, and a correction if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -43,6 +46,8 @@ pub enum ProblemKind {
         key: String,
         value: String,
         near: Vec<String>,
+        /// Everything that it can be, if that is not much.
+        all: Vec<String>,
     },
     Missing {
         keys: Vec<String>,
@@ -54,12 +59,23 @@ impl Problem {
         Self { kind, action: None }
     }
 
+    /// Everything that a wrong value can be, if the problem names only what is near.
+    pub fn choices(&self) -> Option<String> {
+        match &self.kind {
+            ProblemKind::Value { key, near, all, .. }
+                if !near.is_empty() && near.len() < all.len() =>
+            {
+                Some(format!("`{key}` can be {}", any_of(all)))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the problem suggests a correction.
     pub fn helps(&self) -> bool {
         match &self.kind {
-            ProblemKind::Command { near, .. }
-            | ProblemKind::Key { near, .. }
-            | ProblemKind::Value { near, .. } => !near.is_empty(),
+            ProblemKind::Command { near, .. } | ProblemKind::Key { near, .. } => !near.is_empty(),
+            ProblemKind::Value { near, all, .. } => !near.is_empty() || !all.is_empty(),
             ProblemKind::Misplaced { .. } | ProblemKind::Missing { .. } => true,
         }
     }
@@ -80,8 +96,16 @@ impl fmt::Display for Problem {
                 write!(f, "there is no argument `{key}`")?;
                 near
             }
-            ProblemKind::Value { key, value, near } => {
+            ProblemKind::Value {
+                key,
+                value,
+                near,
+                all,
+            } => {
                 write!(f, "`{key}` cannot be `{value}`")?;
+                if near.is_empty() && !all.is_empty() {
+                    return write!(f, ", only {}", any_of(all));
+                }
                 near
             }
             ProblemKind::Misplaced { key, tag, cases } => {
@@ -240,11 +264,17 @@ impl Check<'_> {
                 if values.iter().any(|value| *value.name == **word) {
                     return;
                 }
-                let names = values.iter().map(|value| &*value.name);
+                let names = || values.iter().map(|value| &*value.name);
+                let few = values.len() <= FEW;
                 self.report(ProblemKind::Value {
                     key: self.key(key),
                     value: word.clone(),
-                    near: owned(nearest(word, names)),
+                    near: owned(nearest(word, names())),
+                    all: if few {
+                        owned(names().collect())
+                    } else {
+                        Vec::new()
+                    },
                 });
             }
             Value::Number(_) | Value::Bool(_) | Value::Null => {}

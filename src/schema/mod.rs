@@ -15,7 +15,7 @@ mod read;
 mod read_only;
 mod typing;
 
-pub use check::{Problem, ProblemKind};
+pub use check::{FEW, Problem, ProblemKind};
 pub use model::{
     Command, EnumValue, Event, Features, Member, Object, Scalar, Schema, Type, TypeId, Variant,
 };

@@ -7,10 +7,6 @@ use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, SplitLine, Statement, conceal};
 use crate::render::clip;
 
-const QUIT_PROMPT: &str = "`quit` ends the VM. Quit it? [y/N] ";
-
-const LEAVE_PROMPT: &str = "Leaving ends the VM. Leave? [y/N] ";
-
 /// The built-in that takes back an action of the open transaction.
 const UNDO: &str = "undo";
 
@@ -176,7 +172,10 @@ impl Prompt {
         };
         let line = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => {
+            Err(mut error) => {
+                if let Some(help) = exec::advise_unparsed(&self.display.context, &text).await {
+                    error = error.help(help);
+                }
                 self.display.fail(&Failure::syntax(error, &text));
                 return Next::Failed;
             }
@@ -285,7 +284,9 @@ impl Prompt {
         if !self.display.context.settings().confirm || !launched.is_some_and(|vm| vm.is_running()) {
             return None;
         }
-        match self.ask(LEAVE_PROMPT, false).await {
+        let what = self.display.context.target.what();
+        let question = format!("Leaving ends {what}. Leave? [y/N] ");
+        match self.ask(&question, false).await {
             // A second Ctrl-D is an answer.
             Ok(Input::End) => None,
             answer => self.unless_yes(answer),
@@ -294,7 +295,9 @@ impl Prompt {
 
     /// Asks whether to end the VM. `None` means yes; otherwise, what to do instead.
     async fn confirm_quit(&mut self) -> Option<Next> {
-        let answer = self.ask(QUIT_PROMPT, false).await;
+        let what = self.display.context.target.what();
+        let question = format!("`quit` ends {what}. Quit it? [y/N] ");
+        let answer = self.ask(&question, false).await;
         self.unless_yes(answer)
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::terminal::Terminal;
-use crate::context::{Context, Inspector, Target};
+use crate::context::{Context, Inspector, ServerKind, Target};
 use crate::lang::Dialect;
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
 use crate::render::{cut_end, escape_line};
@@ -55,6 +55,9 @@ fn usual(dialect: Dialect) -> &'static str {
 /// The name in the prompt of a VM without one.
 const NAMELESS: &str = "QEMU";
 
+/// The name in the prompt of a storage daemon.
+const STORAGE_DAEMON: &str = "QSD";
+
 /// How many columns of a name the prompt shows.
 const NAME: usize = 32;
 
@@ -90,9 +93,11 @@ impl PromptSymbol {
         let address = client.as_ref().map(|client| client.endpoint().to_string());
         let version = client.map(|client| client.greeting().version.qemu.to_string());
         let name = context.target.name().filter(|name| !name.is_empty());
-        let name = name.map_or(NAMELESS.to_owned(), |name| {
-            cut_end(&escape_line(&name), NAME).into_owned()
-        });
+        let name = match name {
+            Some(name) => cut_end(&escape_line(&name), NAME).into_owned(),
+            None if context.target.is_storage_daemon() => STORAGE_DAEMON.to_owned(),
+            None => NAMELESS.to_owned(),
+        };
         let fill = |text: &str| {
             let text = text.replace("{name}", &name);
             let text = text.replace("{address}", &address.clone().unwrap_or_default());
@@ -211,7 +216,8 @@ async fn pause(length: Option<Duration>) {
     }
 }
 
-/// Queries the state, and returns its symbol. A server without `query-status` counts as running. `None` if the
+/// Queries the state, and returns its symbol. A storage daemon, which has no state, and any other server without
+/// `query-status` count as running. `None` if the
 /// connection has ended.
 async fn ask(inspector: &Inspector) -> Option<char> {
     #[derive(Deserialize)]
@@ -221,6 +227,9 @@ async fn ask(inspector: &Inspector) -> Option<char> {
     #[derive(Deserialize)]
     struct Migration {
         status: Option<String>,
+    }
+    if inspector.kind().await == Some(ServerKind::StorageDaemon) {
+        return Some(RUNNING);
     }
     let status: Option<Status> = inspector.ask("query-status", json!({})).await;
     let Some(Status { status }) = status else {

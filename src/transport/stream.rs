@@ -31,6 +31,9 @@ const READ_ROOM: usize = 64 << 10;
 /// part of the buffer from being reused.
 const READ_ROOM_LEAST: usize = 8 << 10;
 
+/// Room of this size, in bytes, is worth large pages.
+const LARGE: usize = 4 << 20;
+
 /// A connected stream.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -228,6 +231,10 @@ fn make_room(buffer: &mut BytesMut) {
         buffer.reserve(READ_ROOM_FIRST);
     } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
         buffer.reserve(READ_ROOM);
+        let room = buffer.spare_capacity_mut();
+        if room.len() >= LARGE {
+            sys::prefer_large_pages(room);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! Guests that fit into a boot sector.
+//! Guests: some that fit into a boot sector, and a Linux.
 
 use std::path::{Path, PathBuf};
+
+use super::text;
 
 /// Sends back each byte that comes in at the first serial port, for ever.
 const ECHO: [u8; 31] = [
@@ -70,6 +72,38 @@ pub fn echo(directory: &Path) -> Vec<String> {
 /// The same for the guest that asks for a login.
 pub fn login(directory: &Path) -> Vec<String> {
     boot(directory, &LOGIN)
+}
+
+/// QEMU's options for a Linux in which qemu-ga runs, on the port of virtio-serial that leads to `socket`.
+pub fn with_agent(socket: &Path) -> Vec<String> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    let guest = cache.expect("a home directory").join("qmpsh-tests/guest");
+    let file = |name: &str| {
+        let path = guest.join(name);
+        assert!(
+            path.exists(),
+            "{} is missing; run tests/setup",
+            path.display()
+        );
+        text(&path).to_owned()
+    };
+    let (kernel, initrd) = (file("kernel"), file("initrd"));
+    let chardev = format!("socket,id=agent,server=on,wait=off,path={}", text(socket));
+    let options = [
+        ["-machine", "q35"],
+        ["-m", "128"],
+        ["-kernel", &kernel],
+        ["-initrd", &initrd],
+        ["-append", "quiet"],
+        ["-device", "virtio-serial"],
+        ["-chardev", &chardev],
+        [
+            "-device",
+            "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+        ],
+    ];
+    options.concat().into_iter().map(str::to_owned).collect()
 }
 
 fn boot(directory: &Path, code: &[u8]) -> Vec<String> {

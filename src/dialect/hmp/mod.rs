@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::lang::{Dialect, Line, Message, Statement, quote};
-use crate::qmp::Reply;
+use crate::qmp::{Reply, Request};
 use crate::render::{Format, Style, escape};
 
 pub use help::parse;
@@ -63,6 +63,16 @@ pub fn line(text: &str, cpu: Option<u64>) -> Line {
         dialect: Dialect::Hmp,
     })
     .into()
+}
+
+/// A command that asks whether the monitor is there.
+pub(super) fn ping() -> Request {
+    let line = quote("info version");
+    Request {
+        text: format!(r#"{{"execute":"{COMMAND}","arguments":{{"command-line":{line}}}}}"#),
+        name: "info".to_owned(),
+        ..Request::default()
+    }
 }
 
 /// QMP's command for a line of the human monitor.

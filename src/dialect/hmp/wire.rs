@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::command_line;
 use crate::lang::quote;
-use crate::qmp::{Frames, Lost, Opening, Wire, garbage};
+use crate::qmp::{Frames, Lost, Opening, Pace, Wire, garbage};
 
 /// A human monitor on a socket of its own, or QMP: whichever the server's first words show.
 ///
@@ -86,8 +86,8 @@ impl Wire for Monitor {
         false
     }
 
-    fn is_serial(&self) -> bool {
-        true
+    fn pace(&self) -> Pace {
+        Pace::Replied
     }
 
     fn last(&self, received: &mut Frames) -> Option<Bytes> {

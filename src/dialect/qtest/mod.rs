@@ -9,12 +9,15 @@ use std::sync::{Arc, OnceLock};
 
 use super::verbs::Verb;
 use crate::lang::{Message, any_of, nearest};
-use crate::qmp::Reply;
+use crate::qmp::{Reply, Request};
 use crate::schema::Schema;
 
 pub(super) use line::line;
 pub(super) use value::{text, value};
 pub use wire::Qtest;
+
+/// What every qtest answers, and what changes nothing.
+const QUESTION: &str = "endianness";
 
 /// The verbs: name, arguments, what it does. An argument in brackets may be left out. What an argument may be follows from
 /// its name; see `line.rs`.
@@ -145,6 +148,15 @@ pub(super) fn schema() -> Arc<Schema> {
     static KNOWN: OnceLock<Arc<Schema>> = OnceLock::new();
     let read = || Arc::new(Schema::read(SCHEMA).expect("it is ours, and a test reads it"));
     KNOWN.get_or_init(read).clone()
+}
+
+/// A line that asks whether the server is there.
+pub(super) fn ping() -> Request {
+    Request {
+        text: QUESTION.to_owned(),
+        name: QUESTION.to_owned(),
+        ..Request::default()
+    }
 }
 
 /// Whether a verb only asks.

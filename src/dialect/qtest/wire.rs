@@ -3,13 +3,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::{Buf, Bytes};
 use serde_json::{Value, json};
 
+use super::QUESTION;
 use crate::qmp::{Frames, Lost, Opening, Wire, garbage};
 
 /// A connection to qtest.
 pub struct Qtest;
-
-/// What every qtest answers, and what changes nothing.
-const QUESTION: &str = "endianness";
 
 impl Wire for Qtest {
     fn opening(&self) -> Opening {

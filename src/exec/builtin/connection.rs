@@ -9,9 +9,10 @@ use tokio::time::timeout;
 
 use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output};
+use crate::dialect;
 use crate::failure::Failure;
 use crate::lang::{Parser, Statement};
-use crate::qmp::{Request, State};
+use crate::qmp::State;
 use crate::render::escape_line;
 use crate::render::span;
 use crate::server::Served;
@@ -133,7 +134,7 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
     let started = Instant::now();
     let limit = context.settings().patience().min(ROUND_TRIP);
     // Any reply will do, even an error.
-    let reply = client.send(Request::new("query-version").quietly())?;
+    let reply = client.send(dialect::ping(context.target.dialect))?;
     let trip = timeout(limit, reply).await;
     let trip = trip.ok().transpose()?.map(|_| started.elapsed());
     let stats = client.stats();
@@ -142,6 +143,7 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
     let status = Status {
         connected: true,
         address: client.endpoint().to_string(),
+        server: context.target.server().await.unwrap_or_default(),
         version: version.qemu.to_string(),
         package: version.package.trim().to_owned(),
         pid: client.peer_pid(),
@@ -162,6 +164,8 @@ async fn status(context: &Context) -> Result<Effect, Failure> {
 struct Status {
     connected: bool,
     address: String,
+    /// What the server is.
+    server: String,
     /// QEMU's own version, and the distribution's.
     version: String,
     package: String,
@@ -202,7 +206,8 @@ impl fmt::Display for Status {
             "" => String::new(),
             package => format!(" ({})", escape_line(package)),
         };
-        writeln!(f, "server       QEMU {}{package}", self.version)?;
+        let server = escape_line(&self.server);
+        writeln!(f, "server       {server}{package}")?;
         if let Some(pid) = self.pid {
             writeln!(f, "pid          {pid}")?;
         }

@@ -2,8 +2,8 @@
 
 use super::candidates::{Candidate, Completion, matching};
 use super::given::GivenCommand;
-use super::question::Question;
 use super::sources::{Sources, builtin_names, plain};
+use crate::context::names::Question;
 use crate::exec::builtin::{self, Part, SETTINGS};
 use crate::lang::{self, Value};
 
@@ -110,6 +110,8 @@ impl Sources<'_> {
             | Part::Name(_)
             | Part::Time
             | Part::Text
+            | Part::Filter
+            | Part::Condition { .. }
             | Part::Program
             | Part::Optional(_)
             | Part::Repeated(_) => Vec::new(),

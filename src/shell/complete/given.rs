@@ -1,7 +1,6 @@
 use super::candidates::Candidate;
-use super::question::{Answer, Question};
 use super::sources::{Sources, action};
-use super::values;
+use crate::context::names::{Answer, Question, question_of};
 use crate::lang::{self, CursorContext, Value};
 use crate::schema::{Member, Scalar, Schema, Type, TypeId};
 
@@ -182,7 +181,7 @@ impl<'a> GivenCommand<'a> {
         if let Type::Enum(_) | Type::Scalar(Scalar::Bool) = schema.get(of) {
             return None;
         }
-        let named = values::question(&self.command, path, self.top(), typed);
+        let named = question_of(&self.command, path, self.top(), typed);
         // A node can be given as an object or by its name.
         let is_node = || self.command.starts_with("block") && schema.object(of).is_some();
         named.or_else(|| is_node().then_some(Question::Nodes))

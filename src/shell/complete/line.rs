@@ -1,9 +1,9 @@
 use super::builtins;
 use super::candidates::{Candidate, Completion, matching};
 use super::given::GivenCommand;
-use super::question::Question;
 use super::sources::{Sources, plain};
 use super::verbs;
+use crate::context::names::Question;
 use crate::lang::{CursorContext, CursorPlace};
 
 /// Completes `line` at the byte offset `at`. `in_transaction` says that the line is an action of a transaction

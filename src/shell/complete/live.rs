@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::question::{self, Answer, Question};
 use crate::context::Inspector;
+use crate::context::names::{self, Answer, Question};
 
 /// How long all queries of one completion may take together.
 pub const PATIENCE: Duration = Duration::from_millis(300);
@@ -49,7 +49,7 @@ impl Live {
         let (inspector, question) = (inspector.clone(), question.clone());
         let asked = Instant::now();
         self.runtime.spawn(async move {
-            let _ = sender.send(question::ask(&inspector, &question).await);
+            let _ = sender.send(names::ask(&inspector, &question).await);
         });
         let result = receiver.recv_timeout(patience.get());
         patience.set(patience.get().saturating_sub(asked.elapsed()));

@@ -8,17 +8,15 @@ mod candidates;
 mod given;
 mod line;
 mod live;
-mod question;
 mod replacement;
 mod sources;
-mod values;
 mod verbs;
 
+pub use crate::context::names::{Answer, Question};
 pub use candidates::{Candidate, Completion};
 pub(super) use given::root;
 pub use line::{complete, expected};
 pub use live::{Live, PATIENCE};
-pub use question::{Answer, Question};
 pub use replacement::Replacement;
 pub use sources::Sources;
 pub use verbs::to_come;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::candidates::Candidate;
-use super::question::{Answer, Question};
+use crate::context::names::{Answer, Question};
 use crate::dialect::verbs::Verb;
 use crate::exec::builtin::BUILTINS;
 use crate::lang::{self, Aliases, Dialect, conceal};

@@ -1,8 +1,8 @@
 //! Completes lines of the form `VERB ARGUMENT…`.
 
 use super::candidates::{Candidate, Completion, matching};
-use super::question::Question;
 use super::sources::{Sources, plain};
+use crate::context::names::Question;
 use crate::dialect::verbs::{Verb, find, resolve};
 
 /// What completes the arguments of the human monitor's commands: the verb, which of its arguments that are no options

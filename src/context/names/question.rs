@@ -65,6 +65,31 @@ pub enum Question {
     Files(String),
 }
 
+impl Question {
+    /// Whether the answers are the names of everything of a kind that the VM has.
+    pub fn is_about_names(&self) -> bool {
+        matches!(
+            self,
+            Self::Devices
+                | Self::QomPath(_)
+                | Self::Objects
+                | Self::Nodes
+                | Self::Drives
+                | Self::NodesAndDrives
+                | Self::Bitmaps(_)
+                | Self::Jobs
+                | Self::BlockJobs
+                | Self::Chardevs
+                | Self::Iothreads
+                | Self::Exports
+                | Self::TraceEvents
+                | Self::Netdevs
+                | Self::NetdevsAndDevices
+                | Self::Buses
+        )
+    }
+}
+
 /// An answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -86,7 +111,7 @@ impl Answer {
 }
 
 /// Returns the answers to a question; none if the server lacks the command or it fails.
-pub(super) async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answer> {
+pub async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answer> {
     let list = async |command: &str, value: &str, notes: &[&str]| {
         let items = inspector.ask(command, json!({})).await;
         answers(items.unwrap_or_default(), value, notes)

@@ -10,6 +10,9 @@ type Ask = fn(&lang::Object, &str) -> Question;
 const SOURCES: &[(&str, &str, Ask)] = &[
     ("device_add", "driver", |_, _| Question::DeviceTypes),
     ("device_add", "bus", |_, _| Question::Buses),
+    ("device_add", "netdev", |_, _| Question::Netdevs),
+    ("device_add", "drive", |_, _| Question::NodesAndDrives),
+    ("device_add", "memdev", |_, _| Question::Objects),
     ("netdev_del", "id", |_, _| Question::Netdevs),
     ("set_link", "name", |_, _| Question::NetdevsAndDevices),
     ("announce-self", "interfaces", |_, _| Question::Devices),
@@ -145,7 +148,7 @@ const SOURCES: &[(&str, &str, Ask)] = &[
 ];
 
 /// The question whose answers complete the value at `path` in the arguments of `command`, if there is one.
-pub(super) fn question(
+pub fn question_of(
     command: &str,
     path: &[String],
     given: &lang::Object,
