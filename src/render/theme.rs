@@ -3,7 +3,62 @@
 //! The colours are the terminal's own. Yellow and white cannot be read on a light background, nor blue on a dark one, so
 //! none of them is used.
 
+use std::sync::OnceLock;
+
 use nu_ansi_term::{Color, Style};
+
+/// How the user wants some roles to look. It is the terminal's, of which a process has one.
+static CHOSEN: OnceLock<Vec<(Role, Style)>> = OnceLock::new();
+
+/// What a style is made of, besides a colour.
+const ATTRIBUTES: [(&str, fn(Style) -> Style); 5] = [
+    ("bold", |style| style.bold()),
+    ("dimmed", |style| style.dimmed()),
+    ("italic", |style| style.italic()),
+    ("underline", |style| style.underline()),
+    ("reverse", |style| style.reverse()),
+];
+
+const COLORS: [(&str, Color); 17] = [
+    ("default", Color::Default),
+    ("black", Color::Black),
+    ("red", Color::Red),
+    ("green", Color::Green),
+    ("yellow", Color::Yellow),
+    ("blue", Color::Blue),
+    ("magenta", Color::Purple),
+    ("cyan", Color::Cyan),
+    ("white", Color::White),
+    ("bright-black", Color::DarkGray),
+    ("bright-red", Color::LightRed),
+    ("bright-green", Color::LightGreen),
+    ("bright-yellow", Color::LightYellow),
+    ("bright-blue", Color::LightBlue),
+    ("bright-magenta", Color::LightPurple),
+    ("bright-cyan", Color::LightCyan),
+    ("bright-white", Color::LightGray),
+];
+
+/// Makes roles look as chosen. Only the first choice of a process counts.
+pub fn set_theme(chosen: Vec<(Role, Style)>) {
+    let _ = CHOSEN.set(chosen);
+}
+
+/// Reads a style: the names of a colour and of attributes, as in `bold red`, or a colour's number from 0 to 255. The
+/// error is what is none of these.
+pub fn read_style(text: &str) -> Result<Style, &str> {
+    text.split_whitespace()
+        .try_fold(Style::new(), |style, word| {
+            let attribute = ATTRIBUTES.iter().find(|(name, _)| *name == word);
+            let color = COLORS.iter().find(|(name, _)| *name == word);
+            match (attribute, color, word.parse()) {
+                (Some((_, add)), ..) => Ok(add(style)),
+                (_, Some((_, color)), _) => Ok(style.fg(*color)),
+                (_, _, Ok(number)) => Ok(style.fg(Color::Fixed(number))),
+                _ => Err(word),
+            }
+        })
+}
 
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +90,31 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, by the names that a theme knows them by.
+    pub const NAMES: [(&str, Self); 12] = [
+        ("key", Self::Key),
+        ("text", Self::Text),
+        ("value", Self::Value),
+        ("command", Self::Command),
+        ("wrong", Self::Wrong),
+        ("error", Self::Error),
+        ("event", Self::Event),
+        ("aside", Self::Aside),
+        ("heading", Self::Heading),
+        ("prompt", Self::Prompt),
+        ("transaction-prompt", Self::TransactionPrompt),
+        ("marked", Self::Marked),
+    ];
+
     /// How it looks.
     pub fn style(self) -> Style {
+        let chosen = CHOSEN.get().map(Vec::as_slice).unwrap_or_default();
+        let chosen = chosen.iter().find(|(role, _)| *role == self);
+        chosen.map_or_else(|| self.usual(), |(_, style)| *style)
+    }
+
+    /// How it looks by default.
+    fn usual(self) -> Style {
         match self {
             Self::Key => Color::Cyan.normal(),
             Self::Text => Color::Green.normal(),
