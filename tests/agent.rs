@@ -321,6 +321,58 @@ fn a_guest_that_stops_answering_ends_in_a_time_limit() {
 }
 
 #[test]
+fn an_agent_that_is_restarted_loses_a_command_and_answers_the_next() {
+    let fake = Fake::start(|peer| {
+        // It never saw the first.
+        next(peer);
+        while let Some(command) = next(peer) {
+            peer.send(json!({"return": {"fresh": 1}, "id": command["id"]}).to_string() + "\n");
+        }
+    });
+    let outcome = fake.script(&["-N", "-k", "-t", "0.3"], "guest-ping\nguest-info\n");
+    outcome.assert_status(4).assert_stdout("{\"fresh\":1}\n");
+    assert!(
+        outcome.stderr().contains("no reply to `guest-ping`"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn an_agent_that_others_keep_busy_is_waited_for() {
+    let agent = Agent::start();
+    // One speaks to it, others are in its queue until that is full.
+    let connect = || {
+        let client = UnixStream::connect(&agent.socket);
+        client.expect("there is room in the queue")
+    };
+    let mut busy = vec![connect()];
+    let outcome = agent.qmpsh(&["--connect-timeout", "0.5", "guest-ping"]);
+    outcome.assert_status(3).assert_says("another client");
+    while let Ok(client) = try_connect(&agent.socket) {
+        busy.push(client);
+    }
+    let outcome = agent.qmpsh(&["--connect-timeout", "0.5", "guest-ping"]);
+    outcome.assert_status(3);
+    let waiting = Running::start(agent.command(&["--connect-timeout", "50", "guest-ping"]));
+    drop(busy);
+    let outcome = waiting.finish();
+    outcome.assert_status(0).assert_stdout("{}\n");
+}
+
+#[test]
+fn half_a_message_of_an_earlier_client_does_no_harm() {
+    let agent = Agent::start();
+    for left in ["{\"execute\": \"guest-pi", "{\"a\": [\"", "\u{1}\u{2}}}]"] {
+        let mut client = UnixStream::connect(&agent.socket).expect("it listens");
+        client.write_all(left.as_bytes()).expect("there is room");
+        drop(client);
+        let outcome = agent.qmpsh(&["guest-fsfreeze-status"]);
+        outcome.assert_status(0).assert_stdout("\"thawed\"\n");
+        assert_eq!(outcome.stderr(), "", "{outcome}");
+    }
+}
+
+#[test]
 fn an_agent_without_ids_is_understood_by_the_order() {
     let fake = Fake::start(|peer| {
         while let Some(line) = peer.bytes_of_line() {
