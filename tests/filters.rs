@@ -162,9 +162,6 @@ fn lines_of_listeners_and_timers_have_filters() {
 #[test]
 fn a_filter_on_a_built_in_s_value_works_and_on_its_text_is_an_error() {
     let qemu = Qemu::start();
-    let script = "stop\n:wait STOP --timeout 60 | .event\n";
-    let outcome = qemu.script(&[], script);
-    outcome.assert_status(0).assert_stdout("{}\n\"STOP\"\n");
     let outcome = qemu.script(&[], ":set | .output\n");
     outcome.assert_status(0).assert_stdout("\"auto\"\n");
     let outcome = qemu.script(&[], ":help | .x\n");

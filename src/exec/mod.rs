@@ -21,4 +21,4 @@ pub use background::begin;
 
 pub use pending::PendingCommand;
 pub use run::{Run, run, start};
-pub use tail::{apply_tail, check_settings};
+pub use tail::{apply_tail, check_filter, check_settings, holds};

@@ -6,8 +6,8 @@ use super::file;
 use super::finish::Finish;
 use super::pending::PendingCommand;
 use super::program::in_background;
-use super::tail::{apply_tail, check_filter};
-use crate::context::{Context, EVENT, Outcome, Output};
+use super::tail::{apply_tail, check_line};
+use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Line, Parser, Statement};
 use crate::qmp::Notice;
@@ -48,8 +48,16 @@ pub async fn start(context: &Context, line: Line) -> Run {
         }
         None => line,
     };
+    let mut line = line;
+    let has = |is: fn(&str) -> bool| matches!(&line.statement, Statement::Builtin(builtin) if is(&builtin.name));
+    if has(builtin::is_filter) {
+        line.tail = Box::default();
+    }
     if let Err(failure) = check(context, &line).await {
         return Run::Done(failure.into());
+    }
+    if has(builtin::takes_filter) {
+        line.tail.filter = None;
     }
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
@@ -84,10 +92,7 @@ async fn check(context: &Context, line: &Line) -> Result<(), Failure> {
     {
         file::check(file)?;
     }
-    match &line.tail.filter {
-        Some(filter) => check_filter(context, filter, holds_line.then_some(EVENT)).await,
-        None => Ok(()),
-    }
+    check_line(context, line).await
 }
 
 /// Sends a command, and waits until what it sets in motion is done, for at most `limit`.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::file;
 use super::program::in_background;
-use crate::context::{Context, Outcome, Output, Piped};
+use super::{builtin, file};
+use crate::context::{Context, EVENT, Outcome, Output, Piped};
 use crate::failure::Failure;
-use crate::filter::Rejected;
-use crate::lang::{FilterText, Line, Statement, Tail};
+use crate::filter::{Rejected, is_true};
+use crate::lang::{FilterText, Line, Statement, Tail, Variables};
 use crate::qmp::Notice;
 use crate::render;
 
@@ -89,31 +89,57 @@ async fn delivered(context: &Context, tail: &Tail, output: Output) -> Outcome {
 ///
 /// # Errors
 ///
-/// As for [`check_filter`].
+/// What is wrong with it, and where.
 pub async fn check_settings(context: &Context) -> Result<(), Failure> {
     let filter = context.settings_mut().filter.clone();
     match filter {
-        Some(filter) => check_filter(context, &filter, None).await,
+        Some(filter) => check_filter(context, &filter, &context.variables()).await,
         None => Ok(()),
     }
 }
 
-/// Checks that a filter can be run. It may also name the variable `assumed`, which is set later.
+/// Checks that the filter of a line can be run, if it has one.
 ///
 /// # Errors
 ///
 /// What is wrong with it, and where.
-pub(super) async fn check_filter(
+pub(super) async fn check_line(context: &Context, line: &Line) -> Result<(), Failure> {
+    let Some((filter, of_event)) = builtin::filter_of(line) else {
+        return Ok(());
+    };
+    let mut variables = context.variables();
+    if of_event {
+        Arc::make_mut(&mut variables).assume(EVENT);
+    }
+    check_filter(context, &filter, &variables).await
+}
+
+/// Checks that a filter can be run, which may name these variables.
+///
+/// # Errors
+///
+/// What is wrong with it, and where.
+pub async fn check_filter(
     context: &Context,
     filter: &FilterText,
-    assumed: Option<&str>,
+    variables: &Variables,
 ) -> Result<(), Failure> {
-    let mut variables = context.variables();
-    if let Some(name) = assumed {
-        Arc::make_mut(&mut variables).assume(name);
-    }
-    let checked = context.filters.check(&filter.text, &variables).await;
+    let checked = context.filters.check(&filter.text, variables).await;
     checked.map_err(|rejected| failure(filter, rejected))
+}
+
+/// Whether a filter's output on `input`, a value as JSON, is true.
+///
+/// # Errors
+///
+/// It cannot be run, or fails.
+pub async fn holds(context: &Context, filter: &FilterText, input: Bytes) -> Result<bool, Failure> {
+    let outcome = run_filter(context, filter, input, None).await;
+    match (outcome.failure, outcome.output) {
+        (Some(failure), _) => Err(failure),
+        (None, Output::Values { lines, .. }) => Ok(is_true(&lines)),
+        (None, _) => Ok(false),
+    }
 }
 
 fn failure(filter: &FilterText, Rejected { message, span }: Rejected) -> Failure {
@@ -148,6 +174,16 @@ async fn filtered(context: &Context, line: &Line, filter: &FilterText, output: O
         let why = format!("{what} shows text, not a value, so there is nothing to filter");
         return Failure::Usage(why).into();
     };
+    run_filter(context, filter, input, output.next_message()).await
+}
+
+/// Runs a filter on `input`, a value as JSON. `number` is that of the message after the one that it comes from.
+async fn run_filter(
+    context: &Context,
+    filter: &FilterText,
+    input: Bytes,
+    number: Option<u64>,
+) -> Outcome {
     let variables = context.variables();
     let run = context.filters.run(&filter.text, &variables, input.clone());
     match run.await {
@@ -155,7 +191,7 @@ async fn filtered(context: &Context, line: &Line, filter: &FilterText, output: O
         Ok(filtered) => Outcome {
             output: Output::Values {
                 lines: filtered.lines,
-                number: output.next_message(),
+                number,
             },
             failure: filtered.error.map(|error| Failure::Filter {
                 filter: filter.text.trim().to_owned(),

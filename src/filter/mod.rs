@@ -140,10 +140,8 @@ fn named(filter: &str, variables: &Variables) -> BTreeMap<String, Box<RawValue>>
         .collect()
 }
 
-/// Whether the only output is neither false nor null, as jq's `if` asks.
-impl Filtered {
-    pub fn is_true(&self) -> bool {
-        let last = self.lines.lines().next_back();
-        last.is_some_and(|last| !matches!(last, "false" | "null"))
-    }
+/// Whether the last of these outputs, each on a line, is neither false nor null, as jq's `if` asks.
+pub fn is_true(lines: &str) -> bool {
+    let last = lines.lines().next_back();
+    last.is_some_and(|last| !matches!(last, "false" | "null"))
 }

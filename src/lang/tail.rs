@@ -175,6 +175,12 @@ fn build(
         if text.is_empty() {
             return Err(SyntaxError::new("the name of the file is empty", path));
         }
+        if tail.filter.is_some() && text.parse::<f64>().is_ok() {
+            let message = format!("`> {text}` at the end names a file");
+            return Err(SyntaxError::new(message, arrow.start..path.end).help(format!(
+                "to compare, put the comparison in parentheses; to write such a file, write > ./{text}"
+            )));
+        }
         tail.file = Some(Redirection {
             path: text.into(),
             appends: arrow.len() == 2,
@@ -479,6 +485,7 @@ mod tests {
             ("c >> a b", "one file is expected after `>>`"),
             ("c | !", "a program is missing after `| !`"),
             ("c > ''", "the name of the file is empty"),
+            ("c | .a > 5", "`> 5` at the end names a file"),
             ("| .x", "expected a command first"),
             (
                 "transaction( a | .x",

@@ -3,12 +3,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::secret::conceal_words;
-use super::tail::{self, Tail};
+use super::tail::{self, FilterText, Tail};
 use super::tokens::{self, OPENS, PLAIN_BUILTINS, Word};
 use super::{Aliases, Language, SyntaxError, Value, Variables, key_value};
 
 /// The built-ins whose argument is a text in another language.
-const VERBATIM: [&str; 2] = ["hmp", "exec"];
+const VERBATIM: [&str; 3] = ["assert", "hmp", "exec"];
 
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
@@ -276,13 +276,45 @@ impl Words {
 
     /// The text from the first word to the end of the tail.
     pub fn text(&self) -> &str {
-        let start = self.spans.first().map(|first| first.start);
-        let (tail, end) = match &self.after {
-            After::Nothing => (None, self.spans.last().map_or(0, |last| last.end)),
-            After::Tail(start) => (Some(*start), self.source.trim_end().len()),
-            After::Words(words) => (words.first().map(|first| first.start), self.source.len()),
+        let end = match &self.after {
+            After::Nothing => self.spans.last().map_or(0, |last| last.end),
+            After::Tail(_) => self.source.trim_end().len(),
+            After::Words(_) => self.source.len(),
         };
-        start.or(tail).map_or("", |start| &self.source[start..end])
+        &self.source[self.text_start().min(end)..end]
+    }
+
+    /// That text as a filter, which may be in single quotes.
+    pub fn as_filter(&self) -> FilterText {
+        let text = self.text();
+        let quoted = text
+            .strip_prefix('\'')
+            .and_then(|text| text.strip_suffix('\''));
+        FilterText {
+            text: quoted.unwrap_or(text).to_owned(),
+            at: self.text_start() + usize::from(quoted.is_some()),
+            source: self.source.as_str().into(),
+        }
+    }
+
+    /// Where that text starts in the source.
+    fn text_start(&self) -> usize {
+        let first = self.spans.first().map(|first| first.start);
+        let tail = match &self.after {
+            After::Nothing => None,
+            After::Tail(start) => Some(*start),
+            After::Words(words) => words.first().map(|first| first.start),
+        };
+        first.or(tail).unwrap_or_default()
+    }
+
+    /// The filter that follows the words, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What follows them is incomplete.
+    pub fn filter(&self) -> Result<Option<FilterText>, SyntaxError> {
+        Ok(self.read_tail()?.0.filter)
     }
 
     /// What follows the words, and whether that ends in `&`.

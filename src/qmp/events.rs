@@ -120,6 +120,20 @@ impl Hub {
         self.events.lock().listen(filter, capacity)
     }
 
+    /// The same for events that no wait has taken, from those of the history on whose number is `since` or later. All of
+    /// them fit into the queue.
+    pub fn listen_since(&self, filter: Filter, since: u64) -> Listener {
+        let mut events = self.events.lock();
+        let there = events.history.iter();
+        let there = there
+            .filter(|event| event.number >= since && !event.is_taken() && filter.takes(event))
+            .cloned()
+            .collect();
+        let listener = events.listen(filter, usize::MAX);
+        listener.queue.waiting.lock().events = there;
+        listener
+    }
+
     /// Calls `relay` with each event of the server as soon as it is read, for as long as somebody holds it. It must not block, nor
     /// call this hub.
     pub fn relay(&self, relay: &Relay) {

@@ -216,7 +216,7 @@ impl Event {
     }
 
     /// Takes the event for a wait. Returns false if another has taken it.
-    pub(super) fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         !self.taken.swap(true, Ordering::Relaxed)
     }
 

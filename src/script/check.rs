@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use crate::context::{Context, Origin};
-use crate::exec::builtin;
+use crate::exec::{builtin, check_filter};
 use crate::failure::Failure;
 use crate::schema::Schema;
 
@@ -15,12 +15,18 @@ pub(super) struct Found {
     pub about_events: bool,
 }
 
-/// Checks all lines of `input`, as [`builtin::Checker`] does. Runs nothing.
+/// Checks all lines of `input`, as [`builtin::Checker`] does, and their filters. Runs nothing.
 pub(super) async fn check(input: &mut Input, context: &Context, schema: Option<&Schema>) -> Found {
     let mut checker = builtin::checker(context, schema);
     let mut wrong = Vec::new();
     while let Some(item) = input.next().await {
-        if let Err(failure) = item.words.and_then(|words| checker.line(words)) {
+        let mut checked = item.words.and_then(|words| checker.line(words));
+        for (filter, variables) in checker.take_filters() {
+            if checked.is_ok() {
+                checked = check_filter(context, &filter, &variables).await;
+            }
+        }
+        if let Err(failure) = checked {
             wrong.push((failure, item.origin));
         }
     }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use nu_ansi_term::{Color, Style};
 use parking_lot::Mutex;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -30,7 +29,7 @@ use super::terminal::{Rows, Terminal};
 use super::walk::Walk;
 use crate::context::{Agenda, Kind, Row, Target};
 use crate::lang::{SplitLine, is_harmful, lines};
-use crate::render::width;
+use crate::render::{Role, width};
 
 /// How many columns stay free on the right of a hint.
 const MARGIN: usize = 3;
@@ -326,12 +325,12 @@ impl Highlighter for Helper {
         if !self.color {
             return now;
         }
-        let style = if self.in_transaction {
-            Color::Yellow.bold()
+        let role = if self.in_transaction {
+            Role::TransactionPrompt
         } else {
-            Style::new().bold()
+            Role::Prompt
         };
-        Cow::Owned(style.paint(now).to_string())
+        Cow::Owned(role.style().paint(now).to_string())
     }
 
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
@@ -359,7 +358,7 @@ impl Highlighter for Helper {
         if self.keys.is_cancelled() {
             return Cow::Borrowed(hint);
         }
-        Cow::Owned(Style::new().dimmed().paint(hint).to_string())
+        Cow::Owned(Role::Aside.style().paint(hint).to_string())
     }
 }
 

@@ -152,7 +152,20 @@ impl Form<'_> {
                     let ends_in_background = self.words.last() == Some("&");
                     self.words.len() - usize::from(ends_in_background)
                 }
-                Part::Program | Part::Text | Part::HmpLine | Part::Topic => self.words.len(),
+                Part::Filter if self.words.text().is_empty() => return Err(self.usage(at)),
+                Part::Condition { required } => {
+                    let filter = self.words.filter().map_err(|error| Misfit {
+                        at,
+                        failure: Failure::syntax_of(error, self.words),
+                    })?;
+                    if *required && filter.is_none() {
+                        return Err(self.usage(at));
+                    }
+                    at
+                }
+                Part::Program | Part::Filter | Part::Text | Part::HmpLine | Part::Topic => {
+                    self.words.len()
+                }
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };
             parts = if has_match && matches!(part, Part::Events | Part::Optional([Part::Events])) {

@@ -1,13 +1,16 @@
 //! Checks lines one after another, before the first of them is run.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::check::Check;
-use super::entry::Builtin;
-use crate::context::{Context, SourcedLine, read_lines};
+use super::entry::{Builtin, filter_of};
+use crate::context::{Context, EVENT, SourcedLine, read_lines};
 use crate::failure::Failure;
-use crate::lang::{Aliases, BuiltinLine, Language, Parser, Statement, Variables, Words};
+use crate::lang::{
+    Aliases, BuiltinLine, FilterText, Language, Parser, Statement, Variables, Words,
+};
 use crate::schema::Schema;
 
 /// How deep files that source each other may nest.
@@ -26,6 +29,7 @@ pub struct Checker<'a> {
     /// In how many files the current line is nested.
     depth: usize,
     about_events: bool,
+    filters: Vec<(FilterText, Arc<Variables>)>,
 }
 
 impl<'a> Checker<'a> {
@@ -45,12 +49,19 @@ impl<'a> Checker<'a> {
             aliases: context.settings_mut().aliases.clone(),
             depth: 0,
             about_events: false,
+            filters: Vec::new(),
         }
     }
 
     /// Whether some line so far has conditions on events, which only a schema can check.
     pub fn is_about_events(&self) -> bool {
         self.about_events
+    }
+
+    /// The filters of the lines since the last call, each with the variables that it may name. Whether they can be run is
+    /// still to be checked.
+    pub fn take_filters(&mut self) -> Vec<(FilterText, Arc<Variables>)> {
+        mem::take(&mut self.filters)
     }
 
     /// Checks the next line.
@@ -64,6 +75,13 @@ impl<'a> Checker<'a> {
             .with_aliases(self.aliases.clone());
         let line = self.parser.parse(&words);
         let line = line.map_err(|error| Failure::syntax_of(error, &words))?;
+        if let Some((filter, of_event)) = filter_of(self.table, &line) {
+            let mut variables = self.variables.clone();
+            if of_event {
+                Arc::make_mut(&mut variables).assume(EVENT);
+            }
+            self.filters.push((filter, variables));
+        }
         let Statement::Builtin(line) = line.statement else {
             return Ok(());
         };

@@ -10,7 +10,7 @@ use super::entry::{Builtin, Call, Effect, Part};
 use super::wait::limit;
 use crate::context::{Context, Output, Target};
 use crate::failure::Failure;
-use crate::lang::typed_text;
+use crate::lang::{quote, typed_text};
 use crate::qmp::Request;
 use crate::render::{Format, escape, escape_line};
 use crate::vm::{Console, ConsoleAddress, Vm};
@@ -137,6 +137,7 @@ async fn expect(call: &Call<'_>) -> Result<Effect, Failure> {
         found = console.expect(&regex) => {
             let found = String::from_utf8_lossy(&found) + "\n";
             let raw = settings.style.format == Format::Raw && !settings.style.terminal;
+            call.context.set_last(quote(found.trim_end_matches('\n')).into());
             let text = if raw { found } else { escape(&found).into_owned().into() };
             Ok(Output::text(text).into())
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::context::{Context, Outcome, Output};
 use crate::failure::Failure;
-use crate::lang::{self, BuiltinLine, Line, Parser, Statement, Words, any_of, nearest};
+use crate::lang::{self, BuiltinLine, FilterText, Line, Parser, Statement, Words, any_of, nearest};
 
 /// A built-in.
 pub struct Builtin {
@@ -84,6 +84,10 @@ pub enum Part {
     OobCommand,
     /// The rest of the line, as a text.
     Text,
+    /// The rest of the line, as a filter.
+    Filter,
+    /// A filter after the words, whose output is a condition.
+    Condition { required: bool },
     /// A program and its arguments, to the end of the line. They are not ours to read.
     Program,
     /// Any command.
@@ -117,6 +121,9 @@ impl fmt::Display for Part {
             Self::Ability => f.write_str("COMMAND [ARGUMENT[=VALUE]…] [FEATURE…]"),
             Self::OobCommand | Self::Command => f.write_str("COMMAND [KEY=VALUE…]"),
             Self::Text => f.write_str("TEXT"),
+            Self::Filter => f.write_str("FILTER"),
+            Self::Condition { required: true } => f.write_str("| FILTER"),
+            Self::Condition { required: false } => f.write_str("[| FILTER]"),
             Self::Program => f.write_str("COMMAND [ARG…]"),
             Self::Line | Self::HmpLine => f.write_str("LINE"),
         }
@@ -156,6 +163,21 @@ impl Builtin {
     /// Whether any of its parts satisfies `is`.
     pub(super) fn has(&self, is: impl Fn(&Part) -> bool) -> bool {
         self.forms.iter().copied().flatten().any(is)
+    }
+
+    /// Whether what follows its words belongs to a line in it.
+    pub(super) fn holds_line(&self) -> bool {
+        self.has(|part| matches!(part, Part::Line | Part::OobCommand))
+    }
+
+    /// Whether the filter after its words is a condition.
+    pub(super) fn takes_filter(&self) -> bool {
+        self.has(|part| matches!(part, Part::Condition { .. }))
+    }
+
+    /// Whether all that follows its name is a filter.
+    pub(super) fn is_filter(&self) -> bool {
+        self.has(|part| matches!(part, Part::Filter))
     }
 
     /// The failure for arguments that fit none of the forms.
@@ -200,7 +222,7 @@ fn follow<'a>(
             follow(inner, &with_rest, words, at, found);
             follow(after, rest, words, at, found);
         }
-        Part::Text | Part::Program => {}
+        Part::Text | Part::Filter | Part::Program | Part::Condition { .. } => {}
         Part::Line
         | Part::HmpLine
         | Part::Command
@@ -307,6 +329,19 @@ impl Call<'_> {
 pub(super) fn find(table: &'static [Builtin], name: &str) -> Option<&'static Builtin> {
     let name = name.strip_prefix(':').unwrap_or(name);
     table.iter().find(|builtin| builtin.name == name)
+}
+
+/// The filter of a line, and whether it may name the event for which the line in it runs.
+pub(super) fn filter_of(table: &'static [Builtin], line: &Line) -> Option<(FilterText, bool)> {
+    let builtin = match &line.statement {
+        Statement::Builtin(line) => find(table, &line.name).map(|builtin| (builtin, line)),
+        _ => None,
+    };
+    match builtin {
+        Some((builtin, line)) if builtin.is_filter() => Some((line.words.as_filter(), false)),
+        Some((builtin, _)) => Some((line.tail.filter.clone()?, builtin.holds_line())),
+        None => Some((line.tail.filter.clone()?, false)),
+    }
 }
 
 /// The failure for a name, given without the colon, that is not in `table`.

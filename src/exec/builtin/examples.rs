@@ -17,7 +17,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("help", ":help blockdev-add driver=qcow2"),
     ("job", ":job wait backup0"),
     ("jobs", ":jobs"),
-    ("last", ":last"),
+    ("last", ":last | .[].device"),
     ("let", ":let disk = '/srv/a disk.qcow2'"),
     ("off", ":off 1"),
     ("on", ":on STOP do query-status"),
@@ -32,6 +32,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("timers", ":timers"),
     ("tree", ":tree block"),
     ("unalias", ":unalias st"),
+    ("until", ":until query-status | .status == \"running\""),
     ("vm", ":vm restart"),
     ("wait", ":wait DEVICE_DELETED device=net0 --timeout 10"),
 ];

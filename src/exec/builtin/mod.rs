@@ -19,6 +19,7 @@ mod help;
 mod hmp;
 mod jobs;
 mod keyboard;
+mod last;
 mod listeners;
 mod monitor;
 mod serve;
@@ -27,6 +28,7 @@ mod source;
 mod table;
 mod timers;
 mod tree;
+mod until;
 mod variables;
 mod verb_help;
 mod vm;
@@ -38,5 +40,7 @@ pub use configure::configure;
 pub use entry::{Builtin, Effect, Part, expected};
 pub use examples::example;
 pub use settings::SETTINGS;
-pub use table::{BUILTINS, check, checker, find, run, sourced, takes_tail};
+pub use table::{
+    BUILTINS, check, checker, filter_of, find, is_filter, run, sourced, takes_filter, takes_tail,
+};
 pub use wait::no_connection;

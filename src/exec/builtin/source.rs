@@ -5,6 +5,7 @@ use std::path::Path;
 use super::checker::Checker;
 use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output, SourcedLine, read_lines};
+use crate::exec::check_filter;
 use crate::failure::Failure;
 
 pub(super) const SOURCE: Builtin = Builtin {
@@ -40,6 +41,9 @@ pub(super) async fn lines(
     let known = context.target.inspector().known_schema();
     let mut checker = Checker::new(table, context, known.as_deref());
     checker.all(&lines)?;
+    for (filter, variables) in checker.take_filters() {
+        check_filter(context, &filter, &variables).await?;
+    }
     if known.is_none()
         && checker.is_about_events()
         && let Some(schema) = context.schema().await

@@ -2,15 +2,15 @@ use std::path::Path;
 
 use super::check::Check;
 use super::checker::Checker;
-use super::entry::{Builtin, Call, Effect, Part, unknown};
+use super::entry::{Builtin, Call, Effect, unknown};
 use super::{agent, copy, hmp};
 use super::{
-    aliases, connection, console, events, finish, general, has, help, jobs, keyboard, listeners,
-    monitor, serve, settings, source, timers, tree, variables, vm, wait, watch,
+    aliases, connection, console, events, finish, general, has, help, jobs, keyboard, last,
+    listeners, monitor, serve, settings, source, timers, tree, until, variables, vm, wait, watch,
 };
 use crate::context::{Context, Output, SourcedLine};
 use crate::failure::Failure;
-use crate::lang::{BuiltinLine, Language};
+use crate::lang::{BuiltinLine, FilterText, Language, Line};
 use crate::schema::Schema;
 
 /// Every built-in, in the order in which help lists them.
@@ -30,6 +30,7 @@ pub const BUILTINS: &[Builtin] = &[
     copy::PUT,
     events::EVENTS,
     wait::WAIT,
+    until::UNTIL,
     finish::FINISH,
     jobs::JOBS,
     jobs::JOB,
@@ -42,6 +43,9 @@ pub const BUILTINS: &[Builtin] = &[
     timers::TIMERS,
     timers::TIMER,
     timers::CANCEL,
+    last::LAST,
+    last::ASSERT,
+    last::TIME,
     variables::LET,
     aliases::ALIAS,
     aliases::UNALIAS,
@@ -60,9 +64,9 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run runs. The others have an effect, and are only checked.
-const DRY: [&str; 12] = [
-    "help", "oob", "finish", "job", "let", "set", "fail", "quit", "exit", "alias", "unalias",
-    "source",
+const DRY: [&str; 13] = [
+    "help", "oob", "finish", "job", "time", "let", "set", "fail", "quit", "exit", "alias",
+    "unalias", "source",
 ];
 
 /// Finds a built-in by its name, given with or without the colon.
@@ -72,8 +76,22 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
 
 /// Whether what follows the words of this built-in belongs to the line in it.
 pub fn takes_tail(name: &str) -> bool {
-    find(name)
-        .is_some_and(|builtin| builtin.has(|part| matches!(part, Part::Line | Part::OobCommand)))
+    find(name).is_some_and(Builtin::holds_line)
+}
+
+/// Whether the filter after the words of this built-in is a condition.
+pub fn takes_filter(name: &str) -> bool {
+    find(name).is_some_and(Builtin::takes_filter)
+}
+
+/// Whether all that follows the name of this built-in is a filter.
+pub fn is_filter(name: &str) -> bool {
+    find(name).is_some_and(Builtin::is_filter)
+}
+
+/// The filter of a line, and whether it may name the event for which the line in it runs.
+pub fn filter_of(line: &Line) -> Option<(FilterText, bool)> {
+    super::entry::filter_of(BUILTINS, line)
 }
 
 /// Checks a line that calls a built-in, without running it. Conditions on events are checked against `schema`.

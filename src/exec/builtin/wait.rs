@@ -1,8 +1,10 @@
 //! `:wait`.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::sleep;
@@ -10,9 +12,10 @@ use tokio::time::sleep;
 use super::conditions::{check, filter, read_named, take_option};
 use super::entry::{Builtin, Call, Effect, Part, time};
 use crate::context::{Context, Outcome, Output};
+use crate::exec::holds;
 use crate::failure::Failure;
-use crate::lang::{Match, Words};
-use crate::qmp::{Event, Notice, State};
+use crate::lang::{FilterText, Match, Words};
+use crate::qmp::{Event, Filter, Notice, State};
 
 pub(super) const WAIT: Builtin = Builtin {
     name: "wait",
@@ -21,12 +24,14 @@ pub(super) const WAIT: Builtin = Builtin {
         Part::Match,
         Part::Repeated(&[Part::Word(&[OR, FAIL]), Part::Events, Part::Match]),
         Part::Flag("--timeout", "SECS"),
+        Part::Condition { required: false },
     ]],
     summary: "wait for an event, and print it",
     help: "NAME is an event, `*` any event, `connected` or `disconnected` a change of the connection.\n\
            KEY=VALUE selects events whose data contains it, KEY alone those that have the key at all;\n\
            status=completed|failed is either value. --or adds an alternative; an event that --fail names is\n\
-           printed and ends the wait with exit status 1. Without --timeout, the limit for replies applies.\n\
+           printed and ends the wait with exit status 1. With FILTER, an event counts if the filter's output is true.\n\
+           Without --timeout, the limit for replies applies.\n\
            Events that arrived since the last command that changes something was sent count too, so that none\n\
            is missed: a query between a command and `:wait` makes no difference. Each event ends one wait.",
     run: |call| Box::pin(wait(call)),
@@ -45,6 +50,8 @@ const OF_MIGRATION: [&str; 2] = ["MIGRATION", "MIGRATION_PASS"];
 struct Wanted {
     /// The conditions; each with whether it makes the wait fail.
     alternatives: Vec<(Match, bool)>,
+    /// A further condition.
+    filter: Option<FilterText>,
     limit: Option<Duration>,
 }
 
@@ -53,6 +60,8 @@ impl Wanted {
     fn read(call: &Call<'_>) -> Result<Self, Failure> {
         let mut words = call.line.words.clone();
         let limit = limit(call, &mut words)?;
+        let filter = words.filter();
+        let filter = filter.map_err(|error| Failure::syntax_of(error, &words))?;
         let (first, others) = words.split_all(&[OR, FAIL]);
         let mut alternatives = vec![(read_named(&first, call.usage())?, false)];
         for (marker, words) in others {
@@ -60,6 +69,7 @@ impl Wanted {
         }
         Ok(Self {
             alternatives,
+            filter,
             limit,
         })
     }
@@ -102,11 +112,19 @@ async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
         .unwrap_or(Ok(()))?;
     let waited = within(wanted.limit, async {
         let all = wanted.matches().map(|wanted| wanted.clone()).collect();
-        let target = &call.context.target;
-        let event = target.session.hub().wait(filter(all), target.wait_from());
+        let (hub, since) = (
+            call.context.target.session.hub(),
+            call.context.target.wait_from(),
+        );
+        let event = async {
+            match &wanted.filter {
+                None => Ok(hub.wait(filter(all), since).await),
+                Some(condition) => filtered(call.context, filter(all), since, condition).await,
+            }
+        };
         tokio::select! {
             biased;
-            event = event => Ok(event),
+            event = event => event,
             state = no_connection(call.context) => Err(Failure::not_connected(&state)),
             failure = without_capability(call.context, &wanted) => Err(failure),
         }
@@ -127,6 +145,24 @@ async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
         output: Output::Event(event),
         failure,
     }))
+}
+
+/// Waits for an event that `wanted` selects, on which the output of the filter `condition` is true.
+async fn filtered(
+    context: &Context,
+    wanted: Filter,
+    since: u64,
+    condition: &FilterText,
+) -> Result<Arc<Event>, Failure> {
+    let mut events = context.target.session.hub().listen_since(wanted, since);
+    while let Some(event) = events.next().await {
+        let json = Bytes::copy_from_slice(event.text().as_bytes());
+        if holds(context, condition, json).await? && event.take() {
+            return Ok(event);
+        }
+    }
+    // The session has ended, which others notice.
+    pending().await
 }
 
 /// What `future` resolves to, or `None` if that takes longer than `limit`.

@@ -110,6 +110,8 @@ impl Sources<'_> {
             | Part::Name(_)
             | Part::Time
             | Part::Text
+            | Part::Filter
+            | Part::Condition { .. }
             | Part::Program
             | Part::Optional(_)
             | Part::Repeated(_) => Vec::new(),
