@@ -163,6 +163,14 @@ fn a_program_in_a_script_fails_as_a_command_does() {
         .script(&[], script)
         .assert_status(0)
         .assert_stdout("a|b\nnext\n");
+    // What a variable has is one argument, or a part of one.
+    let line = ":exec printf '%s|' ${f} x${f} $f '$5' > & |";
+    let outcome = agent.script(&["--var", "f=a 'b\" c"], line);
+    outcome
+        .assert_status(0)
+        .assert_stdout("a 'b\" c|xa 'b\" c|$f|$5|>|&|||");
+    let outcome = agent.qmpsh(&["--var", "f=a b", ":exec", "printf", "%s|", "${f}", "$f"]);
+    outcome.assert_status(0).assert_stdout("a b|$f|");
     let outcome = agent.script(&["--var", "n=5"], ":exec sh -c 'exit ${n}'\n");
     outcome.assert_status(1);
     assert!(
