@@ -28,7 +28,7 @@ use super::requests::{Request, Requests};
 use super::terminal::{Rows, Terminal, breaks_lines_anew};
 use super::walk::Walk;
 use crate::context::{Agenda, Kind, Row, Target};
-use crate::lang::{SplitLine, is_harmful, lines};
+use crate::lang::{Aliases, SplitLine, is_harmful, lines};
 use crate::render::{Role, width};
 
 /// How many columns stay free on the right of a hint.
@@ -51,6 +51,8 @@ pub(super) struct Helper {
     pub transaction: Arc<Mutex<Option<String>>>,
     /// Whether the line is an action of a transaction.
     in_transaction: bool,
+    /// The aliases that the line may begin with.
+    aliases: Arc<Aliases>,
     recall: RefCell<Recall>,
     walk: RefCell<Walk>,
     /// What [`Completer::update`] makes of the line, and the cursor in it.
@@ -84,6 +86,7 @@ impl Helper {
             keys: Requests::default(),
             transaction: Arc::default(),
             in_transaction: false,
+            aliases: Arc::default(),
             recall: RefCell::default(),
             walk: RefCell::default(),
             changed: RefCell::default(),
@@ -95,7 +98,8 @@ impl Helper {
     }
 
     /// Prepares for another line. `transaction` is the open transaction.
-    pub fn begin_line(&mut self, transaction: Option<String>) {
+    pub fn begin_line(&mut self, transaction: Option<String>, aliases: Arc<Aliases>) {
+        self.aliases = aliases;
         self.in_transaction = transaction.is_some();
         *self.transaction.lock() = transaction;
         self.recall.take();
@@ -212,6 +216,7 @@ impl Helper {
         let commands = inspector.known_commands();
         let patience = Cell::new(PATIENCE);
         let sources = Sources {
+            aliases: &self.aliases,
             schema: schema.as_deref(),
             commands: &commands,
             dialect: self.target.dialect,
@@ -384,6 +389,7 @@ impl Highlighter for Helper {
             inspector: &inspector,
             schema: schema.as_deref(),
             in_transaction: self.in_transaction,
+            aliases: &self.aliases,
             dialect: self.target.dialect,
         };
         Cow::Owned(painter.paint(line, at))
