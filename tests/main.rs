@@ -46,6 +46,7 @@ mod qtest;
 mod read_only;
 mod recipes;
 mod recording;
+mod redraw;
 mod reference;
 mod schema_cache;
 mod screens;
