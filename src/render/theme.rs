@@ -10,15 +10,6 @@ use nu_ansi_term::{Color, Style};
 /// How the user wants some roles to look. It is the terminal's, of which a process has one.
 static CHOSEN: OnceLock<Vec<(Role, Style)>> = OnceLock::new();
 
-/// What a style is made of, besides a colour.
-const ATTRIBUTES: [(&str, fn(Style) -> Style); 5] = [
-    ("bold", |style| style.bold()),
-    ("dimmed", |style| style.dimmed()),
-    ("italic", |style| style.italic()),
-    ("underline", |style| style.underline()),
-    ("reverse", |style| style.reverse()),
-];
-
 const COLORS: [(&str, Color); 17] = [
     ("default", Color::Default),
     ("black", Color::Black),
@@ -44,20 +35,27 @@ pub fn set_theme(chosen: Vec<(Role, Style)>) {
     let _ = CHOSEN.set(chosen);
 }
 
-/// Reads a style: the names of a colour and of attributes, as in `bold red`, or a colour's number from 0 to 255. The
-/// error is what is none of these.
+/// Reads a style: the names of a colour and of attributes, as in `bold red`, or a colour's number from 0 to 255.
+///
+/// # Errors
+///
+/// The word that is none of these.
 pub fn read_style(text: &str) -> Result<Style, &str> {
-    text.split_whitespace()
-        .try_fold(Style::new(), |style, word| {
-            let attribute = ATTRIBUTES.iter().find(|(name, _)| *name == word);
-            let color = COLORS.iter().find(|(name, _)| *name == word);
-            match (attribute, color, word.parse()) {
-                (Some((_, add)), ..) => Ok(add(style)),
-                (_, Some((_, color)), _) => Ok(style.fg(*color)),
-                (_, _, Ok(number)) => Ok(style.fg(Color::Fixed(number))),
-                _ => Err(word),
-            }
-        })
+    let mut style = Style::new();
+    for word in text.split_whitespace() {
+        let named = COLORS.iter().find(|(name, _)| *name == word);
+        let named = named.map(|(_, color)| *color);
+        let color = named.or_else(|| word.parse().ok().map(Color::Fixed));
+        style = match word {
+            "bold" => style.bold(),
+            "dimmed" => style.dimmed(),
+            "italic" => style.italic(),
+            "underline" => style.underline(),
+            "reverse" => style.reverse(),
+            _ => style.fg(color.ok_or(word)?),
+        };
+    }
+    Ok(style)
 }
 
 /// What a text is.
