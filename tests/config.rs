@@ -371,3 +371,26 @@ fn the_prompt_sources_a_file_up_to_the_line_that_fails() {
     terminal.assert_answer(":let", "a = \"b\"");
     terminal.assert_answer("query-status | .status", "\"running\"");
 }
+
+#[test]
+fn aliases_complete_and_so_does_what_follows_them() {
+    let qemu = Qemu::q35();
+    let config = "[alias]\nshow-block = 'query-block | .[].device'\nda = 'device_add driver=pci-bridge'\n\
+                  wd = ':wait DEVICE_DELETED'\n";
+    configure(qemu.directory.path(), config, "");
+    let mut terminal = qemu.prompt();
+    terminal.assert_answer("query-name", "{}");
+    terminal.keys("sh\t");
+    terminal.wait_for_line("(QEMU) show-block");
+    assert!(!terminal.is_red("show-block"));
+    terminal.cancel();
+    terminal.keys("da chass\t");
+    terminal.wait_for_line("(QEMU) da chassis_nr=");
+    terminal.cancel();
+    terminal.keys(":every 1s da chass\t");
+    terminal.wait_for_line("(QEMU) :every 1s da chassis_nr=");
+    terminal.cancel();
+    terminal.keys("wd --tim\t");
+    terminal.wait_for_line("(QEMU) wd --timeout");
+    terminal.cancel();
+}
