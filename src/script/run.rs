@@ -12,11 +12,7 @@ use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::context::log::Log;
-use crate::context::traffic;
-use crate::context::{
-    Context, Kind, Origin, Outcome, Output, Piped, Report, Settings, Target, TargetPlan,
-};
+use crate::context::{Context, Kind, Origin, Outcome, Output, Piped, Report, Settings, TargetPlan};
 use crate::exec::{self, PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::lang::{Line, Parser, Statement};
@@ -54,16 +50,19 @@ const SIGNAL: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// The script could not start.
-pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
-    let mut options = target.options;
-    let log = target.log.as_deref().map(Log::open).transpose()?;
-    let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
-    options.tap = traffic::tap(echo, log.as_ref());
+pub async fn run(
+    mut plan: Plan,
+    settings: Settings,
+    mut target: TargetPlan,
+) -> anyhow::Result<Status> {
     // No limit for a VM that we launch: it may start slowly, and we notice if it exits.
     if target.retry == Retry::Never && target.vm.is_none() {
-        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        target
+            .options
+            .connect_timeout
+            .get_or_insert(CONNECT_TIMEOUT);
     }
-    options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
+    target.options.no_oob |= !plan.keep_going && needs_no_oob(&plan.source);
 
     let exec_alone = is_exec(&plan.source);
     let (keep_going, events_to) = (plan.keep_going, plan.events);
@@ -82,15 +81,8 @@ pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyh
         false => StopSignals::interrupt_alone()?,
     };
     let dry_run = settings.dry_run;
-    let endpoint = target.endpoint;
-    let (sockets, policy) = (target.serve, target.policy);
-    let (target, mut notices) = Target::new(
-        options,
-        target.retry,
-        target.schema,
-        target.vm,
-        target.dialect,
-    );
+    let endpoint = target.endpoint.take();
+    let (target, mut notices, _log) = target.begin(Box::new(say))?;
     let config = plan.config.take();
     let input = Input::new(plan, target.language())?;
     let (mut context, reports) = exec::begin(settings, target);
@@ -102,9 +94,6 @@ pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyh
     exec::check_settings(&context).await?;
     if io::stderr().is_terminal() {
         context.progress = Some(Arc::new(|text| progress(&clip(text))));
-    }
-    for socket in sockets {
-        context.target.share.serve(socket, policy.clone());
     }
     let session = &context.target.session;
     // Before connecting, so that no event is missed.
