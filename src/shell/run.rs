@@ -38,13 +38,7 @@ pub struct Plan {
 pub async fn run(plan: Plan, settings: Settings, mut target: TargetPlan) -> anyhow::Result<Status> {
     let (terminal, _restore) = Terminal::start()?;
     let above = terminal.clone();
-    let echo = Box::new(move |line: String| {
-        above.show(format!(
-            "{}
-",
-            clip(&line)
-        ))
-    });
+    let echo = Box::new(move |line: String| above.show(clip(&line).into_owned() + "\n"));
     let mut stops = Stops::new()?;
     let endpoint = target.endpoint.take();
     let (target, mut notices, _log) = target.begin(echo)?;
