@@ -33,6 +33,18 @@ impl Request {
         }
     }
 
+    /// A command with arguments, a JSON object.
+    pub fn with(name: &str, arguments: &Value) -> Self {
+        Self {
+            text: format!(
+                r#"{{"execute":{},"arguments":{arguments}}}"#,
+                Value::from(name)
+            ),
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Marks the command as not asked for by the user: a late reply is dropped.
     pub fn quietly(self) -> Self {
         Self {

@@ -37,6 +37,7 @@ impl Command {
         }
     }
 
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.sent.name
     }

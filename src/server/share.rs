@@ -49,9 +49,11 @@ struct Serving {
 /// What [`Share::servings`] tells of an address.
 #[derive(Debug)]
 pub struct Served {
+    /// The address.
     pub address: Address,
     /// The name of its policy, if it has one.
     pub policy: Option<String>,
+    /// The clients there are.
     pub clients: Vec<Arc<Who>>,
 }
 

@@ -48,7 +48,7 @@ impl<'a> Agent<'a> {
     ///
     /// Nothing was sent.
     fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
-        Ok(self.client.send(request(command, arguments))?)
+        Ok(self.client.send(Request::with(command, arguments))?)
     }
 
     /// Waits for what a command returns.
@@ -83,13 +83,5 @@ impl<'a> Agent<'a> {
     ) -> Result<T, Failure> {
         let reply = self.send(command, arguments)?;
         self.answer(command, reply).await
-    }
-}
-
-fn request(command: &str, arguments: &Value) -> Request {
-    Request {
-        text: format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#),
-        name: command.to_owned(),
-        ..Request::default()
     }
 }
