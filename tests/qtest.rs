@@ -268,3 +268,34 @@ fn the_status_of_the_connection_is_shown() {
     terminal.wait_for_text("round trip   ");
     assert!(!terminal.screen().contains("no reply in time"));
 }
+
+#[test]
+fn memory_is_copied_to_and_from_files() {
+    let qtest = Qtest::start();
+    let file = |name: &str| text(&qtest.directory.path().join(name)).to_owned();
+    let (from, to) = (file("from"), file("to"));
+    let bytes: Vec<u8> = (0..300_007_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    std::fs::write(&from, &bytes).expect("a file");
+    let outcome = qtest.qmpsh(&[":put", &from, "0x100000"]);
+    outcome
+        .assert_status(0)
+        .assert_stdout("")
+        .assert_says("300007 bytes copied to 0x100000");
+    qtest
+        .qmpsh(&[":get", "0x100000", "300007", &to])
+        .assert_status(0);
+    assert!(std::fs::read(&to).expect("it is there") == bytes);
+    for wrong in [
+        &[":get", "0x100000", &to][..],
+        &[":get", "here", "1", &to],
+        &[":get", "0xffffffffffffffff", "2", &to],
+        &[":put", &from],
+    ] {
+        qtest.qmpsh(wrong).assert_status(2);
+    }
+    qtest
+        .qmpsh(&[":put", "/no/such/file", "0"])
+        .assert_status(1);
+}

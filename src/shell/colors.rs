@@ -5,7 +5,7 @@ use nu_ansi_term::Style;
 use crate::context::Inspector;
 use crate::dialect::verbs::find;
 use crate::exec::builtin;
-use crate::lang::{CursorContext, Dialect, Span, SpanKind, Value, spans};
+use crate::lang::{Aliases, CursorContext, Dialect, Span, SpanKind, Value, spans};
 use crate::render::Role;
 use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
@@ -16,6 +16,8 @@ pub(super) struct Painter<'a> {
     pub inspector: &'a Inspector,
     pub schema: Option<&'a Schema>,
     pub in_transaction: bool,
+    /// The aliases that the line may begin with.
+    pub aliases: &'a Aliases,
     /// What the line is written in.
     pub dialect: Dialect,
 }
@@ -87,6 +89,7 @@ impl Painter<'_> {
             return Role::Command.style();
         };
         let is_known = name == "transaction("
+            || !context.action && self.aliases.get(name).is_some()
             || match context.action {
                 true => root(schema, context).is_some(),
                 false => schema.command(name).is_some(),

@@ -119,7 +119,7 @@ fn mistake(name: &str, argument: &str) -> Option<String> {
 }
 
 /// A number as QEMU reads it: decimal, hexadecimal after `0x`, or octal after `0`.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub fn number(text: &str) -> Option<u64> {
     let (digits, base) = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),

@@ -104,15 +104,17 @@ async fn exec(call: &Call<'_>) -> Result<Effect, Failure> {
 /// The words of the program's command line.
 fn words(call: &Call<'_>) -> Result<Vec<String>, Failure> {
     let line = &call.line.words;
-    // The words of our own command line are words already. A line is one text.
-    if let Some(words) = line.given() {
-        return Ok(words.map(str::to_owned).collect());
-    }
-    let text = line.foreign_text();
-    let text = text.map_err(|error| Failure::syntax_of(error, line))?;
-    shell_words::split(&text).map_err(|_| {
-        Failure::Usage("a quote is not closed, or nothing follows a backslash".to_owned())
-    })
+    let words = match line.given() {
+        // The words of our own command line are words already.
+        Some(words) => words.map(str::to_owned).collect(),
+        None => shell_words::split(line.text()).map_err(|_| {
+            Failure::Usage("a quote is not closed, or nothing follows a backslash".to_owned())
+        })?,
+    };
+    // After that, so that whatever a variable has stays in its word.
+    let word = |word: &String| line.with_values(word, |text| Ok(text.to_owned()));
+    let words: Result<Vec<_>, _> = words.iter().map(word).collect();
+    words.map_err(|error| Failure::syntax_of(error, line))
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Failure> {

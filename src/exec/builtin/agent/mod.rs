@@ -1,8 +1,6 @@
-//! The guest agent's built-ins: `:exec`, `:get` and `:put`.
+//! The guest agent's built-ins: `:exec`.
 
 mod exec;
-mod files;
-mod handle;
 
 use std::sync::Arc;
 
@@ -16,12 +14,11 @@ use crate::lang::Dialect;
 use crate::qmp::{Client, Pending, QmpError, Request};
 
 pub(super) use exec::EXEC;
-pub(super) use files::{GET, PUT};
 
 /// A connection to a guest agent.
-struct Agent<'a> {
+pub(super) struct Agent<'a> {
     context: &'a Context,
-    client: Arc<Client>,
+    pub client: Arc<Client>,
 }
 
 impl<'a> Agent<'a> {
@@ -30,7 +27,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// There is no connection, or it leads to no guest agent.
-    fn of(context: &'a Context) -> Result<Self, Failure> {
+    pub fn of(context: &'a Context) -> Result<Self, Failure> {
         if context.target.dialect != Dialect::Qga {
             return Err(Failure::Usage(
                 "this needs a guest agent; connect to its socket with -N".to_owned(),
@@ -47,7 +44,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// Nothing was sent.
-    fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
+    pub fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
         Ok(self.client.send(Request::with(command, arguments))?)
     }
 
@@ -56,7 +53,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// The command failed, its reply did not come in time, or is of another kind.
-    async fn answer<T: DeserializeOwned>(
+    pub async fn answer<T: DeserializeOwned>(
         &self,
         command: &str,
         reply: Pending,
@@ -76,7 +73,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// As for [`Agent::send`] and [`Agent::answer`].
-    async fn call<T: DeserializeOwned>(
+    pub async fn call<T: DeserializeOwned>(
         &self,
         command: &str,
         arguments: &Value,

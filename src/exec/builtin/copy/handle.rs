@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Agent;
+use super::super::agent::Agent;
 use crate::failure::Failure;
 use crate::qmp::Client;
 use crate::qmp::Request;
