@@ -1,5 +1,6 @@
 //! Commands for the server, and their wire format.
 
+use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ impl Request {
         }
     }
 
-    /// A command with arguments, a JSON object.
-    pub fn with(name: &str, arguments: &Value) -> Self {
+    /// A command with arguments: a JSON object, as a [`Value`] or as text.
+    pub fn with(name: &str, arguments: &dyn Display) -> Self {
         Self {
             text: format!(
                 r#"{{"execute":{},"arguments":{arguments}}}"#,

@@ -2,6 +2,7 @@
 
 mod exec;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -39,12 +40,12 @@ impl<'a> Agent<'a> {
         Ok(Self { context, client })
     }
 
-    /// Sends a command.
+    /// Sends a command with these arguments, which are JSON.
     ///
     /// # Errors
     ///
     /// Nothing was sent.
-    pub fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
+    pub fn send(&self, command: &str, arguments: &dyn Display) -> Result<Pending, Failure> {
         Ok(self.client.send(Request::with(command, arguments))?)
     }
 
