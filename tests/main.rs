@@ -26,6 +26,7 @@ mod hmp;
 mod hostile_text;
 mod interrupts;
 mod jobs;
+mod jq;
 mod keyboard;
 mod language;
 mod last;
