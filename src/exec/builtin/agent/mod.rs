@@ -2,6 +2,7 @@
 
 mod exec;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -39,13 +40,13 @@ impl<'a> Agent<'a> {
         Ok(Self { context, client })
     }
 
-    /// Sends a command.
+    /// Sends a command with these arguments, which are JSON.
     ///
     /// # Errors
     ///
     /// Nothing was sent.
-    pub fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
-        Ok(self.client.send(request(command, arguments))?)
+    pub fn send(&self, command: &str, arguments: &dyn Display) -> Result<Pending, Failure> {
+        Ok(self.client.send(Request::with(command, arguments))?)
     }
 
     /// Waits for what a command returns.
@@ -80,14 +81,5 @@ impl<'a> Agent<'a> {
     ) -> Result<T, Failure> {
         let reply = self.send(command, arguments)?;
         self.answer(command, reply).await
-    }
-}
-
-/// A command of the agent.
-pub(super) fn request(command: &str, arguments: &Value) -> Request {
-    Request {
-        text: format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#),
-        name: command.to_owned(),
-        ..Request::default()
     }
 }
