@@ -147,6 +147,10 @@ fn a_program_in_a_script_fails_as_a_command_does() {
         .script(&[], script)
         .assert_status(0)
         .assert_stdout("a|b\nnext\n");
+    // A value is never split.
+    let odd = "v=it's  \"$HOME\"";
+    let outcome = agent.script(&["--var", odd], ":exec echo ${v}\n");
+    outcome.assert_stdout("it's  \"$HOME\"\n");
     let outcome = agent.script(&["--var", "n=5"], ":exec sh -c 'exit ${n}'\n");
     outcome.assert_status(1);
     assert!(

@@ -340,6 +340,28 @@ impl Words {
         }
     }
 
+    /// The words of the text as a shell splits it, with the values of variables, which are not split.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Words::foreign_text`]; or a quote is not closed, or nothing follows a backslash.
+    pub fn foreign_words(&self) -> Result<Vec<String>, SyntaxError> {
+        // An error in it is where it stands in the line.
+        self.foreign_text()?;
+        let start = self.spans.first().map_or(0, |first| first.start);
+        let words = shell_words::split(self.text()).map_err(|_| {
+            SyntaxError::new(
+                "a quote is not closed, or nothing follows a backslash",
+                start..start + self.text().len(),
+            )
+        })?;
+        let Some(variables) = &self.variables else {
+            return Ok(words);
+        };
+        let with_values = |word: &String| Ok(variables.braced(word, start)?.into_owned());
+        words.iter().map(with_values).collect()
+    }
+
     /// Splits at each occurrence of one of `markers`: the words before the first, and those after each, with the marker
     /// before them.
     pub fn split_all<'a>(&self, markers: &[&'a str]) -> (Self, Vec<(&'a str, Self)>) {

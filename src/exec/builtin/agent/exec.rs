@@ -24,7 +24,8 @@ pub(in crate::exec::builtin) const EXEC: Builtin = Builtin {
     forms: &[&[Part::Flag("--stdin", "FILE"), Part::Program]],
     summary: "run a program in the guest (guest agent)",
     help: "Prints what the program printed, once it has ended; it fails if the program does. The words are split as in a\n\
-           shell, but no shell runs them: :exec sh -c 'echo $HOME'. The agent keeps at most 16 MiB of output.\n\
+           shell, but no shell runs them: :exec sh -c 'echo $HOME'. ${NAME} is a variable of qmpsh, and its value is never\n\
+           split. The agent keeps at most 16 MiB of output.\n\
            `qmpsh -N ADDRESS :exec COMMAND…` ends with the program's exit status, 128+N after signal N, or 255 if\n\
            something else failed.",
     run: |call| Box::pin(exec(call)),
@@ -108,11 +109,8 @@ fn words(call: &Call<'_>) -> Result<Vec<String>, Failure> {
     if let Some(words) = line.given() {
         return Ok(words.map(str::to_owned).collect());
     }
-    let text = line.foreign_text();
-    let text = text.map_err(|error| Failure::syntax_of(error, line))?;
-    shell_words::split(&text).map_err(|_| {
-        Failure::Usage("a quote is not closed, or nothing follows a backslash".to_owned())
-    })
+    let words = line.foreign_words();
+    words.map_err(|error| Failure::syntax_of(error, line))
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Failure> {
