@@ -51,7 +51,7 @@ const SENT: [&str; 4] = [
 ];
 
 /// How long a client waits before it comes again.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// How often something is typed, and the script gets its lines.
 const STEP: Duration = Duration::from_millis(250);

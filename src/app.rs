@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{self, Cli, Invocation, MAN, When, completions};
-use crate::config::Config;
+use crate::config::{Config, THEME};
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
@@ -173,7 +173,7 @@ fn config(cli: &Cli, interactive: bool) -> Option<Config> {
         "timeout" => cli.timeout.is_some(),
         _ => false,
     };
-    let applies = |key: &str| interactive || key == "output";
+    let applies = |key: &str| interactive || matches!(key, "output" | THEME);
     Some(Config::read().without(|key| is_given(key) || !applies(key)))
 }
 

@@ -182,8 +182,17 @@ impl Failure {
 
     /// The failure of a line that needs a connection, with the reason that `state` gives.
     pub fn not_connected(state: &State) -> Self {
+        Self::without_connection(state, "; `:connect ADDRESS` connects")
+    }
+
+    /// The same where the server is a VM that we have launched.
+    pub fn not_connected_to_launched(state: &State) -> Self {
+        Self::without_connection(state, "; `:vm restart` starts the VM again")
+    }
+
+    fn without_connection(state: &State, when_idle: &str) -> Self {
         let (ending, next) = match state {
-            State::Idle(ending) => (ending, "; `:connect ADDRESS` connects"),
+            State::Idle(ending) => (ending, when_idle),
             State::Connecting(ending) => (ending, "; trying to connect"),
             State::Running(_) | State::Disconnecting => (&None, ""),
         };

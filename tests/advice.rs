@@ -409,3 +409,19 @@ fn a_relative_file_that_qemu_cannot_open_is_said_to_be_in_qemus_directory() {
     outcome.assert_status(1);
     assert!(!outcome.stderr().contains("relative"), "{outcome}");
 }
+
+#[test]
+fn a_key_that_belongs_further_down_is_told_with_its_whole_path() {
+    let qemu = Qemu::start();
+    assert_helps(
+        &qemu.qmpsh(&["-e", "nbd-server-start addr.type=unix addr.path=/x"]),
+        "there is no argument `addr.path`; did you mean `addr.data.path`?",
+    );
+    // Without the type, too.
+    let outcome = qemu.qmpsh(&["-e", "nbd-server-start addr.path=/x"]);
+    outcome.assert_says("`addr.path`; did you mean `addr.data.path`?");
+    let line = "nbd-server-start addr.type=inet addr.port=1 addr.host=x";
+    let outcome = qemu.qmpsh(&["-e", line]);
+    outcome.assert_says("did you mean `addr.data.port`?");
+    outcome.assert_says("did you mean `addr.data.host`?");
+}

@@ -1,5 +1,7 @@
 //! The guest agent: a real one on a Unix socket, and fakes for what befalls it.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,7 +12,8 @@ use tempfile::TempDir;
 use crate::common::fake::{Fake, Peer};
 use crate::common::process::Killed;
 use crate::common::qemu::beside_qemu;
-use crate::common::sockets::listens;
+use crate::common::running::Running;
+use crate::common::sockets::{fill_queue, listens};
 use crate::common::terminal::{TAB, Terminal};
 use crate::common::{Outcome, Qemu, qmpsh, scratch, text, wait_for};
 
@@ -96,6 +99,19 @@ fn a_command_of_the_agent_runs() {
 }
 
 #[test]
+fn an_address_and_a_command_are_enough() {
+    let agent = Agent::start();
+    let run = |command: &[&str]| qmpsh(&[&["-N", text(&agent.socket)], command].concat(), "");
+    run(&["guest-ping"]).assert_status(0).assert_stdout("{}\n");
+    let uname = Command::new("uname").arg("-a").output();
+    let uname = uname.expect("uname runs");
+    let outcome = run(&[":exec", "uname", "-a"]);
+    outcome.assert_status(0);
+    assert_eq!(outcome.stdout().as_bytes(), uname.stdout, "{outcome}");
+    run(&[":exec", "sh", "-c", "kill -9 $$"]).assert_status(137);
+}
+
+#[test]
 fn words_get_their_types_from_the_agents_schema() {
     let agent = Agent::start();
     let path = agent.file("7");
@@ -147,10 +163,14 @@ fn a_program_in_a_script_fails_as_a_command_does() {
         .script(&[], script)
         .assert_status(0)
         .assert_stdout("a|b\nnext\n");
-    // A value is never split.
-    let odd = "v=it's  \"$HOME\"";
-    let outcome = agent.script(&["--var", odd], ":exec echo ${v}\n");
-    outcome.assert_stdout("it's  \"$HOME\"\n");
+    // What a variable has is one argument, or a part of one.
+    let line = ":exec printf '%s|' ${f} x${f} $f '$5' > & |";
+    let outcome = agent.script(&["--var", "f=a 'b\" c"], line);
+    outcome
+        .assert_status(0)
+        .assert_stdout("a 'b\" c|xa 'b\" c|$f|$5|>|&|||");
+    let outcome = agent.qmpsh(&["--var", "f=a b", ":exec", "printf", "%s|", "${f}", "$f"]);
+    outcome.assert_status(0).assert_stdout("a b|$f|");
     let outcome = agent.script(&["--var", "n=5"], ":exec sh -c 'exit ${n}'\n");
     outcome.assert_status(1);
     assert!(
@@ -322,6 +342,58 @@ fn a_guest_that_stops_answering_ends_in_a_time_limit() {
     );
     fake.qmpsh(&["-N", "-t", "0.2", ":exec", "true"])
         .assert_status(255);
+}
+
+#[test]
+fn an_agent_that_is_restarted_loses_a_command_and_answers_the_next() {
+    let fake = Fake::start(|peer| {
+        // It never saw the first.
+        next(peer);
+        while let Some(command) = next(peer) {
+            peer.send(json!({"return": {"fresh": 1}, "id": command["id"]}).to_string() + "\n");
+        }
+    });
+    let outcome = fake.script(&["-N", "-k", "-t", "0.3"], "guest-ping\nguest-info\n");
+    outcome.assert_status(4).assert_stdout("{\"fresh\":1}\n");
+    assert!(
+        outcome.stderr().contains("no reply to `guest-ping`"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn an_agent_that_others_keep_busy_is_waited_for() {
+    let agent = Agent::start();
+    // One speaks to it.
+    let busy = UnixStream::connect(&agent.socket).expect("it listens");
+    let outcome = agent.qmpsh(&["--connect-timeout", "0.5", "guest-ping"]);
+    outcome.assert_status(3).assert_says("another client");
+    // Others wait, and there is no room for more.
+    let waiting = fill_queue(&agent.socket);
+    assert!(!waiting.is_empty());
+    let outcome = agent.qmpsh(&["--connect-timeout", "0.5", "guest-ping"]);
+    outcome.assert_status(3).assert_says("0.5 seconds");
+    let home = scratch();
+    let options = ["-N", "--connect-timeout", "50", text(&agent.socket)];
+    let mut late = Running::qmpsh(home.path(), &[&options[..], &["guest-ping"]].concat());
+    late.wait_for_complaint("its queue may be full");
+    drop((busy, waiting));
+    assert_eq!(late.line(), "{}");
+    assert_eq!(late.wait().0.code(), Some(0));
+}
+
+#[test]
+fn half_a_message_of_an_earlier_client_does_no_harm() {
+    let agent = Agent::start();
+    // Nothing that the agent would answer to: it ends if it cannot write an answer to a socket.
+    for left in ["{\"execute\": \"guest-pi", "{\"a\": [\""] {
+        let mut client = UnixStream::connect(&agent.socket).expect("it listens");
+        client.write_all(left.as_bytes()).expect("there is room");
+        drop(client);
+        let outcome = agent.qmpsh(&["guest-fsfreeze-status"]);
+        outcome.assert_status(0).assert_stdout("\"thawed\"\n");
+        assert_eq!(outcome.stderr(), "", "{outcome}");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn the_reason_of_a_shutdown_is_shown_harmlessly() {
         running.try_line().filter(|line| line.contains("shut down"))
     });
     assert!(
-        status.contains("QEMU shut down (\\u{1b}]0;x\\u{7})"),
+        status.contains(r"QEMU shut down (\\u{1b}]0;x\\u{7})"),
         "{status}"
     );
 }

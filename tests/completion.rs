@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qmpsh::context::Inspector;
-use qmpsh::lang::Dialect;
+use qmpsh::lang::{Aliases, Dialect};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};
 use serde_json::{Value, json};
@@ -108,7 +108,9 @@ impl CursorPlace<'_> {
 
 /// The labels of the candidates at the end of `line`.
 fn labels(line: &str, schema: &Schema, ask: &dyn Fn(&Question) -> Vec<Answer>) -> BTreeSet<String> {
+    let aliases = Aliases::default();
     let sources = Sources {
+        aliases: &aliases,
         dialect: Dialect::Qmp,
         verbs: &|| None,
         schema: Some(schema),

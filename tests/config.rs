@@ -371,3 +371,46 @@ fn the_prompt_sources_a_file_up_to_the_line_that_fails() {
     terminal.assert_answer(":let", "a = \"b\"");
     terminal.assert_answer("query-status | .status", "\"running\"");
 }
+
+#[test]
+fn aliases_complete_and_so_does_what_follows_them() {
+    let qemu = Qemu::q35();
+    let config = "[alias]\nshow-block = 'query-block | .[].device'\nda = 'device_add driver=pci-bridge'\n\
+                  wd = ':wait DEVICE_DELETED'\n";
+    configure(qemu.directory.path(), config, "");
+    let mut terminal = qemu.prompt();
+    terminal.assert_answer("query-name", "{}");
+    terminal.keys("sh\t");
+    terminal.wait_for_line("(QEMU) show-block");
+    assert!(!terminal.is_red("show-block"));
+    terminal.cancel();
+    terminal.keys("da chass\t");
+    terminal.wait_for_line("(QEMU) da chassis_nr=");
+    terminal.cancel();
+    terminal.keys(":every 1s da chass\t");
+    terminal.wait_for_line("(QEMU) :every 1s da chassis_nr=");
+    terminal.cancel();
+    terminal.keys("wd --tim\t");
+    terminal.wait_for_line("(QEMU) wd --timeout");
+    terminal.cancel();
+}
+
+#[test]
+fn a_theme_says_how_things_look() {
+    let qemu = Qemu::start();
+    let home = qemu.directory.path();
+    let config = "[theme]\nkey = \"bold red\"\nvalue = 208\ntxt = \"red\"\nerror = \"pink\"\n";
+    configure(home, config, "");
+    let mut terminal = qemu.prompt();
+    let shown = terminal.unwrapped();
+    for wrong in [
+        "config.toml:4: a theme has no `txt`; did you mean `text`?",
+        "config.toml:5: `pink` is no colour",
+    ] {
+        assert!(shown.contains(wrong), "{shown}");
+    }
+    terminal.assert_answer("query-status", "\"running\"");
+    let output = terminal.output();
+    assert!(output.contains("\x1b[1;31m\"status\""), "{output:?}");
+    assert!(output.contains("\x1b[38;5;208mtrue"), "{output:?}");
+}

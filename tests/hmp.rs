@@ -63,6 +63,33 @@ fn a_line_prints_its_output_as_text() {
 }
 
 #[test]
+fn an_address_and_a_line_are_enough() {
+    let human = Human::start();
+    for address in [human.qemu.address(), text(&human.monitor)] {
+        let outcome = qmpsh(&["-H", address, "info registers"], "");
+        outcome.assert_status(0);
+        assert!(outcome.stdout().contains("EIP="), "{outcome}");
+        let outcome = qmpsh(&["-H", address], "info mtree\n");
+        outcome.assert_status(0);
+        assert!(outcome.stdout().starts_with("address-space: "), "{outcome}");
+    }
+}
+
+#[test]
+fn a_serial_console_is_named_where_a_monitor_is_expected() {
+    for said in [
+        "SeaBIOS (version 1.16.2)\r\nBooting from ROM...\r\n",
+        "\r\nDebian GNU/Linux 12 here ttyS0\r\n\r\nhere login: ",
+    ] {
+        let fake = Fake::greeting_with(said);
+        for option in ["--dialect=qmp", "-H"] {
+            let outcome = qmpsh(&[option, text(&fake.socket), "stop"], "");
+            outcome.assert_status(3).assert_says("serial console");
+        }
+    }
+}
+
+#[test]
 fn json_is_printed_where_it_is_asked_for() {
     let human = Human::start();
     for outcome in human.both(&["-o", "json", "print", "1"], "") {

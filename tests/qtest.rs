@@ -198,6 +198,7 @@ fn the_prompt_shows_numbers_in_both_bases_and_memory_as_a_dump() {
     let qtest = Qtest::start();
     let mut terminal = qtest.prompt();
     terminal.keys("writel 0x1000 255\r");
+    terminal.wait_for_text("\nOK\n");
     terminal.keys("readl 0x1000\r");
     terminal.wait_for_text("\n0xff (255)\n");
     terminal.keys("memset 0x1000 20 0x41\r");
@@ -267,4 +268,35 @@ fn the_status_of_the_connection_is_shown() {
     terminal.wait_for_text("server       qtest\n");
     terminal.wait_for_text("round trip   ");
     assert!(!terminal.screen().contains("no reply in time"));
+}
+
+#[test]
+fn memory_is_copied_to_and_from_files() {
+    let qtest = Qtest::start();
+    let file = |name: &str| text(&qtest.directory.path().join(name)).to_owned();
+    let (from, to) = (file("from"), file("to"));
+    let bytes: Vec<u8> = (0..300_007_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    std::fs::write(&from, &bytes).expect("a file");
+    let outcome = qtest.qmpsh(&[":put", &from, "0x100000"]);
+    outcome
+        .assert_status(0)
+        .assert_stdout("")
+        .assert_says("300007 bytes copied to 0x100000");
+    qtest
+        .qmpsh(&[":get", "0x100000", "300007", &to])
+        .assert_status(0);
+    assert!(std::fs::read(&to).expect("it is there") == bytes);
+    for wrong in [
+        &[":get", "0x100000", &to][..],
+        &[":get", "here", "1", &to],
+        &[":get", "0xffffffffffffffff", "2", &to],
+        &[":put", &from],
+    ] {
+        qtest.qmpsh(wrong).assert_status(2);
+    }
+    qtest
+        .qmpsh(&[":put", "/no/such/file", "0"])
+        .assert_status(1);
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use qmpsh::lang::{Aliases, Dialect};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Candidate, Sources, complete};
 
@@ -13,8 +14,10 @@ const LEVELS: usize = 3;
 pub fn times(schema: &Schema) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut timed = |line: &str| {
+        let aliases = Aliases::default();
         let sources = Sources {
-            dialect: qmpsh::lang::Dialect::Qmp,
+            aliases: &aliases,
+            dialect: Dialect::Qmp,
             verbs: &|| None,
             schema: Some(schema),
             commands: &[],

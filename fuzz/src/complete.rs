@@ -1,7 +1,7 @@
 use std::sync::LazyLock;
 
 use qmpsh::fuzzing;
-use qmpsh::lang::Dialect;
+use qmpsh::lang::{Aliases, Dialect};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Question, Sources, complete as candidates, expected};
 
@@ -39,7 +39,9 @@ pub(super) fn at_end(line: &str, schema: &Schema) {
 
 fn at_place(line: &str, at: usize, in_transaction: bool, schema: Option<&Schema>) {
     let commands = ["query-status".to_owned(), "\u{1b}[31m".to_owned()];
+    let aliases = Aliases::default();
     let sources = &Sources {
+        aliases: &aliases,
         schema,
         commands: &commands,
         dialect: Dialect::default(),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::typed::{self, Place};
 use crate::context::{Inspector, Target};
-use crate::lang::{Dialect, is_harmful, word};
+use crate::lang::{Aliases, Dialect, is_harmful, word};
 use crate::qmp::{self, Retry};
 use crate::shell::complete::{Candidate, Live, PATIENCE, Question, Sources, complete};
 use crate::transport::{Address, Endpoint};
@@ -126,7 +126,9 @@ fn complete_line(
 ) -> Vec<Candidate> {
     let (schema, commands) = (inspector.known_schema(), inspector.known_commands());
     let (live, patience) = (Live::on(runtime), Cell::new(PATIENCE));
+    let aliases = Aliases::default();
     let sources = Sources {
+        aliases: &aliases,
         schema: schema.as_deref(),
         commands: &commands,
         dialect: Dialect::Qmp,

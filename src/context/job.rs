@@ -17,9 +17,10 @@ pub struct Job {
 }
 
 impl Job {
-    /// How much is done, in percent; 0 if the total is not known.
+    /// How much is done, in percent; 0 if the total is not known. A job that has nothing to do is done once it is ready.
     pub fn percent(&self) -> u64 {
         match self.total_progress {
+            0 if self.is_done() => 100,
             0 => 0,
             total => self.current_progress.min(total).saturating_mul(100) / total,
         }
@@ -29,9 +30,47 @@ impl Job {
     /// `None` if the job is not running or that cannot be known.
     pub fn left(&self, since_start: f64) -> Option<f64> {
         let done = self.current_progress as f64;
-        let rest = self.total_progress.saturating_sub(self.current_progress) as f64;
+        let rest = self.rest()?;
+        (done > 0.0).then(|| since_start * rest / done)
+    }
+
+    /// How many seconds the rest takes at least if the job is limited to so much progress a second.
+    pub fn left_at(&self, limit: f64) -> Option<f64> {
+        let rest = self.rest()?;
+        (limit > 0.0).then(|| rest / limit)
+    }
+
+    /// What a job that is running has still to do; `None` if it is not running or that cannot be known.
+    fn rest(&self) -> Option<f64> {
+        let rest = self.total_progress.saturating_sub(self.current_progress);
         let runs = matches!(&*self.status, "running" | "paused" | "created");
-        (runs && done > 0.0 && rest > 0.0).then(|| since_start * rest / done)
+        (runs && rest > 0).then_some(rest as f64)
+    }
+
+    /// Whether it has done its work, with or without more to come on command.
+    fn is_done(&self) -> bool {
+        let is_done = matches!(
+            &*self.status,
+            "ready" | "standby" | "waiting" | "pending" | "concluded" | "null"
+        );
+        is_done && self.error.is_none()
+    }
+
+    /// What `:job complete` does to a job that is ready; `None` if it is not.
+    pub fn when_completed(&self) -> Option<String> {
+        if !matches!(&*self.status, "ready" | "standby") {
+            return None;
+        }
+        let does = match &*self.kind {
+            "mirror" => "switches to the target",
+            "commit" => "makes the base the active image",
+            _ => "ends it",
+        };
+        let cancel = match &*self.kind {
+            "mirror" => format!(", `:job cancel {}` stays with the source", self.id),
+            _ => String::new(),
+        };
+        Some(format!("`:job complete {}` {does}{cancel}", self.id))
     }
 
     /// Whether the job has concluded.

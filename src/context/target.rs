@@ -74,6 +74,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// The failure of a line that needs a connection, if there is none.
+    pub fn not_connected(&self) -> Failure {
+        let state = self.session.state();
+        match self.vm {
+            Some(_) => Failure::not_connected_to_launched(&state),
+            None => Failure::not_connected(&state),
+        }
+    }
+
     /// Creates a target without a connection. What happens to it unasked arrives at the receiver.
     pub fn new(
         options: qmp::Options,

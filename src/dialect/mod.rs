@@ -6,7 +6,7 @@
 pub mod agent;
 pub mod hmp;
 mod memory;
-mod qtest;
+pub mod qtest;
 pub mod verbs;
 
 use std::borrow::Cow;

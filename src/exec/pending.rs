@@ -51,7 +51,7 @@ impl PendingCommand {
         };
         let session = &context.target.session;
         let Some(client) = session.client() else {
-            return Err(Failure::not_connected(&session.state()));
+            return Err(context.target.not_connected());
         };
         let messages = session.hub().messages();
         let name = request.name.clone();

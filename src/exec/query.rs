@@ -20,7 +20,7 @@ pub(super) async fn query(
 ) -> Result<String, Failure> {
     let session = &context.target.session;
     let Some(client) = session.client() else {
-        return Err(Failure::not_connected(&session.state()));
+        return Err(context.target.not_connected());
     };
     let mut request = Request::new(command).quietly();
     if let Some(arguments) = arguments {

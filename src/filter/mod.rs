@@ -1,11 +1,14 @@
 //! Filters: jq's language, run on what a line shows. Nothing else names jaq.
 
+mod json;
 mod message;
 mod process;
 mod program;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsStr;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -24,6 +27,9 @@ const MOST_RUNNING: usize = 8;
 
 /// How many processes are kept for later filters.
 const MOST_IDLE: usize = 2;
+
+/// jq's variable that is the environment.
+const ENVIRONMENT: &str = "ENV";
 
 /// Runs filters, each in a process of its own: a filter can take forever, and all the stack and memory it gets, which
 /// must not end ours. Idle processes keep what they have compiled.
@@ -127,17 +133,26 @@ impl Filters {
 
 /// The variables that `filter` may name.
 fn named(filter: &str, variables: &Variables) -> BTreeMap<String, Box<RawValue>> {
-    let named = variables
-        .iter()
-        .filter(|(name, _)| filter.contains(&format!("${name}")));
-    named
-        .map(|(name, value)| {
-            // What is not known yet is null.
-            let json = value.map(Value::to_json);
-            let json = json.and_then(|json| RawValue::from_string(json).ok());
-            (name.to_owned(), json.unwrap_or_default())
-        })
-        .collect()
+    let is_named = |name: &str| filter.contains(&format!("${name}"));
+    let environment = is_named(ENVIRONMENT).then(|| {
+        let variables: BTreeMap<String, String> = env::vars_os()
+            .map(|(name, value)| (lossy(&name), lossy(&value)))
+            .collect();
+        let json = serde_json::value::to_raw_value(&variables);
+        (ENVIRONMENT.to_owned(), json.unwrap_or_default())
+    });
+    let named = variables.iter().filter(|(name, _)| is_named(name));
+    let named = named.map(|(name, value)| {
+        // What is not known yet is null.
+        let json = value.map(Value::to_json);
+        let json = json.and_then(|json| RawValue::from_string(json).ok());
+        (name.to_owned(), json.unwrap_or_default())
+    });
+    environment.into_iter().chain(named).collect()
+}
+
+fn lossy(text: &OsStr) -> String {
+    text.to_string_lossy().into_owned()
 }
 
 /// Whether the last of these outputs, each on a line, is neither false nor null, as jq's `if` asks.

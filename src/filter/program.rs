@@ -11,6 +11,7 @@ use jaq_core::{Compiler, Ctx, Filter, Vars, data};
 use jaq_json::{Val, read, write};
 
 use super::Rejected;
+use super::json::to_json;
 use super::message::Header;
 use crate::render::clip;
 
@@ -46,6 +47,7 @@ impl Program {
         let defs = jaq_core::defs()
             .chain(jaq_std::defs())
             .chain(jaq_json::defs())
+            .chain(ours())
             .filter(|def: &Def| is_kept(def.name));
         let funs = jaq_core::funs()
             .chain(jaq_std::funs())
@@ -108,7 +110,10 @@ impl Program {
         let context = Ctx::<Data>::new(&self.filter.lut, Vars::new(globals.collect::<Vec<_>>()));
         for output in self.filter.id.run((context, value)) {
             match output.map_err(|exception| exception.get_err()) {
-                Ok(value) => write::write(lines, &write::Pp::default(), 0, &value)?,
+                Ok(value) => match to_json(value) {
+                    Ok(value) => write::write(lines, &write::Pp::default(), 0, &value)?,
+                    Err(why) => return Ok(Some(why)),
+                },
                 Err(Ok(error)) => return Ok(Some(error.to_string())),
                 Err(Err(_)) => return Ok(Some("it has stopped".to_owned())),
             }
@@ -119,6 +124,12 @@ impl Program {
         }
         Ok(None)
     }
+}
+
+/// What jaq's libraries lack of jq's.
+fn ours() -> impl Iterator<Item = Def> {
+    let defs = load::parse(include_str!("defs.jq"), |parser| parser.defs());
+    defs.into_iter().flatten()
 }
 
 /// The variables of the job, as jq spells them.

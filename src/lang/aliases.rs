@@ -46,9 +46,18 @@ impl Aliases {
         self.0.remove(name).is_some()
     }
 
-    /// Removes an alias, and returns its name and its line.
-    pub(super) fn take(&mut self, name: &str) -> Option<(String, String)> {
-        self.0.remove_entry(name)
+    /// What a line begins with instead of the alias `name`, if that is one, and the aliases that lines in that line may
+    /// begin with.
+    pub fn expand(&self, name: &str) -> Option<(String, Self)> {
+        let mut text = self.get(name)?.to_owned();
+        let mut left = self.clone();
+        left.remove(name);
+        while let Some(name) = text.split_whitespace().next()
+            && let Some((name, line)) = left.0.remove_entry(name)
+        {
+            text.replace_range(..name.len(), &line);
+        }
+        Some((text, left))
     }
 
     /// The line that `name` stands for.

@@ -27,23 +27,16 @@ impl Expansion {
         let (Some(first), Some(aliases)) = (list.first(), words.aliases()) else {
             return Ok(None);
         };
-        let Some(line) = aliases.get(first.text) else {
+        let Some((text, left)) = aliases.expand(first.text) else {
             return Ok(None);
         };
         let alias = first.span();
         let rest = &words.text()[first.text.len()..];
-        let mut left = aliases.clone();
-        let mut text = first.text.to_owned();
-        while let Some(name) = text.split_whitespace().next()
-            && let Some((name, line)) = left.take(name)
-        {
-            text.replace_range(..name.len(), &line);
-        }
         let expansion = |words| Self {
             words,
             alias,
             expanded: text.len(),
-            line: line.to_owned(),
+            line: text.clone(),
         };
         match Words::split(&format!("{text}{rest}")) {
             Ok(expanded) => Ok(Some(expansion(expanded.named_as(words, left)))),

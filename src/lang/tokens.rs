@@ -14,9 +14,9 @@ pub(super) const OPENS: &str = "transaction(";
 /// Built-ins that may be called without a colon. No QMP command has these names.
 pub(super) const PLAIN_BUILTINS: [&str; 2] = ["help", "exit"];
 
-/// Built-ins that take the rest of the line as one text, in which quotes, brackets, `#`, `|` and `>` are not special. They
-/// read it with [`Words::text`](super::Words::text).
-pub(super) const TEXT_BUILTINS: [&str; 3] = [":hmp", ":send", ":type"];
+/// Built-ins that take the rest of the line as one text in another language, in which nothing is special but `${NAME}`.
+/// They read it with [`Words::text`](super::Words::text) and what goes with it.
+pub(super) const TEXT_BUILTINS: [&str; 5] = [":assert", ":hmp", ":exec", ":send", ":type"];
 
 /// A word as it was typed, quotes included, and where it starts.
 #[derive(Debug, Clone, Copy)]
@@ -116,13 +116,29 @@ fn split_into<'a>(line: &'a str, words: &mut Vec<Word<'a>>) -> Result<(), Syntax
         }
         at = end;
         if TEXT_BUILTINS.contains(&text) {
-            let rest = line[at..].trim();
-            if !rest.is_empty() {
-                let start = line.trim_end().len() - rest.len();
-                words.push(Word::new(rest, start));
-            }
+            words.extend(text_from(line, at));
             return Ok(());
         }
+    }
+}
+
+/// The rest of the line from this offset on as one word, unless there is nothing.
+fn text_from(line: &str, at: usize) -> Option<Word<'_>> {
+    let text = line[at..].trim();
+    let start = line.trim_end().len() - text.len();
+    (!text.is_empty()).then_some(Word::new(text, start))
+}
+
+/// The words of a line that is one text, but for an `&` at its end, which is a word of its own.
+pub(super) fn split_text(line: &str) -> Vec<Word<'_>> {
+    let trimmed = line.trim_end();
+    let text = trimmed.strip_suffix('&');
+    match text.filter(|text| text.ends_with(char::is_whitespace)) {
+        Some(text) => {
+            let and = Word::new(&trimmed[text.len()..], text.len());
+            text_from(text, 0).into_iter().chain([and]).collect()
+        }
+        None => text_from(line, 0).into_iter().collect(),
     }
 }
 

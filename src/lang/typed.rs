@@ -1,18 +1,22 @@
-use super::SyntaxError;
 use super::literal::unescape;
+use super::{SyntaxError, Words};
 
-/// Reads a text to be typed into a guest: with JSON's escapes and `\xHH`, unless it is in single quotes. Double quotes
-/// around all of it are removed.
+/// Reads a text to be typed into a guest: with JSON's escapes, `\xHH` and `${NAME}`, unless it is in single quotes. Double
+/// quotes around all of it are removed. What a variable has is typed as it is.
 ///
 /// # Errors
 ///
-/// It has an escape that does not exist.
-pub fn typed_text(text: &str) -> Result<String, SyntaxError> {
+/// It has an escape that does not exist, or names a variable that does not.
+pub fn typed_text(words: &Words) -> Result<String, SyntaxError> {
+    let text = words.text();
     let between = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
     if let Some(literal) = between('\'').filter(|inner| !inner.contains('\'')) {
         return Ok(literal.to_owned());
     }
-    let inner = between('"').unwrap_or(text);
+    words.with_values(between('"').unwrap_or(text), unescaped)
+}
+
+fn unescaped(inner: &str) -> Result<String, SyntaxError> {
     let mut json = String::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(at) = rest.find('\\') {
@@ -38,6 +42,15 @@ pub fn typed_text(text: &str) -> Result<String, SyntaxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lang::{Value, Variables};
+
+    /// What `:send TEXT` types, where the variable `x` has a backslash.
+    fn read(text: &str) -> Result<String, SyntaxError> {
+        let mut variables = Variables::default();
+        variables.set("x", Value::Text(r"b\n c".to_owned()));
+        let words = Words::split(&format!(":send {text}"))?;
+        typed_text(&words.tail().with_variables(variables.into()))
+    }
 
     #[test]
     fn escapes_are_read_unless_the_text_is_in_single_quotes() {
@@ -51,11 +64,14 @@ mod tests {
             (r"'a' 'b'", "'a' 'b'"),
             (r"\u00e9é", "éé"),
             ("", ""),
+            (r"a ${x}\n $x $5 $(y)", "a b\\n c\n $x $5 $(y)"),
+            ("'${x}'", "${x}"),
+            (r"\u0024{x}", "${x}"),
         ] {
-            assert_eq!(typed_text(text).expect(text), typed, "{text}");
+            assert_eq!(read(text).expect(text), typed, "{text}");
         }
-        for text in [r"\q", r"\x0", r"\xzz"] {
-            assert!(typed_text(text).is_err(), "{text}");
+        for text in [r"\q", r"\x0", r"\xzz", "${y}", "${x"] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 }

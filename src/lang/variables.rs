@@ -78,12 +78,18 @@ impl Variables {
         })
     }
 
-    /// The same for a text in another language, in which only `${NAME}` is a variable.
+    /// The same for a text in another language, in which only `${NAME}` is a variable. `read` reads what is between the
+    /// variables.
     ///
     /// # Errors
     ///
-    /// As for [`Variables::text`].
-    pub(super) fn braced<'a>(&self, text: &'a str, at: usize) -> Result<Cow<'a, str>, SyntaxError> {
+    /// It names a variable that does not exist, or `read` fails.
+    pub(super) fn braced(
+        &self,
+        text: &str,
+        at: usize,
+        read: impl Fn(&str) -> Result<String, SyntaxError>,
+    ) -> Result<String, SyntaxError> {
         let mut replaced = String::new();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -92,16 +98,13 @@ impl Variables {
                 .map_or(rest.len(), |end| start + end + 1);
             let (before, reference) = rest.split_at(start);
             let (reference, after) = reference.split_at(end - start);
-            replaced.push_str(before);
+            replaced.push_str(&read(before)?);
             let offset = text.len() - rest.len() + start;
             replaced.push_str(&self.text(reference, at + offset)?);
             rest = after;
         }
-        if rest.len() == text.len() {
-            return Ok(text.into());
-        }
-        replaced.push_str(rest);
-        Ok(replaced.into())
+        replaced.push_str(&read(rest)?);
+        Ok(replaced)
     }
 
     fn replace<'a>(

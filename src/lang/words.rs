@@ -7,9 +7,6 @@ use super::tail::{self, FilterText, Tail};
 use super::tokens::{self, OPENS, PLAIN_BUILTINS, Word};
 use super::{Aliases, Language, SyntaxError, Value, Variables, key_value};
 
-/// The built-ins whose argument is a text in another language.
-const VERBATIM: [&str; 3] = ["assert", "hmp", "exec"];
-
 /// A line split into words, with its text, so that an error can point into it.
 #[derive(Debug, Clone)]
 pub struct Words {
@@ -39,19 +36,14 @@ impl Words {
     ///
     /// A quote or bracket is not closed; see [`SyntaxError::unclosed`].
     pub fn split(line: &str) -> Result<Self, SyntaxError> {
-        let mut spans: Vec<_> = tokens::split(line)?.iter().map(Word::span).collect();
-        let opens = |span: &mut Range<usize>| tokens::opens_tail(&line[span.clone()]);
-        let after = spans.pop_if(opens);
-        if let Some(opener) = &after {
+        let mut words = tokens::split(line)?;
+        let opener = words.pop_if(|word| tokens::opens_tail(word.text));
+        if let Some(opener) = opener {
             tail::check(line, opener.start)?;
         }
         Ok(Self {
-            source: line.to_owned(),
-            spans,
-            given: false,
-            after: after.map_or(After::Nothing, |opener| After::Tail(opener.start)),
-            variables: None,
-            aliases: None,
+            after: opener.map_or(After::Nothing, |opener| After::Tail(opener.start)),
+            ..Self::of(line, &words)
         })
     }
 
@@ -61,53 +53,24 @@ impl Words {
     ///
     /// As for [`Words::split`].
     pub fn split_in(line: &str, language: &Language) -> Result<Self, SyntaxError> {
-        match Self::verbatim(line, language) {
-            Some(words) => Ok(words),
-            None => Self::split(line),
+        let first = line.split_whitespace().next().unwrap_or_default();
+        let is_ours = first.starts_with([':', '#']) || PLAIN_BUILTINS.contains(&first);
+        match language {
+            Language::Text(_) if !is_ours => Ok(Self::of(line, &tokens::split_text(line))),
+            _ => Self::split(line),
         }
     }
 
-    /// The words of a line with a text in which nothing has a meaning for us but an `&` at its end: that text is one
-    /// word. `None` for any other line.
-    fn verbatim(line: &str, language: &Language) -> Option<Self> {
-        let start = line.len() - line.trim_start().len();
-        let first = line[start..].split_whitespace().next()?;
-        let mut spans = Vec::new();
-        let text = match (first.strip_prefix(':'), language) {
-            (Some(name), _) if VERBATIM.contains(&name) => {
-                spans.push(start..start + first.len());
-                start + first.len()
-            }
-            (None, Language::Text(_))
-                if !PLAIN_BUILTINS.contains(&first) && !first.starts_with('#') =>
-            {
-                start
-            }
-            _ => return None,
-        };
-        let rest = line[text..].trim_end();
-        let (rest, and) = match rest.strip_suffix('&') {
-            // In `:exec` it is the program's.
-            Some(before) if before.ends_with(char::is_whitespace) && first != ":exec" => {
-                (before.trim_end(), true)
-            }
-            _ => (rest, false),
-        };
-        if !rest.trim_start().is_empty() {
-            spans.push(text + rest.len() - rest.trim_start().len()..text + rest.len());
-        }
-        if and {
-            let at = line.trim_end().len();
-            spans.push(at - 1..at);
-        }
-        Some(Self {
+    /// These words of a line, after which nothing follows.
+    fn of(line: &str, words: &[Word<'_>]) -> Self {
+        Self {
             source: line.to_owned(),
-            spans,
+            spans: words.iter().map(Word::span).collect(),
             given: false,
             after: After::Nothing,
             variables: None,
             aliases: None,
-        })
+        }
     }
 
     /// Takes words that a shell has already split.
@@ -327,39 +290,32 @@ impl Words {
         }
     }
 
-    /// The same for a text in another language, with the values of the variables that it names as `${NAME}`.
+    /// The text from the first word to the end, which is in another language, with the values of the variables that it
+    /// names as `${NAME}`.
     ///
     /// # Errors
     ///
     /// It names a variable that does not exist.
-    pub fn foreign_text(&self) -> Result<Cow<'_, str>, SyntaxError> {
-        let start = self.spans.first().map_or(0, |first| first.start);
-        match &self.variables {
-            Some(variables) => variables.braced(self.text(), start),
-            None => Ok(self.text().into()),
-        }
+    pub fn foreign_text(&self) -> Result<String, SyntaxError> {
+        self.with_values(self.text(), |text| Ok(text.to_owned()))
     }
 
-    /// The words of the text as a shell splits it, with the values of variables, which are not split.
+    /// A part of that text with the values of its variables. `read` reads what is between them.
     ///
     /// # Errors
     ///
-    /// As for [`Words::foreign_text`]; or a quote is not closed, or nothing follows a backslash.
-    pub fn foreign_words(&self) -> Result<Vec<String>, SyntaxError> {
-        // An error in it is where it stands in the line.
-        self.foreign_text()?;
-        let start = self.spans.first().map_or(0, |first| first.start);
-        let words = shell_words::split(self.text()).map_err(|_| {
-            SyntaxError::new(
-                "a quote is not closed, or nothing follows a backslash",
-                start..start + self.text().len(),
-            )
-        })?;
-        let Some(variables) = &self.variables else {
-            return Ok(words);
-        };
-        let with_values = |word: &String| Ok(variables.braced(word, start)?.into_owned());
-        words.iter().map(with_values).collect()
+    /// It names a variable that does not exist, or `read` fails.
+    pub fn with_values(
+        &self,
+        part: &str,
+        read: impl Fn(&str) -> Result<String, SyntaxError>,
+    ) -> Result<String, SyntaxError> {
+        // For the place of an error; a part may have been written in another way.
+        let found = self.source.find(part);
+        match &self.variables {
+            Some(variables) => variables.braced(part, found.unwrap_or(0), read),
+            None => read(part),
+        }
     }
 
     /// Splits at each occurrence of one of `markers`: the words before the first, and those after each, with the marker

@@ -1,10 +1,9 @@
 //! Lays out text for a terminal of a given width.
 
-use nu_ansi_term::{Color, Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::reference::Block;
-use crate::render::{columns, escape_line};
+use crate::render::{Role, columns, escape_line};
 
 /// How far to indent text below a heading, and each level below that.
 const INDENT: usize = 2;
@@ -71,7 +70,7 @@ impl Page {
         for (number, line) in wrap(&all, self.readable() - 2 * INDENT).iter().enumerate() {
             match line.strip_prefix(&*name) {
                 Some(rest) if number == 0 => {
-                    let name = self.paint(Style::new().bold(), &name);
+                    let name = self.paint(Role::Heading, &name);
                     self.text.push_str(&format!("{name}{rest}\n"));
                 }
                 _ => self
@@ -82,7 +81,7 @@ impl Page {
     }
 
     pub fn heading(&mut self, heading: &str) {
-        let heading = self.paint(Style::new().bold(), heading);
+        let heading = self.paint(Role::Heading, heading);
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -147,7 +146,7 @@ impl Page {
         for entry in entries {
             let indent = indent(entry);
             let name = escape_line(&entry.name);
-            let mut line = format!("{:indent$}{}", "", self.paint(Color::Blue.bold(), &name));
+            let mut line = format!("{:indent$}{}", "", self.paint(Role::Key, &name));
             let mut used = indent + name.width();
             let mut texts = wrap(&escape_line(&entry.text), width);
             texts.extend(
@@ -177,9 +176,9 @@ impl Page {
         self.sheet.width.clamp(40, PROSE)
     }
 
-    fn paint(&self, style: Style, text: &str) -> String {
+    fn paint(&self, role: Role, text: &str) -> String {
         match self.sheet.color {
-            true => style.paint(escape_line(text)).to_string(),
+            true => role.style().paint(escape_line(text)).to_string(),
             false => escape_line(text).into_owned(),
         }
     }

@@ -248,6 +248,11 @@ impl Client {
         &self.greeting
     }
 
+    /// When a message can be sent after another.
+    pub fn pace(&self) -> Pace {
+        self.wire.pace()
+    }
+
     /// Whether out-of-band execution was negotiated.
     pub fn oob(&self) -> bool {
         self.oob

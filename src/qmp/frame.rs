@@ -20,6 +20,9 @@ const MAX_NESTING: usize = 1024;
 /// The most bytes that an error quotes of something that is not a message.
 const QUOTE: usize = 60;
 
+/// The most bytes that are searched for what tells who sent them.
+const SEARCHED: usize = 1 << 10;
+
 /// The bytes received so far, and how far the current message has been scanned.
 #[derive(Debug, Default)]
 pub struct Frames {
@@ -244,7 +247,8 @@ fn special_of_eight(eight: [u8; 8], quote: u8) -> Option<usize> {
 
 /// The error for bytes that are not a QMP message.
 pub fn garbage(bytes: &[u8]) -> Lost {
-    let hint = hint(bytes.trim_ascii_start());
+    let start = bytes.trim_ascii_start();
+    let hint = hint(&start[..start.len().min(SEARCHED)]);
     Lost::Garbage {
         quote: quote(bytes),
         hint,
@@ -360,6 +364,16 @@ mod tests {
             lost.to_string(),
             "the server sent something that is not a QMP message: `SSH-2.0-\\x1b[31mx` (this is an ssh server)"
         );
+    }
+
+    #[test]
+    fn who_sent_it_is_looked_for_at_the_start() {
+        let hint = |before: usize| match garbage(&[&vec![b'x'; before][..], b"login: "].concat()) {
+            Lost::Garbage { hint, .. } => hint,
+            lost => panic!("{lost}"),
+        };
+        assert!(hint(10).contains("serial console"));
+        assert_eq!(hint(SEARCHED), "");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 use chrono::{DateTime, Local};
-use nu_ansi_term::{Color, Style};
 
 use crate::lang::{Value, argument, literal, mask_secrets, may_have_secret};
 use crate::qmp::Event;
 
-use super::escape_line;
+use super::{Role, escape_line};
 
 /// An event on one line: local time, name, and its data as `key=value`, which can be pasted into a
 /// line. Secrets in it are masked: nobody asked for them.
@@ -16,11 +15,10 @@ pub fn event_line(event: &Event, color: bool) -> String {
         .map_or_else(Local::now, |utc| utc.with_timezone(&Local))
         .format("%H:%M:%S%.3f")
         .to_string();
-    let style = |style: Style| if color { style } else { Style::new() };
     let mut line = format!(
         "{} {}",
-        style(Style::new().dimmed()).paint(time),
-        style(Color::Yellow.bold()).paint(escape_line(event.name())),
+        Role::Aside.style_if(color).paint(time),
+        Role::Event.style_if(color).paint(escape_line(event.name())),
     );
     let masked = may_have_secret(event.data()).then(|| mask_secrets(event.data()));
     let data = masked.flatten();

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use nu_ansi_term::{Color, Style};
-
-use crate::lang::{escape_json, has_any, is_plain};
+use super::theme::Role;
+use crate::lang::{escape_json, has_any, is_harmful, is_plain};
 
 const INDENT: &str = "  ";
 
@@ -30,7 +29,8 @@ pub fn compact(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns `json` indented, with one member per line.
+/// Returns `json` indented, with one member per line, and with characters in place of their `\u` escapes unless they are
+/// harmful.
 pub fn pretty(json: &str, color: bool) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0;
@@ -62,10 +62,10 @@ pub fn pretty(json: &str, color: bool) -> String {
             ":" => out.push_str(": "),
             text if color => {
                 let is_key = tokens.peek().is_some_and(|next| *next == ":");
-                let style = paint(text, is_key);
-                out.push_str(&style.paint(escape_json(text)).to_string());
+                let style = role(text, is_key).style();
+                out.push_str(&style.paint(spelled_out(&escape_json(text))).to_string());
             }
-            text => out.push_str(&escape_json(text)),
+            text => out.push_str(&spelled_out(&escape_json(text))),
         }
     }
     out
@@ -78,13 +78,57 @@ fn new_line(out: &mut String, depth: usize) {
     }
 }
 
-fn paint(text: &str, is_key: bool) -> Style {
+fn role(text: &str, is_key: bool) -> Role {
     match text.as_bytes()[0] {
-        b'"' if is_key => Color::Blue.bold(),
-        b'"' => Color::Green.normal(),
-        b't' | b'f' | b'n' => Color::Purple.normal(),
-        _ => Color::Cyan.normal(),
+        b'"' if is_key => Role::Key,
+        b'"' => Role::Text,
+        _ => Role::Value,
     }
+}
+
+/// A JSON token with the harmless characters that it spells as `\uXXXX`. It is still the same JSON.
+fn spelled_out(token: &str) -> Cow<'_, str> {
+    if !token.contains("\\u") {
+        return token.into();
+    }
+    let mut out = String::with_capacity(token.len());
+    let mut rest = token;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (c, length) = match escaped_char(rest) {
+            Some(found) => found,
+            // Another escape.
+            None => {
+                let end = rest.chars().take(2).map(char::len_utf8).sum();
+                out.push_str(&rest[..end]);
+                rest = &rest[end..];
+                continue;
+            }
+        };
+        match is_harmful(c) || matches!(c, '"' | '\\') {
+            true => out.push_str(&rest[..length]),
+            false => out.push(c),
+        }
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+/// The character that `text` begins with as `\uXXXX`, and how many bytes it takes.
+fn escaped_char(text: &str) -> Option<(char, usize)> {
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let first = unit(text)?;
+    if let Some(c) = char::from_u32(first.into()) {
+        return Some((c, 6));
+    }
+    let second = unit(text.get(6..)?)?;
+    let c = char::decode_utf16([first, second]).next()?.ok()?;
+    Some((c, 12))
 }
 
 /// The tokens of valid JSON, without the white space between them.
@@ -135,6 +179,15 @@ mod tests {
             "{\n  \"a\": [\n    1,\n    -2.50,\n    {}\n  ],\n  \"b\": {\n    \"c,\\\"}\": null\n  \
              },\n  \"d\": [],\n  \"e\": \"é\"\n}"
         );
+    }
+
+    #[test]
+    fn pretty_json_shows_characters_unless_they_are_harmful() {
+        let json =
+            r#"{"a\u00e9": "\u6f22 \ud83d\ude00 \\u00e9 \u001b \u202e \u0022 \u005c \n \ud83d"}"#;
+        let shown =
+            "{\n  \"aé\": \"漢 😀 \\\\u00e9 \\u001b \\u202e \\u0022 \\u005c \\n \\ud83d\"\n}";
+        assert_eq!(pretty(json, false), shown);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod event;
 mod json;
 mod records;
 mod table;
+mod theme;
 mod tree;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use event::event_line;
 pub use json::{compact, pretty};
 pub use records::{Layout, bytes, cut_end, records};
 pub use table::table;
+pub use theme::{Role, error, read_style, set_theme};
 pub use tree::{Tree, trees};
 pub use watch::Watched;
 
@@ -59,7 +61,7 @@ impl Style {
         match self.format {
             Format::Raw => self.raw(json),
             Format::Pretty => pretty(json, self.color).into(),
-            Format::Auto if self.terminal => pretty(json, self.color).into(),
+            Format::Auto if self.terminal => self.for_a_person(json),
             Format::Table => self.table(json),
             Format::Auto | Format::Json => compact(json),
         }
@@ -76,9 +78,21 @@ impl Style {
     fn table(self, json: &str) -> Cow<'_, str> {
         match records(json, self.layout()) {
             Some(table) => table.into(),
-            None if self.terminal => pretty(json, self.color).into(),
+            None if self.terminal => self.for_a_person(json),
             None => compact(json).into_owned().into(),
         }
+    }
+
+    /// Indented JSON, but the text itself of a string that has several lines.
+    fn for_a_person(self, json: &str) -> Cow<'static, str> {
+        if json.starts_with('"')
+            && json.contains('\\')
+            && let Ok(text) = serde_json::from_str::<String>(json)
+            && text.contains('\n')
+        {
+            return escape(&text.replace("\r\n", "\n")).into_owned().into();
+        }
+        pretty(json, self.color).into()
     }
 
     /// Whether a person reads the output and has not asked for JSON.

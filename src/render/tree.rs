@@ -1,10 +1,9 @@
 //! Trees, drawn with lines.
 
-use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::escape_line;
 use super::records::{Layout, cut, cut_end};
+use super::{Role, escape_line};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -127,9 +126,8 @@ impl Line<'_> {
         let limit = layout.width.unwrap_or(usize::MAX);
         // The name is what can be pasted: if there is no room, notes give way.
         let room = limit.saturating_sub(start + GAP);
-        let style = |style: Style| if layout.color { style } else { Style::new() };
-        let branch = style(Style::new().dimmed()).paint(&self.branch);
-        let name = style(Style::new().bold()).paint(&self.name);
+        let branch = Role::Aside.style_if(layout.color).paint(&self.branch);
+        let name = Role::Heading.style_if(layout.color).paint(&self.name);
         if notes.is_empty() || room == 0 {
             return format!("{branch}{name}");
         }

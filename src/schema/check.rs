@@ -8,6 +8,9 @@ use crate::lang::{self, Command, Value, all_of, any_of, nearest};
 /// The most problems of one command to report.
 const MOST: usize = 3;
 
+/// How many levels further down a key is looked for.
+const DEEPEST: usize = 3;
+
 /// The most values of a tag to list.
 const CASES: usize = 4;
 
@@ -217,9 +220,15 @@ impl Check<'_> {
                 }
             }
             None => {
+                let mut near: Vec<String> = near.into_iter().map(|name| self.key(name)).collect();
+                if near.is_empty() {
+                    // What is meant may be further down.
+                    let deeper = self.schema.deeper(object, given, key, DEEPEST);
+                    near = deeper.iter().map(|path| self.key(path)).collect();
+                }
                 self.report(ProblemKind::Key {
                     key: self.key(key),
-                    near: near.into_iter().map(|name| self.key(name)).collect(),
+                    near,
                 });
             }
         }
@@ -299,10 +308,14 @@ impl Check<'_> {
         segments.collect::<Vec<_>>().join(".")
     }
 
-    /// Whether `key` was suggested for a misspelt one.
+    /// Whether `key`, or a key in it, was suggested for a misspelt one.
     fn is_suggested(&self, key: &str) -> bool {
+        let is_it = |near: &String| {
+            let rest = near.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         self.problems.iter().any(|problem| match &problem.kind {
-            ProblemKind::Key { near, .. } => near.iter().any(|near| near == key),
+            ProblemKind::Key { near, .. } => near.iter().any(is_it),
             _ => false,
         })
     }
@@ -330,6 +343,56 @@ impl Schema {
             return Some((tag, cases));
         }
         self.cases_with(self.variant(object, given)?, given, key)
+    }
+
+    /// The paths of this key in the objects among the members, as near as there are any.
+    /// Optional objects of which the command says nothing are left out.
+    fn deeper(
+        &self,
+        object: &Object,
+        given: &lang::Object,
+        key: &str,
+        levels: usize,
+    ) -> Vec<String> {
+        let Some(levels) = levels.checked_sub(1) else {
+            return Vec::new();
+        };
+        let nothing = lang::Object::new();
+        let mut direct = Vec::new();
+        let mut further = Vec::new();
+        let tag_is_given = object
+            .tag
+            .as_deref()
+            .is_some_and(|tag| given.contains_key(tag));
+        let variants = object.variants.iter().filter(|_| !tag_is_given);
+        let variants = variants.filter_map(|variant| self.object(variant.of));
+        let of_variants = variants.flat_map(|variant| &variant.members);
+        for member in self.members(object, given).into_iter().chain(of_variants) {
+            let Some(inner) = self.object(member.of) else {
+                continue;
+            };
+            let value = match given.get(&*member.name) {
+                Some(Value::Object(value)) => value,
+                Some(_) => continue,
+                None if member.required => &nothing,
+                None => continue,
+            };
+            let name = &member.name;
+            let members = self.members(inner, value);
+            if members.iter().any(|inner| *inner.name == *key) && !value.contains_key(key) {
+                direct.push(format!("{name}.{key}"));
+            }
+            let paths = self.deeper(inner, value, key, levels);
+            further.extend(paths.iter().map(|path| format!("{name}.{path}")));
+        }
+        let mut nearest = match direct.is_empty() {
+            true => further,
+            false => direct,
+        };
+        // Variants may have it at the same place.
+        nearest.sort();
+        nearest.dedup();
+        nearest
     }
 
     /// Whether every tag has one of its own values.

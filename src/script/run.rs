@@ -23,7 +23,7 @@ use crate::lang::{Line, Parser, Statement};
 use crate::os::foreground::Foreground;
 use crate::os::stderr::{end_by_interrupt_while_blocked, give_up_blocked_writes_when_stopped, say};
 use crate::os::stop::{StopSignal, StopSignals};
-use crate::qmp::{Filter, Listener, Notices, Reply, Retry, State};
+use crate::qmp::{Filter, Listener, Notices, Pace, Reply, Retry, State};
 use crate::render::{clip, escape};
 use crate::schema::needs_types;
 use crate::transport::Endpoint;
@@ -164,7 +164,12 @@ pub async fn run(mut plan: Plan, settings: Settings, target: TargetPlan) -> anyh
         builtin: None,
         reports,
         notices,
-        window: if keep_going { WINDOW } else { 1 },
+        window: match context.target.session.client() {
+            // Time limits would run for commands that are not sent yet.
+            Some(client) if client.pace() == Pace::Settled => 1,
+            _ if keep_going => WINDOW,
+            _ => 1,
+        },
         // A dry run tells every wrong line.
         keep_going: keep_going || dry_run,
         guesses,

@@ -233,6 +233,8 @@ impl Asking<'_> {
                         false => "JSON parse error, expecting value",
                     }))
                     .await;
+                    // It is shorter than a command, and its answer is not waited for.
+                    yield_now().await;
                 }
                 Received::Unbearable(why) => {
                     self.wrong(wrong(&why)).await;

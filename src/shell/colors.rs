@@ -1,11 +1,12 @@
 //! Colours a line while it is being typed.
 
-use nu_ansi_term::{Color, Style};
+use nu_ansi_term::Style;
 
 use crate::context::Inspector;
 use crate::dialect::verbs::find;
 use crate::exec::builtin;
-use crate::lang::{CursorContext, Dialect, Span, SpanKind, Value, spans};
+use crate::lang::{Aliases, CursorContext, Dialect, Span, SpanKind, Value, spans};
+use crate::render::Role;
 use crate::schema::{Scalar, Schema, Type, TypeId, word_as};
 
 use super::complete::root;
@@ -15,6 +16,8 @@ pub(super) struct Painter<'a> {
     pub inspector: &'a Inspector,
     pub schema: Option<&'a Schema>,
     pub in_transaction: bool,
+    /// The aliases that the line may begin with.
+    pub aliases: &'a Aliases,
     /// What the line is written in.
     pub dialect: Dialect,
 }
@@ -36,11 +39,11 @@ impl Painter<'_> {
             let text = &line[range.clone()];
             let typing = range.end == at;
             let style = match kind {
-                SpanKind::Comment => Style::new().dimmed(),
+                SpanKind::Comment => Role::Aside.style(),
                 SpanKind::Builtin => match builtin::find(text) {
-                    Some(_) => Style::new().bold(),
+                    Some(_) => Role::Command.style(),
                     None if typing => Style::new(),
-                    None => wrong(),
+                    None => Role::Wrong.style(),
                 },
                 SpanKind::Command => self.command(text, &context, typing),
                 SpanKind::Key => {
@@ -68,9 +71,9 @@ impl Painter<'_> {
             None => true,
         };
         let style = match () {
-            () if builtin::find(verb).is_some() || is_known() => Style::new().bold(),
+            () if builtin::find(verb).is_some() || is_known() => Role::Command.style(),
             () if end == at => Style::new(),
-            () => wrong(),
+            () => Role::Wrong.style(),
         };
         let (before, after) = (&line[..start], &line[end..]);
         format!("{before}{}{after}", style.paint(verb))
@@ -83,19 +86,20 @@ impl Painter<'_> {
 
     fn command(&self, name: &str, context: &CursorContext, typing: bool) -> Style {
         let Some(schema) = self.schema else {
-            return Style::new().bold();
+            return Role::Command.style();
         };
         let is_known = name == "transaction("
+            || !context.action && self.aliases.get(name).is_some()
             || match context.action {
                 true => root(schema, context).is_some(),
                 false => schema.command(name).is_some(),
             };
         if is_known {
-            Style::new().bold()
+            Role::Command.style()
         } else if typing {
             Style::new()
         } else {
-            wrong()
+            Role::Wrong.style()
         }
     }
 
@@ -119,9 +123,9 @@ impl Painter<'_> {
             || root.is_none()
             || (context.command.as_deref() == Some("device_add") && is_property());
         if is_known || typing {
-            Color::Cyan.normal()
+            Role::Key.style()
         } else {
-            wrong()
+            Role::Wrong.style()
         }
     }
 
@@ -133,19 +137,15 @@ impl Painter<'_> {
         };
         match text.chars().next() {
             Some('{' | '[') => return Style::new(),
-            Some('"' | '\'') => return Color::Green.normal(),
+            Some('"' | '\'') => return Role::Text.style(),
             _ => {}
         }
         let by_type = word_as(scalar, text).map(|value| value.to_json());
         let json = by_type.unwrap_or_else(|| Value::Word(text.to_owned()).to_json());
         if json.starts_with('"') {
-            Color::Green.normal()
+            Role::Text.style()
         } else {
-            Color::Yellow.normal()
+            Role::Value.style()
         }
     }
-}
-
-fn wrong() -> Style {
-    Color::Red.normal()
 }

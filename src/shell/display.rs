@@ -4,6 +4,8 @@ use std::mem;
 
 use nix::sys::signal::Signal;
 
+use std::io::{self, IsTerminal};
+
 use super::console::{self, Detached};
 use super::pager;
 use super::prompt_symbol::PromptSymbol;
@@ -259,7 +261,8 @@ impl Display {
                 terminal.complain(&format!("`{name}`: {text}"));
             }
             if let Some(failure) = outcome.failure {
-                terminal.complain(&format!("`{name}`: {failure}\n"));
+                let text = error(&context.settings(), &failure);
+                terminal.complain(&format!("`{name}`: {text}\n"));
             }
         });
     }
@@ -271,7 +274,16 @@ impl Display {
     }
 
     pub fn fail(&self, failure: &Failure) {
-        self.terminal.complain(&format!("{failure}\n"));
+        let text = error(&self.context.settings(), failure);
+        self.terminal.complain(&format!("{text}\n"));
+    }
+}
+
+/// The message of a failure, in colour if standard error is a terminal with colours.
+pub(super) fn error(settings: &Settings, failure: &Failure) -> String {
+    match settings.style.color && io::stderr().is_terminal() {
+        true => render::error(&failure.to_string()),
+        false => failure.to_string(),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rustyline::config::Configurer;
@@ -20,7 +20,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::requests::End;
 use super::terminal::Terminal;
 use crate::context::Context;
-use crate::lang::{Language, SplitLine, lines as lines_of};
+use crate::lang::{Aliases, Language, SplitLine, lines as lines_of};
 
 /// How many lines the history keeps.
 const HISTORY: usize = 10_000;
@@ -53,6 +53,8 @@ pub(super) struct LineRequest {
     pub remember: bool,
     /// The transaction that is open, as typed so far.
     pub transaction: Option<String>,
+    /// The aliases that it may begin with.
+    pub aliases: Arc<Aliases>,
     /// Whether keys are vi's, not Emacs's.
     pub vi_keys: bool,
 }
@@ -188,7 +190,7 @@ fn edit(
         editor.set_keyseq_timeout(Some(KEY_TIMEOUT));
         let in_transaction = request.transaction.is_some();
         if let Some(helper) = editor.helper_mut() {
-            helper.begin_line(request.transaction);
+            helper.begin_line(request.transaction, request.aliases);
         }
         let result = editor.readline(&request.prompt);
         terminal.end_editing();

@@ -48,7 +48,7 @@ impl Followers {
             tokio::spawn(show).abort_handle(),
             tokio::spawn(learn).abort_handle(),
             tokio::spawn(state).abort_handle(),
-            tokio::spawn(show_failed_jobs(target.clone(), terminal.clone())).abort_handle(),
+            tokio::spawn(explain_jobs(target.clone(), terminal.clone())).abort_handle(),
         ];
         Self { tasks }
     }
@@ -160,8 +160,8 @@ impl Batch {
     }
 }
 
-/// Shows why a job failed. The event that it has concluded does not say.
-async fn show_failed_jobs(target: Target, terminal: Terminal) {
+/// Shows why a job failed, and what completing one does that has become ready: their events do not say.
+async fn explain_jobs(target: Target, terminal: Terminal) {
     let filter = Filter {
         names: vec!["JOB_STATUS_CHANGE".to_owned()],
         matches: None,
@@ -169,16 +169,23 @@ async fn show_failed_jobs(target: Target, terminal: Terminal) {
     let mut events = target.session.hub().listen(filter, HISTORY);
     while let Some(event) = events.next().await {
         let change = JobStatusChange::read(event.data());
-        let Some(change) = change.filter(|change| change.status == "concluded") else {
+        let explained = |change: &JobStatusChange| matches!(&*change.status, "concluded" | "ready");
+        let Some(change) = change.filter(explained) else {
             continue;
         };
         let jobs: Option<Vec<Job>> = target.inspector().ask("query-jobs", json!({})).await;
-        let mut failed = jobs.into_iter().flatten().filter(|job| job.id == change.id);
-        if let Some(error) = failed.find_map(|job| job.error) {
-            terminal.complain(&format!(
+        let Some(job) = jobs.into_iter().flatten().find(|job| job.id == change.id) else {
+            continue;
+        };
+        if let Some(next) = job.when_completed() {
+            terminal.show(format!(
                 "{}\n",
-                clip(&format!("job `{}` failed: {error}", change.id))
+                clip(&format!("job `{}` is ready; {next}", job.id))
             ));
+        }
+        if let Some(error) = job.error {
+            let text = format!("job `{}` failed: {error}", job.id);
+            terminal.complain(&format!("{}\n", clip(&text)));
         }
     }
 }

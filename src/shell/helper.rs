@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use nu_ansi_term::{Color, Style};
 use parking_lot::Mutex;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -26,11 +25,11 @@ use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::recall::{Recall, ghost};
 use super::requests::{Request, Requests};
-use super::terminal::{Rows, Terminal};
+use super::terminal::{Rows, Terminal, breaks_lines_anew};
 use super::walk::Walk;
 use crate::context::{Agenda, Kind, Row, Target};
-use crate::lang::{SplitLine, is_harmful, lines};
-use crate::render::width;
+use crate::lang::{Aliases, SplitLine, is_harmful, lines};
+use crate::render::{Role, width};
 
 /// How many columns stay free on the right of a hint.
 const MARGIN: usize = 3;
@@ -52,11 +51,16 @@ pub(super) struct Helper {
     pub transaction: Arc<Mutex<Option<String>>>,
     /// Whether the line is an action of a transaction.
     in_transaction: bool,
+    /// The aliases that the line may begin with.
+    aliases: Arc<Aliases>,
     recall: RefCell<Recall>,
     walk: RefCell<Walk>,
     /// What [`Completer::update`] makes of the line, and the cursor in it.
     changed: RefCell<Option<(String, usize)>>,
     drawn: RefCell<Drawn>,
+    /// The line was cleared, and has to be drawn as a whole.
+    is_cleared: Cell<bool>,
+    breaks_lines_anew: bool,
     /// The text that was entered last, and its lines, so that it is split only once.
     entered: RefCell<Option<(String, Vec<SplitLine>)>>,
 }
@@ -82,20 +86,25 @@ impl Helper {
             keys: Requests::default(),
             transaction: Arc::default(),
             in_transaction: false,
+            aliases: Arc::default(),
             recall: RefCell::default(),
             walk: RefCell::default(),
             changed: RefCell::default(),
             drawn: RefCell::default(),
+            is_cleared: Cell::default(),
+            breaks_lines_anew: breaks_lines_anew(),
             entered: RefCell::default(),
         }
     }
 
     /// Prepares for another line. `transaction` is the open transaction.
-    pub fn begin_line(&mut self, transaction: Option<String>) {
+    pub fn begin_line(&mut self, transaction: Option<String>, aliases: Arc<Aliases>) {
+        self.aliases = aliases;
         self.in_transaction = transaction.is_some();
         *self.transaction.lock() = transaction;
         self.recall.take();
         self.walk.take();
+        self.drawn.take();
     }
 
     /// The lines of `text`, if it was entered last.
@@ -207,6 +216,7 @@ impl Helper {
         let commands = inspector.known_commands();
         let patience = Cell::new(PATIENCE);
         let sources = Sources {
+            aliases: &self.aliases,
             schema: schema.as_deref(),
             commands: &commands,
             dialect: self.target.dialect,
@@ -237,9 +247,7 @@ impl Helper {
     fn list(&self, candidates: &[Candidate], line: &str, at: usize) -> rustyline::Result<()> {
         let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| rows.into());
         let list = listing::list(candidates, width(), rows.saturating_sub(2), self.color);
-        let drawn = self.drawn.borrow();
-        let after = format!("{}{}", &line[at..], drawn.hint);
-        let rows = Rows::of(&drawn.prompt, &line[..at], &after);
+        let rows = self.drawn.borrow().rows(line, at, width());
         Ok(self.terminal.list(&list, candidates.len(), rows)?)
     }
 }
@@ -258,11 +266,24 @@ fn of_agenda(agenda: &Agenda, question: &Question) -> Option<Vec<Answer>> {
     Some(rows.into_iter().map(answer).collect())
 }
 
-/// What stands before and after the line.
+/// The line as it was drawn last.
 #[derive(Default)]
 struct Drawn {
     prompt: String,
+    line: String,
+    /// The cursor's offset in the line.
+    at: usize,
     hint: String,
+    /// How many columns the terminal had; 0 before the line was drawn.
+    columns: usize,
+}
+
+impl Drawn {
+    /// The rows of `line` with the cursor at `at`, between this prompt and this hint.
+    fn rows(&self, line: &str, at: usize, columns: usize) -> Rows {
+        let after = format!("{}{}", &line[at..], self.hint);
+        Rows::of(&self.prompt, &line[..at], &after, columns)
+    }
 }
 
 /// The common prefix of the candidates' texts.
@@ -280,6 +301,8 @@ impl Hinter for Helper {
     type Hint = Shown;
 
     fn hint(&self, line: &str, at: usize, context: &Context<'_>) -> Option<Shown> {
+        // rustyline calls this before it clears the line that was drawn last.
+        self.follow_resize();
         let hint = self.shown_after(line, at, context);
         let text = hint.as_ref().map_or("", |hint| hint.display());
         text.clone_into(&mut self.drawn.borrow_mut().hint);
@@ -288,6 +311,24 @@ impl Hinter for Helper {
 }
 
 impl Helper {
+    /// Prepares for the line to be drawn if the terminal has been resized since it was drawn last.
+    fn follow_resize(&self) {
+        let mut drawn = self.drawn.borrow_mut();
+        let columns = width();
+        if drawn.columns == 0 || drawn.columns == columns || !self.breaks_lines_anew {
+            return;
+        }
+        let (line, at) = (&drawn.line, drawn.at);
+        let before = drawn.rows(line, at, drawn.columns);
+        let now = drawn.rows(line, at, columns);
+        if before != now {
+            // If the terminal is gone, the shell learns that from a signal.
+            let _ = Terminal::follow_resize(before, now);
+            self.is_cleared.set(true);
+        }
+        drawn.columns = columns;
+    }
+
     /// What to show after the line.
     fn shown_after(&self, line: &str, at: usize, context: &Context<'_>) -> Option<Shown> {
         if self.paste.character(line) || at < line.len() || line.contains('\n') || !self.color {
@@ -322,16 +363,19 @@ impl Highlighter for Helper {
             Some(prompt) => Cow::Owned(prompt),
             None => Cow::Borrowed(prompt),
         };
-        now.as_ref().clone_into(&mut self.drawn.borrow_mut().prompt);
+        let mut drawn = self.drawn.borrow_mut();
+        now.as_ref().clone_into(&mut drawn.prompt);
+        drawn.columns = width();
+        drop(drawn);
         if !self.color {
             return now;
         }
-        let style = if self.in_transaction {
-            Color::Yellow.bold()
+        let role = if self.in_transaction {
+            Role::TransactionPrompt
         } else {
-            Style::new().bold()
+            Role::Prompt
         };
-        Cow::Owned(style.paint(now).to_string())
+        Cow::Owned(role.style().paint(now).to_string())
     }
 
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
@@ -345,12 +389,20 @@ impl Highlighter for Helper {
             inspector: &inspector,
             schema: schema.as_deref(),
             in_transaction: self.in_transaction,
+            aliases: &self.aliases,
             dialect: self.target.dialect,
         };
         Cow::Owned(painter.paint(line, at))
     }
 
-    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
+    fn highlight_char(&self, line: &str, at: usize, _: CmdKind) -> bool {
+        // rustyline calls this whenever the line or the cursor is another.
+        let mut drawn = self.drawn.borrow_mut();
+        line.clone_into(&mut drawn.line);
+        drawn.at = at;
+        if self.is_cleared.take() {
+            return true;
+        }
         // rustyline would draw a cancelled line once more, without what marks it.
         self.color && !self.paste.goes_on() && !self.keys.is_cancelled()
     }
@@ -359,7 +411,7 @@ impl Highlighter for Helper {
         if self.keys.is_cancelled() {
             return Cow::Borrowed(hint);
         }
-        Cow::Owned(Style::new().dimmed().paint(hint).to_string())
+        Cow::Owned(Role::Aside.style().paint(hint).to_string())
     }
 }
 

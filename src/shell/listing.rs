@@ -1,10 +1,9 @@
 //! Formats completion candidates as a list.
 
-use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::complete::Candidate;
-use crate::render::{columns, cut_end, escape_line};
+use crate::render::{Role, columns, cut_end, escape_line};
 
 /// Space between two columns.
 const GAP: usize = 2;
@@ -44,7 +43,7 @@ pub(crate) fn list(candidates: &[Candidate], width: usize, rows: usize, color: b
     for (label, note) in labels.iter().zip(&notes) {
         let note = cut_end(note, room);
         let note = if color && !note.is_empty() {
-            Style::new().dimmed().paint(note).to_string()
+            Role::Aside.style().paint(note).to_string()
         } else {
             note.into_owned()
         };

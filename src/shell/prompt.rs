@@ -134,11 +134,13 @@ impl Prompt {
         }
         // Ignore a Ctrl-C from before this line.
         self.display.stops.signals.forget_interrupt();
+        let settings = self.display.context.settings();
         self.editor.read(LineRequest {
             prompt: prompt.to_owned(),
             remember,
             transaction: self.parser.open_transaction(),
-            vi_keys: self.display.context.settings().prompt.vi_keys,
+            aliases: settings.aliases,
+            vi_keys: settings.prompt.vi_keys,
         });
         loop {
             tokio::select! {

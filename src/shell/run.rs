@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::display::{Display, complaint, text};
+use super::display::{Display, complaint, error, text};
 use super::editor::Editor;
 use super::followers::Followers;
 use super::history;
@@ -188,7 +188,8 @@ async fn show_reports(
             terminal.complain(&format!("{head}\n{text}"));
         }
         if let Some(failure) = failure {
-            terminal.complain(&format!("{head} {failure}\n"));
+            let text = error(&context.settings(), &failure);
+            terminal.complain(&format!("{head} {text}\n"));
         }
         if matches!(output, Output::Quit(_)) {
             quit.notify_one();

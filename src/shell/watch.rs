@@ -4,7 +4,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use chrono::Local;
-use nu_ansi_term::{Color, Style};
 use tokio::time::{sleep, sleep_until};
 
 use super::keys::read_keys;
@@ -12,7 +11,7 @@ use super::terminal::Terminal;
 use crate::context::{Context, Outcome, Output, Watch};
 use crate::exec;
 use crate::failure::Status;
-use crate::render::{Layout, Watched, cut_end, escape_line};
+use crate::render::{Layout, Role, Watched, cut_end, escape_line};
 
 /// Ctrl-C, which is a key while the terminal is raw.
 const CTRL_C: u8 = 0x03;
@@ -125,7 +124,6 @@ fn lines(
 ) -> Vec<String> {
     let settings = context.settings();
     let color = settings.style.color;
-    let style = |style: Style| if color { style } else { Style::new() };
     // A full line would leave the cursor in its last column, where clearing the rest of the line clears that, too.
     let width = columns.saturating_sub(1);
     let layout = Layout {
@@ -138,10 +136,10 @@ fn lines(
         watch.interval.as_secs_f64(),
         escape_line(&watch.text)
     );
-    let dimmed = style(Style::new().dimmed());
+    let dimmed = Role::Aside.style_if(color);
     let mut lines = vec![dimmed.paint(cut_end(&head, width)).to_string()];
     if let Some(failure) = &outcome.failure {
-        let red = style(Color::Red.normal());
+        let red = Role::Error.style_if(color);
         for line in failure.to_string().lines() {
             lines.push(red.paint(cut_end(&escape_line(line), width)).to_string());
         }

@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
 use tokio::net::TcpSocket;
 
@@ -62,6 +62,18 @@ pub fn hold(path: &Path) -> UnixStream {
         .read_exact(&mut [0])
         .expect("the monitor greets its first client");
     stream
+}
+
+/// Connects to the server at `path` until its queue is full.
+pub fn fill_queue(path: &Path) -> Vec<OwnedFd> {
+    let address = UnixAddr::new(path).expect("a short path");
+    let connect = || {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let client = socket(AddressFamily::Unix, SockType::Stream, flags, None);
+        let client = client.expect("a socket");
+        connect(client.as_raw_fd(), &address).ok().map(|()| client)
+    };
+    std::iter::from_fn(connect).collect()
 }
 
 /// A listener whose queue has room for one connection.

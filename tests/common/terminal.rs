@@ -74,6 +74,8 @@ impl Terminal {
         command.env_clear();
         command.env("HOME", home);
         command.env("TERM", "xterm-256color");
+        // As in xterm, rows stay as they are when the screen is resized.
+        command.env("XTERM_VERSION", "XTerm");
         // Long output is for the test to read.
         command.env("PAGER", "");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

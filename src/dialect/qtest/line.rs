@@ -50,7 +50,10 @@ pub(in crate::dialect) fn line(words: &Words) -> Result<Line, SyntaxError> {
                 true => words.span(at + 1),
                 false => words.span(arguments.len()),
             };
-            SyntaxError::new(why, span).help(format!("usage: {verb} {synopsis}"))
+            SyntaxError::new(why, span).help(format!(
+                "write `{}`",
+                format!("{verb} {synopsis}").trim_end()
+            ))
         })?;
     }
     Ok(Statement::Message(Message {
@@ -119,7 +122,7 @@ fn mistake(name: &str, argument: &str) -> Option<String> {
 }
 
 /// A number as QEMU reads it: decimal, hexadecimal after `0x`, or octal after `0`.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub fn number(text: &str) -> Option<u64> {
     let (digits, base) = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),

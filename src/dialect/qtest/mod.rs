@@ -13,6 +13,7 @@ use crate::qmp::{Reply, Request};
 use crate::schema::Schema;
 
 pub(super) use line::line;
+pub use line::number;
 pub(super) use value::{text, value};
 pub use wire::Qtest;
 

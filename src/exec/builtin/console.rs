@@ -44,8 +44,8 @@ pub(super) const SEND: Builtin = Builtin {
     name: "send",
     forms: &[&[Part::Text]],
     summary: "type text into the guest's console",
-    help: "The whole rest of the line is TEXT. It can contain \\n, \\r, \\t, \\xHH and JSON's other escapes; `'…'` takes text\n\
-           literally. A shell in the guest needs a \\n at the end.",
+    help: "The whole rest of the line is TEXT. It can contain ${NAME}, \\n, \\r, \\t, \\xHH and JSON's other escapes; `'…'`\n\
+           takes text literally. A shell in the guest needs a \\n at the end.",
     run: |call| Box::pin(send(call)),
 };
 
@@ -178,7 +178,7 @@ async fn send(call: &Call<'_>) -> Result<Effect, Failure> {
     if words.is_empty() {
         return Err(call.usage());
     }
-    let text = typed_text(words.text()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let text = typed_text(words).map_err(|error| Failure::syntax_of(error, words))?;
     let console = current(&call.context.target)?;
     let limit = call.context.settings().timeout;
     let mut keys = text.as_bytes();

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::entry::{Builtin, Call, Effect, Part};
 use super::wait::{limit, no_connection, within};
-use crate::context::{Context, JOB_STATUSES, Output};
+use crate::context::{Context, JOB_STATUSES, Job, Output};
 use crate::exec::finish::jobs::{Goal, query_jobs, since_start};
 use crate::exec::finish::{self, Bar};
 use crate::failure::Failure;
@@ -80,13 +80,19 @@ async fn jobs(context: &Context) -> Result<Effect, Failure> {
             format!("{}%", job.percent()),
             speed.map_or(String::new(), amount),
             limit.map_or(String::new(), |(_, limit)| amount(*limit as f64)),
-            since_start
-                .and_then(|since| job.left(since))
+            left(job, since_start, limit.map(|(_, limit)| *limit as f64))
                 .map_or(String::new(), span),
             mask_text(job.error.as_deref().unwrap_or_default()).into_owned(),
         ]);
     }
     Ok(Output::list(table(&rows), &json).into())
+}
+
+/// How many seconds a job has still to run, as far as that can be known: no less than its speed limit allows.
+fn left(job: &Job, since_start: Option<f64>, limit: Option<f64>) -> Option<f64> {
+    let so_far = since_start.and_then(|since| job.left(since));
+    let at_limit = limit.and_then(|limit| job.left_at(limit));
+    so_far.into_iter().chain(at_limit).reduce(f64::max)
 }
 
 /// The speed limits of block jobs, in bytes per second, by the job's id. Jobs without a limit are left out.
@@ -133,7 +139,7 @@ async fn wait(call: &Call<'_>) -> Result<Effect, Failure> {
         _ => return Err(call.usage()),
     };
     let context = call.context;
-    let bar = Bar::new(context);
+    let bar = Bar::new(context).until(limit);
     let mark = context.target.wait_from();
     let watched = tokio::select! {
         watched = within(limit, finish::jobs::wait(context, id, Goal::Status(status), mark, &bar)) => watched,
@@ -164,7 +170,6 @@ fn amount(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Job;
 
     fn job(status: &str, current: u64, total: u64) -> Job {
         Job {
@@ -184,6 +189,23 @@ mod tests {
         assert_eq!(job("ready", 25, 100).left(10.0), None);
         assert_eq!(job("running", 1, 3).percent(), 33);
         assert_eq!(job("created", 0, 0).percent(), 0);
+        assert_eq!(job("ready", 0, 0).percent(), 100);
+        // It was fast at first, and is limited now.
+        assert_eq!(
+            left(&job("running", 50, 100), Some(1.0), Some(5.0)),
+            Some(10.0)
+        );
+        assert_eq!(left(&job("running", 0, 100), None, Some(5.0)), Some(20.0));
+        assert_eq!(left(&job("ready", 0, 100), None, Some(5.0)), None);
+    }
+
+    #[test]
+    fn a_job_that_is_ready_says_what_completing_it_does() {
+        let next = job("ready", 1, 1).when_completed();
+        let says =
+            "`:job complete j` switches to the target, `:job cancel j` stays with the source";
+        assert_eq!(next.as_deref(), Some(says));
+        assert_eq!(job("running", 1, 1).when_completed(), None);
     }
 
     #[test]

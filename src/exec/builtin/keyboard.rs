@@ -9,6 +9,7 @@ use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Context, Output};
 use crate::exec::query::query;
 use crate::failure::Failure;
+use crate::lang::typed_text;
 
 /// How long a key is held, and how long it is until the next one is pressed. QEMU does both in its own time, and drops
 /// keys if more than some hundred wait.
@@ -65,8 +66,7 @@ pub(super) const TYPE: Builtin = Builtin {
     forms: &[&[Part::Text]],
     summary: "type a text on the guest's keyboard",
     help: "The text is typed on a US keyboard, so the guest must have a US layout for it to arrive unchanged, and other\n\
-           characters than those of ASCII cannot be typed. \\n in double quotes is Enter, and \\t is Tab. Quote the text to\n\
-           keep its spaces.",
+           characters than those of ASCII cannot be typed. TEXT is as for :send: \\n is Enter, \\t is Tab.",
     run: |call| Box::pin(async move { type_text(call).await }),
 };
 
@@ -80,10 +80,11 @@ async fn key(call: &Call<'_>) -> Result<Effect, Failure> {
 }
 
 async fn type_text(call: &Call<'_>) -> Result<Effect, Failure> {
-    let text = call.args()?.join(" ");
-    if text.is_empty() {
+    let words = &call.line.words;
+    if words.is_empty() {
         return Err(call.usage());
     }
+    let text = typed_text(words).map_err(|error| Failure::syntax_of(error, words))?;
     let chords: Result<Vec<_>, char> = text.chars().map(|c| typed(c).ok_or(c)).collect();
     let chords = chords.map_err(|c| {
         Failure::Usage(format!(

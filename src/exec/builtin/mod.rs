@@ -8,6 +8,7 @@ mod conditions;
 mod configure;
 mod connection;
 mod console;
+mod copy;
 mod entry;
 mod events;
 mod examples;

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::check::Check;
 use super::checker::Checker;
 use super::entry::{Builtin, Call, Effect, unknown};
-use super::{agent, hmp};
+use super::{agent, copy, hmp};
 use super::{
     aliases, connection, console, events, finish, general, has, help, jobs, keyboard, last,
     listeners, monitor, serve, settings, source, timers, tree, until, variables, vm, wait, watch,
@@ -26,8 +26,8 @@ pub const BUILTINS: &[Builtin] = &[
     monitor::MONITOR,
     hmp::HMP,
     agent::EXEC,
-    agent::GET,
-    agent::PUT,
+    copy::GET,
+    copy::PUT,
     events::EVENTS,
     wait::WAIT,
     until::UNTIL,

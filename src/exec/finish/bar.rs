@@ -1,6 +1,8 @@
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use crate::context::{Context, Progress};
+use crate::render::span;
 
 /// The width of a bar, in columns.
 const WIDTH: u64 = 30;
@@ -11,13 +13,22 @@ const TITLE: usize = 20;
 /// A progress bar, if there is a terminal to show it. Dropping it removes it from the screen.
 pub(in crate::exec) struct Bar {
     shown: Option<Progress>,
+    /// When the waiting ends in any case.
+    due: Option<Instant>,
 }
 
 impl Bar {
     pub fn new(context: &Context) -> Self {
         Self {
             shown: context.progress.clone(),
+            due: None,
         }
+    }
+
+    /// Shows as well how much of this limit is left.
+    pub fn until(mut self, limit: Option<Duration>) -> Self {
+        self.due = limit.map(|limit| Instant::now() + limit);
+        self
     }
 
     /// Shows how much of what `title` names is done, in percent if that is known, and more text after the bar.
@@ -35,7 +46,12 @@ impl Bar {
             }
             let _ = write!(text, "] {percent:3}%");
         }
-        show(&format!("{text} {more}"));
+        let _ = write!(text, " {more}");
+        if let Some(due) = self.due {
+            let left = due.saturating_duration_since(Instant::now());
+            let _ = write!(text, "; waits {} more", span(left.as_secs_f64()));
+        }
+        show(&text);
     }
 }
 

@@ -151,8 +151,8 @@ fn show(bar: &Bar, job: &Job, since_start: Option<f64>) {
     if let Some(left) = since_start.and_then(|since| job.left(since)) {
         more.push_str(&format!(", {} left", span(left)));
     }
-    if job.status == "ready" {
-        more.push_str(&format!("; `:job complete {}` ends it", job.id));
+    if let Some(next) = job.when_completed() {
+        more.push_str(&format!("; {next}"));
     }
     bar.show(&job.id, Some(job.percent()), &more);
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use nu_ansi_term::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::cell;
@@ -11,7 +10,7 @@ use super::marks::{Mark, Marks};
 use super::rank::{Rank, ranked};
 use super::rows::{Column, Rows};
 use crate::lang::Value;
-use crate::render::escape_line;
+use crate::render::{Role, escape_line};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -51,7 +50,7 @@ impl Layout {
         let titles: Vec<&str> = shown.iter().map(|column| &*column.title).collect();
         push_line(&mut text, &shown, &titles, |_| false);
         if self.color {
-            text = format!("{}\n", Style::new().bold().paint(text.trim_end()));
+            text = format!("{}\n", Role::Heading.style().paint(text.trim_end()));
         }
         for row in 0..rows.count {
             let cells: Vec<&str> = shown.iter().map(|column| &*column.cells[row]).collect();
@@ -64,11 +63,7 @@ impl Layout {
             && !left_out.is_empty()
         {
             let line = format!("not shown: {}", left_out.join(", "));
-            let dimmed = if self.color {
-                Style::new().dimmed()
-            } else {
-                Style::new()
-            };
+            let dimmed = Role::Aside.style_if(self.color);
             text.push_str(&dimmed.paint(cell::cut(&line, width)).to_string());
             text.push('\n');
         }
@@ -232,7 +227,7 @@ fn push_line(text: &mut String, columns: &[Shown], cells: &[&str], marked: impl 
         };
         line.extend(std::iter::repeat_n(' ', before));
         match marked(at) {
-            true => line.push_str(&Style::new().reverse().paint(*cell).to_string()),
+            true => line.push_str(&Role::Marked.style().paint(*cell).to_string()),
             false => line.push_str(cell),
         }
         line.extend(std::iter::repeat_n(' ', after + GAP));

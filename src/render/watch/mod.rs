@@ -5,10 +5,8 @@ mod series;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use nu_ansi_term::Style;
-
 use super::records::{Layout, Marks, Rows};
-use super::{cut_end, escape, pretty};
+use super::{Role, cut_end, escape, pretty};
 use crate::lang::{Value, literal};
 
 use series::Series;
@@ -57,11 +55,7 @@ impl Watched {
             let line = escape(line).replace('\t', "        ");
             let line = cut_end(&line, layout.width.unwrap_or(usize::MAX)).into_owned();
             let changed = self.is_new(number.to_string(), &line);
-            let style = if changed {
-                Style::new().reverse()
-            } else {
-                Style::new()
-            };
+            let style = Role::Marked.style_if(changed);
             lines.push(style.paint(line).to_string());
         }
         lines

@@ -18,6 +18,9 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
             let start = at - text.len();
             return shifted(sources.verb_line(line, start, at), skipped);
         }
+        if !in_transaction && let Some(completion) = of_alias(line, at, sources) {
+            return shifted(completion, skipped);
+        }
         let context = CursorContext::of(line, at, in_transaction);
         let CursorPlace::Builtin {
             name,
@@ -66,6 +69,25 @@ fn shifted(completion: Completion, by: usize) -> Completion {
         start: completion.start + by,
         ..completion
     }
+}
+
+/// Completes what follows an alias, as if the line were the one that results.
+fn of_alias(line: &str, at: usize, sources: &Sources<'_>) -> Option<Completion> {
+    let start = line.len() - line.trim_start().len();
+    let length = line[start..].find(char::is_whitespace)?;
+    let end = start + length;
+    let (text, aliases) = sources.aliases.expand(&line[start..end])?;
+    let place = at.checked_sub(end).filter(|after| *after > 0)? + text.len();
+    let whole = format!("{text}{}", &line[end..]);
+    let sources = Sources {
+        aliases: &aliases,
+        ..*sources
+    };
+    let completion = complete(&whole, place, false, &sources);
+    Some(Completion {
+        start: completion.start.checked_sub(text.len())? + end,
+        ..completion
+    })
 }
 
 /// Completes a line that is a command or a whole message.

@@ -4,10 +4,11 @@ use super::candidates::Candidate;
 use crate::context::names::{Answer, Question};
 use crate::dialect::verbs::Verb;
 use crate::exec::builtin::BUILTINS;
-use crate::lang::{self, Dialect};
+use crate::lang::{self, Aliases, Dialect, conceal};
 use crate::schema::{Object, Schema};
 
 /// What completion knows, and how it asks for more.
+#[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// The server's schema, if it is known.
     pub schema: Option<&'a Schema>,
@@ -15,6 +16,8 @@ pub struct Sources<'a> {
     pub commands: &'a [String],
     /// What the lines are written in.
     pub dialect: Dialect,
+    /// The lines that names stand for.
+    pub aliases: &'a Aliases,
     /// The human monitor's verbs, or those of the dialect, if they are known.
     pub verbs: &'a dyn Fn() -> Option<Arc<[Verb]>>,
     /// Answers a question within a time limit.
@@ -31,6 +34,8 @@ impl Sources<'_> {
             return builtin_names(":");
         }
         let mut words = self.commands();
+        let aliases = self.aliases.iter();
+        words.extend(aliases.map(|(name, line)| Candidate::word(name, conceal(line))));
         words.push(Candidate::word(
             "transaction(",
             "one action per line, up to `)`",

@@ -6,57 +6,15 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::read;
-use unicode_width::UnicodeWidthChar;
 
+use super::rows::{Rows, up};
 use super::{Terminal, write_now};
-use crate::render::width;
 
 /// How long to wait for the rest of a key that starts with Esc, in milliseconds.
 const REST_OF_KEY: u16 = 20;
 
 /// Ctrl-C.
 const INTERRUPT: u8 = 0x03;
-
-/// Which rows the line being edited takes on the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rows {
-    /// How many of them are above the one with the cursor.
-    pub above: usize,
-    /// How many are below.
-    pub below: usize,
-}
-
-impl Rows {
-    /// The rows of a line after `prompt`, with the cursor after `before`, and `after` after it.
-    pub fn of(prompt: &str, before: &str, after: &str) -> Self {
-        let columns = width();
-        let cursor = advance(before, advance(prompt, (0, 0), columns), columns);
-        let end = advance(after, cursor, columns);
-        Self {
-            above: cursor.0,
-            below: end.0 - cursor.0,
-        }
-    }
-}
-
-/// The row and the column after `text`, as rustyline counts them.
-fn advance(text: &str, (mut row, mut column): (usize, usize), columns: usize) -> (usize, usize) {
-    for c in text.chars() {
-        if c == '\n' {
-            (row, column) = (row + 1, 0);
-            continue;
-        }
-        let width = c.width().unwrap_or(0);
-        column += width;
-        if column > columns {
-            (row, column) = (row + 1, width);
-        }
-    }
-    match column >= columns {
-        true => (row + 1, 0),
-        false => (row, column),
-    }
-}
 
 /// What the user wants after a screenful.
 enum Answer {
@@ -99,16 +57,7 @@ impl Terminal {
                 }
             }
         }
-        // rustyline clears as many rows as the line has before it draws it.
-        let all = rows.above + rows.below;
-        write_now(&format!("{}{}", "\n".repeat(all), up(rows.below)))
-    }
-}
-
-fn up(rows: usize) -> String {
-    match rows {
-        0 => String::new(),
-        rows => format!("\x1b[{rows}A"),
+        write_now(&rows.room())
     }
 }
 
@@ -160,19 +109,4 @@ fn key() -> io::Result<u8> {
         }
     }
     Ok(byte[0])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_counted_as_the_editor_counts_them() {
-        assert_eq!(advance("abc", (0, 0), 4), (0, 3));
-        // A full row has the cursor on the next one.
-        assert_eq!(advance("abcd", (0, 0), 4), (1, 0));
-        assert_eq!(advance("abc\nd", (0, 2), 4), (2, 1));
-        // A wide character is not split.
-        assert_eq!(advance("漢", (0, 3), 4), (1, 2));
-    }
 }

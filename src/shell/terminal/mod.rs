@@ -33,6 +33,7 @@
 mod instruction;
 mod list;
 mod mode;
+mod rows;
 mod shared;
 mod state;
 mod writer;
@@ -49,8 +50,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use instruction::Instruction;
-pub(super) use list::Rows;
 use mode::Mode;
+pub(super) use rows::{Rows, breaks_lines_anew};
 use shared::Shared;
 
 /// How long to wait for the terminal to take the last output.

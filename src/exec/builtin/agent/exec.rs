@@ -24,8 +24,7 @@ pub(in crate::exec::builtin) const EXEC: Builtin = Builtin {
     forms: &[&[Part::Flag("--stdin", "FILE"), Part::Program]],
     summary: "run a program in the guest (guest agent)",
     help: "Prints what the program printed, once it has ended; it fails if the program does. The words are split as in a\n\
-           shell, but no shell runs them: :exec sh -c 'echo $HOME'. ${NAME} is a variable of qmpsh, and its value is never\n\
-           split. The agent keeps at most 16 MiB of output.\n\
+           shell, but no shell runs them: :exec sh -c 'echo $HOME'. The agent keeps at most 16 MiB of output.\n\
            `qmpsh -N ADDRESS :exec COMMAND…` ends with the program's exit status, 128+N after signal N, or 255 if\n\
            something else failed.",
     run: |call| Box::pin(exec(call)),
@@ -105,11 +104,16 @@ async fn exec(call: &Call<'_>) -> Result<Effect, Failure> {
 /// The words of the program's command line.
 fn words(call: &Call<'_>) -> Result<Vec<String>, Failure> {
     let line = &call.line.words;
-    // The words of our own command line are words already. A line is one text.
-    if let Some(words) = line.given() {
-        return Ok(words.map(str::to_owned).collect());
-    }
-    let words = line.foreign_words();
+    let words = match line.given() {
+        // The words of our own command line are words already.
+        Some(words) => words.map(str::to_owned).collect(),
+        None => shell_words::split(line.text()).map_err(|_| {
+            Failure::Usage("a quote is not closed, or nothing follows a backslash".to_owned())
+        })?,
+    };
+    // After that, so that whatever a variable has stays in its word.
+    let word = |word: &String| line.with_values(word, |text| Ok(text.to_owned()));
+    let words: Result<Vec<_>, _> = words.iter().map(word).collect();
     words.map_err(|error| Failure::syntax_of(error, line))
 }
 

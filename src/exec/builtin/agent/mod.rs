@@ -1,9 +1,8 @@
-//! The guest agent's built-ins: `:exec`, `:get` and `:put`.
+//! The guest agent's built-ins: `:exec`.
 
 mod exec;
-mod files;
-mod handle;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -16,12 +15,11 @@ use crate::lang::Dialect;
 use crate::qmp::{Client, Pending, QmpError, Request};
 
 pub(super) use exec::EXEC;
-pub(super) use files::{GET, PUT};
 
 /// A connection to a guest agent.
-struct Agent<'a> {
+pub(super) struct Agent<'a> {
     context: &'a Context,
-    client: Arc<Client>,
+    pub client: Arc<Client>,
 }
 
 impl<'a> Agent<'a> {
@@ -30,7 +28,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// There is no connection, or it leads to no guest agent.
-    fn of(context: &'a Context) -> Result<Self, Failure> {
+    pub fn of(context: &'a Context) -> Result<Self, Failure> {
         if context.target.dialect != Dialect::Qga {
             return Err(Failure::Usage(
                 "this needs a guest agent; connect to its socket with -N".to_owned(),
@@ -42,12 +40,12 @@ impl<'a> Agent<'a> {
         Ok(Self { context, client })
     }
 
-    /// Sends a command.
+    /// Sends a command with these arguments, which are JSON.
     ///
     /// # Errors
     ///
     /// Nothing was sent.
-    fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
+    pub fn send(&self, command: &str, arguments: &dyn Display) -> Result<Pending, Failure> {
         Ok(self.client.send(request(command, arguments))?)
     }
 
@@ -56,7 +54,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// The command failed, its reply did not come in time, or is of another kind.
-    async fn answer<T: DeserializeOwned>(
+    pub async fn answer<T: DeserializeOwned>(
         &self,
         command: &str,
         reply: Pending,
@@ -76,7 +74,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     ///
     /// As for [`Agent::send`] and [`Agent::answer`].
-    async fn call<T: DeserializeOwned>(
+    pub async fn call<T: DeserializeOwned>(
         &self,
         command: &str,
         arguments: &Value,
@@ -86,7 +84,8 @@ impl<'a> Agent<'a> {
     }
 }
 
-fn request(command: &str, arguments: &Value) -> Request {
+/// A command of the agent. Its arguments are JSON.
+pub(super) fn request(command: &str, arguments: &dyn Display) -> Request {
     Request {
         text: format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#),
         name: command.to_owned(),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Agent, request};
+use super::super::agent::{Agent, request};
 use crate::failure::Failure;
 use crate::qmp::Client;
 
