@@ -1,5 +1,6 @@
 //! Turns the command line into a typed plan, and carries it out.
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{self, Cli, Invocation, MAN, When, completions};
-use crate::config::Config;
+use crate::config::{Config, THEME};
 use crate::context::{PromptSettings, Settings, TargetPlan};
 use crate::dialect;
 use crate::failure::{Failure, Status};
@@ -173,7 +174,7 @@ fn config(cli: &Cli, interactive: bool) -> Option<Config> {
         "timeout" => cli.timeout.is_some(),
         _ => false,
     };
-    let applies = |key: &str| interactive || key == "output";
+    let applies = |key: &str| interactive || matches!(key, "output" | THEME);
     Some(Config::read().without(|key| is_given(key) || !applies(key)))
 }
 
@@ -185,7 +186,15 @@ fn settings(cli: &Cli, interactive: bool) -> Settings {
             color: match cli.color {
                 When::Always => true,
                 When::Never => false,
-                When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+                When::Auto => {
+                    let is = |name, value: &dyn Fn(&OsStr) -> bool| {
+                        std::env::var_os(name).is_some_and(|set| value(&set))
+                    };
+                    // A dumb terminal would show the escape sequences themselves.
+                    terminal
+                        && !is("NO_COLOR", &|set| !set.is_empty())
+                        && !is("TERM", &|set| set == "dumb")
+                }
             },
             terminal,
         },

@@ -13,9 +13,10 @@ use toml_edit::{Array, Document, DocumentMut, Item, Table, value};
 use crate::failure::Failure;
 use crate::os::private;
 
-/// The keys of `config.toml` that are not settings: the events that are muted, and the aliases.
+/// The keys of `config.toml` that are not settings: the events that are muted, the aliases, and how things look.
 pub const MUTE: &str = "mute";
 pub const ALIAS: &str = "alias";
+pub const THEME: &str = "theme";
 
 /// The path of `rc.qmp`. `None` if there is no home directory.
 pub fn rc() -> Option<PathBuf> {

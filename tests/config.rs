@@ -394,3 +394,23 @@ fn aliases_complete_and_so_does_what_follows_them() {
     terminal.wait_for_line("(QEMU) wd --timeout");
     terminal.cancel();
 }
+
+#[test]
+fn a_theme_says_how_things_look() {
+    let qemu = Qemu::start();
+    let home = qemu.directory.path();
+    let config = "[theme]\nkey = \"bold red\"\nvalue = 208\ntxt = \"red\"\nerror = \"pink\"\n";
+    configure(home, config, "");
+    let mut terminal = qemu.prompt();
+    let shown = terminal.unwrapped();
+    for wrong in [
+        "config.toml:4: a theme has no `txt`; did you mean `text`?",
+        "config.toml:5: `pink` is no colour",
+    ] {
+        assert!(shown.contains(wrong), "{shown}");
+    }
+    terminal.assert_answer("query-status", "\"running\"");
+    let output = terminal.output();
+    assert!(output.contains("\x1b[1;31m\"status\""), "{output:?}");
+    assert!(output.contains("\x1b[38;5;208mtrue"), "{output:?}");
+}

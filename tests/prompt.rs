@@ -287,6 +287,21 @@ fn a_dumb_terminal_will_do() {
     terminal.wait_for_prompt();
     qemu.control("stop");
     terminal.wait_for_text(" STOP");
+    terminal.keys("stpo\r");
+    terminal.wait_for_text("did you mean `stop`?");
+    terminal.keys("transaction(\r");
+    terminal.wait_for_text("TRANS>");
+    terminal.keys(":undo\r");
+    terminal.wait_for_text("the transaction has no actions");
+    terminal.keys(")\r");
+    terminal.wait_for_text("TRANS> )");
+    terminal.wait_for_prompt();
+    terminal.keys("quit\r");
+    terminal.wait_for_text("Quit it? [y/N]");
+    terminal.keys("n\r");
+    terminal.wait_for_prompt();
+    // It would show escape sequences as they are.
+    assert!(!terminal.output().contains('\x1b'));
     terminal.leave();
 }
 

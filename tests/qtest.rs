@@ -198,6 +198,7 @@ fn the_prompt_shows_numbers_in_both_bases_and_memory_as_a_dump() {
     let qtest = Qtest::start();
     let mut terminal = qtest.prompt();
     terminal.keys("writel 0x1000 255\r");
+    terminal.wait_for_text("\nOK\n");
     terminal.keys("readl 0x1000\r");
     terminal.wait_for_text("\n0xff (255)\n");
     terminal.keys("memset 0x1000 20 0x41\r");

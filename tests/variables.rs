@@ -220,3 +220,15 @@ fn a_script_ends_with_the_status_that_quit_names() {
     outcome.assert_fails(1, "d0 is gone");
     outcome.assert_stdout("\"a\"\n");
 }
+
+#[test]
+fn a_number_is_a_value_that_needs_no_quotes() {
+    let qemu = Qemu::start();
+    let script = ":let n = 17\n:let size = 1G\n:let\n";
+    let outcome = qemu.script(&[], script);
+    outcome.assert_status(0);
+    assert_eq!(
+        outcome.json()[0],
+        serde_json::json!({"n": "17", "size": "1G"})
+    );
+}

@@ -1,7 +1,7 @@
 //! The performance figures, each printed next to its target.
 //!
 //! `cargo bench` measures all of them, `cargo bench -- oneshot` (or typed, schema, tab, script, pipelined,
-//! instant, events, reply, typing, memory, serve) one of them. The two programs of a figure run alternately, so that
+//! instant, events, reply, typing, memory, serve, copy) one of them. The two programs of a figure run alternately, so that
 //! other load on the machine affects both; their ratio is the median of the ratios of the pairs. One-shot
 //! commands are also timed back to back, as scripts run them. The program does not judge a figure, but stops if
 //! the output of a run is wrong.
@@ -9,6 +9,7 @@
 //! `QMPSH_TEST_QEMU` names the QEMU to use instead of `qemu-system-x86_64`, and `QMPSH_BENCH_QMP_SHELL` the
 //! qmp-shell to use instead of the one on `PATH`.
 
+mod copy;
 mod events;
 mod memory;
 mod reply;
@@ -35,7 +36,7 @@ use serve::{Neighbour, Serving};
 use server::Server;
 
 const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
-const FIGURES: [&str; 12] = [
+const FIGURES: [&str; 13] = [
     "oneshot",
     "typed",
     "schema",
@@ -48,6 +49,7 @@ const FIGURES: [&str; 12] = [
     "typing",
     "memory",
     "serve",
+    "copy",
 ];
 /// The time limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -85,6 +87,7 @@ fn main() -> Result<()> {
             "reply" => bench.reply()?,
             "typing" => bench.typing()?,
             "memory" => bench.memory()?,
+            "copy" => copy::copies(bench.dir.path())?,
             _ => bench.serve()?,
         }
     }
@@ -100,7 +103,7 @@ impl Bench {
     fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
-        for name in ["oneshot", "loop", "instant"] {
+        for name in ["oneshot", "loop", "instant", "agent"] {
             let status = Command::new("cc")
                 .args(["-O2", "-std=c11", "-Wall", "-o"])
                 .arg(dir.path().join(name))

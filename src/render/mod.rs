@@ -21,7 +21,7 @@ pub use event::event_line;
 pub use json::{compact, pretty};
 pub use records::{Layout, bytes, cut_end, records};
 pub use table::table;
-pub use theme::{Role, error};
+pub use theme::{Role, error, read_style, set_theme};
 pub use tree::{Tree, trees};
 pub use watch::Watched;
 

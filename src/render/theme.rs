@@ -3,7 +3,60 @@
 //! The colours are the terminal's own. Yellow and white cannot be read on a light background, nor blue on a dark one, so
 //! none of them is used.
 
+use std::sync::OnceLock;
+
 use nu_ansi_term::{Color, Style};
+
+/// How the user wants some roles to look. It is the terminal's, of which a process has one.
+static CHOSEN: OnceLock<Vec<(Role, Style)>> = OnceLock::new();
+
+const COLORS: [(&str, Color); 17] = [
+    ("default", Color::Default),
+    ("black", Color::Black),
+    ("red", Color::Red),
+    ("green", Color::Green),
+    ("yellow", Color::Yellow),
+    ("blue", Color::Blue),
+    ("magenta", Color::Purple),
+    ("cyan", Color::Cyan),
+    ("white", Color::White),
+    ("bright-black", Color::DarkGray),
+    ("bright-red", Color::LightRed),
+    ("bright-green", Color::LightGreen),
+    ("bright-yellow", Color::LightYellow),
+    ("bright-blue", Color::LightBlue),
+    ("bright-magenta", Color::LightPurple),
+    ("bright-cyan", Color::LightCyan),
+    ("bright-white", Color::LightGray),
+];
+
+/// Makes roles look as chosen. Only the first choice of a process counts.
+pub fn set_theme(chosen: Vec<(Role, Style)>) {
+    let _ = CHOSEN.set(chosen);
+}
+
+/// Reads a style: the names of a colour and of attributes, as in `bold red`, or a colour's number from 0 to 255.
+///
+/// # Errors
+///
+/// The word that is none of these.
+pub fn read_style(text: &str) -> Result<Style, &str> {
+    let mut style = Style::new();
+    for word in text.split_whitespace() {
+        let named = COLORS.iter().find(|(name, _)| *name == word);
+        let named = named.map(|(_, color)| *color);
+        let color = named.or_else(|| word.parse().ok().map(Color::Fixed));
+        style = match word {
+            "bold" => style.bold(),
+            "dimmed" => style.dimmed(),
+            "italic" => style.italic(),
+            "underline" => style.underline(),
+            "reverse" => style.reverse(),
+            _ => style.fg(color.ok_or(word)?),
+        };
+    }
+    Ok(style)
+}
 
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +88,31 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, by the names that a theme knows them by.
+    pub const NAMES: [(&str, Self); 12] = [
+        ("key", Self::Key),
+        ("text", Self::Text),
+        ("value", Self::Value),
+        ("command", Self::Command),
+        ("wrong", Self::Wrong),
+        ("error", Self::Error),
+        ("event", Self::Event),
+        ("aside", Self::Aside),
+        ("heading", Self::Heading),
+        ("prompt", Self::Prompt),
+        ("transaction-prompt", Self::TransactionPrompt),
+        ("marked", Self::Marked),
+    ];
+
     /// How it looks.
     pub fn style(self) -> Style {
+        let chosen = CHOSEN.get().map(Vec::as_slice).unwrap_or_default();
+        let chosen = chosen.iter().find(|(role, _)| *role == self);
+        chosen.map_or_else(|| self.usual(), |(_, style)| *style)
+    }
+
+    /// How it looks by default.
+    fn usual(self) -> Style {
         match self {
             Self::Key => Color::Cyan.normal(),
             Self::Text => Color::Green.normal(),

@@ -8,6 +8,13 @@ pub struct Agent;
 /// What stands before the answer to `guest-sync-delimited`, and resets the agent's reader if it stands before a message.
 const SENTINEL: u8 = 0xff;
 
+/// How many bytes of a message are enough to know its command. A piece of a file may follow.
+const HEAD: usize = 256;
+
+fn head(message: &str) -> &str {
+    &message[..message.floor_char_boundary(HEAD)]
+}
+
 impl Wire for Agent {
     fn opening(&self) -> Opening {
         Opening::Sync
@@ -25,7 +32,7 @@ impl Wire for Agent {
     }
 
     fn write(&self, message: &str, bytes: &mut Vec<u8>) {
-        if message.contains("guest-sync-delimited") {
+        if head(message).contains("guest-sync-delimited") {
             bytes.push(SENTINEL);
         }
         bytes.extend_from_slice(message.as_bytes());
@@ -39,7 +46,8 @@ impl Wire for Agent {
     }
 
     fn refuses(&self, message: &str) -> Option<String> {
-        let is_qmps = message.contains(r#""execute":"query-"#) || message.contains("exec-oob");
+        let head = head(message);
+        let is_qmps = head.contains(r#""execute":"query-"#) || head.contains("exec-oob");
         is_qmps.then(|| "it is QMP's, and this is a guest agent".to_owned())
     }
 

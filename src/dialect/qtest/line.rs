@@ -50,7 +50,10 @@ pub(in crate::dialect) fn line(words: &Words) -> Result<Line, SyntaxError> {
                 true => words.span(at + 1),
                 false => words.span(arguments.len()),
             };
-            SyntaxError::new(why, span).help(format!("usage: {verb} {synopsis}"))
+            SyntaxError::new(why, span).help(format!(
+                "write `{}`",
+                format!("{verb} {synopsis}").trim_end()
+            ))
         })?;
     }
     Ok(Statement::Message(Message {

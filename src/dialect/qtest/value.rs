@@ -34,7 +34,7 @@ pub(in crate::dialect) fn value(message: &Message, reply: &Reply) -> Option<Stri
     Some(number.to_string())
 }
 
-/// What a person sees of a value: a number in both bases, memory as a dump.
+/// What a person sees of a value: a number in both bases, memory as a dump, nothing as what the server says then.
 pub(in crate::dialect) fn text(json: &str, style: Style) -> Option<Cow<'static, str>> {
     if !style.is_for_a_person() {
         return None;
@@ -45,6 +45,7 @@ pub(in crate::dialect) fn text(json: &str, style: Style) -> Option<Cow<'static, 
             Some(format!("{number:#x} ({number})").into())
         }
         Value::String(text) => Some(dump(text.strip_prefix("0x")?).into()),
+        Value::Object(none) if none.is_empty() => Some("OK".into()),
         _ => None,
     }
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use nu_ansi_term::Style;
+
 use super::aliases;
 use super::settings::{SETTINGS, apply};
-use crate::config::{ALIAS, Config, Entry, MUTE, Value};
+use crate::config::{ALIAS, Config, Entry, MUTE, THEME, Value};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lang::{any_of, nearest};
+use crate::render::{Role, read_style, set_theme};
 
 /// Applies it, and returns what is wrong with it: each thing with its file and line. What is right applies nevertheless.
 pub fn configure(context: &Context, config: &Config) -> Vec<Failure> {
@@ -30,6 +33,15 @@ pub fn configure(context: &Context, config: &Config) -> Vec<Failure> {
                     check(alias, set_alias(context, alias));
                 }
             }
+            (THEME, Value::Table(table)) => {
+                let mut chosen = Vec::new();
+                for role in table {
+                    let read = read_role(role).map(|role| chosen.push(role));
+                    check(role, read);
+                }
+                set_theme(chosen);
+            }
+            (THEME, _) => check(entry, Err(not(THEME, "a table: [theme]"))),
             (ALIAS, _) => check(entry, Err(not(ALIAS, "a table: [alias]"))),
             _ => check(entry, set(context, entry)),
         }
@@ -54,13 +66,36 @@ fn set_alias(context: &Context, alias: &Entry) -> Result<(), Failure> {
     }
 }
 
+/// How a role is to look.
+fn read_role(entry: &Entry) -> Result<(Role, Style), Failure> {
+    let role = Role::NAMES.iter().find(|(name, _)| *name == entry.key);
+    let Some((_, role)) = role else {
+        let near = nearest(&entry.key, Role::NAMES.iter().map(|(name, _)| *name));
+        let names = Role::NAMES.map(|(name, _)| name);
+        let meant = any_of(if near.is_empty() { &names } else { &near });
+        let why = format!("a theme has no `{}`; did you mean {meant}?", entry.key);
+        return Err(Failure::Usage(why));
+    };
+    let style = match &entry.value {
+        Value::Text(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return Err(not(&entry.key, "a style in quotes, such as \"bold red\"")),
+    };
+    let style = read_style(&style).map_err(|word| {
+        Failure::Usage(format!(
+            "`{word}` is no colour: red, bright-red, …, 0 to 255; nor bold, dimmed, italic, underline or reverse"
+        ))
+    })?;
+    Ok((*role, style))
+}
+
 fn not(key: &str, what: &str) -> Failure {
     Failure::Usage(format!("`{key}` must be {what}"))
 }
 
 fn unknown(key: &str) -> Failure {
     let names = SETTINGS.iter().map(|setting| setting.name);
-    let near = nearest(key, names.chain([MUTE, ALIAS]));
+    let near = nearest(key, names.chain([MUTE, ALIAS, THEME]));
     Failure::Usage(match near.is_empty() {
         true => format!("there is no setting `{key}`; `:set` lists the settings"),
         false => format!(

@@ -56,9 +56,11 @@ async fn set(call: &Call<'_>) -> Result<Effect, Failure> {
     Ok(Output::nothing().into())
 }
 
-/// The value that is written there: a text in quotes, or another variable.
+/// The value that is written there: a text in quotes, a number, or another variable.
 fn plain(call: &Call<'_>, words: &Words) -> Result<Option<Value>, Failure> {
-    if !words.text().starts_with(['"', '\'', '$']) {
+    // No command starts with a digit.
+    let is_value = |c: char| matches!(c, '"' | '\'' | '$') || c.is_ascii_digit();
+    if !words.text().starts_with(is_value) {
         return Ok(None);
     }
     match words.value() {

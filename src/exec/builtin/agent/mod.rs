@@ -2,6 +2,7 @@
 
 mod exec;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -39,12 +40,12 @@ impl<'a> Agent<'a> {
         Ok(Self { context, client })
     }
 
-    /// Sends a command.
+    /// Sends a command with these arguments, which are JSON.
     ///
     /// # Errors
     ///
     /// Nothing was sent.
-    pub fn send(&self, command: &str, arguments: &Value) -> Result<Pending, Failure> {
+    pub fn send(&self, command: &str, arguments: &dyn Display) -> Result<Pending, Failure> {
         Ok(self.client.send(request(command, arguments))?)
     }
 
@@ -83,8 +84,8 @@ impl<'a> Agent<'a> {
     }
 }
 
-/// A command of the agent.
-pub(super) fn request(command: &str, arguments: &Value) -> Request {
+/// A command of the agent. Its arguments are JSON.
+pub(super) fn request(command: &str, arguments: &dyn Display) -> Request {
     Request {
         text: format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#),
         name: command.to_owned(),

@@ -90,8 +90,9 @@ pub(super) async fn put(context: &Context, from: &str, to: &str) -> Result<u64, 
         while pending.len() < AHEAD
             && let Some(piece) = file.next()?
         {
-            let data = STANDARD.encode(piece);
-            let arguments = json!({"handle": handle.number, "buf-b64": data});
+            let (number, data) = (handle.number, STANDARD.encode(piece));
+            // Nothing in it has to be escaped.
+            let arguments = format_args!(r#"{{"handle":{number},"buf-b64":"{data}"}}"#);
             pending.push_back((piece.len(), agent.send("guest-file-write", &arguments)?));
         }
         let Some((length, reply)) = pending.pop_front() else {
