@@ -2,13 +2,13 @@
 
 use std::sync::mpsc;
 
-use qmpsh::qmp::{Error, Filter, Lost, Options, Passing, Pending, Request, State};
+use qmpsh::qmp::{Blocking, Error, Filter, Lost, Options, Passing, Pending, Request, State};
 use qmpsh::transport::StreamEnd;
 use serde_json::{Value, json};
 
-use crate::common::DEADLINE;
 use crate::common::connected::{Connected, within};
 use crate::common::fake::{Fake, GREETING, event, success};
+use crate::common::{DEADLINE, Qemu, text};
 
 /// The reply's value.
 async fn value(pending: Pending) -> Value {
@@ -370,4 +370,33 @@ async fn the_tap_sees_every_message_as_it_passes() {
     assert_eq!(directions, [Receive, Send, Receive, Send, Receive]);
     let stats = connected.client.stats();
     assert_eq!((stats.sent, stats.received), (1, 1));
+}
+
+#[test]
+fn a_program_without_async_asks_and_gets_events() {
+    let qemu = Qemu::start();
+    let address = text(&qemu.socket).parse().expect("an address");
+    let mut vm = Blocking::connect(&address).expect("a connection");
+    let reply = vm.ask(Request::new("query-status")).expect("a reply");
+    assert!(reply.value().expect("a success").contains("running"));
+    let arguments = json!({"id": "nothing"});
+    let reply = vm.ask(Request::with("device_del", &arguments));
+    let reply = reply.expect("a reply");
+    assert_eq!(
+        reply.value().expect_err("a failure").class,
+        "DeviceNotFound"
+    );
+    for name in ["stop", "cont", "quit"] {
+        vm.ask(Request::new(name)).expect("a reply");
+    }
+    let mut names = Vec::new();
+    let end = loop {
+        match vm.next_event(DEADLINE) {
+            Ok(event) => names.push(event.expect("an event in time").name().to_owned()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(names, ["STOP", "RESUME", "SHUTDOWN"]);
+    assert!(matches!(end, Error::NotConnected(_)));
+    assert!(vm.ask(Request::new("query-status")).is_err());
 }

@@ -280,3 +280,36 @@ fn real_replies_are_filtered() {
     let names: Vec<Value> = qemu.qmpsh(&["-j", ".[].name", "query-commands"]).json();
     assert!(names.contains(&json!("query-status")));
 }
+
+#[test]
+fn tab_completes_keys_of_what_the_command_returns() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.assert_answer("query-status | .running", "true");
+    for (typed, completed) in [
+        ("query-block | .[] | .de", "query-block | .[] | .device"),
+        ("query-version | .qemu.maj", "query-version | .qemu.major"),
+        (
+            "query-block | map(.inserted.backing_f",
+            "query-block | map(.inserted.backing_file",
+        ),
+        (
+            "query-cpus-fast | .[] | select(.target == \"x\") | .qom",
+            "query-cpus-fast | .[] | select(.target == \"x\") | .\"qom-path\"",
+        ),
+        (
+            "query-block | [.[] | {a: .remov",
+            "query-block | [.[] | {a: .removable",
+        ),
+        (
+            ":every 1s query-status | .runn",
+            ":every 1s query-status | .running",
+        ),
+    ] {
+        terminal.type_line(typed);
+        terminal.keys("\t");
+        terminal.wait_for_text(completed);
+        terminal.cancel();
+    }
+    terminal.leave();
+}

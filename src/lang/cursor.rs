@@ -49,6 +49,14 @@ pub enum CursorPlace {
     Nowhere,
 }
 
+/// The command of a line, and where its filter starts, if the cursor at byte `at` is in the filter.
+pub fn filter_before(line: &str, at: usize) -> Option<(&str, usize)> {
+    let words = tokens::split_open(line);
+    let (first, last) = (words.first()?, words.last()?);
+    let is_filter = last.text == "|" && last.end() <= at && words.len() > 1;
+    is_filter.then(|| (first.text, last.end()))
+}
+
 impl CursorContext {
     /// Reads `line` with the cursor at byte `at`. `in_transaction` says whether an earlier line
     /// opened a transaction, so that this line is one of its actions.

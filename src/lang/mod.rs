@@ -34,7 +34,7 @@ mod words;
 
 pub use aliases::Aliases;
 pub use command::{BuiltinLine, Command, Descriptor, Line, Message, Statement};
-pub use cursor::{CursorContext, CursorPlace};
+pub use cursor::{CursorContext, CursorPlace, filter_before};
 pub use dialect::{Dialect, Language, Reading};
 pub use error::SyntaxError;
 pub use foreign::{in_human_monitor, instead_of};

@@ -29,8 +29,11 @@ pub(crate) const NEED_DESCRIPTOR: [&str; 2] = ["add-fd", "getfd"];
 /// Counters of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Stats {
+    /// How many messages were sent.
     pub sent: u64,
+    /// How many messages came.
     pub received: u64,
+    /// When it was ready for commands.
     pub since: Instant,
 }
 
@@ -240,10 +243,12 @@ impl Client {
         self.ended.borrow().is_some()
     }
 
+    /// Where it leads.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
+    /// The server's greeting.
     pub fn greeting(&self) -> &Greeting {
         &self.greeting
     }

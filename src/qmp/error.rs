@@ -13,40 +13,64 @@ pub enum Error {
     #[error(transparent)]
     Transport(#[from] transport::Error),
 
+    /// There was no connection in time.
     #[error("{}", no_connection(.endpoint, *.limit))]
-    ConnectTimeout { endpoint: Endpoint, limit: Duration },
+    ConnectTimeout {
+        /// Where it should lead.
+        endpoint: Endpoint,
+        /// The time limit.
+        limit: Duration,
+    },
 
+    /// The server did not greet in time.
     #[error(
         "{endpoint} accepted the connection but {what} within {}: {why}",
         seconds(*.limit)
     )]
     NoGreeting {
+        /// The server.
         endpoint: Endpoint,
+        /// The time limit.
         limit: Duration,
         /// What it did not do.
         what: &'static str,
+        /// The likely reason.
         why: String,
     },
 
+    /// The server did not answer `qmp_capabilities` in time.
     #[error(
         "{endpoint} greeted, but did not answer within {}; QEMU may be busy or stopped",
         seconds(*.limit)
     )]
-    NoAnswer { endpoint: Endpoint, limit: Duration },
+    NoAnswer {
+        /// The server.
+        endpoint: Endpoint,
+        /// The time limit.
+        limit: Duration,
+    },
 
     /// The connection ended before the server had greeted.
     #[error("{endpoint} {what}: {lost}")]
     NotQmp {
+        /// The server.
         endpoint: Endpoint,
         /// What it is not, or did not do.
         what: &'static str,
+        /// How the connection ended.
         lost: Lost,
     },
 
     /// `qmp_capabilities` was refused.
     #[error("{endpoint} refused to negotiate capabilities: {error}")]
-    Negotiation { endpoint: Endpoint, error: QmpError },
+    Negotiation {
+        /// The server.
+        endpoint: Endpoint,
+        /// Its answer.
+        error: QmpError,
+    },
 
+    /// The connection ended before the reply came. Holds the command's name.
     #[error("the outcome of `{1}` is unknown: {0}")]
     OutcomeUnknown(Lost, String),
 
@@ -54,9 +78,11 @@ pub enum Error {
     #[error("not connected: {0}")]
     NotConnected(Lost),
 
+    /// Nothing was sent: a command in flight has this id.
     #[error("id {0} belongs to a command still in flight; use another")]
     IdInUse(String),
 
+    /// Nothing was sent. Holds the most descriptors that a command can pass.
     #[error("a command cannot pass more than {0} file descriptors")]
     TooManyDescriptors(usize),
 
@@ -64,28 +90,45 @@ pub enum Error {
     #[error("`{0}` cannot be sent: {1}")]
     NotCarried(String, String),
 
-    /// Nothing was sent.
+    /// Nothing was sent: the connection cannot pass descriptors.
     #[error(
         "`{command}` passes a file descriptor, which {over} cannot carry; it needs a Unix socket"
     )]
-    NoDescriptors { command: String, over: &'static str },
+    NoDescriptors {
+        /// The command's name.
+        command: String,
+        /// The kind of connection.
+        over: &'static str,
+    },
 }
 
 /// Why a connection ended.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Lost {
+    /// The stream ended.
     #[error(transparent)]
     Stream(#[from] StreamEnd),
+    /// The stream ended within a message, which is quoted.
     #[error("the server closed the connection in the middle of a message: `{0}`")]
     Cut(String),
+    /// The server sent something else.
     #[error("the server sent something that is not a QMP message: `{quote}`{hint}")]
-    Garbage { quote: String, hint: &'static str },
+    Garbage {
+        /// Its beginning, made harmless to a terminal.
+        quote: String,
+        /// What it may be; may be empty.
+        hint: &'static str,
+    },
+    /// A message was too large. Holds the limit in bytes.
     #[error("the server sent a message of more than {} MiB", .0 >> 20)]
     TooLarge(usize),
+    /// A message was nested too deep. Holds the limit.
     #[error("the server sent a message nested more than {0} deep")]
     TooDeep(usize),
+    /// The server's first message was something else.
     #[error("its first message is not a greeting")]
     NoGreeting,
+    /// We closed it.
     #[error("we closed the connection")]
     Disconnected,
 }
@@ -93,6 +136,7 @@ pub enum Lost {
 /// Why a connection ended, as far as we know.
 #[derive(Debug, Clone)]
 pub struct Ending {
+    /// What was seen of it.
     pub lost: Lost,
     /// The reason in a preceding `SHUTDOWN` event.
     pub shutdown: Option<String>,
@@ -102,7 +146,9 @@ pub struct Ending {
 #[derive(Debug, Clone, Deserialize, thiserror::Error)]
 #[error("{class}: {}", mask_text(.desc))]
 pub struct QmpError {
+    /// Usually `GenericError`, or `CommandNotFound`.
     pub class: String,
+    /// What went wrong, for people.
     pub desc: String,
 }
 

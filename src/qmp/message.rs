@@ -25,6 +25,7 @@ pub(crate) enum Incoming {
 /// A server's greeting: its version and capabilities.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Greeting {
+    /// The server's version.
     pub version: Version,
     /// The capabilities on offer; `oob` is the only one so far.
     #[serde(default, deserialize_with = "or_default")]
@@ -57,16 +58,21 @@ impl Greeting {
 /// The server's version, as `query-version` gives it.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Version {
+    /// QEMU's version.
     pub qemu: Triple,
     /// The distribution's own version; may be empty.
     #[serde(default, deserialize_with = "or_default")]
     pub package: String,
 }
 
+/// The three numbers of a version.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Triple {
+    /// 11 in 11.1.2.
     pub major: u32,
+    /// 1 in 11.1.2.
     pub minor: u32,
+    /// 2 in 11.1.2.
     pub micro: u32,
 }
 
@@ -171,6 +177,7 @@ impl Event {
         &self.text
     }
 
+    /// The event's name.
     pub fn name(&self) -> &str {
         match &self.odd_name {
             Some(name) => name,

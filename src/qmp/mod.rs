@@ -5,6 +5,9 @@
 //! [`Session`] outlives its connections; its [`Hub`] hands out events, and its [`Notices`] report
 //! what else happens. The protocol is QEMU's `docs/interop/qmp-spec`.
 
+#![warn(missing_docs)]
+
+mod blocking;
 mod client;
 mod connecting;
 mod connection;
@@ -23,6 +26,7 @@ mod state;
 mod tasks;
 mod wire;
 
+pub use blocking::Blocking;
 pub use client::{Client, Pending, Stats};
 pub use error::{Ending, Error, Lost, QmpError};
 pub use events::{Condition, Filter, HISTORY, Hub, Listener, Relay, Wait};

@@ -20,7 +20,9 @@ pub enum Notice {
     Waiting(Error),
     /// The connection has ended.
     Lost {
+        /// Where it led.
         endpoint: Endpoint,
+        /// Why it ended.
         ending: Ending,
         /// Whether we try to reconnect.
         again: bool,
@@ -29,6 +31,7 @@ pub enum Notice {
     Back(String),
     /// There is no connection, and we have stopped trying.
     GivenUp(Error),
+    /// A command whose caller had stopped waiting has its reply, or will have none.
     Late(Late),
 }
 

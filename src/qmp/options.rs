@@ -25,6 +25,7 @@ pub type Tap = Arc<dyn Fn(&Passing<'_>) + Send + Sync>;
 /// A message that is sent or received.
 #[derive(Debug, Clone, Copy)]
 pub struct Passing<'a> {
+    /// Which way it goes.
     pub direction: Direction,
     /// The message, which is JSON unless the server is no QMP server.
     pub text: &'a str,
@@ -39,7 +40,9 @@ pub struct Passing<'a> {
 /// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
+    /// To the server.
     Send,
+    /// From the server.
     Receive,
     /// It is no message, but tells what happened.
     Note,
@@ -48,6 +51,7 @@ pub enum Direction {
 /// Whether to try again when there is no server yet or a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
+    /// Do not try again.
     Never,
     /// Try for this long, or without a limit.
     Within(Option<Duration>),

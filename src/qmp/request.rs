@@ -1,5 +1,6 @@
 //! Commands for the server, and their wire format.
 
+use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -28,6 +29,18 @@ impl Request {
     pub fn new(name: &str) -> Self {
         Self {
             text: format!(r#"{{"execute":{}}}"#, Value::from(name)),
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A command with arguments: a JSON object, as a [`Value`] or as text.
+    pub fn with(name: &str, arguments: &dyn Display) -> Self {
+        Self {
+            text: format!(
+                r#"{{"execute":{},"arguments":{arguments}}}"#,
+                Value::from(name)
+            ),
             name: name.to_owned(),
             ..Self::default()
         }

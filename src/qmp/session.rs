@@ -121,6 +121,7 @@ impl Session {
         self.endpoint.lock().clone()
     }
 
+    /// The state it is in.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
     }

@@ -66,6 +66,7 @@ pub trait Wire: Send + Sync {
 /// When a message can be sent after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
+    /// At once.
     AtOnce,
     /// After its reply.
     Replied,

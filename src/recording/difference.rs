@@ -1,9 +1,9 @@
-//! What two values differ in.
+//! Compares two values.
 
 use serde_json::{Map, Value, json};
 
-/// Members that are another time's: they are never compared.
-const FLEETING: [&str; 9] = [
+/// Members that differ from run to run. They are never compared.
+const VOLATILE: [&str; 9] = [
     "id",
     "pid",
     "thread-id",
@@ -15,11 +15,11 @@ const FLEETING: [&str; 9] = [
     "date-nsec",
 ];
 
-/// The most differences that are listed of two values.
+/// The most differences listed for one reply.
 const MOST: usize = 10;
 
-/// The differences between what was recorded and what came, by their paths: pairs of the two, null where there is
-/// nothing. Empty if there are none. Of many, the first are listed.
+/// The differences by their paths, each a pair of what was recorded and what came, null where there is nothing. At most
+/// [`MOST`] are listed.
 pub(super) fn differences(recorded: &Value, came: &Value) -> Map<String, Value> {
     let mut found = Found::default();
     found.compare("", Some(recorded), Some(came));
@@ -42,7 +42,7 @@ impl Found {
             (Some(Value::Object(recorded)), Some(Value::Object(came))) => {
                 let new = came.keys().filter(|key| !recorded.contains_key(*key));
                 for key in recorded.keys().chain(new) {
-                    if !FLEETING.contains(&key.as_str()) {
+                    if !VOLATILE.contains(&key.as_str()) {
                         let path = format!("{path}.{key}");
                         self.compare(&path, recorded.get(key), came.get(key));
                     }

@@ -10,12 +10,12 @@ use crate::lang::{FilterText, Variables};
 #[derive(Default)]
 pub(super) struct Ignored {
     filters: Filters,
-    /// Removes them from each of several values.
+    /// A jq program that removes them from each element of an array.
     program: Option<String>,
 }
 
 impl Ignored {
-    /// What `paths` name.
+    /// Reads the paths.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Ignored {
                 let filter = FilterText::alone(path);
                 Failure::syntax(filter.error(message, span), &filter.source)
             })?;
-            // A path may not fit every reply, and end in a comment.
+            // Not every path fits every reply. The line break ends a comment.
             steps.push(format!(". as $whole | try del({path}\n) catch $whole"));
         }
         let program = (!steps.is_empty()).then(|| format!("map({})", steps.join(" | ")));

@@ -14,7 +14,7 @@ use crate::qmp::Greeting;
 /// The longest line of a log, in bytes: a message may have 64 MiB.
 const MOST: u64 = 80 << 20;
 
-/// What a log tells.
+/// A log's content.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
     /// The VM's first greeting, if the log has one.
@@ -106,7 +106,7 @@ impl Reader {
         match &*entry.dir {
             "send" => self.sent(entry.conn, entry.fds > 0, message),
             "recv" if message.contains_key("event") => {
-                // Commands run one after the other.
+                // Commands run in order.
                 let mut in_flight = self.in_flight.get(&entry.conn).into_iter().flatten();
                 let running = in_flight.find_map(|sent| sent.command);
                 let commands = &mut self.recording.commands;
@@ -128,7 +128,7 @@ impl Reader {
                 }
                 self.received(entry.conn, message);
             }
-            // A note.
+            // It is a note.
             _ => {}
         }
     }

@@ -50,7 +50,7 @@ pub async fn mock(path: &Path, sockets: Vec<ServerSocket>) -> anyhow::Result<Sta
 /// The recorded replies, by their commands' names.
 struct Answers(BTreeMap<String, Vec<Exchange>>);
 
-/// A command, and whether its reply was used already. The last one that fits is used again and again.
+/// A command, and whether its reply was used already. The last one that matches is used repeatedly.
 struct Exchange {
     command: Recorded,
     used: Mutex<bool>,

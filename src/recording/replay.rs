@@ -27,7 +27,7 @@ const EVENT: Duration = Duration::from_secs(5);
 /// How long to wait for the connection and the greeting by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What shells like ours ask by themselves. Two versions of QEMU always differ in it.
+/// qmpsh sends it by itself, and two versions of QEMU always differ in it.
 const DESCRIPTION: &str = "query-qmp-schema";
 
 /// What to replay.
@@ -82,7 +82,7 @@ pub async fn replay(plan: Plan, settings: Settings, target: TargetPlan) -> anyho
     Ok(result?)
 }
 
-/// Says what happens to the session unasked.
+/// Prints what happens to the session.
 async fn tell(notices: &mut Notices) {
     while let Some(notice) = notices.recv().await {
         say(format!("qmpsh: {}", render::notice(&notice)));
@@ -250,7 +250,7 @@ impl Replay<'_> {
             let told = json!({"line": line, "command": name, "differs": differs});
             text.push_str(&self.settings.style.value(&told.to_string()));
         }
-        // Whoever reads it may have seen enough.
+        // An error means that the reader, such as `head`, has seen enough.
         let _ = std::io::stdout().write_all(text.as_bytes());
     }
 }

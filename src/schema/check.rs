@@ -20,41 +20,58 @@ pub const FEW: usize = 8;
 /// Something in a command that the server will not accept, and a correction if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// What is wrong.
     pub kind: ProblemKind,
     /// The number of the transaction's action that it is about, counted from 1.
     pub action: Option<usize>,
 }
 
-/// Each key is given by its whole dotted path. `near` are names that may have been meant.
+/// What is wrong with a command. Each key is given by its whole dotted path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProblemKind {
+    /// There is no such command.
     Command {
+        /// As it was given.
         name: String,
+        /// The commands that may have been meant.
         near: Vec<String>,
     },
+    /// There is no such key.
     Key {
+        /// As it was given.
         key: String,
+        /// The keys that may have been meant.
         near: Vec<String>,
     },
     /// A key that belongs to other values of a union's tag.
     Misplaced {
+        /// The key.
         key: String,
+        /// The key of the tag.
         tag: String,
+        /// The values of the tag that it belongs to.
         cases: Vec<String>,
     },
+    /// An enumeration has no such value.
     Value {
+        /// The key.
         key: String,
+        /// As it was given.
         value: String,
+        /// The values that may have been meant.
         near: Vec<String>,
         /// Everything that it can be, if that is not much.
         all: Vec<String>,
     },
+    /// Something required was not given.
     Missing {
+        /// The keys.
         keys: Vec<String>,
     },
 }
 
 impl Problem {
+    /// A problem that is not about an action of a transaction.
     pub fn new(kind: ProblemKind) -> Self {
         Self { kind, action: None }
     }

@@ -39,6 +39,7 @@ impl Schema {
 }
 
 impl Scalar {
+    /// The type's name in QAPI.
     pub fn name(self) -> &'static str {
         match self {
             Self::Str => "string",

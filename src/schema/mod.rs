@@ -4,6 +4,8 @@
 //! `qapi/introspect.json`. [`Schema::type_words`] gives bare words their types, and [`cache`] keeps
 //! schemas on disk. Nothing here talks to a server.
 
+#![warn(missing_docs)]
+
 pub mod cache;
 mod check;
 mod describe;

@@ -14,71 +14,101 @@ pub struct Schema {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TypeId(pub(super) u32);
 
+/// What the schema says about a command.
 #[derive(Debug)]
 pub struct Command {
     /// An object type: its members are the arguments.
     pub arguments: TypeId,
+    /// The type of what it returns.
     pub returns: TypeId,
+    /// Whether it can be sent out of band.
     pub allow_oob: bool,
+    /// Its features.
     pub features: Features,
 }
 
+/// What the schema says about an event.
 #[derive(Debug)]
 pub struct Event {
     /// An object type: its members are the event's data.
     pub data: TypeId,
+    /// Its features.
     pub features: Features,
 }
 
+/// A type of QAPI's.
 #[derive(Debug)]
 pub enum Type {
+    /// A built-in type.
     Scalar(Scalar),
+    /// One of several words.
     Enum(Vec<EnumValue>),
+    /// A list of values of one type.
     Array(TypeId),
+    /// A structure or a union.
     Object(Object),
+    /// A value of one of several types, told apart by its shape.
     Alternate(Vec<TypeId>),
 }
 
 /// QAPI's built-in types. Sizes and integers of every width are `Int`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
+    /// A string.
     Str,
+    /// An integer.
     Int,
+    /// A floating-point number.
     Number,
+    /// `true` or `false`.
     Bool,
+    /// `null`.
     Null,
+    /// Any value.
     Any,
 }
 
+/// A value of an enumeration.
 #[derive(Debug)]
 pub struct EnumValue {
+    /// The word.
     pub name: Box<str>,
+    /// Its features.
     pub features: Features,
 }
 
 /// A structure or a union. A union has further members that depend on the value of its tag.
 #[derive(Debug, Default)]
 pub struct Object {
+    /// The members that it always has.
     pub members: Vec<Member>,
     /// The member whose value selects the variant.
     pub tag: Option<Box<str>>,
+    /// The members that come with values of the tag.
     pub variants: Vec<Variant>,
+    /// Its features.
     pub features: Features,
 }
 
+/// A member of an object.
 #[derive(Debug)]
 pub struct Member {
+    /// Its key.
     pub name: Box<str>,
+    /// Its type.
     pub of: TypeId,
+    /// Whether it must be given.
     pub required: bool,
     /// The default of an optional member, as JSON, if the schema gives one. QEMU's never does.
     pub default: Option<Box<str>>,
+    /// Its features.
     pub features: Features,
 }
 
 /// The members that come with one value of a union's tag.
 #[derive(Debug)]
 pub struct Variant {
+    /// The value of the tag.
     pub case: Box<str>,
     /// An object type.
     pub of: TypeId,
@@ -87,13 +117,16 @@ pub struct Variant {
 /// QAPI's features of a command, an event, an object type, a member or a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Features {
+    /// It will be removed.
     pub deprecated: bool,
+    /// It may change at any time.
     pub unstable: bool,
     /// The names of the others.
     pub others: Box<[Box<str>]>,
 }
 
 impl Schema {
+    /// The command of this name.
     pub fn command(&self, name: &str) -> Option<&Command> {
         self.commands.get(name)
     }
@@ -103,6 +136,7 @@ impl Schema {
         self.commands.iter().map(|(name, c)| (&**name, c))
     }
 
+    /// The event of this name.
     pub fn event(&self, name: &str) -> Option<&Event> {
         self.events.get(name)
     }
@@ -112,6 +146,7 @@ impl Schema {
         self.events.iter().map(|(name, e)| (&**name, e))
     }
 
+    /// The type with this id.
     pub fn get(&self, id: TypeId) -> &Type {
         &self.types[id.0 as usize]
     }

@@ -9,11 +9,14 @@ use super::model::Scalar;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Property {
+    /// Its name.
     pub name: String,
     /// QOM's name for its type, such as `uint32`, `OnOffAuto` or `child<virtio-rng-pci>`.
     #[serde(rename = "type")]
     pub of: String,
+    /// What it is for, if QEMU says so.
     pub description: Option<String>,
+    /// Its default, if QEMU says so.
     pub default_value: Option<serde_json::Value>,
 }
 

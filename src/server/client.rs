@@ -20,14 +20,14 @@ use super::who::Who;
 use crate::qmp::{Frames, Lost, MAX_MESSAGE, NEED_DESCRIPTOR};
 use crate::transport::{Reader, Stream, Writer};
 
-/// How many commands of a client wait to be run, as in QEMU (`QMP_REQ_QUEUE_LEN_MAX`). While so many wait, no more of
-/// what it sends is read.
+/// How many commands of a client may be queued, as in QEMU (`QMP_REQ_QUEUE_LEN_MAX`). While the queue is full, nothing
+/// more is read from the client.
 const QUEUE: usize = 8;
 
-/// How often to look whether a client that has sent everything still waits to be greeted.
+/// How often to check whether a client that has closed its sending side still waits for the greeting.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How many bytes of what a client sends before it is greeted are kept.
+/// How many bytes are kept of what a client sends before the greeting.
 const EARLY: usize = 64 << 10;
 
 pub(super) struct Connection {
@@ -95,7 +95,7 @@ impl Connection {
         };
         let mut asking = pin!(async {
             asking.run(&mut receiving).await;
-            // From now on, nothing can come from here.
+            // The queue ends with this sender.
             asking.turns = None;
             std::future::pending::<()>().await;
         });
@@ -113,7 +113,7 @@ impl Connection {
     }
 }
 
-/// Runs what is in the queue, one after the other, no faster than the client takes the replies.
+/// Runs the queued commands in order, no faster than the client reads the replies.
 async fn take_turns(mut queue: mpsc::Receiver<Turn>, shared: &Shared, outbox: &Outbox) {
     while let Some(turn) = queue.recv().await {
         outbox.room().await;
@@ -124,15 +124,15 @@ async fn take_turns(mut queue: mpsc::Receiver<Turn>, shared: &Shared, outbox: &O
     }
 }
 
-/// What comes from a client, cut into messages.
+/// Reads a client's messages.
 struct Receiving {
     reader: Reader,
     frames: Frames,
     /// The descriptors that came last.
     passed: Vec<OwnedFd>,
-    /// The rest of a line is skipped that is not a message.
+    /// Whether the rest of the line is skipped, because it is not a message.
     skipping: bool,
-    /// Nothing more will come.
+    /// The client will send nothing more.
     ended: bool,
 }
 
@@ -141,18 +141,18 @@ enum Received {
     Message(Bytes),
     /// A line that is not a message.
     Garbage(u8),
-    /// A message that cannot be taken, and cannot be skipped either.
-    Unbearable(String),
+    /// A message over a limit. Its end is unknown, so the connection has to end.
+    OverLimit(String),
     End,
 }
 
 impl Receiving {
-    /// Whether more is to be read before the greeting.
+    /// Whether to read more before the greeting.
     fn reads_early(&self) -> bool {
         !self.ended && self.frames.buffer.len() < EARLY
     }
 
-    /// Reads what there is. Returns false at the end.
+    /// Reads what has arrived. Returns false at the end.
     async fn more(&mut self) -> bool {
         let read = self
             .reader
@@ -182,29 +182,29 @@ impl Receiving {
                 }
                 Err(Lost::TooDeep(_)) => {
                     let why = "JSON parse error, JSON nesting depth limit exceeded";
-                    return Received::Unbearable(why.to_owned());
+                    return Received::OverLimit(why.to_owned());
                 }
                 Err(_) => {
                     let limit = MAX_MESSAGE >> 20;
                     let why = format!("JSON parse error, a message of more than {limit} MiB");
-                    return Received::Unbearable(why);
+                    return Received::OverLimit(why);
                 }
             }
             if !self.more().await {
                 return Received::End;
             }
-            // Whoever sends much does not keep the others waiting.
+            // Other clients get their turn after each read.
             yield_now().await;
         }
     }
 }
 
-/// Takes what a client sends.
+/// Handles what a client sends.
 struct Asking<'a> {
     shared: &'a Shared,
     who: &'a Arc<Who>,
     outbox: &'a Arc<Outbox>,
-    /// What is run in its turn. `None` once nothing more will come.
+    /// The queue of what is run in order; `None` once nothing more will come.
     turns: Option<mpsc::Sender<Turn>>,
     offers_oob: bool,
     /// Whether the client has enabled `oob`; `None` before it has negotiated.
@@ -218,7 +218,7 @@ struct Capabilities {
 }
 
 impl Asking<'_> {
-    /// Takes what comes until the client has sent everything.
+    /// Handles messages until the client has sent its last.
     async fn run(&mut self, receiving: &mut Receiving) {
         loop {
             match receiving.next().await {
@@ -233,10 +233,10 @@ impl Asking<'_> {
                         false => "JSON parse error, expecting value",
                     }))
                     .await;
-                    // It is shorter than a command, and its answer is not waited for.
+                    // Otherwise a client that sends nothing else would keep the others waiting.
                     yield_now().await;
                 }
-                Received::Unbearable(why) => {
+                Received::OverLimit(why) => {
                     self.wrong(wrong(&why)).await;
                     return;
                 }
@@ -283,7 +283,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Takes a command before capabilities are negotiated.
+    /// Handles a command that came before capabilities were negotiated.
     fn negotiate(&mut self, sent: &Sent) {
         let refuse = |class, desc: &str| {
             let error = error(class, desc);

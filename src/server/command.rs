@@ -12,7 +12,7 @@ use crate::lang::{has_any, quote};
 use crate::qmp::Reply;
 use crate::render::compact;
 
-/// A command that a client sent. It has to be answered: if it is dropped instead, the client's connection ends.
+/// A command from a client. Dropping it without an answer ends the client's connection.
 pub struct Command {
     sent: Sent,
     descriptors: Vec<OwnedFd>,
@@ -37,6 +37,7 @@ impl Command {
         }
     }
 
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.sent.name
     }
@@ -69,7 +70,7 @@ impl Command {
         &self.who
     }
 
-    /// The message that has QEMU run this command, without its id.
+    /// The message that makes QEMU run this command, without its id.
     pub fn to_wire(&self) -> String {
         self.to_wire_with(self.arguments())
     }
@@ -128,7 +129,7 @@ impl fmt::Debug for Command {
     }
 }
 
-/// What of a client's message is run or answered in its turn.
+/// A queued message: a command, or an error.
 #[derive(Debug)]
 pub(super) enum Turn {
     Command(Command),

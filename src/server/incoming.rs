@@ -1,4 +1,4 @@
-//! What a client sends, and the errors that QEMU answers to what is not a command.
+//! Reads commands from clients, and words errors as QEMU does.
 
 use std::borrow::Cow;
 use std::panic::resume_unwind;
@@ -21,7 +21,7 @@ pub(super) struct Sent {
     pub oob: bool,
 }
 
-/// What is not a command, and why. QEMU's class for it is `GenericError`.
+/// Why a message is not a command. QEMU's class for it is `GenericError`.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub id: Option<Bytes>,
@@ -48,7 +48,7 @@ fn present<'de, D: serde::Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// What is wrong with a larger message is not looked for: it would take many times its size in memory.
+/// Larger messages get a general error: finding the exact one would take many times their size in memory.
 const DIAGNOSED: usize = 1 << 20;
 
 /// Reads a message, which begins with `{`. As with QEMU, strings may be in single quotes, unless it has more than a
@@ -61,10 +61,10 @@ pub(super) async fn read(message: Bytes) -> Result<Sent, Wrong> {
     apart(message.len(), move || read_now(&message)).await
 }
 
-/// Text of more bytes is read in a thread of its own: other clients do not wait for that.
+/// Larger texts, in bytes, are read in a thread of their own, so that other clients do not wait.
 const LARGE: usize = 128 << 10;
 
-/// Does what takes time in proportion to `size`.
+/// Runs `work`, which takes time in proportion to `size`, in a thread of its own if that is large.
 pub(super) async fn apart<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,

@@ -1,10 +1,10 @@
-//! A QMP server: it greets, negotiates, hands commands to a function, and sends events.
+//! A QMP server: it greets clients, negotiates capabilities, passes commands to a handler, and sends events.
 //!
-//! It behaves as QEMU's own does (`docs/interop/qmp-spec`), except that it serves many clients at once. A command in band
-//! is handed over when the one before it has been taken, out of band at once; up to eight wait. Replies and events go out
-//! in the order in which they are given. File descriptors go with the next command that takes one.
+//! It behaves like QEMU's (`docs/interop/qmp-spec`), but serves many clients at once. Each client's in-band commands are
+//! handled in order, one at a time; up to eight are queued. Out-of-band commands are handled at once. Replies and events
+//! are sent in the order in which the handler gives them. File descriptors go with the next command that takes one.
 //!
-//! A [`Server`] ends with the value: its clients are disconnected. [`Server::end`] sends first what is still to be sent.
+//! Dropping a [`Server`] disconnects its clients; [`Server::end`] first sends what is queued for them.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,6 +24,8 @@
 //! std::future::pending::<()>().await;
 //! # Ok(()) }
 //! ```
+
+#![warn(missing_docs)]
 
 mod client;
 mod command;

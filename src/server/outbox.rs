@@ -1,4 +1,4 @@
-//! What is still to be sent to a client, and the end of its connection.
+//! The queue of messages to one client, and the end of its connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,25 +12,25 @@ use tokio::time::timeout;
 
 use crate::transport::Writer;
 
-/// The most bytes that wait for a client that does not read them. Then it is cut off.
+/// The most bytes queued for a client. One that does not read is disconnected.
 const MOST: usize = 16 << 20;
 
-/// No further command of a client is run while more bytes than this wait for it.
+/// A client's next command waits while more bytes than this are queued for it.
 const ENOUGH: usize = 1 << 20;
 
 /// The most bytes written at once.
 const PIECE: usize = 64 << 10;
 
-/// How long a client may take nothing of what is being written to it.
+/// How long a client may read nothing while something is being written to it.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// The messages for one client, in order. Whoever adds to it never waits.
+/// The messages for one client, in order. Adding one never blocks.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     state: Mutex<State>,
-    /// There is something to send, or to end.
+    /// There is something to send, or the connection is to end.
     news: Notify,
-    /// Less waits than before.
+    /// The queue has become shorter.
     room: Notify,
 }
 
@@ -43,13 +43,13 @@ struct State {
     owed: usize,
     /// The client was greeted.
     greeted: bool,
-    /// Whether events are wanted.
+    /// The client has negotiated, and gets events.
     negotiated: bool,
-    /// What is in the queue is sent, and then nothing more.
+    /// The connection ends once the queue is sent.
     last: bool,
-    /// No further command will come: when all are answered, nothing more is to be sent.
+    /// No further command will come: the connection ends once all are answered.
     all_asked: bool,
-    /// Why nothing more is sent at all.
+    /// Why the connection ends at once.
     cut: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Outbox {
         self.news.notify_one();
     }
 
-    /// Adds an event, if the client has negotiated. A client that does not read is cut off.
+    /// Adds an event, if the client has negotiated. Disconnects a client that does not read.
     pub fn event(&self, event: &Bytes) {
         let mut state = self.state.lock();
         if !state.negotiated {
@@ -94,7 +94,7 @@ impl Outbox {
         self.news.notify_one();
     }
 
-    /// Sends what is in the queue to a client that was greeted, and then nothing more.
+    /// Ends the connection of a client that was greeted, once the queue is sent.
     pub fn finish_greeted(&self) {
         if self.state.lock().greeted {
             self.finish();
@@ -107,29 +107,29 @@ impl Outbox {
         !state.last && state.cut.is_none()
     }
 
-    /// From now on, events are wanted.
+    /// The client gets events from now on.
     pub fn negotiated(&self) {
         self.state.lock().negotiated = true;
     }
 
-    /// There is another command that needs a reply.
+    /// Counts a command that needs a reply.
     pub fn owe(&self) {
         self.state.lock().owed += 1;
     }
 
-    /// Sends what is in the queue, and then nothing more.
+    /// Ends the connection once the queue is sent.
     pub fn finish(&self) {
         self.state.lock().last = true;
         self.news.notify_one();
     }
 
-    /// No further command will come. Sends the replies to those there are, and then nothing more.
+    /// Ends the connection once all commands are answered. No further one will come.
     pub fn finish_when_answered(&self) {
         self.state.lock().all_asked = true;
         self.news.notify_one();
     }
 
-    /// Sends nothing more, for this reason. Only the first counts.
+    /// Ends the connection at once. The first reason given is kept.
     pub fn cut(&self, why: String) {
         let mut state = self.state.lock();
         state.cut.get_or_insert(why);
@@ -139,7 +139,7 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
-    /// Waits until so little is in the queue that another command may be run.
+    /// Waits until the queue is short enough for another command.
     pub async fn room(&self) {
         loop {
             let room = self.room.notified();
@@ -150,7 +150,7 @@ impl Outbox {
         }
     }
 
-    /// Writes what there is until there will be nothing more. Returns why, if it was for a reason of ours.
+    /// Writes messages until the connection is to end. Returns the reason if we end it.
     pub async fn write_to(&self, writer: &mut Writer) -> Option<String> {
         let mut cut = std::pin::pin!(self.cut_off());
         tokio::select! {

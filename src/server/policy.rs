@@ -16,7 +16,7 @@ pub struct Policy {
     rules: Rules,
 }
 
-/// The content of a policy file. What no rule allows is denied, and what one denies is denied in any case.
+/// The content of a policy file. Commands that no rule allows are denied; a rule that denies wins over one that allows.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct Rules {
@@ -30,7 +30,7 @@ struct Rules {
 #[serde(deny_unknown_fields)]
 struct Rule {
     command: Names,
-    /// The rule is about commands with these arguments, whatever others they have.
+    /// The rule applies to commands that have at least these arguments.
     #[serde(default)]
     arguments: Map<String, Value>,
 }
@@ -43,10 +43,10 @@ enum Names {
     Several(Vec<String>),
 }
 
-/// How the elements of an array count that stands where a rule has a single value.
+/// How a rule's single value is compared with an array.
 #[derive(Clone, Copy)]
 enum Elements {
-    /// All of them have to be as the rule says.
+    /// Each element has to match.
     All,
     Any,
 }
@@ -117,7 +117,7 @@ impl Policy {
     }
 
     fn check_actions(&self, actions: &Value) -> Result<(), String> {
-        // What has no actions does nothing but fail.
+        // A transaction without actions can only fail.
         for action in actions.as_array().into_iter().flatten() {
             let kind = action["type"].as_str().unwrap_or_default();
             self.check(kind, &action["data"])?;
@@ -141,7 +141,7 @@ impl Rule {
     }
 }
 
-/// Whether a value is as a rule says: an array there is a choice, and an object has at least these members.
+/// Whether a value matches a rule's: an array in the rule lists alternatives, an object the members required.
 fn matches(expected: &Value, value: &Value, elements: Elements) -> bool {
     match (expected, value) {
         (Value::Array(choices), _) => choices.iter().any(|one| matches(one, value, elements)),
@@ -162,7 +162,7 @@ fn matches(expected: &Value, value: &Value, elements: Elements) -> bool {
     }
 }
 
-/// Whether a text is as a pattern says, in which `*` stands for any characters.
+/// Whether a text matches a pattern, in which `*` stands for any characters.
 fn fits(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == text;

@@ -19,7 +19,7 @@ use crate::transport::{ServerSocket, Stream, accept};
 /// The most clients that one server has at once.
 const MOST_CLIENTS: usize = 512;
 
-/// How long to wait after a connection could not be accepted: there may be no descriptor left for it.
+/// How long to wait after a connection could not be accepted, for example because no descriptor was left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a TLS handshake may take.
@@ -35,9 +35,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates a server that hands each command to `handler`. The next command in band of the same client is handed over
-    /// once the future has ended; the reply may be given later. Clients wait for a greeting until there is
-    /// [one](Self::greet).
+    /// Creates a server that passes each command to `handler`. A client's next in-band command is passed once the future
+    /// has ended; the reply may be given later. Clients are not served before there is a [greeting](Self::greet).
     pub fn new<F, Running>(handler: F) -> Self
     where
         F: Fn(Command) -> Running + Send + Sync + 'static,
@@ -46,7 +45,7 @@ impl Server {
         Self::telling(handler, |_| ())
     }
 
-    /// The same, and `tell` gets to know what clients come and go. It must not block.
+    /// The same, and calls `tell` when clients come and go. It must not block.
     pub fn telling<F, Running>(handler: F, tell: impl Fn(Note) + Send + Sync + 'static) -> Self
     where
         F: Fn(Command) -> Running + Send + Sync + 'static,
@@ -64,8 +63,8 @@ impl Server {
         }
     }
 
-    /// Greets everybody who waits for it, and everybody who will connect. The connections of those who were greeted
-    /// before end, after what is still to be sent. With `None`, there is no greeting for the time being.
+    /// Sets the greeting, for clients that wait for one and for those to come. Clients that have already been greeted are
+    /// disconnected once their queue is sent. With `None`, clients wait again.
     pub fn greet(&self, greeting: Option<&Greeting>) {
         let hello = greeting.map(Hello::new).map(Arc::new);
         self.shared.greeting.send_replace(hello);
@@ -74,8 +73,8 @@ impl Server {
         }
     }
 
-    /// Serves whoever connects to `socket`, until the server is dropped or ends. On a Unix socket, only the user who runs
-    /// this process and root are let in.
+    /// Serves the clients that connect to `socket`, until the server ends or is dropped. A Unix socket takes only clients of
+    /// root and of the user who runs this process.
     pub fn listen(&self, socket: ServerSocket) {
         let accepting = tokio::spawn(accept_all(socket, self.shared.clone()));
         self.accepting.lock().push(accepting.abort_handle());
@@ -101,7 +100,7 @@ impl Server {
         clients.values().map(|client| client.who.clone()).collect()
     }
 
-    /// Stops listening, and ends all connections once what is to be sent has been sent, or after 300 ms.
+    /// Stops listening, and disconnects all clients once their queues are sent, after 300 ms at most.
     pub async fn end(&self) {
         self.shared.full.send_replace(true);
         for client in self.shared.clients.lock().values() {
@@ -124,7 +123,7 @@ impl Drop for Server {
     }
 }
 
-/// Accepts connections until nobody else is let in, and waits for their end. Aborting it ends them.
+/// Accepts connections until the server ends, and waits for their end. Aborting it disconnects all clients.
 async fn accept_all(socket: ServerSocket, shared: Arc<Shared>) {
     let socket = Arc::new(socket);
     let mut connections = JoinSet::new();
@@ -150,7 +149,11 @@ async fn accept_all(socket: ServerSocket, shared: Arc<Shared>) {
     while connections.join_next().await.is_some() {}
 }
 
-/// Whether somebody who has connected is let in.
+/// Whether a client may connect.
+///
+/// # Errors
+///
+/// Why not.
 fn admit(stream: &Stream, others: usize) -> Result<(), String> {
     let ours = nix::unistd::geteuid().as_raw();
     match stream.peer_user() {

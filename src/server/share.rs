@@ -15,8 +15,8 @@ use super::who::{Note, Who};
 use crate::qmp::{Behind, Client, Event, Relay, Request, Session, State};
 use crate::transport::{Address, Error, ServerSocket, SocketFile, Tls};
 
-/// How many commands of all clients are in flight in band. QEMU reads no further ahead than eight, and with more in
-/// flight nothing could overtake them; the shell needs some for itself.
+/// How many in-band commands of all clients may be in flight. QEMU queues eight, and an out-of-band command cannot
+/// overtake those beyond; the shell needs some for itself.
 const TURNS: usize = 4;
 
 /// The same out of band.
@@ -24,8 +24,8 @@ const TURNS_OOB: usize = 8;
 
 /// Serves the VM of a session to clients at any number of addresses, through restarts of the VM.
 ///
-/// A client is greeted when there is a connection to the VM, and its connection ends with that one. The clients take
-/// turns: of each, one command at a time waits to be sent.
+/// Clients are greeted while there is a connection to the VM, and disconnected when it ends. They take turns: each has at
+/// most one command waiting to be sent.
 pub struct Share {
     vm: Arc<Vm>,
     servings: Arc<Mutex<Vec<Serving>>>,
@@ -35,7 +35,7 @@ pub struct Share {
     follower: AbortHandle,
 }
 
-/// Gets to know what clients come and go. It must not block.
+/// Is called when clients come and go. It must not block.
 type Tell = dyn Fn(Note) + Send + Sync;
 
 /// An address at which a VM is served.
@@ -49,9 +49,11 @@ struct Serving {
 /// What [`Share::servings`] tells of an address.
 #[derive(Debug)]
 pub struct Served {
+    /// The address.
     pub address: Address,
     /// The name of its policy, if it has one.
     pub policy: Option<String>,
+    /// The clients there are.
     pub clients: Vec<Arc<Who>>,
 }
 
@@ -59,7 +61,7 @@ pub struct Served {
 ///
 /// # Errors
 ///
-/// As for [`ServerSocket::bind_for_many`]; or everybody on the network could connect, or the credentials cannot be used.
+/// As for [`ServerSocket::bind_for_many`]; or it is a TCP port without `tls`, or the credentials cannot be used.
 pub fn bind(address: &Address, tls: Option<&Tls>) -> Result<ServerSocket, Error> {
     let socket = ServerSocket::bind_for_many(address)?;
     match tls {
@@ -80,7 +82,7 @@ struct Vm {
 }
 
 impl Share {
-    /// Shares the VM of `session`, at no address so far. `tell` gets to know what clients come and go, and must not block.
+    /// Shares the VM of `session`, at no address so far. Calls `tell`, which must not block, when clients come and go.
     pub fn new(session: &Session, tell: impl Fn(Note) + Send + Sync + 'static) -> Self {
         let servings = Arc::new(Mutex::new(Vec::new()));
         let vm = Arc::new(Vm {
@@ -126,7 +128,7 @@ impl Share {
         });
     }
 
-    /// Where it is served, and to whom.
+    /// The addresses, and the clients of each.
     pub fn servings(&self) -> Vec<Served> {
         let servings = self.servings.lock();
         let served = servings.iter().map(|serving| Served {
@@ -178,7 +180,7 @@ async fn follow(
         };
         if is_other {
             let servings = servings.lock();
-            // Nobody who was greeted by the VM before may send anything to the next one.
+            // A client that was greeted by one VM must not reach the next.
             for Serving { server, .. } in &*servings {
                 server.greet(None);
             }
@@ -195,8 +197,7 @@ async fn follow(
     }
 }
 
-/// Greets as the VM does, and says for shells like ours which process the VM is: they complete from its schema and its
-/// twin.
+/// Greets as the VM does, and names the VM's process to other qmpsh, which complete from its schema and twin.
 fn greet(server: &Server, client: &Client) {
     let mut greeting = client.greeting().clone();
     if greeting.human {
@@ -213,11 +214,11 @@ fn greet(server: &Server, client: &Client) {
     server.greet(Some(&greeting));
 }
 
-/// Passes a command on to the VM, in its turn.
+/// Passes a command on to the VM when it is its turn.
 async fn run(mut command: Command, vm: Arc<Vm>, policy: Option<Arc<Policy>>) {
     let text = match policy {
         None => command.to_wire(),
-        // What is checked is what is sent.
+        // The arguments are sent as they were checked, not as they were written.
         Some(policy) => match arguments_of(&command).await {
             Err(error) => {
                 let desc = format!("JSON parse error, {error}");

@@ -19,7 +19,7 @@ pub(super) struct Shared {
     pub handler: Box<Handler>,
     pub tell: Box<dyn Fn(Note) + Send + Sync>,
     pub greeting: watch::Sender<Option<Arc<Hello>>>,
-    /// Nobody else is let in.
+    /// No more clients are accepted.
     pub full: watch::Sender<bool>,
     pub clients: Mutex<BTreeMap<u64, Client>>,
 }

@@ -15,6 +15,7 @@ pub struct Who {
     pub pid: Option<i32>,
     /// The name of its program, if it is on this machine.
     pub program: Option<String>,
+    /// When it connected.
     pub since: Instant,
     label: Arc<str>,
     pub(super) commands: AtomicU64,
@@ -63,6 +64,7 @@ impl fmt::Display for Who {
 /// What a server tells of its clients.
 #[derive(Debug, Clone)]
 pub enum Note {
+    /// It has connected.
     Connected(Arc<Who>),
     /// It has gone by itself.
     Left(Arc<Who>),

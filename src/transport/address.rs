@@ -10,7 +10,12 @@ pub enum Address {
     /// A Unix socket.
     Unix(PathBuf),
     /// A TCP port. An empty host means this machine.
-    Tcp { host: String, port: u16 },
+    Tcp {
+        /// A name or an IP address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// The number of an inherited descriptor that is a connected socket.
     Inherited(i32),
     /// A command line for `sh -c`, whose standard input and output are the stream.
@@ -21,7 +26,9 @@ pub enum Address {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("`{text}` is not an address: {why}")]
 pub struct AddressError {
+    /// The text.
     pub text: String,
+    /// What is wrong with it.
     pub why: &'static str,
 }
 

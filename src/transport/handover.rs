@@ -26,9 +26,11 @@ struct Place {
 /// The process at the other end.
 #[derive(Debug, Clone)]
 pub struct Process {
+    /// The program's name.
     pub name: String,
     /// The server's pid, or `None` if a wrapper runs it.
     pub pid: Option<i32>,
+    /// The process that we started.
     pub child: Child,
 }
 

@@ -4,6 +4,8 @@
 //! connections from. `open` turns an endpoint into a `Stream`: a Unix socket, TCP, TLS, or the
 //! pipes of a program.
 
+#![warn(missing_docs)]
+
 mod address;
 mod endpoint;
 mod error;

@@ -1,10 +1,11 @@
 use super::builtins;
 use super::candidates::{Candidate, Completion, matching};
+use super::filter;
 use super::given::GivenCommand;
 use super::sources::{Sources, plain};
 use super::verbs;
 use crate::context::names::Question;
-use crate::lang::{CursorContext, CursorPlace};
+use crate::lang::{CursorContext, CursorPlace, filter_before};
 
 /// Completes `line` at the byte offset `at`. `in_transaction` says that the line is an action of a transaction
 /// opened before.
@@ -93,6 +94,18 @@ fn of_alias(line: &str, at: usize, sources: &Sources<'_>) -> Option<Completion> 
 /// Completes a line that is a command or a whole message.
 fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'_>) -> Completion {
     let place = context.place.clone();
+    if let Some((command, start)) = filter_before(line, at) {
+        let returned = sources
+            .schema
+            .and_then(|schema| Some((schema, schema.command(command)?.returns)));
+        return match returned {
+            Some((schema, returns)) => filter::complete(line, start, at, returns, schema),
+            None => Completion {
+                start: at,
+                candidates: Vec::new(),
+            },
+        };
+    }
     // Inside JSON, continue with the kind of quotes that the line uses.
     let quote = if line[..at].contains('\'') { '\'' } else { '"' };
     let action = context.action;

@@ -5,6 +5,7 @@
 
 mod builtins;
 mod candidates;
+mod filter;
 mod given;
 mod line;
 mod live;

@@ -46,7 +46,7 @@ impl<'a> Agent<'a> {
     ///
     /// Nothing was sent.
     pub fn send(&self, command: &str, arguments: &dyn Display) -> Result<Pending, Failure> {
-        Ok(self.client.send(request(command, arguments))?)
+        Ok(self.client.send(Request::with(command, arguments))?)
     }
 
     /// Waits for what a command returns.
@@ -81,14 +81,5 @@ impl<'a> Agent<'a> {
     ) -> Result<T, Failure> {
         let reply = self.send(command, arguments)?;
         self.answer(command, reply).await
-    }
-}
-
-/// A command of the agent. Its arguments are JSON.
-pub(super) fn request(command: &str, arguments: &dyn Display) -> Request {
-    Request {
-        text: format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#),
-        name: command.to_owned(),
-        ..Request::default()
     }
 }

@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::agent::{Agent, request};
+use super::super::agent::Agent;
 use crate::failure::Failure;
 use crate::qmp::Client;
+use crate::qmp::Request;
 
 /// An open file in the guest. It is closed when this is dropped, however that comes about.
 pub(super) struct Handle {
@@ -51,7 +52,9 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let tell = |command: &str, arguments| {
             // Nobody can be told if this fails.
-            let _ = self.client.send(request(command, &arguments).quietly());
+            let _ = self
+                .client
+                .send(Request::with(command, &arguments).quietly());
         };
         if self.number != NONE {
             tell("guest-file-close", json!({"handle": self.number}));
