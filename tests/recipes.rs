@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::qemu::{beside_qemu, qemu};
-use crate::common::run::{Outcome, run};
+use crate::common::run::{Outcome, run, script};
 use crate::common::told::Told;
 use crate::common::{Qemu, scratch, text, wait_for};
 
@@ -14,15 +14,8 @@ const SIZE: usize = 4 << 20;
 /// Runs a recipe in this directory.
 fn recipe(directory: &Path, name: &str, args: &[&str]) -> Outcome {
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes");
-    let mut command = Command::new(recipes.join(name));
-    let qmpsh = Path::new(env!("CARGO_BIN_EXE_qmpsh"));
-    let programs = qmpsh.parent().expect("it is in a directory");
-    let path = std::env::var("PATH").unwrap_or_default();
-    command
-        .args(args)
-        .current_dir(directory)
-        .env("PATH", format!("{}:{path}", programs.display()))
-        .env("HOME", directory);
+    let mut command = script(&recipes.join(name), directory);
+    command.args(args);
     run(command, b"")
 }
 
@@ -92,27 +85,6 @@ fn bitmap_backup() {
     assert_ne!(bytes(&backup), bytes(&image));
     recipe(directory, "bitmap-backup", &args).assert_status(0);
     assert_eq!(bytes(&backup), bytes(&image));
-}
-
-#[test]
-fn mirror_and_pivot() {
-    let (qemu, image) = with_disk();
-    qemu.control("device_add driver=usb-storage id=stick drive=disk");
-    let directory = qemu.directory.path();
-    let new = directory.join("new.img");
-    fs::write(&new, vec![0; SIZE]).expect("a file of ours");
-    recipe(
-        directory,
-        "mirror-and-pivot",
-        &[qemu.address(), "disk", "new.img"],
-    )
-    .assert_status(0);
-    assert_eq!(bytes(&new), bytes(&image));
-    let used = qemu.control("query-block").stdout();
-    assert!(
-        used.contains("new.img") && !used.contains("disk.img"),
-        "{used}"
-    );
 }
 
 #[test]
@@ -252,4 +224,48 @@ fn ci_job() {
     let outcome = recipe(directory.path(), "ci-job", &args);
     outcome.assert_status(0);
     assert!(outcome.stdout().contains("RESUME"), "{outcome}");
+}
+
+#[test]
+fn stable_screen() {
+    let qemu = Qemu::with_args(&["-machine", "q35", "-device", "VGA"]);
+    let directory = qemu.directory.path();
+    let file = directory.join("the screen.ppm");
+    let args = [qemu.address(), text(&file), "1"];
+    recipe(directory, "stable-screen", &args).assert_status(0);
+    assert!(bytes(&file).starts_with(b"P6\n"));
+    assert!(!directory.join("the screen.ppm.next").exists());
+}
+
+#[test]
+fn pin_vcpus() {
+    let qemu = Qemu::with_args(&["-machine", "q35", "-smp", "2", "-accel", "tcg,thread=multi"]);
+    let directory = qemu.directory.path();
+    let outcome = recipe(directory, "pin-vcpus", &[qemu.address(), "0", "0"]);
+    outcome.assert_status(0);
+    let threads = qemu.qmpsh(&["-j", ".[][\"thread-id\"]", "query-cpus-fast"]);
+    for thread in threads.lines() {
+        let status = fs::read_to_string(format!("/proc/{thread}/status")).expect("it runs");
+        assert!(status.contains("Cpus_allowed_list:\t0\n"), "{status}");
+    }
+    let outcome = recipe(directory, "pin-vcpus", &[qemu.address(), "0"]);
+    outcome
+        .assert_status(1)
+        .assert_says("the guest has more CPUs");
+}
+
+#[test]
+fn compare() {
+    let (one, other) = (Qemu::named("one"), Qemu::named("other"));
+    let directory = scratch();
+    let vms = [one.address(), other.address()];
+    let args = [&vms[..], &["query-status", "query-chardev-backends"]].concat();
+    let outcome = recipe(directory.path(), "compare", &args);
+    outcome.assert_status(0).assert_stdout("");
+    let args = [&vms[..], &["query-status", "query-name"]].concat();
+    let outcome = recipe(directory.path(), "compare", &args);
+    outcome.assert_status(1);
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), 1, "{outcome}");
+    assert!(lines[0].contains(r#"["one","other"]"#), "{outcome}");
 }

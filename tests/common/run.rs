@@ -18,6 +18,19 @@ pub fn command(home: &Path) -> Command {
     command
 }
 
+/// A script that finds the qmpsh under test, to run in `directory`.
+pub fn script(path: &Path, directory: &Path) -> Command {
+    let qmpsh = Path::new(env!("CARGO_BIN_EXE_qmpsh"));
+    let programs = qmpsh.parent().expect("it is in a directory");
+    let path_before = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(path);
+    command
+        .current_dir(directory)
+        .env("PATH", format!("{}:{path_before}", programs.display()))
+        .env("HOME", directory);
+    command
+}
+
 /// Runs qmpsh to its end, with `input` on standard input.
 pub fn qmpsh(args: &[&str], input: impl AsRef<[u8]>) -> Outcome {
     let home = scratch();
