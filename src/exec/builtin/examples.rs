@@ -23,6 +23,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("on", ":on STOP do query-status"),
     ("oob", ":oob migrate-pause"),
     ("quit", ":quit"),
+    ("screen", ":screen boot.png"),
     ("send", ":send root\\n"),
     ("set", ":set timeout 5"),
     ("source", ":source setup.qmp"),

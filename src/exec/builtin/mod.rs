@@ -22,6 +22,8 @@ mod keyboard;
 mod last;
 mod listeners;
 mod monitor;
+mod new_file;
+mod screen;
 mod serve;
 mod settings;
 mod source;
