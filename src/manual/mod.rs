@@ -8,6 +8,7 @@ mod groups;
 mod members;
 mod page;
 mod prose;
+pub mod recipes;
 pub mod reference;
 mod search;
 

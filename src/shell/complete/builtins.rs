@@ -6,6 +6,7 @@ use super::sources::{Sources, builtin_names, plain};
 use crate::context::names::Question;
 use crate::exec::builtin::{self, Part, SETTINGS};
 use crate::lang::{self, Value};
+use crate::manual::recipes::{self, RECIPES};
 
 /// An argument of a built-in that is being typed, and the words before it.
 pub(super) struct Words<'a> {
@@ -25,6 +26,17 @@ pub(super) enum Found {
     LineAt(usize),
     /// As a line of the human monitor that starts at this offset.
     HmpLineAt(usize),
+    /// As the end of another line.
+    Like(Model),
+}
+
+/// A line at whose end a part of a word completes.
+pub(super) struct Model {
+    pub line: String,
+    /// Where the part starts in that line.
+    pub from: usize,
+    /// Where it starts in the line that is being typed.
+    pub start: usize,
 }
 
 /// Completes an argument of a built-in, with everything that may come next in any of its forms.
@@ -103,6 +115,15 @@ impl Sources<'_> {
             Part::Ability | Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
                 return Found::LineAt(words.start_of(at));
             }
+            Part::Recipe => {
+                let all = RECIPES.iter();
+                all.map(|recipe| Candidate::word(recipe.name(), recipe.title()))
+                    .collect()
+            }
+            Part::Blanks => match blanks(words, at) {
+                Ok(keys) => keys,
+                Err(model) => return Found::Like(model),
+            },
             Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
             Part::Events => return Found::Here(self.event_names(words)),
             Part::Match => return Found::Here(self.event_data(words)),
@@ -181,6 +202,37 @@ impl Sources<'_> {
             candidates: matching(candidates, last),
         }
     }
+}
+
+/// The blanks that the recipe before them still has, or the line of the recipe in which a blank's value completes.
+fn blanks(words: &Words<'_>, at: usize) -> Result<Vec<Candidate>, Model> {
+    let name = at.checked_sub(1).and_then(|at| words.before.get(at));
+    let Some(recipe) = name.and_then(|name| recipes::find(name)) else {
+        return Ok(Vec::new());
+    };
+    let typed = &words.line[words.start..words.at];
+    let Some((blank, value)) = typed.split_once('=') else {
+        let is_given = |blank: &str| {
+            let given = words.before[at..]
+                .iter()
+                .filter_map(|word| word.split_once('='));
+            given.into_iter().any(|(name, _)| name == blank)
+        };
+        let blanks = recipe.blanks().into_iter().filter(|blank| !is_given(blank));
+        let candidate = |blank| {
+            let key = format!("{blank}=");
+            Candidate::new(key.clone(), key, "")
+        };
+        return Ok(blanks.map(candidate).collect());
+    };
+    let Some(before) = recipe.before(blank) else {
+        return Ok(Vec::new());
+    };
+    Err(Model {
+        line: format!("{before}{value}"),
+        from: before.len(),
+        start: words.at - value.len(),
+    })
 }
 
 impl Words<'_> {
