@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::inspector::Inspector;
+use super::log::Log;
 use super::server_kind::ServerKind;
+use super::traffic::{self, Echo};
 use super::types::{Probe, Types};
 use crate::dialect::{self, Memory};
 use crate::failure::Failure;
@@ -44,6 +46,26 @@ pub struct TargetPlan {
     pub serve: Vec<ServerSocket>,
     /// What they may do; `None` is everything.
     pub policy: Option<Policy>,
+}
+
+impl TargetPlan {
+    /// Makes the target, serves it to others if that is planned, and opens the log. `echo` shows messages, if that is
+    /// planned. The notices say what happens to the session unasked; the log is written while it is kept. Nothing is
+    /// connected yet.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be written.
+    pub fn begin(mut self, echo: Echo) -> anyhow::Result<(Target, Notices, Option<Log>)> {
+        let log = self.log.as_deref().map(Log::open).transpose()?;
+        self.options.tap = traffic::tap(self.verbose.then_some(echo), log.as_ref());
+        let (target, notices) =
+            Target::new(self.options, self.retry, self.schema, self.vm, self.dialect);
+        for socket in self.serve {
+            target.share.serve(socket, self.policy.clone());
+        }
+        Ok((target, notices, log))
+    }
 }
 
 /// A server: the session with it, and what is known about it. Clones share the same state.

@@ -11,8 +11,6 @@ use tokio::time::{Instant, timeout_at};
 use super::difference::differences;
 use super::ignored::Ignored;
 use super::log::{Recorded, Recording};
-use crate::context::log::Log;
-use crate::context::traffic;
 use crate::context::{Settings, Target, TargetPlan};
 use crate::failure::{Failure, Status};
 use crate::os::stderr::say;
@@ -45,25 +43,22 @@ pub struct Plan {
 /// # Errors
 ///
 /// The recording cannot be read, there is no connection, or it is lost.
-pub async fn replay(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+pub async fn replay(
+    plan: Plan,
+    settings: Settings,
+    mut target: TargetPlan,
+) -> anyhow::Result<Status> {
     let ignored = Ignored::new(&plan.ignored).await?;
     let recording = Recording::read(&plan.log)?;
-    let log = target.log.as_deref().map(Log::open).transpose()?;
-    let echo = target.verbose.then(|| -> traffic::Echo { Box::new(say) });
-    let mut options = target.options;
-    options.tap = traffic::tap(echo, log.as_ref());
     if target.vm.is_none() {
-        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        target
+            .options
+            .connect_timeout
+            .get_or_insert(CONNECT_TIMEOUT);
     }
     let mut stop = StopSignals::all()?;
-    let endpoint = target.endpoint;
-    let (target, mut notices) = Target::new(
-        options,
-        target.retry,
-        target.schema,
-        target.vm,
-        target.dialect,
-    );
+    let endpoint = target.endpoint.take();
+    let (target, mut notices, _log) = target.begin(Box::new(say))?;
     let all = async {
         target.open(endpoint).await?;
         send_all(&recording, &plan, &ignored, &settings, &target).await

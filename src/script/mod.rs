@@ -2,9 +2,11 @@
 
 mod check;
 mod display;
+mod follow;
 mod input;
 mod plan;
 mod run;
+mod running;
 mod stdout;
 
 pub use plan::{EventsTo, Plan, Source};

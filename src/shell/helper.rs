@@ -19,13 +19,14 @@ use super::complete::{
     Answer, Candidate, Completion, Live, PATIENCE, Question, Replacement, Sources, complete,
     expected, to_come,
 };
+use super::drawn::Drawn;
 use super::hint::{Shown, missing};
 use super::listing;
 use super::paste::Paste;
 use super::prompt_symbol::PromptSymbol;
 use super::recall::{Recall, ghost};
 use super::requests::{Request, Requests};
-use super::terminal::{Rows, Terminal, breaks_lines_anew};
+use super::terminal::{Terminal, breaks_lines_anew};
 use super::walk::Walk;
 use crate::context::{Agenda, Kind, Row, Target};
 use crate::lang::{Aliases, SplitLine, is_harmful, lines};
@@ -264,26 +265,6 @@ fn of_agenda(agenda: &Agenda, question: &Question) -> Option<Vec<Answer>> {
     });
     let answer = |row: Row| Answer::new(row.id.to_string(), format!("{} {}", row.when, row.line));
     Some(rows.into_iter().map(answer).collect())
-}
-
-/// The line as it was drawn last.
-#[derive(Default)]
-struct Drawn {
-    prompt: String,
-    line: String,
-    /// The cursor's offset in the line.
-    at: usize,
-    hint: String,
-    /// How many columns the terminal had; 0 before the line was drawn.
-    columns: usize,
-}
-
-impl Drawn {
-    /// The rows of `line` with the cursor at `at`, between this prompt and this hint.
-    fn rows(&self, line: &str, at: usize, columns: usize) -> Rows {
-        let after = format!("{}{}", &line[at..], self.hint);
-        Rows::of(&self.prompt, &line[..at], &after, columns)
-    }
 }
 
 /// The common prefix of the candidates' texts.

@@ -9,6 +9,7 @@ mod colors;
 pub mod complete;
 mod console;
 mod display;
+mod drawn;
 mod editor;
 mod followers;
 mod helper;

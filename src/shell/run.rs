@@ -12,9 +12,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::stop::Stops;
 use super::terminal::Terminal;
 use crate::config::{self, Config};
-use crate::context::log::Log;
-use crate::context::traffic;
-use crate::context::{Context, Outcome, Output, Report, Settings, Target, TargetPlan};
+use crate::context::{Context, Outcome, Output, Report, Settings, TargetPlan};
 use crate::exec::{self, builtin};
 use crate::failure::Status;
 use crate::lang::Dialect;
@@ -37,25 +35,13 @@ pub struct Plan {
 /// # Errors
 ///
 /// The shell could not start, or the terminal failed.
-pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::Result<Status> {
+pub async fn run(plan: Plan, settings: Settings, mut target: TargetPlan) -> anyhow::Result<Status> {
     let (terminal, _restore) = Terminal::start()?;
-    let log = target.log.as_deref().map(Log::open).transpose()?;
-    let echo = target.verbose.then(|| -> traffic::Echo {
-        let terminal = terminal.clone();
-        Box::new(move |line| terminal.show(format!("{}\n", clip(&line))))
-    });
-    let mut options = target.options;
-    options.tap = traffic::tap(echo, log.as_ref());
+    let above = terminal.clone();
+    let echo = Box::new(move |line: String| above.show(clip(&line).into_owned() + "\n"));
     let mut stops = Stops::new()?;
-    let endpoint = target.endpoint;
-    let (sockets, policy) = (target.serve, target.policy);
-    let (target, mut notices) = Target::new(
-        options,
-        target.retry,
-        target.schema,
-        target.vm,
-        target.dialect,
-    );
+    let endpoint = target.endpoint.take();
+    let (target, mut notices, _log) = target.begin(echo)?;
     let (mut context, reports) = exec::begin(settings, target);
     context.settings_mut().muted = Arc::new(BTreeSet::from([MUTED.to_owned()]));
     if let Some(config) = &plan.config {
@@ -65,9 +51,6 @@ pub async fn run(plan: Plan, settings: Settings, target: TargetPlan) -> anyhow::
         }
     }
     exec::check_settings(&context).await?;
-    for socket in sockets {
-        context.target.share.serve(socket, policy.clone());
-    }
     let connected = {
         let connecting = context.target.open(endpoint);
         tokio::pin!(connecting);

@@ -21,14 +21,14 @@
 //! - searching: the user searches the history. rustyline shows nothing above the line meanwhile, so the writer
 //!   does.
 //! - attached: a guest or a program has the terminal. For a guest it is raw, and the writer writes what the guest
-//!   prints. All other output is held back. An editing line is attached, and edited again, when it is lent to the
-//!   user's editor.
+//!   prints. All other output is held back. While a line is edited, the user's editor can have the terminal; the
+//!   line is edited again after that.
 //! - suspended: the terminal is as we found it, and the process is stopped; see [`Terminal::take_suspending`]. None of our threads runs, so the enum has no variant for this state.
 //! - leaving: the terminal is as we found it, rustyline's output goes nowhere, and the writer writes the last
 //!   messages.
 //!
 //! A terminal may block writes forever (Ctrl-S, a dead ssh). So only the writer's thread writes, and it holds
-//! no lock while it does. rustyline may block too, but that blocks only the editor's thread.
+//! no lock while it does. rustyline may block too, and so may the lists of TAB, but that blocks only the editor's thread.
 
 mod instruction;
 mod list;
