@@ -7,13 +7,14 @@ use crate::qmp::QmpError;
 use crate::schema::{FEW, Problem, ProblemKind};
 
 /// Parts of messages that say that something does not exist.
-const MISSING: [&str; 6] = [
+const MISSING: [&str; 7] = [
     "not found",
     "annot find",
     "an't find",
     "ailed to find",
     "ould not find",
     "does not exist",
+    "does not have a block device backend",
 ];
 
 /// What QEMU says of a bus that takes no devices while the VM runs.
