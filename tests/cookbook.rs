@@ -78,6 +78,8 @@ fn blanks_complete_from_the_vm() {
     let qemu = Qemu::start();
     qemu.control("blockdev-add driver=null-co node-name=disk7 size=1M");
     let mut terminal = prompt(&qemu);
+    terminal.keys(":recipe resize\r");
+    terminal.wait_for_text("`:recipe resize node=… size=…` fills it in.");
     terminal.keys(":recipe resi");
     terminal.keys(TAB);
     terminal.wait_for_text(":recipe resize");

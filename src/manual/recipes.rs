@@ -116,7 +116,7 @@ impl Recipe {
     }
 
     /// Its lines after some that set variables to these values.
-    pub fn filled(&self, values: &[(&str, &str)]) -> String {
+    pub fn filled(&self, values: &[(&str, String)]) -> String {
         let set = values
             .iter()
             .map(|(name, value)| format!(":let {name} = {}", lang::in_quotes(value)));
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn values_are_set_before_the_lines() {
         let recipe = find("resize").expect("it is there");
-        let filled = recipe.filled(&[("node", "a $b"), ("size", "1G")]);
+        let filled = recipe.filled(&[("node", "a $b".to_owned()), ("size", "1G".to_owned())]);
         assert_eq!(
             filled,
             ":let node = \"a \\u0024b\"\n:let size = \"1G\"\nblock_resize node-name=$node size=$size\n"

@@ -32,7 +32,14 @@ fn recipe(call: &Call<'_>) -> Result<Effect, Failure> {
     };
     let recipe = named(&given.name)?;
     if given.arguments.is_empty() {
-        return Ok(Output::text(recipe.text).into());
+        let keys = recipe.blanks().into_iter();
+        let keys: String = keys.map(|blank| format!(" {blank}=…")).collect();
+        let notice = match keys.is_empty() || !call.context.settings().style.terminal {
+            true => String::new(),
+            false => format!("`:recipe {}{keys}` fills it in.", given.name),
+        };
+        let text = recipe.text.to_owned();
+        return Ok(Output::Text { text, notice }.into());
     }
     if recipe.is_script() {
         return Err(Failure::Usage(format!(
@@ -59,7 +66,6 @@ fn recipe(call: &Call<'_>) -> Result<Effect, Failure> {
         }
     });
     let values: Vec<(&str, String)> = values.collect::<Result<_, _>>()?;
-    let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, &**value)).collect();
     Ok(Output::text(recipe.filled(&values)).into())
 }
 

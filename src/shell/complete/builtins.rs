@@ -6,7 +6,7 @@ use super::sources::{Sources, builtin_names, plain};
 use crate::context::names::Question;
 use crate::exec::builtin::{self, Part, SETTINGS};
 use crate::lang::{self, Value};
-use crate::manual::recipes::{self, RECIPES};
+use crate::manual::recipes::{self, RECIPES, Recipe};
 
 /// An argument of a built-in that is being typed, and the words before it.
 pub(super) struct Words<'a> {
@@ -120,9 +120,12 @@ impl Sources<'_> {
                 all.map(|recipe| Candidate::word(recipe.name(), recipe.title()))
                     .collect()
             }
-            Part::Blanks => match blanks(words, at) {
-                Ok(keys) => keys,
-                Err(model) => return Found::Like(model),
+            Part::Blanks => match words.recipe(at) {
+                Some(recipe) => match words.value_in(recipe) {
+                    Some(model) => return Found::Like(model),
+                    None => words.blanks(recipe, at),
+                },
+                None => Vec::new(),
             },
             Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
             Part::Events => return Found::Here(self.event_names(words)),
@@ -204,37 +207,6 @@ impl Sources<'_> {
     }
 }
 
-/// The blanks that the recipe before them still has, or the line of the recipe in which a blank's value completes.
-fn blanks(words: &Words<'_>, at: usize) -> Result<Vec<Candidate>, Model> {
-    let name = at.checked_sub(1).and_then(|at| words.before.get(at));
-    let Some(recipe) = name.and_then(|name| recipes::find(name)) else {
-        return Ok(Vec::new());
-    };
-    let typed = &words.line[words.start..words.at];
-    let Some((blank, value)) = typed.split_once('=') else {
-        let is_given = |blank: &str| {
-            let given = words.before[at..]
-                .iter()
-                .filter_map(|word| word.split_once('='));
-            given.into_iter().any(|(name, _)| name == blank)
-        };
-        let blanks = recipe.blanks().into_iter().filter(|blank| !is_given(blank));
-        let candidate = |blank| {
-            let key = format!("{blank}=");
-            Candidate::new(key.clone(), key, "")
-        };
-        return Ok(blanks.map(candidate).collect());
-    };
-    let Some(before) = recipe.before(blank) else {
-        return Ok(Vec::new());
-    };
-    Err(Model {
-        line: format!("{before}{value}"),
-        from: before.len(),
-        start: words.at - value.len(),
-    })
-}
-
 impl Words<'_> {
     /// The offset at which the word number `index` starts, or would start.
     fn start_of(&self, index: usize) -> usize {
@@ -247,5 +219,33 @@ impl Words<'_> {
         let from = before.fold(from, |from, word| after(from, word));
         let rest = &self.line[from..self.at];
         from + rest.len() - rest.trim_start().len()
+    }
+
+    /// The recipe whose blanks start at the word number `index`.
+    fn recipe(&self, index: usize) -> Option<&'static Recipe> {
+        recipes::find(self.before.get(index.checked_sub(1)?)?)
+    }
+
+    /// The line of the recipe in which the value that is being typed completes.
+    fn value_in(&self, recipe: &Recipe) -> Option<Model> {
+        let (blank, value) = self.line[self.start..self.at].split_once('=')?;
+        let before = recipe.before(blank)?;
+        Some(Model {
+            line: format!("{before}{value}"),
+            from: before.len(),
+            start: self.at - value.len(),
+        })
+    }
+
+    /// The blanks of the recipe that the words from the number `index` on do not fill.
+    fn blanks(&self, recipe: &Recipe, index: usize) -> Vec<Candidate> {
+        let keys = recipe.blanks().into_iter().map(|blank| format!("{blank}="));
+        let is_given = |key: &String| {
+            self.before[index..]
+                .iter()
+                .any(|word| word.starts_with(key))
+        };
+        let keys = keys.filter(|key| !is_given(key));
+        keys.map(|key| Candidate::new(&key, &key, "")).collect()
     }
 }
