@@ -97,9 +97,10 @@ pub(super) async fn buses_with_hotplug(inspector: &Inspector, error: &QmpError) 
     let refusing = error.desc.split('\'').nth(1)?;
     let buses = inspector.buses().await;
     let of = &buses.iter().find(|bus| bus.name == refusing)?.of;
+    // Since QEMU 10.0, a q35's own bus has what others take devices with, but takes none.
     let mut others: Vec<&Bus> = buses
         .iter()
-        .filter(|bus| bus.hotplug && bus.of == *of)
+        .filter(|bus| bus.hotplug && bus.of == *of && bus.name != refusing)
         .collect();
     // A port has room for one device.
     if others.iter().any(|bus| bus.is_empty) {
