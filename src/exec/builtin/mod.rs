@@ -22,6 +22,7 @@ mod keyboard;
 mod last;
 mod listeners;
 mod monitor;
+mod recipe;
 mod serve;
 mod settings;
 mod source;
