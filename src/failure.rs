@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lang::{SyntaxError, Words, conceal, mask_text};
 use crate::qmp::{self, QmpError, State};
-use crate::render::{clip, clip_text};
+use crate::render::{abridge, clip, clip_text};
 use crate::transport::{self, AddressError};
 use crate::vm;
 
@@ -71,7 +71,7 @@ pub enum Failure {
     #[error("{}", clip(.0))]
     Local(String),
     /// A filter failed while it ran.
-    #[error("the filter `{}` failed: {}; its input was {}", clip(.filter), clip(.error), clip(.input))]
+    #[error("the filter `{}` failed: {}; its input was {}", clip(.filter), abridge(.error), abridge(.input))]
     Filter {
         filter: String,
         error: String,

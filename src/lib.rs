@@ -20,7 +20,7 @@
 //! - [`exec`]: runs one line: built-ins, typing of bare words, sending, the outcome
 //! - [`context`]: the environment of a line: settings, agenda, and the target with its session
 //! - [`dialect`]: what a server may speak instead of QMP
-//! - [`manual`]: help pages on what the server accepts
+//! - [`manual`]: help pages on what the server accepts, and recipes
 //! - [`config`]: what `config.toml` says
 //! - [`failure`]: exit statuses, and the failures that lead to them
 //! - [`filter`]: filters in jq's language

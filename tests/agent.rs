@@ -492,6 +492,9 @@ fn the_prompt_completes_the_agents_commands_and_reconnects() {
     terminal.wait_for_prompt();
     terminal.keys(":status\r");
     terminal.wait_for_text("server       guest agent ");
+    terminal.keys("info block\r");
+    let screen = terminal.wait_for_text("found `block`");
+    assert!(!screen.contains(":hmp"), "{screen}");
     terminal.keys(":exec echo 'a  b'\r");
     terminal.wait_for_text("\na  b\n");
     agent.process.end();

@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use qmpsh::cli::Cli;
 use qmpsh::exec::builtin::{BUILTINS, example};
+use qmpsh::manual::recipes::{RECIPES, Recipe};
 
 use crate::common::{licences, qmpsh};
 
@@ -26,6 +27,7 @@ fn the_man_page_is_current() {
         .expect("memory takes it");
     page.extend(include_bytes!("../man/language.roff"));
     built_ins().to_writer(&mut page).expect("memory takes it");
+    recipes().to_writer(&mut page).expect("memory takes it");
     man.render_options_section(&mut page)
         .expect("memory takes it");
     page.extend(include_bytes!("../man/ends.roff"));
@@ -62,6 +64,33 @@ fn built_ins() -> Roff {
         }
     }
     roff
+}
+
+fn recipes() -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["RECIPES"]);
+    roff.text([
+        roman("What people do over QMP, as files to read and to change; "),
+        bold(":recipe NAME"),
+        roman(" shows one."),
+    ]);
+    for recipe in RECIPES {
+        roff.control("TP", []);
+        roff.text([bold(recipe.name())]);
+        roff.text([roman(recipe.title())]);
+    }
+    roff
+}
+
+#[test]
+fn the_list_of_recipes_is_current() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes/README.md");
+    let page = std::fs::read_to_string(page).expect("it is checked in");
+    let (before, _) = page.split_once("| `").expect("a list");
+    let (_, after) = page.rsplit_once("|\n").expect("a list");
+    let row = |recipe: &Recipe| format!("| `{}` | {} |\n", recipe.file, recipe.title());
+    let rows: String = RECIPES.iter().map(row).collect();
+    check("tests/recipes/README.md", &format!("{before}{rows}{after}"));
 }
 
 fn capital(text: &str) -> String {

@@ -247,7 +247,7 @@ proptest! {
 
     #[test]
     fn lines_lose_nothing_and_only_the_last_may_be_open(text in line()) {
-        let lines = lines(&text, &Language::Commands);
+        let lines = lines(&text, &Language::default());
         let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
         prop_assert_eq!(texts.join("\n"), text);
         if let Some((_, complete)) = lines.split_last() {

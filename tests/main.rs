@@ -13,6 +13,7 @@ mod config;
 mod connecting;
 mod console;
 mod console_scripts;
+mod cookbook;
 mod descriptors;
 mod devices;
 mod events;

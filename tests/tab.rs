@@ -7,7 +7,7 @@ use crate::common::told::Told;
 use crate::common::{Qemu, kill, wait_for};
 
 /// A prompt that knows the schema by now.
-fn prompt(qemu: &Qemu) -> Terminal {
+pub fn prompt(qemu: &Qemu) -> Terminal {
     let mut terminal = qemu.prompt();
     // A hint can only come from the schema, and comes with a key.
     terminal.keys("device_del ");

@@ -1,7 +1,7 @@
 //! What is said of names that the VM does not have, and of lines in another language.
 
-use crate::common::Qemu;
 use crate::common::told::Told;
+use crate::common::{Qemu, qmpsh};
 
 /// A q35 with a port, a node, an object and a chardev.
 fn q35() -> Qemu {
@@ -43,6 +43,38 @@ fn a_name_that_the_vm_does_not_have_gets_the_nearest_one() {
     ] {
         qemu.qmpsh(&["-e", line]).assert_fails(1, help);
     }
+}
+
+#[test]
+fn a_device_without_a_drive_gets_those_that_have_one() {
+    let qemu = Qemu::with_args(&[
+        "-machine",
+        "q35",
+        "-device",
+        "ide-cd,id=cd0",
+        "-blockdev",
+        "driver=null-co,node-name=node0",
+        "-device",
+        "virtio-blk-pci,id=disk0,drive=node0",
+    ]);
+    // What has the drive is not the device that was plugged in, but one inside it.
+    let path = "/machine/peripheral/disk0/virtio-backend";
+    let limit = |id: &str| {
+        let limits = "iops=9 iops_rd=0 iops_wr=0 bps=0 bps_rd=0 bps_wr=0";
+        qemu.qmpsh(&["-e", &format!("block_set_io_throttle id={id} {limits}")])
+    };
+    limit("disk0").assert_fails(
+        1,
+        &format!("`id` cannot be `disk0`, only `{path}` or `cd0`"),
+    );
+    limit(path).assert_status(0);
+    let line = format!("qmpsh {} block_set_io_throttle id=", qemu.address());
+    let completed = qmpsh(&["--complete", "line", &line], "").stdout();
+    let words: Vec<&str> = completed
+        .lines()
+        .map(|line| line.split('\t').next().unwrap_or_default())
+        .collect();
+    assert_eq!(words, [format!("-id={path}").as_str(), "-id=cd0"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{assert_harmless, is_json};
 
 /// A script: nothing of it is lost, what is wrong can be shown, and what is sent is JSON that reads back as it was.
 pub fn line(text: &str) {
-    let split = lines(text, &Language::Commands);
+    let split = lines(text, &Language::default());
     let texts: Vec<&str> = split.iter().map(|line| &*line.text).collect();
     assert_eq!(texts.join("\n"), text);
     if let Some((_, complete)) = split.split_last() {

@@ -35,7 +35,7 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
 pub fn language(dialect: Dialect, memory: &Arc<Memory>) -> Language {
     let memory = memory.clone();
     match dialect {
-        Dialect::Qmp | Dialect::Qga => Language::Commands,
+        Dialect::Qmp | Dialect::Qga => Language::Commands(dialect),
         Dialect::Hmp => Language::Text(Arc::new(move |words| {
             Ok(hmp::line(&words.foreign_text()?, memory.cpu()))
         })),

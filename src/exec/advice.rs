@@ -69,7 +69,7 @@ async fn advice(
         return Vec::from_iter(buses_with_hotplug(inspector, error).await);
     }
     let is_unknown_command = error.class == "CommandNotFound" && dialect == Dialect::Qmp;
-    if is_unknown_command && let Some(help) = instead_of(&command.name) {
+    if is_unknown_command && let Some(help) = instead_of(&command.name, dialect) {
         return vec![help];
     }
     let mut problems = match inspector.schema().await {

@@ -7,13 +7,14 @@ use crate::qmp::QmpError;
 use crate::schema::{FEW, Problem, ProblemKind};
 
 /// Parts of messages that say that something does not exist.
-const MISSING: [&str; 6] = [
+const MISSING: [&str; 7] = [
     "not found",
     "annot find",
     "an't find",
     "ailed to find",
     "ould not find",
     "does not exist",
+    "does not have a block device backend",
 ];
 
 /// What QEMU says of a bus that takes no devices while the VM runs.
@@ -96,9 +97,10 @@ pub(super) async fn buses_with_hotplug(inspector: &Inspector, error: &QmpError) 
     let refusing = error.desc.split('\'').nth(1)?;
     let buses = inspector.buses().await;
     let of = &buses.iter().find(|bus| bus.name == refusing)?.of;
+    // Since QEMU 10.0, a q35's own bus has what others take devices with, but takes none.
     let mut others: Vec<&Bus> = buses
         .iter()
-        .filter(|bus| bus.hotplug && bus.of == *of)
+        .filter(|bus| bus.hotplug && bus.of == *of && bus.name != refusing)
         .collect();
     // A port has room for one device.
     if others.iter().any(|bus| bus.is_empty) {

@@ -43,15 +43,20 @@ impl Dialect {
 }
 
 /// The language of the lines that call no built-in.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub enum Language {
-    /// `COMMAND KEY=VALUE …`, or a whole message.
-    #[default]
-    Commands,
+    /// `COMMAND KEY=VALUE …`, or a whole message, in one of the dialects that have no verbs.
+    Commands(Dialect),
     /// A text that means something to the server alone, up to an `&` at its end.
     Text(Reading),
     /// Words like those of commands, with a filter and the rest after them, which mean something to the server alone.
     Words(Reading),
+}
+
+impl Default for Language {
+    fn default() -> Self {
+        Self::Commands(Dialect::default())
+    }
 }
 
 /// Makes a line of the words of a server's own language.
@@ -60,7 +65,7 @@ pub type Reading = Arc<dyn Fn(&Words) -> Result<Line, SyntaxError> + Send + Sync
 impl fmt::Debug for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Commands => "Commands",
+            Self::Commands(_) => "Commands",
             Self::Text(_) => "Text",
             Self::Words(_) => "Words",
         })

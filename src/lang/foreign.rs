@@ -1,7 +1,10 @@
 //! Lines that people write out of habit, in the language of a shell or of the human monitor.
 
-/// What to write instead of `line`, which makes no sense as a command. `None` if it looks like nothing known.
-pub fn instead_of(line: &str) -> Option<String> {
+use super::Dialect;
+
+/// What to write instead of `line`, which makes no sense as a command of this dialect. `None` if it looks like
+/// nothing known.
+pub fn instead_of(line: &str, dialect: Dialect) -> Option<String> {
     let line = line.trim();
     let first = line.split_whitespace().next()?;
     if first == "?" {
@@ -13,6 +16,8 @@ pub fn instead_of(line: &str) -> Option<String> {
         );
     }
     let of_human_monitor = match first {
+        // Only QMP leads to a human monitor.
+        _ if dialect != Dialect::Qmp => None,
         "hmp" => Some(line[first.len()..].trim_start()),
         "info" => Some(line),
         _ => None,
@@ -49,7 +54,7 @@ mod tests {
             ("stop now", None),
             ("", None),
         ] {
-            let found = instead_of(line);
+            let found = instead_of(line, Dialect::Qmp);
             match expected {
                 Some(part) => assert!(
                     found.as_ref().is_some_and(|found| found.contains(part)),
@@ -58,5 +63,11 @@ mod tests {
                 None => assert_eq!(found, None, "{line}"),
             }
         }
+    }
+
+    #[test]
+    fn a_guest_agent_has_no_human_monitor() {
+        assert_eq!(instead_of("info block", Dialect::Qga), None);
+        assert!(instead_of("?", Dialect::Qga).is_some());
     }
 }

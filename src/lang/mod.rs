@@ -49,6 +49,6 @@ pub use secret::{
 pub use spans::{Span, SpanKind, spans};
 pub use tail::{FilterText, Redirection, Tail};
 pub use typed::typed_text;
-pub use value::{Object, Value, argument, dotted, integer, quote, seconds, word};
-pub use variables::{Variables, is_name};
+pub use value::{Object, Value, argument, dotted, in_quotes, integer, quote, seconds, word};
+pub use variables::{Variables, is_name, variables_in};
 pub use words::{SplitLine, Words, lines};

@@ -129,7 +129,7 @@ impl Parser {
     /// What the words are without their alias, if they begin with one.
     fn expansion(&self, words: &Words) -> Result<Option<Expansion>, SyntaxError> {
         match self.language {
-            Language::Commands if self.block.is_none() => Expansion::of(words),
+            Language::Commands(_) if self.block.is_none() => Expansion::of(words),
             _ => Ok(None),
         }
     }
@@ -156,9 +156,12 @@ impl Parser {
     fn parse_line(&mut self, words: &Words) -> Result<Line, SyntaxError> {
         let (tail, background) = words.read_tail()?;
         let line = self.statement(words, tail.is_empty());
-        let line = line.map_err(|error| match instead_of(words.source()) {
-            Some(help) if matches!(self.language, Language::Commands) => error.help(help),
-            _ => error,
+        let line = line.map_err(|error| match self.language {
+            Language::Commands(dialect) => match instead_of(words.source(), dialect) {
+                Some(help) => error.help(help),
+                None => error,
+            },
+            Language::Text(_) | Language::Words(_) => error,
         })?;
         Ok(Line {
             background: line.background || background,

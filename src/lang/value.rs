@@ -111,7 +111,7 @@ pub fn word(text: &str) -> String {
 }
 
 /// Returns `text` in quotes, in which nothing is a variable.
-fn in_quotes(text: &str) -> String {
+pub fn in_quotes(text: &str) -> String {
     quote(text).replace('$', "\\u0024")
 }
 

@@ -212,6 +212,20 @@ impl<'a> Reference<'a> {
     }
 }
 
+/// The variables that a text names: where, and their names.
+pub fn variables_in(text: &str) -> Vec<(Range<usize>, &str)> {
+    let (mut found, mut rest) = (Vec::new(), text);
+    while let Ok(Some((_, reference, after))) = Reference::first_in(rest, text.len() - rest.len()) {
+        let (name, _) = reference
+            .path
+            .split_once('.')
+            .unwrap_or((reference.path, ""));
+        found.push((reference.span, name));
+        rest = after;
+    }
+    found
+}
+
 /// How many keys to list in an error.
 const KEYS: usize = 20;
 

@@ -485,7 +485,7 @@ mod tests {
     #[test]
     fn a_line_ends_only_where_no_quote_or_bracket_is_open() {
         let texts = |text| {
-            let lines = lines(text, &Language::Commands).into_iter();
+            let lines = lines(text, &Language::default()).into_iter();
             lines.map(|line| line.text).collect::<Vec<_>>()
         };
         assert_eq!(texts("a\nb c={\n1:2}\nd"), ["a", "b c={\n1:2}", "d"]);

@@ -1,4 +1,5 @@
-//! The pages of `help`: what the schema says, as text to read, with the words of the installed reference.
+//! The pages of `help`: what the schema says, as text to read, with the words of the installed reference. And the
+//! recipes.
 //!
 //! Pure but for [`reference`], which reads that: a schema, a reference and QOM's properties go in, and text of a given
 //! width comes out.
@@ -8,6 +9,7 @@ mod groups;
 mod members;
 mod page;
 mod prose;
+pub mod recipes;
 pub mod reference;
 mod search;
 

@@ -7,6 +7,9 @@ use crate::lang::is_harmful;
 /// How much of a text that is not ours an error message shows.
 const CLIP: usize = 2000;
 
+/// How many characters of each end of an abridged text are shown.
+const ABRIDGED: usize = 80;
+
 /// A text of one line, with harmful characters shown escaped. That goes for line breaks, too: a name that has one
 /// would forge a line of ours.
 pub fn escape_line(text: &str) -> Cow<'_, str> {
@@ -50,6 +53,18 @@ fn clipped(text: &str, escape: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// The beginning and the end of a text of one line that may be very long, made harmless: enough to tell what it is.
+pub fn abridge(text: &str) -> Cow<'_, str> {
+    let left_out = text.chars().count().saturating_sub(2 * ABRIDGED);
+    // The mark that stands for it, and its count, should not take more room than it.
+    if left_out <= ABRIDGED {
+        return escape_line(text);
+    }
+    let start: String = text.chars().take(ABRIDGED).collect();
+    let end: String = text.chars().skip(ABRIDGED + left_out).collect();
+    format!("{} … {}", escape_line(&start), escape_line(&end)).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +80,15 @@ mod tests {
     fn long_texts_are_clipped() {
         let clipped = clip(&"é".repeat(3000)).into_owned();
         assert!(clipped.ends_with("… (6000 bytes)"), "{clipped}");
+    }
+
+    #[test]
+    fn an_abridged_text_keeps_both_ends() {
+        let text = format!("cannot index [\u{1b}{}] with \"x\"", "é".repeat(300));
+        let abridged = abridge(&text).into_owned();
+        assert!(abridged.starts_with("cannot index [\\u{1b}é"), "{abridged}");
+        assert!(abridged.ends_with("é] with \"x\""), "{abridged}");
+        assert!(abridged.chars().count() < 200, "{abridged}");
+        assert_eq!(abridge("cannot index 1"), "cannot index 1");
     }
 }

@@ -17,7 +17,7 @@ use crate::qmp::{Event, Late, Notice};
 use crate::transport::Endpoint;
 
 pub use columns::{columns, height, width};
-pub use escape::{clip, clip_text, escape, escape_line};
+pub use escape::{abridge, clip, clip_text, escape, escape_line};
 pub use event::event_line;
 pub use json::{compact, pretty};
 pub use picture::{Picture, half_blocks};

@@ -35,6 +35,9 @@ pub(super) const TRANSACTION_PROMPT: &str = "TRANS> ";
 pub(super) struct Editor {
     requests: mpsc::Sender<Request>,
     inputs: async_mpsc::UnboundedReceiver<Input>,
+    terminal: Terminal,
+    /// Whether a line was asked for that has not come yet.
+    reading: bool,
 }
 
 /// What the editor's thread does next.
@@ -87,6 +90,7 @@ impl Editor {
         let paste = Paste::new(terminal.clone(), Handle::current());
         let (target, agenda) = (context.target.clone(), context.agenda.clone());
         let color = context.settings().style.color;
+        let of_editor = terminal.clone();
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
@@ -98,11 +102,21 @@ impl Editor {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
             })?;
-        Ok(Self { requests, inputs })
+        Ok(Self {
+            requests,
+            inputs,
+            terminal: of_editor,
+            reading: false,
+        })
     }
 
-    /// Starts to read a line. [`Editor::input`] returns it.
-    pub fn read(&self, line: LineRequest) {
+    /// Starts to read a line. [`Editor::input`] returns it. If the last one has not come yet, because the kernel
+    /// edits the lines and Ctrl-C has cleared it, only shows the prompt again: the thread still reads.
+    pub fn read(&mut self, line: LineRequest) {
+        if std::mem::replace(&mut self.reading, true) {
+            self.terminal.show(line.prompt);
+            return;
+        }
         // If the thread has ended, `input` says why.
         let _ = self.requests.send(Request::Read(line));
     }
@@ -120,6 +134,7 @@ impl Editor {
     /// Waits for the line that [`Editor::read`] asked for.
     pub async fn input(&mut self) -> Input {
         let input = self.inputs.recv().await;
+        self.reading = false;
         input.unwrap_or_else(|| Input::Failed("the line editor has stopped".to_owned()))
     }
 }

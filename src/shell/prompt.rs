@@ -142,11 +142,19 @@ impl Prompt {
             aliases: settings.aliases,
             vi_keys: settings.prompt.vi_keys,
         });
+        let by_kernel = self.display.terminal.is_edited_by_kernel();
         loop {
             tokio::select! {
                 biased;
                 input = self.editor.input() => return Ok(input),
-                status = self.display.stops.leave() => return Err(status),
+                stop = self.display.stops.while_reading(by_kernel) => match stop {
+                    Stop::Waiting => {
+                        let mark = self.display.terminal.interrupt_mark();
+                        self.display.terminal.show(mark.to_owned());
+                        return Ok(Input::Interrupted);
+                    }
+                    Stop::Shell(status) => return Err(status),
+                },
                 // Ignore a Ctrl-C from before the line was drawn. If the line has ended by now, a Ctrl-C is
                 // meant for what it runs, so keep it.
                 () = self.display.terminal.drawn() => if self.display.terminal.is_editing() {
@@ -210,7 +218,7 @@ impl Prompt {
                 Stop::Waiting => {
                     if !is_builtin {
                         self.display.interrupted(
-                            "interrupted while waiting for the server's schema; nothing was sent",
+                            "interrupted before the command was sent",
                         );
                     }
                     Next::Stop

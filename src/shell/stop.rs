@@ -45,6 +45,15 @@ impl Stops {
         }
     }
 
+    /// Waits for what ends the reading of a line. A Ctrl-C does so only if the kernel edits the line: otherwise,
+    /// it is a key of the editor's.
+    pub async fn while_reading(&mut self, by_kernel: bool) -> Stop {
+        match by_kernel {
+            true => self.stop().await,
+            false => Stop::Shell(self.leave().await),
+        }
+    }
+
     /// Waits for a request to exit the shell, and returns the exit status.
     pub async fn leave(&mut self) -> Status {
         tokio::select! {

@@ -36,6 +36,8 @@ pub enum Question {
     Nodes,
     Drives,
     NodesAndDrives,
+    /// Devices that have a drive, each by its id or its QOM path.
+    BlockDevices,
     /// The dirty bitmaps of a node or a drive, or all of them.
     Bitmaps(Option<String>),
     Jobs,
@@ -76,6 +78,7 @@ impl Question {
                 | Self::Nodes
                 | Self::Drives
                 | Self::NodesAndDrives
+                | Self::BlockDevices
                 | Self::Bitmaps(_)
                 | Self::Jobs
                 | Self::BlockJobs
@@ -175,6 +178,7 @@ pub async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answer> {
             both.extend(drives(inspector).await);
             both
         }
+        Question::BlockDevices => list("query-block", "qdev", &["device"]).await,
         Question::Bitmaps(node) => bitmaps(inspector, node.as_deref()).await,
         Question::Jobs => list("query-jobs", "id", &["type", "status"]).await,
         Question::BlockJobs => list("query-block-jobs", "device", &["type", "status"]).await,

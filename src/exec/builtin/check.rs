@@ -2,6 +2,7 @@
 
 use super::conditions::{check_against, read, read_named};
 use super::entry::{Builtin, Part, USAGE, find, time, unknown};
+use super::recipe::named;
 use super::settings;
 use crate::failure::Failure;
 use crate::lang::{BuiltinLine, Language, Parser, Statement, Words, any_of, nearest};
@@ -145,6 +146,11 @@ impl Form<'_> {
                     self.word(at)?;
                     at + 1
                 }
+                Part::Recipe => {
+                    let name = self.word(at)?;
+                    named(&name).map_err(|failure| Misfit { at, failure })?;
+                    at + 1
+                }
                 Part::Setting => self.setting(at)?,
                 Part::Program if at == self.words.len() => return Err(self.usage(at)),
                 Part::Ability => {
@@ -163,9 +169,12 @@ impl Form<'_> {
                     }
                     at
                 }
-                Part::Program | Part::Filter | Part::Text | Part::HmpLine | Part::Topic => {
-                    self.words.len()
-                }
+                Part::Program
+                | Part::Filter
+                | Part::Text
+                | Part::HmpLine
+                | Part::Topic
+                | Part::Blanks => self.words.len(),
                 Part::OobCommand | Part::Command | Part::Line => self.inner(*part, at)?,
             };
             parts = if has_match && matches!(part, Part::Events | Part::Optional([Part::Events])) {

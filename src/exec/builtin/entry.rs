@@ -98,6 +98,10 @@ pub enum Part {
     HmpLine,
     /// A file of ours.
     File,
+    /// The name of a recipe.
+    Recipe,
+    /// Values for the blanks of the recipe before it.
+    Blanks,
 }
 
 impl fmt::Display for Part {
@@ -116,6 +120,8 @@ impl fmt::Display for Part {
             Self::Job | Self::Listener | Self::Timer => f.write_str("ID"),
             Self::Address => f.write_str("ADDRESS"),
             Self::File => f.write_str("FILE"),
+            Self::Recipe => f.write_str("NAME"),
+            Self::Blanks => f.write_str("[KEY=VALUE…]"),
             Self::QomPath => f.write_str("PATH"),
             Self::Topic => f.write_str("COMMAND [KEY=VALUE…] | EVENT | :BUILT-IN | WORD"),
             Self::Ability => f.write_str("COMMAND [ARGUMENT[=VALUE]…] [FEATURE…]"),
@@ -228,7 +234,8 @@ fn follow<'a>(
         | Part::Command
         | Part::OobCommand
         | Part::Topic
-        | Part::Ability => {
+        | Part::Ability
+        | Part::Blanks => {
             found.push((part, at));
         }
         Part::Match => {

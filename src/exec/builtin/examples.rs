@@ -23,6 +23,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("on", ":on STOP do query-status"),
     ("oob", ":oob migrate-pause"),
     ("quit", ":quit"),
+    ("recipe", ":recipe throttle id=cd0 iops=500"),
     ("screen", ":screen boot.png"),
     ("send", ":send root\\n"),
     ("set", ":set timeout 5"),

@@ -54,11 +54,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         words.pop();
     }
     let (context, table) = (call.context, call.table);
-    let style = context.settings().style;
-    let sheet = Sheet {
-        width: if style.terminal { width() } else { 80 },
-        color: style.color,
-    };
+    let sheet = sheet(context);
     let topic = words.first().map_or("", String::as_str);
     // As it is written when it opens a block.
     let topic = topic.strip_suffix('(').unwrap_or(topic);
@@ -116,6 +112,15 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
             Some(text) => Ok(Output::text(text).into()),
             None => Err(nothing(&schema, table, topic)),
         },
+    }
+}
+
+/// The format of pages.
+pub(super) fn sheet(context: &Context) -> Sheet {
+    let style = context.settings().style;
+    Sheet {
+        width: if style.terminal { width() } else { 80 },
+        color: style.color,
     }
 }
 

@@ -23,6 +23,7 @@ mod last;
 mod listeners;
 mod monitor;
 mod new_file;
+mod recipe;
 mod screen;
 mod serve;
 mod settings;

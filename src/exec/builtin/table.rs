@@ -6,8 +6,8 @@ use super::entry::{Builtin, Call, Effect, unknown};
 use super::{agent, copy, hmp};
 use super::{
     aliases, connection, console, events, finish, general, has, help, jobs, keyboard, last,
-    listeners, monitor, screen, serve, settings, source, timers, tree, until, variables, vm, wait,
-    watch,
+    listeners, monitor, recipe, screen, serve, settings, source, timers, tree, until, variables,
+    vm, wait, watch,
 };
 use crate::context::{Context, Output, SourcedLine};
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ use crate::schema::Schema;
 pub const BUILTINS: &[Builtin] = &[
     help::HELP,
     has::HAS,
+    recipe::RECIPE,
     connection::STATUS,
     connection::CONNECT,
     connection::DISCONNECT,
@@ -66,9 +67,9 @@ pub const BUILTINS: &[Builtin] = &[
 ];
 
 /// The built-ins that a dry run runs. The others have an effect, and are only checked.
-const DRY: [&str; 13] = [
-    "help", "oob", "finish", "job", "time", "let", "set", "fail", "quit", "exit", "alias",
-    "unalias", "source",
+const DRY: [&str; 14] = [
+    "help", "recipe", "oob", "finish", "job", "time", "let", "set", "fail", "quit", "exit",
+    "alias", "unalias", "source",
 ];
 
 /// Finds a built-in by its name, given with or without the colon.

@@ -6,6 +6,7 @@ use super::sources::{Sources, builtin_names, plain};
 use crate::context::names::Question;
 use crate::exec::builtin::{self, Part, SETTINGS};
 use crate::lang::{self, Value};
+use crate::manual::recipes::{self, RECIPES, Recipe};
 
 /// An argument of a built-in that is being typed, and the words before it.
 pub(super) struct Words<'a> {
@@ -25,6 +26,17 @@ pub(super) enum Found {
     LineAt(usize),
     /// As a line of the human monitor that starts at this offset.
     HmpLineAt(usize),
+    /// As the end of another line.
+    Like(Model),
+}
+
+/// A line at whose end a part of a word completes.
+pub(super) struct Model {
+    pub line: String,
+    /// Where the part starts in that line.
+    pub from: usize,
+    /// Where it starts in the line that is being typed.
+    pub start: usize,
 }
 
 /// Completes an argument of a built-in, with everything that may come next in any of its forms.
@@ -103,6 +115,18 @@ impl Sources<'_> {
             Part::Ability | Part::Topic | Part::OobCommand | Part::Command | Part::Line => {
                 return Found::LineAt(words.start_of(at));
             }
+            Part::Recipe => {
+                let all = RECIPES.iter();
+                all.map(|recipe| Candidate::word(recipe.name(), recipe.title()))
+                    .collect()
+            }
+            Part::Blanks => match words.recipe(at) {
+                Some(recipe) => match words.value_in(recipe) {
+                    Some(model) => return Found::Like(model),
+                    None => words.blanks(recipe, at),
+                },
+                None => Vec::new(),
+            },
             Part::HmpLine => return Found::HmpLineAt(words.start_of(at)),
             Part::Events => return Found::Here(self.event_names(words)),
             Part::Match => return Found::Here(self.event_data(words)),
@@ -195,5 +219,33 @@ impl Words<'_> {
         let from = before.fold(from, |from, word| after(from, word));
         let rest = &self.line[from..self.at];
         from + rest.len() - rest.trim_start().len()
+    }
+
+    /// The recipe whose blanks start at the word number `index`.
+    fn recipe(&self, index: usize) -> Option<&'static Recipe> {
+        recipes::find(self.before.get(index.checked_sub(1)?)?)
+    }
+
+    /// The line of the recipe in which the value that is being typed completes.
+    fn value_in(&self, recipe: &Recipe) -> Option<Model> {
+        let (blank, value) = self.line[self.start..self.at].split_once('=')?;
+        let before = recipe.before(blank)?;
+        Some(Model {
+            line: format!("{before}{value}"),
+            from: before.len(),
+            start: self.at - value.len(),
+        })
+    }
+
+    /// The blanks of the recipe that the words from the number `index` on do not fill.
+    fn blanks(&self, recipe: &Recipe, index: usize) -> Vec<Candidate> {
+        let keys = recipe.blanks().into_iter().map(|blank| format!("{blank}="));
+        let is_given = |key: &String| {
+            self.before[index..]
+                .iter()
+                .any(|word| word.starts_with(key))
+        };
+        let keys = keys.filter(|key| !is_given(key));
+        keys.map(|key| Candidate::new(&key, &key, "")).collect()
     }
 }

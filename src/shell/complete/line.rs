@@ -43,6 +43,11 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
             builtins::Found::HmpLineAt(start) => {
                 return shifted(sources.verb_line(line, start, at), skipped);
             }
+            builtins::Found::Like(model) => {
+                let found = complete(&model.line, model.line.len(), false, sources);
+                let start = (found.start + model.start).saturating_sub(model.from);
+                return shifted(Completion { start, ..found }, skipped);
+            }
             builtins::Found::LineAt(start) => {
                 (line, at, in_transaction) = (&line[start..], at - start, false);
                 skipped += start;

@@ -189,6 +189,11 @@ impl Terminal {
         let _ = wait.await;
     }
 
+    /// Whether the kernel edits the lines, because the terminal is dumb: Ctrl-C is a signal then.
+    pub fn is_edited_by_kernel(&self) -> bool {
+        self.mode.echoes()
+    }
+
     /// What ends the row in which the user pressed Ctrl-C while no line was edited.
     pub fn interrupt_mark(&self) -> &'static str {
         match self.mode.echoes() {
