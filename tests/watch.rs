@@ -49,6 +49,17 @@ fn a_table_is_redrawn_in_place_with_rates_and_only_what_changed_is_written() {
 }
 
 #[test]
+fn what_a_filter_gives_is_shown_as_plain_text() {
+    let fake = counting();
+    let mut terminal = fake.prompt();
+    terminal.keys(":watch 50ms query-blockstats | .[1]\r");
+    terminal.wait_for_text("\"device\": \"disk1\"");
+    terminal.keys("q");
+    terminal.wait_for_prompt();
+    terminal.leave();
+}
+
+#[test]
 fn what_was_on_the_screen_before_stays_when_the_values_are_longer_than_the_screen() {
     let nodes: Vec<_> = (0..100)
         .map(|n| json!({"node-name": format!("node{n}")}))

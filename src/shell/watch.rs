@@ -122,7 +122,7 @@ fn lines(
     at: Instant,
     (columns, rows): (usize, usize),
 ) -> Vec<String> {
-    let settings = context.settings();
+    let mut settings = context.settings();
     let color = settings.style.color;
     // A full line would leave the cursor in its last column, where clearing the rest of the line clears that, too.
     let width = columns.saturating_sub(1);
@@ -149,6 +149,8 @@ fn lines(
                 lines.extend(watched.value(reply.value().unwrap_or("null"), at, layout));
             }
             output => {
+                // Colours would be escaped, like all that is not plain text.
+                settings.style.color = false;
                 let text = settings.text(output).unwrap_or_default();
                 lines.extend(watched.text(&text, layout));
             }
