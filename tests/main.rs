@@ -53,6 +53,7 @@ mod recording;
 mod redraw;
 mod reference;
 mod schema_cache;
+mod screen;
 mod screens;
 mod scripts;
 mod secrets;

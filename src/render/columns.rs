@@ -5,6 +5,11 @@ pub fn width() -> usize {
     crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
 }
 
+/// The height of the terminal in rows, or a usual one if it is unknown.
+pub fn height() -> usize {
+    crossterm::terminal::size().map_or(24, |(_, rows)| usize::from(rows))
+}
+
 /// The space between two columns.
 const GAP: usize = 2;
 

@@ -230,6 +230,22 @@ impl Terminal {
         })
     }
 
+    /// The colours of the upper and the lower half of each half block on the screen, row by row.
+    pub fn half_blocks(&self) -> Vec<Vec<[vt100::Color; 2]>> {
+        self.look(|screen| {
+            let (rows, columns) = screen.size();
+            let row = |row| {
+                let cells = (0..columns).filter_map(move |column| screen.cell(row, column));
+                let blocks = cells.filter(|cell| cell.contents() == "▀");
+                blocks
+                    .map(|cell| [cell.fgcolor(), cell.bgcolor()])
+                    .collect()
+            };
+            let rows = (0..rows).map(row);
+            rows.filter(|row: &Vec<_>| !row.is_empty()).collect()
+        })
+    }
+
     /// Waits until the screen is as `condition` wants it, and returns it.
     #[track_caller]
     pub fn wait(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {

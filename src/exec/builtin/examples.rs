@@ -24,6 +24,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("oob", ":oob migrate-pause"),
     ("quit", ":quit"),
     ("recipe", ":recipe throttle id=cd0 iops=500"),
+    ("screen", ":screen boot.png"),
     ("send", ":send root\\n"),
     ("set", ":set timeout 5"),
     ("source", ":source setup.qmp"),

@@ -6,8 +6,8 @@ use super::entry::{Builtin, Call, Effect, unknown};
 use super::{agent, copy, hmp};
 use super::{
     aliases, connection, console, events, finish, general, has, help, jobs, keyboard, last,
-    listeners, monitor, recipe, serve, settings, source, timers, tree, until, variables, vm, wait,
-    watch,
+    listeners, monitor, recipe, screen, serve, settings, source, timers, tree, until, variables,
+    vm, wait, watch,
 };
 use crate::context::{Context, Output, SourcedLine};
 use crate::failure::Failure;
@@ -52,6 +52,7 @@ pub const BUILTINS: &[Builtin] = &[
     aliases::ALIAS,
     aliases::UNALIAS,
     source::SOURCE,
+    screen::SCREEN,
     keyboard::KEY,
     keyboard::TYPE,
     vm::VM,

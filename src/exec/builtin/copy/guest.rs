@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::super::agent::Agent;
 use super::handle::Handle;
-use super::local::{NewFile, Pieces};
+use super::local::Pieces;
 use super::progress::Progress;
 use crate::context::Context;
+use crate::exec::builtin::new_file::NewFile;
 use crate::failure::Failure;
 
 /// How many bytes of a file travel in one message.

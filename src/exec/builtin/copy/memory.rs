@@ -6,10 +6,11 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::local::{NewFile, Pieces};
+use super::local::Pieces;
 use super::progress::Progress;
 use crate::context::Context;
 use crate::dialect::qtest;
+use crate::exec::builtin::new_file::NewFile;
 use crate::exec::query::in_time;
 use crate::failure::Failure;
 use crate::qmp::{Client, Pending, Request};
