@@ -212,7 +212,7 @@ fn help_is_short_with_one_dash_and_no_line_is_too_long() {
     }
 }
 
-fn is_generating() -> bool {
+pub fn is_generating() -> bool {
     std::env::var_os("QMPSH_GENERATE").is_some()
 }
 

@@ -463,9 +463,12 @@ fn a_word_is_searched_for_in_all_names() {
 #[test]
 fn a_built_in_is_explained_and_needs_no_schema() {
     let fake = Fake::answering(|command| panic!("{command} was asked"));
-    for topic in [":set", ":help", ":oob"] {
+    for topic in [":set", ":help", ":oob", ":vm"] {
         let outcome = fake.qmpsh(&["help", topic]);
         outcome.assert_status(0);
+        // Like the other pages, for a terminal of unknown width.
+        let fits = |line: &str| line.chars().count() <= 80 || line.contains('`');
+        assert!(outcome.stdout().lines().all(fits), "{outcome}");
         assert!(outcome.stdout().starts_with(topic), "{outcome}");
     }
     let wrong = fake.qmpsh(&["help", ":conect"]);

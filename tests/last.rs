@@ -79,6 +79,9 @@ fn an_assertion_is_the_exit_status_and_says_what_there_was() {
     outcome.assert_fails(1, "`empty` is not true");
     let outcome = counting.script(&[], "q | empty\n:assert .n.x\n");
     outcome.assert_fails(1, "cannot index 0 with \"x\"");
+    counting
+        .script(&[], "q\n:assert\n")
+        .assert_fails(2, "usage: :assert FILTER");
     let outcome = counting.script(&[], ":assert .n\n");
     outcome.assert_fails(1, "there is no value yet");
 }

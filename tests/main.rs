@@ -37,6 +37,7 @@ mod listen;
 mod messages;
 mod one_shot;
 mod pager;
+mod picture;
 mod prompt;
 mod prompt_connection;
 mod prompt_quit;

@@ -131,6 +131,15 @@ fn a_line_of_the_human_monitor_is_answered_with_the_one_that_works() {
 }
 
 #[test]
+fn a_line_in_one_word_is_answered_with_the_option_that_runs_it() {
+    let qemu = Qemu::start();
+    qemu.qmpsh(&["query-status | .status"]).assert_fails(
+        1,
+        "help: this is one word; run it as a line: -e 'query-status | .status'",
+    );
+}
+
+#[test]
 fn a_line_of_a_shell_is_answered_with_what_to_do_instead() {
     let qemu = Qemu::start();
     for (line, status, help) in [

@@ -302,6 +302,7 @@ fn tell(note: &Note, tap: Option<&Tap>, notices: &NoticeSender) {
             connection: 0,
             descriptors: 0,
             from: None,
+            quiet: false,
         });
     }
     if matches!(note, Note::Cut(..) | Note::TurnedAway(_)) {

@@ -74,6 +74,9 @@ pub fn tap(echo: Option<Echo>, log: Option<&Log>) -> Option<Tap> {
             if let Some(from) = passing.from {
                 line += &format!(", \"from\": {}", quote(&mask_text(from)));
             }
+            if passing.quiet {
+                line += ", \"unasked\": true";
+            }
             if passing.descriptors > 0 {
                 line += &format!(", \"fds\": {}", passing.descriptors);
             }

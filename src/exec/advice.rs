@@ -72,6 +72,11 @@ async fn advice(
     if is_unknown_command && let Some(help) = instead_of(&command.name, dialect) {
         return vec![help];
     }
+    // Only a word of a command line can have spaces.
+    if is_unknown_command && command.name.contains(char::is_whitespace) {
+        let line = conceal(&command.name);
+        return vec![format!("this is one word; run it as a line: -e '{line}'")];
+    }
     let mut problems = match inspector.schema().await {
         Some(schema) => schema.check(command),
         None => Vec::from_iter(unknown_command(inspector, &command.name).await),

@@ -9,7 +9,7 @@ use crate::render::{Role, columns, escape_line};
 const INDENT: usize = 2;
 
 /// The most columns of prose: longer lines are hard to read.
-const PROSE: usize = 100;
+pub const PROSE: usize = 100;
 
 /// The format of a text.
 #[derive(Debug, Clone, Copy)]
@@ -202,7 +202,7 @@ fn block_lines(block: &Block, width: usize) -> Vec<String> {
 
 /// Splits `text` into lines of at most `width` columns; a longer word gets a line of its own. Text
 /// in backticks counts as one word.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut quoted = false;

@@ -200,6 +200,7 @@ impl Client {
             text,
             descriptors: request.descriptors,
             from: request.from,
+            quiet: request.quiet,
             replied: alone.then_some(replied),
             given_up,
         });

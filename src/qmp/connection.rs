@@ -148,6 +148,7 @@ impl Receiver {
                 connection: self.connection,
                 descriptors: 0,
                 from: None,
+                quiet: false,
             });
         }
     }
@@ -179,11 +180,17 @@ impl Sender {
 
     /// Adds a message of our own to the next [`Sender::flush`].
     pub fn push(&mut self, message: &str) {
-        self.push_from(message, 0, None);
+        self.push_from(message, 0, None, false);
     }
 
     /// The same for a message that may be from a client of ours, and with which `descriptors` will go.
-    pub fn push_from(&mut self, message: &str, descriptors: usize, from: Option<&str>) {
+    pub fn push_from(
+        &mut self,
+        message: &str,
+        descriptors: usize,
+        from: Option<&str>,
+        quiet: bool,
+    ) {
         if let Some(tap) = &self.tap {
             tap(&Passing {
                 direction: Direction::Send,
@@ -191,6 +198,7 @@ impl Sender {
                 connection: self.connection,
                 descriptors,
                 from,
+                quiet,
             });
         }
         self.wire.write(message, &mut self.buffer);

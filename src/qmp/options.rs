@@ -35,6 +35,8 @@ pub struct Passing<'a> {
     pub descriptors: usize,
     /// Which client of ours sends it, if it is not from ourselves.
     pub from: Option<&'a str>,
+    /// The user did not ask for it.
+    pub quiet: bool,
 }
 
 /// Which way a message goes.

@@ -27,6 +27,8 @@ pub(super) struct Outgoing {
     pub descriptors: Vec<OwnedFd>,
     /// Which client of ours sent it, if it is not from ourselves.
     pub from: Option<Arc<str>>,
+    /// See [`Request::quiet`](super::Request::quiet).
+    pub quiet: bool,
     /// For a message after which no other may be sent yet: resolves when the reply has come.
     pub replied: Option<oneshot::Receiver<()>>,
     /// Resolves when nobody waits for the reply any more, after which others may be sent nevertheless.
@@ -143,17 +145,18 @@ pub(super) async fn send_all(
         text,
         descriptors,
         from,
+        quiet,
         replied,
         given_up,
     }) = next.take()
     {
-        sender.push_from(&text, descriptors.len(), from.as_deref());
+        sender.push_from(&text, descriptors.len(), from.as_deref(), quiet);
         // Queued messages are sent in one write, except that descriptors belong to the message they
         // are sent with.
         while replied.is_none() && next.is_none() {
             match queue.try_recv() {
                 Ok(more) if more.replied.is_none() => {
-                    sender.push_from(&more.text, 0, more.from.as_deref());
+                    sender.push_from(&more.text, 0, more.from.as_deref(), more.quiet);
                 }
                 Ok(more) => next = Some(more),
                 Err(_) => break,

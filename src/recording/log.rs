@@ -33,6 +33,8 @@ pub(super) struct Recorded {
     pub arguments: Map<String, Value>,
     /// Descriptors were passed with it.
     pub descriptors: bool,
+    /// The user did not ask for it; qmpsh had a question of its own.
+    pub unasked: bool,
     /// What it returned, or its error; `None` if no reply is in the log.
     pub reply: Option<Result<Value, Value>>,
     /// The events that came while it ran, or after it until the next one was sent.
@@ -47,6 +49,8 @@ struct Entry {
     conn: u64,
     #[serde(default)]
     fds: usize,
+    #[serde(default)]
+    unasked: bool,
     msg: Value,
 }
 
@@ -104,15 +108,23 @@ impl Reader {
             return;
         };
         match &*entry.dir {
-            "send" => self.sent(entry.conn, entry.fds > 0, message),
+            "send" => {
+                let at = self.recording.commands.len();
+                self.sent(entry.conn, message);
+                if let Some(command) = self.recording.commands.get_mut(at) {
+                    command.descriptors = entry.fds > 0;
+                    command.unasked = entry.unasked;
+                }
+            }
             "recv" if message.contains_key("event") => {
-                // Commands run in order.
-                let mut in_flight = self.in_flight.get(&entry.conn).into_iter().flatten();
-                let running = in_flight.find_map(|sent| sent.command);
+                // Commands run in order, and questions cause no events.
                 let commands = &mut self.recording.commands;
+                let in_flight = self.in_flight.get(&entry.conn).into_iter().flatten();
+                let mut in_flight = in_flight.filter_map(|sent| sent.command);
+                let running = in_flight.find(|at| !commands[*at].unasked);
                 let cause = match running {
                     Some(at) => commands.get_mut(at),
-                    None => commands.last_mut(),
+                    None => commands.iter_mut().rfind(|command| !command.unasked),
                 };
                 if let Some(cause) = cause {
                     cause.events.push(Value::Object(message));
@@ -133,7 +145,7 @@ impl Reader {
         }
     }
 
-    fn sent(&mut self, connection: u64, descriptors: bool, mut message: Map<String, Value>) {
+    fn sent(&mut self, connection: u64, mut message: Map<String, Value>) {
         let id = message.remove("id");
         let oob = message.contains_key("exec-oob");
         let name = message.remove(if oob { "exec-oob" } else { "execute" });
@@ -156,7 +168,8 @@ impl Reader {
             name,
             oob,
             arguments,
-            descriptors,
+            descriptors: false,
+            unasked: false,
             reply: None,
             events: Vec::new(),
         });

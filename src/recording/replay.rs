@@ -25,7 +25,7 @@ const EVENT: Duration = Duration::from_secs(5);
 /// How long to wait for the connection and the greeting by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// qmpsh sends it by itself, and two versions of QEMU always differ in it.
+/// Two versions of QEMU always differ in it, and older logs do not tell that qmpsh sent it by itself.
 const DESCRIPTION: &str = "query-qmp-schema";
 
 /// What to replay.
@@ -103,7 +103,8 @@ async fn send_all(
         left_out: 0,
     };
     let commands = recording.commands.iter();
-    for command in commands.filter(|command| command.name != DESCRIPTION) {
+    let asked = commands.filter(|command| !command.unasked && command.name != DESCRIPTION);
+    for command in asked {
         if replay.command(command).await? {
             for event in &command.events {
                 replay.event(event).await;

@@ -142,7 +142,7 @@ impl Terminal {
         }
     }
 
-    fn look<T>(&self, at: impl FnOnce(&vt100::Screen) -> T) -> T {
+    pub fn look<T>(&self, at: impl FnOnce(&vt100::Screen) -> T) -> T {
         at(self
             .shown
             .lock()

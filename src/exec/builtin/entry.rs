@@ -345,7 +345,11 @@ pub(super) fn filter_of(table: &'static [Builtin], line: &Line) -> Option<(Filte
         _ => None,
     };
     match builtin {
-        Some((builtin, line)) if builtin.is_filter() => Some((line.words.as_filter(), false)),
+        // Without a filter, the line is refused with the built-in's usage.
+        Some((builtin, line)) if builtin.is_filter() => {
+            let filter = line.words.as_filter();
+            (!filter.text.trim().is_empty()).then_some((filter, false))
+        }
         Some((builtin, _)) => Some((line.tail.filter.clone()?, builtin.holds_line())),
         None => Some((line.tail.filter.clone()?, false)),
     }

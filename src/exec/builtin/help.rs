@@ -1,6 +1,7 @@
 //! `help`, on the built-ins and on everything that the server accepts.
 
 use std::fmt::Write;
+use std::iter;
 
 use tokio::time::timeout;
 
@@ -11,7 +12,7 @@ use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Object, Parser, Statement, Value, any_of, nearest};
 use crate::manual::reference::{PACKAGES, Reference};
-use crate::manual::{Manual, Sheet, list};
+use crate::manual::{Manual, PROSE, Sheet, list, wrap};
 use crate::render::{columns, escape, escape_line, width};
 use crate::schema::{ProblemKind, Property, Schema};
 
@@ -60,7 +61,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
     let topic = topic.strip_suffix('(').unwrap_or(topic);
     if let Some(name) = topic.strip_prefix(':') {
         return find(table, name)
-            .map(page)
+            .map(|builtin| page(builtin, sheet))
             .ok_or_else(|| unknown(table, name));
     }
     if context.target.dialect.has_verbs() {
@@ -69,7 +70,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
     }
     let Some(schema) = context.schema().await else {
         return match find(table, topic) {
-            Some(builtin) => Ok(page(builtin)),
+            Some(builtin) => Ok(page(builtin, sheet)),
             None => without_schema(call, topic, sheet).await,
         };
     };
@@ -107,7 +108,7 @@ async fn help(call: &Call<'_>) -> Result<Effect, Failure> {
         return Ok(Output::text(text + &remark).into());
     }
     match find(table, topic) {
-        Some(builtin) => Ok(page(builtin)),
+        Some(builtin) => Ok(page(builtin, sheet)),
         None => match manual.search(topic) {
             Some(text) => Ok(Output::text(text).into()),
             None => Err(nothing(&schema, table, topic)),
@@ -213,15 +214,31 @@ async fn properties(
 }
 
 /// The help page of a built-in.
-fn page(builtin: &Builtin) -> Effect {
-    let mut text = format!("{}\n  {}\n", builtin.headline(), builtin.summary);
-    for line in builtin.help.lines() {
-        let _ = writeln!(text, "  {line}");
+fn page(builtin: &Builtin, sheet: Sheet) -> Effect {
+    let mut text = String::new();
+    for (number, line) in wrap(&builtin.headline(), sheet.width.saturating_sub(4))
+        .iter()
+        .enumerate()
+    {
+        let indent = if number == 0 { "" } else { "    " };
+        let _ = writeln!(text, "{indent}{line}");
+    }
+    let summary = builtin.summary.to_owned();
+    for paragraph in iter::once(summary).chain(paragraphs(builtin.help)) {
+        for line in wrap(&paragraph, sheet.width.min(PROSE).saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     if let Some(line) = example(builtin.name) {
         let _ = writeln!(text, "\nExample\n  {line}");
     }
     Output::text(text).into()
+}
+
+/// The paragraphs of a built-in's help: each ends with a line that ends in a full stop.
+fn paragraphs(help: &str) -> impl Iterator<Item = String> {
+    help.split_inclusive(".\n")
+        .map(|paragraph| paragraph.trim_end().replace('\n', " "))
 }
 
 /// An overview of what needs no server: the syntax and the built-ins.
