@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::server_kind::{self, ServerKind};
+use super::server_kind::ServerKind;
 use super::types::Types;
 use crate::dialect::verbs::Verb;
 use crate::dialect::{self, hmp};
@@ -249,8 +249,21 @@ impl Inspector {
 
     /// What the server is. `None` if it does not tell.
     pub async fn kind(&self) -> Option<ServerKind> {
-        let learn = async || server_kind::ask(self).await.ok_or(Gone);
+        let learn = async || self.ask_kind().await.ok_or(Gone);
         self.kind.get_or_try_init(learn).await.ok().cloned()
+    }
+
+    async fn ask_kind(&self) -> Option<ServerKind> {
+        let reply = self.reply("query-name", json!({})).await?;
+        match reply.value() {
+            Ok(json) => ServerKind::of_name(json),
+            // Others may lack the command, too.
+            Err(error) if error.class == "CommandNotFound" => {
+                let schema = self.schema().await?;
+                ServerKind::of_schema(&schema)
+            }
+            Err(_) => None,
+        }
     }
 
     /// The same, if it is known already.

@@ -1,7 +1,6 @@
 use serde::Deserialize;
-use serde_json::json;
 
-use super::inspector::Inspector;
+use crate::schema::Schema;
 
 /// What is at the other end of a QMP connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,25 +11,21 @@ pub enum ServerKind {
     StorageDaemon,
 }
 
-/// Asks the server what it is. `None` if it does not tell.
-pub(super) async fn ask(inspector: &Inspector) -> Option<ServerKind> {
-    #[derive(Deserialize)]
-    struct Name {
-        name: Option<String>,
+impl ServerKind {
+    /// Reads what `query-name` returned.
+    pub(super) fn of_name(json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Name {
+            name: Option<String>,
+        }
+        let Name { name } = serde_json::from_str(json).ok()?;
+        Some(Self::Vm { name })
     }
-    let reply = inspector.reply("query-name", json!({})).await?;
-    match reply.value() {
-        Ok(json) => {
-            let Name { name } = serde_json::from_str(json).ok()?;
-            Some(ServerKind::Vm { name })
-        }
-        // Others may lack the command, too.
-        Err(error) if error.class == "CommandNotFound" => {
-            let schema = inspector.schema().await?;
-            let has = |command| schema.command(command).is_some();
-            let is_daemon = has("blockdev-add") && !has("query-status");
-            is_daemon.then_some(ServerKind::StorageDaemon)
-        }
-        Err(_) => None,
+
+    /// What a server is that has no `query-name`, if its schema tells.
+    pub(super) fn of_schema(schema: &Schema) -> Option<Self> {
+        let has = |command| schema.command(command).is_some();
+        let is_daemon = has("blockdev-add") && !has("query-status");
+        is_daemon.then_some(Self::StorageDaemon)
     }
 }
