@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::panic::catch_unwind;
+use std::sync::{Arc, Mutex};
 
 use qmpsh::lang::{self, Parser, Statement, Words};
 use qmpsh::schema::Schema;
 use serde_json::{Value, json};
 
+use crate::common::fake::{Fake, success};
 use crate::common::told::Told;
-use crate::common::{Qemu, told};
+use crate::common::{Qemu, scratch, text, told};
 
 /// How many keys deep the walk goes.
 const LEVELS: usize = 3;
@@ -233,4 +235,54 @@ fn a_fitting_word_becomes_what_its_member_wants_for_every_member_of_every_comman
         "only {lines} lines: the walk has not gone far"
     );
     println!("{} commands, {lines} lines", told.commands.len());
+}
+
+/// Lines that give each argument of each command in each way, one at a time.
+fn lines(told: &Told) -> String {
+    let mut lines = String::new();
+    // The one left out is what a run asks for itself.
+    let commands = told.commands.iter();
+    for (command, arguments) in commands.filter(|(name, _)| name != "query-qmp-schema") {
+        lines.push_str(&format!("{command}\n"));
+        for member in told.list(arguments, "members") {
+            let key = member["name"].as_str().expect("a name");
+            let of = member["type"].as_str().expect("a type");
+            for (word, _) in told.words(of) {
+                lines.push_str(&format!("{command} {key}={word}\n"));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_dry_run_prints_what_a_real_run_sends_for_every_command() {
+    let qemu = Qemu::start();
+    let told = Told::by(&qemu);
+    let schema: Value = serde_json::from_str(&told.json).expect("JSON");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let seeing = seen.clone();
+    // It does nothing, so that every command can be sent.
+    let fake = Fake::answering(move |command| {
+        if command["execute"] == "query-qmp-schema" {
+            return success(command, schema.clone());
+        }
+        let mut message = command.clone();
+        message.as_object_mut().expect("an object").remove("id");
+        seeing.lock().expect("nobody panics").push(message);
+        success(command, json!({}))
+    });
+    let home = scratch();
+    let script = home.path().join("script");
+    let lines = lines(&told);
+    std::fs::write(&script, &lines).expect("a file of ours");
+    let printed = fake.qmpsh(&["-n", "-f", text(&script)]).json();
+    assert!(seen.lock().expect("nobody panics").is_empty());
+    fake.qmpsh(&["-f", text(&script)]).assert_status(0);
+    let sent = seen.lock().expect("nobody panics");
+    assert_eq!(sent.len(), printed.len());
+    assert_eq!(printed.len(), lines.lines().count());
+    for ((sent, printed), line) in sent.iter().zip(&printed).zip(lines.lines()) {
+        assert_eq!(sent, printed, "{line}");
+    }
 }
