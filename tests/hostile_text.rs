@@ -1,10 +1,12 @@
 //! What a server, a guest, a file or another process wrote never reaches the terminal as it came.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::common::fake::{Fake, event, failure_of, success};
 use crate::common::terminal::{CTRL_C, TAB, Terminal};
-use crate::common::{Outcome, qmpsh};
+use crate::common::{Outcome, qmpsh, wait_for};
 
 /// A text that would set the clipboard, colour what follows, turn it around, hide it, and begin lines of its own.
 const HOSTILE: &str = "evil\u{1b}]52;c;aGk=\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{200b}\u{2028}\u{ad}\u{e0001}\r\n(QEMU) forged";
@@ -69,7 +71,8 @@ fn fake() -> Fake {
                 HOSTILE,
                 &json!({HOSTILE: HOSTILE, "deep": {HOSTILE: [HOSTILE]}}),
             ) + "\n"
-                + &success(command, json!(HOSTILE))
+                // A string alone is shown as text, whose lines are its own.
+                + &success(command, json!([HOSTILE]))
         }
         _ => failure_of(HOSTILE, command, HOSTILE),
     })
@@ -190,7 +193,12 @@ fn lines_inside_lines_complete_however_deep() {
         let line = inner.repeat(1250);
         terminal.paste(&line);
         terminal.keys(TAB);
-        terminal.keys("\x15");
+        // The first may leave the question whether to list many candidates.
+        wait_for("an empty line", || {
+            terminal.keys(CTRL_C);
+            std::thread::sleep(Duration::from_millis(200));
+            terminal.screen().ends_with("(QEMU)").then_some(())
+        });
         terminal.clear();
     }
     terminal.leave();
