@@ -50,14 +50,12 @@ fn run_command(mut command: Command, home: &Path, address: &str, line: &str) -> 
     command.args(["--connect", address, "-e", line, "-l", log.path()]);
     let outcome = run(command, b"");
     let sent = log.sent();
-    let entries = log.entries();
-    // Advice after an error asks for what is there.
-    let last = entries
-        .iter()
-        .rfind(|entry| entry["dir"] == "send" && entry["unasked"] != true)
+    let wanted = log.wanted();
+    let last = wanted
+        .last()
         .unwrap_or_else(|| panic!("it sent nothing: {}: {outcome}", home.display()));
     Run {
-        arguments: last["msg"]["arguments"].clone(),
+        arguments: last["arguments"].clone(),
         asked: sent
             .iter()
             .any(|message| message["execute"] == "query-qmp-schema"),

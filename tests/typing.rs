@@ -7,22 +7,17 @@ use crate::common::log::Log;
 use crate::common::told::Told;
 use crate::common::{Outcome, Qemu, scratch};
 
-/// Commands that are sent only to find out types. No table has a line with one of these.
-const QUESTIONS: [&str; 3] = ["qmp_capabilities", "query-qmp-schema", "qom-list"];
-
 /// The messages that one run sends for `script`, without those that the program sends of itself.
 fn sent(qemu: &Qemu, script: &str) -> (Vec<Value>, Outcome) {
     let directory = scratch();
     let log = Log::at(directory.path().join("log"));
     let outcome = qemu.script(&["-k", "-l", log.path()], script);
-    let messages = log.sent().into_iter().filter_map(|mut message| {
-        let command = message.get("execute").or(message.get("exec-oob"))?;
-        let asked = QUESTIONS.iter().any(|question| command == question);
+    let messages = log.wanted().into_iter().map(|mut message| {
         message
             .as_object_mut()
             .expect("it has members")
             .remove("id");
-        (!asked).then_some(message)
+        message
     });
     (messages.collect(), outcome)
 }

@@ -220,11 +220,14 @@ fn listeners_do_not_steal_events_from_each_other_and_survive_errors() {
     let outcome = fake.script(&[], script);
     outcome.assert_status(1);
     let stdout = outcome.stdout();
-    assert_eq!(stdout.matches("\"two\"").count(), 2, "{outcome}");
-    assert_eq!(stdout.matches("\"one\"").count(), 0, "{outcome}");
+    let count = |reply| stdout.lines().filter(|line| *line == reply).count();
+    assert_eq!(count("\"two\""), 2, "{outcome}");
+    assert_eq!(count("\"one\""), 0, "{outcome}");
     assert!(stdout.ends_with("\"last\"\n"), "{outcome}");
     assert!(
-        stdout.contains("1   A    0     one\n2   A    0     bad\n3   A,B  0     two\n"),
+        stdout.contains(
+            r#"[{"id":1,"line":"one","runs":0,"when":"A"},{"id":2,"line":"bad","runs":0,"when":"A"},{"id":3,"line":"two","runs":0,"when":"A,B"}]"#
+        ),
         "{outcome}"
     );
     let errors = outcome.stderr();
@@ -418,5 +421,7 @@ fn a_listener_may_be_for_one_event_only() {
     let script = ":on --once A do one\n3\n:on\n:after 0.2 last\n";
     let outcome = fake.script(&[], script);
     let stdout = outcome.assert_status(0).stdout();
-    assert_eq!(stdout, "null\nnull\nnull\n", "{outcome}");
+    // The list of the listeners is empty then; the reply to its line may come later.
+    assert_eq!(stdout.matches("null\n").count(), 3, "{outcome}");
+    assert_eq!(stdout.matches("[]\n").count(), 1, "{outcome}");
 }

@@ -39,6 +39,16 @@ impl Log {
         sent.map(|mut entry| entry["msg"].take()).collect()
     }
 
+    /// The messages that were sent for the user, not for a question of qmpsh's own, nor for the handshake.
+    pub fn wanted(&self) -> Vec<Value> {
+        let mut entries = self.entries();
+        entries.retain(|entry| entry["dir"] == "send" && entry["unasked"] != true);
+        let messages = entries.iter_mut().map(|entry| entry["msg"].take());
+        messages
+            .filter(|message| message["execute"] != "qmp_capabilities")
+            .collect()
+    }
+
     /// The commands that were sent, by their names.
     pub fn commands(&self) -> Vec<String> {
         let name = |message: &Value| Some(message["execute"].as_str()?.to_owned());
