@@ -194,8 +194,9 @@ fn a_wrong_wait_is_an_error_before_it_waits() {
 #[test]
 fn a_listener_runs_its_line_for_each_event_while_others_wait() {
     let qemu = Qemu::named("heard");
-    let script =
-        ":on STOP do cont\n:on RESUME do query-name\nstop\n:wait RESUME\nstop\n:wait RESUME\n";
+    // The script waits for its last line, and so for what the listeners run.
+    let script = ":on STOP do cont\n:on RESUME do query-name\nstop\n:wait RESUME\nstop\n:wait RESUME\n\
+                  :after 1 query-status\n";
     let outcome = qemu.script(&["--events", "stdout"], script);
     let printed = outcome.assert_status(0).json();
     let count = |of: &dyn Fn(&Value) -> bool| printed.iter().filter(|value| of(value)).count();
