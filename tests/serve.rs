@@ -329,7 +329,8 @@ fn a_service_is_ready_serves_passed_sockets_and_ends_by_a_signal() {
     let notified = UnixDatagram::bind(&manager).expect("a path of ours");
     notified.set_read_timeout(Some(DEADLINE)).expect("a socket");
     let served = directory.join("served.sock");
-    let mut service = Command::new("sh");
+    // Debian's sh knows no descriptor above 9.
+    let mut service = Command::new("bash");
     // The descriptor becomes number 3, and the pid stays that of the shell.
     let line = format!(
         "exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"",
