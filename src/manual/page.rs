@@ -146,8 +146,20 @@ impl Page {
         for entry in entries {
             let indent = indent(entry);
             let name = escape_line(&entry.name);
+            let mut names = match indent + name.width() > self.readable() {
+                true => wrap(&name, self.readable().saturating_sub(indent + INDENT)),
+                false => vec![name.into_owned()],
+            }
+            .into_iter();
+            let name = names.next().unwrap_or_default();
             let mut line = format!("{:indent$}{}", "", self.paint(Role::Key, &name));
             let mut used = indent + name.width();
+            for name in names {
+                self.text.push_str(&format!("{line}\n"));
+                let indent = indent + INDENT;
+                line = format!("{:indent$}{}", "", self.paint(Role::Key, &name));
+                used = indent + name.width();
+            }
             let mut texts = wrap(&escape_line(&entry.text), width);
             texts.extend(
                 entry
