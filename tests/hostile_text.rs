@@ -60,6 +60,7 @@ fn fake() -> Fake {
             command,
             json!([{"name": HOSTILE, "type": "child<x>"}, {"name": format!("a{HOSTILE}"), "type": "child<y>"}]),
         ),
+        Some("text") => success(command, json!(HOSTILE)),
         Some("query-jobs") => success(
             command,
             json!([{"id": HOSTILE, "type": HOSTILE, "status": HOSTILE, "current-progress": 1, "total-progress": 2,
@@ -160,6 +161,15 @@ fn hostile_arguments_are_not_echoed_raw() {
     ] {
         assert_fails_harmlessly(&qmpsh(args, ""));
     }
+}
+
+#[test]
+fn of_a_text_nothing_but_its_line_breaks_reaches_the_terminal() {
+    let fake = fake();
+    let mut terminal = fake.prompt();
+    terminal.enter("text");
+    assert_harmless(&terminal.output().replace("\n(QEMU) forged", ""));
+    terminal.leave();
 }
 
 #[test]
