@@ -299,9 +299,8 @@ impl Helper {
         if drawn.columns == 0 || drawn.columns == columns || !self.breaks_lines_anew {
             return;
         }
-        let (line, at) = (&drawn.line, drawn.at);
-        let before = drawn.rows(line, at, drawn.columns);
-        let now = drawn.rows(line, at, columns);
+        let before = drawn.rows(&drawn.line, drawn.at, drawn.columns);
+        let now = drawn.broken_anew(columns);
         if before != now {
             // If the terminal is gone, the shell learns that from a signal.
             let _ = Terminal::follow_resize(before, now);
