@@ -25,7 +25,7 @@ fn a_dumb_terminal_will_do() {
     terminal.keys("transaction(\r");
     terminal.wait_for_text("TRANS>");
     terminal.keys(":undo\r");
-    terminal.wait_for_text("the transaction has no actions");
+    terminal.wait_for_text("the transaction has no actions\nTRANS>");
     terminal.keys(")\r");
     terminal.wait_for_text("TRANS> )");
     terminal.wait_for_prompt();
