@@ -9,6 +9,7 @@ use rustyline::{
     RepeatCount,
 };
 
+use super::graphics::Inquiry;
 use super::helper::Helper;
 use super::requests::{End, Request, Requests};
 use super::terminal::Terminal;
@@ -18,6 +19,7 @@ pub(super) fn bind(
     editor: &mut Editor<Helper, MemHistory>,
     requests: &Requests,
     terminal: &Terminal,
+    inquiry: Inquiry,
     edit: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) {
     let mut bind = |keys: Vec<KeyEvent>, handler: Handler| {
@@ -115,6 +117,21 @@ pub(super) fn bind(
             })
         })),
     );
+    let late = LateAnswers(inquiry);
+    editor.bind_sequence(
+        Event::Any,
+        rustyline::EventHandler::Conditional(Box::new(late)),
+    );
+}
+
+/// Takes the terminal's late answers out of the keys that have no binding.
+struct LateAnswers(Inquiry);
+
+impl ConditionalEventHandler for LateAnswers {
+    fn handle(&self, event: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        let is_answer = event.get(0).is_some_and(|key| self.0.is_answer(*key));
+        is_answer.then_some(Cmd::Noop)
+    }
 }
 
 type Handle = Box<dyn Fn(&EventContext<'_>) -> Option<Cmd> + Send + Sync>;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 use tokio::time::{sleep, sleep_until};
 
-use super::keys::read_keys;
 use super::terminal::Terminal;
 use crate::context::{Context, Outcome, Output, Watch};
 use crate::exec;
 use crate::failure::Status;
+use crate::os::keys::read_keys;
 use crate::render::{Layout, Role, Watched, cut_end, escape_line};
 
 /// Ctrl-C, which is a key while the terminal is raw.
@@ -59,7 +59,7 @@ pub(super) async fn watch(
 
 async fn until_key(watch: &Watch, context: &Context, terminal: &Terminal) -> io::Result<Left> {
     let (stopped, _stop) = io::pipe()?;
-    let mut keys = read_keys(stopped)?;
+    let mut keys = read_keys(io::stdin(), stopped)?;
     let showing = show(watch, context.apart(), terminal);
     tokio::pin!(showing);
     loop {
@@ -147,6 +147,10 @@ fn lines(
         match &outcome.output {
             Output::Reply { reply, .. } => {
                 lines.extend(watched.value(reply.value().unwrap_or("null"), at, layout));
+            }
+            Output::Picture(picture) => {
+                let drawn = settings.style.picture(picture).unwrap_or_default();
+                lines.extend(drawn.lines().map(str::to_owned));
             }
             output => {
                 // Colours would be escaped, like all that is not plain text.
