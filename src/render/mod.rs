@@ -25,7 +25,7 @@ pub use json::{compact, pretty};
 pub use picture::{Answers, GRAPHICS_QUERY, Graphics, Picture, half_blocks};
 pub use records::{Layout, bytes, cut_end, records};
 pub use table::table;
-pub use theme::{Role, error, read_style, set_theme};
+pub use theme::{Role, error, read_style, set_theme, without_styles};
 pub use tree::{Tree, trees};
 pub use watch::Watched;
 

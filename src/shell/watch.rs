@@ -11,7 +11,7 @@ use crate::context::{Context, Outcome, Output, Watch};
 use crate::exec;
 use crate::failure::Status;
 use crate::os::keys::read_keys;
-use crate::render::{Layout, Role, Watched, cut_end, escape_line};
+use crate::render::{Layout, Role, Watched, cut_end, escape_line, without_styles};
 
 /// Ctrl-C, which is a key while the terminal is raw.
 const CTRL_C: u8 = 0x03;
@@ -153,10 +153,10 @@ fn lines(
                 lines.extend(drawn.lines().map(str::to_owned));
             }
             output => {
-                // Colours would be escaped, like all that is not plain text.
                 settings.style.color = false;
                 let text = settings.text(output).unwrap_or_default();
-                lines.extend(watched.text(&text, layout));
+                // What a built-in has drawn has its colours already.
+                lines.extend(watched.text(&without_styles(&text), layout));
             }
         }
     }

@@ -27,7 +27,9 @@ pub(super) const SCREEN: Builtin = Builtin {
         &[Part::File],
     ],
     summary: "show the guest's display, save it, or wait until it stands still",
-    help: "At a terminal with colours, the picture is drawn with half blocks, in 24-bit colours if COLORTERM says so.\n\
+    help: "At a terminal with colours. The terminal is asked once whether it has kitty's graphics protocol or sixels; an answer\n\
+           that takes longer than a second counts for the next picture. Without either (tmux shows none of kitty's), the\n\
+           picture is drawn with half blocks, in 24-bit colours if COLORTERM says so.\n\
            FILE is a PNG or a PPM, as its name says, and appears once it is whole.\n\
            wait: until the picture has not changed for 2 seconds, or the time that --still gives. A blinking cursor, or\n\
            another change no larger than a character, does not count. Without --timeout, the limit for replies applies.\n\
