@@ -21,6 +21,7 @@ mod events;
 mod filters;
 mod finish;
 mod generated;
+mod graphics;
 mod has;
 mod help;
 mod history;

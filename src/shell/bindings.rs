@@ -9,6 +9,7 @@ use rustyline::{
     KeyEvent, Modifiers, RepeatCount,
 };
 
+use super::graphics::Inquiry;
 use super::helper::Helper;
 use super::meta::{self, Meta};
 use super::requests::{End, Request, Requests};
@@ -19,13 +20,10 @@ pub(super) fn bind(
     editor: &mut Editor<Helper, MemHistory>,
     requests: &Requests,
     terminal: &Terminal,
+    inquiry: Inquiry,
     edit: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) {
     let meta = Meta::default();
-    editor.bind_sequence(
-        Event::Any,
-        EventHandler::Conditional(Box::new(AfterEsc(meta.clone(), requests.clone()))),
-    );
     let mut bind = |keys: Vec<KeyEvent>, handle: Handle| {
         let handler = Handler(meta.clone(), handle);
         editor.bind_sequence(
@@ -135,6 +133,12 @@ pub(super) fn bind(
             })
         })),
     );
+    let unbound = Unbound {
+        inquiry,
+        meta,
+        requests: requests.clone(),
+    };
+    editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(unbound)));
 }
 
 type Handle = Box<dyn Fn(&EventContext<'_>) -> Option<Cmd> + Send + Sync>;
@@ -149,14 +153,22 @@ impl ConditionalEventHandler for Handler {
     }
 }
 
-/// Handles all other keys.
-struct AfterEsc(Meta, Requests);
+/// Handles all other keys: those after Esc, and what are no keys, but late answers of the terminal.
+struct Unbound {
+    inquiry: Inquiry,
+    meta: Meta,
+    requests: Requests,
+}
 
-impl ConditionalEventHandler for AfterEsc {
+impl ConditionalEventHandler for Unbound {
     fn handle(&self, event: &Event, count: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
-        match event.get(0) {
-            Some(key) if self.0.end() => meta::command(*key, count, &self.1),
-            _ => None,
+        let key = *event.get(0)?;
+        if self.inquiry.is_answer(key) {
+            return Some(Cmd::Noop);
+        }
+        match self.meta.end() {
+            true => meta::command(key, count, &self.requests),
+            false => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc as async_mpsc;
 use super::bindings;
 use super::complete::Live;
 use super::continued::Continued;
+use super::graphics::Inquiry;
 use super::helper::Helper;
 use super::history::History;
 use super::paste::Paste;
@@ -20,8 +21,10 @@ use super::program;
 use super::prompt_symbol::PromptSymbol;
 use super::requests::End;
 use super::terminal::Terminal;
+use super::typed_ahead::TypedAhead;
 use crate::context::Context;
 use crate::lang::{Aliases, Language, SplitLine, lines as lines_of};
+use crate::render::clip_text;
 
 /// How many lines the history keeps.
 const HISTORY: usize = 10_000;
@@ -62,6 +65,8 @@ pub(super) struct LineRequest {
     pub aliases: Arc<Aliases>,
     /// Whether keys are vi's, not Emacs's.
     pub vi_keys: bool,
+    /// Keys that were read before, and are not in the terminal's input any more.
+    pub typed: Vec<u8>,
 }
 
 /// What the user did with a line.
@@ -85,6 +90,7 @@ impl Editor {
         terminal: Terminal,
         state: PromptSymbol,
         history: Option<PathBuf>,
+        inquiry: Inquiry,
     ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel();
         let (answers, inputs) = async_mpsc::unbounded_channel();
@@ -103,7 +109,10 @@ impl Editor {
                 let mut helper =
                     Helper::new(terminal.clone(), target, agenda, live, paste, state, color);
                 helper.continued = of_helper;
-                if let Err(error) = edit(&asked, &answers, &terminal, helper, &language, history) {
+                let edited = edit(
+                    &asked, &answers, &terminal, helper, &language, history, inquiry,
+                );
+                if let Err(error) = edited {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
             })?;
@@ -153,6 +162,7 @@ fn edit(
     helper: Helper,
     language: &Language,
     history: Option<PathBuf>,
+    inquiry: Inquiry,
 ) -> rustyline::Result<()> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
@@ -178,7 +188,7 @@ fn edit(
     let continued = helper.continued.clone();
     editor.set_helper(Some(helper));
     let with_program = terminal.clone();
-    bindings::bind(&mut editor, &keys, terminal, move |line| {
+    bindings::bind(&mut editor, &keys, terminal, inquiry, move |line| {
         let text = match &*transaction.lock() {
             Some(open) => format!("{open}\n{line}"),
             None => line.to_owned(),
@@ -193,6 +203,12 @@ fn edit(
     if let Ok(above) = editor.create_external_printer() {
         terminal.use_above(above)?;
     }
+    let mut ahead = TypedAhead::default();
+    let are_whole = |text: &str| {
+        !lines_of(text, language)
+            .last()
+            .is_some_and(SplitLine::is_unclosed)
+    };
     for request in requests {
         let request = match request {
             Request::Read(request) => request,
@@ -215,7 +231,17 @@ fn edit(
         if let Some(helper) = editor.helper_mut() {
             helper.begin_line(request.transaction, request.aliases);
         }
-        let result = editor.readline(&request.prompt);
+        ahead.add(&request.typed);
+        let result = match ahead.take_entered(are_whole) {
+            Some(line) => {
+                terminal.show(format!("{}{}\n", request.prompt, clip_text(&line)));
+                Ok(line)
+            }
+            None => {
+                let begun = ahead.take_rest();
+                editor.readline_with_initial(&request.prompt, (&begun, ""))
+            }
+        };
         terminal.end_editing();
         let end = keys.end_line();
         let input = match result {

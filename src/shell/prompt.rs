@@ -144,6 +144,7 @@ impl Prompt {
             transaction: self.parser.open_transaction(),
             aliases: settings.aliases,
             vi_keys: settings.prompt.vi_keys,
+            typed: self.display.inquiry.take_typed(),
         });
         let by_kernel = self.display.terminal.is_edited_by_kernel();
         loop {
