@@ -5,6 +5,7 @@ pub mod fake;
 pub mod guest;
 pub mod licences;
 pub mod log;
+pub mod picture;
 pub mod process;
 pub mod qemu;
 pub mod run;
