@@ -36,6 +36,7 @@ mod list;
 mod listen;
 mod messages;
 mod one_shot;
+mod packages;
 mod pager;
 mod picture;
 mod prompt;

@@ -32,7 +32,11 @@ macro_rules! examples {
 #[derive(Debug, Default, Parser)]
 #[command(
     name = "qmpsh",
-    version,
+    version = env!("QMPSH_VERSION"),
+    long_version = concat!(
+        env!("QMPSH_VERSION"),
+        "\nfor QEMU 4.2 to 11; tested with 5.2, 7.2, 10.0 and 11.1"
+    ),
     max_term_width = 100,
     override_usage = USAGE,
     after_help = examples!(),
