@@ -44,8 +44,8 @@ macro_rules! examples {
 )]
 pub struct Cli {
     /// Where QEMU listens: the path of a Unix socket, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT,
-    /// fd:N (an inherited, connected socket), or exec:COMMAND (a program whose input and output lead to the
-    /// monitor)
+    /// fd:N (an inherited, connected socket), exec:COMMAND (a program whose input and output lead to the monitor), or
+    /// vm:NAME (the QEMU running here with that -name)
     ///
     /// Defaults to the environment variable QMP_SOCKET.
     #[arg(value_name = "ADDRESS")]
