@@ -73,6 +73,7 @@ mod tails;
 mod terminal_restored;
 mod timers;
 mod tls;
+mod tour;
 mod transports;
 mod trees;
 mod twin;
