@@ -1,75 +1,13 @@
 //! `:screen`.
 
 use std::fs::{read, read_dir, write};
-use std::path::Path;
 
+use crate::common::picture::Picture;
 use crate::common::run::run;
 use crate::common::sockets::hold;
-use crate::common::terminal::Terminal;
+use crate::common::terminal::{NO_GRAPHICS, Terminal};
 use crate::common::told::Told;
 use crate::common::{Outcome, Qemu, mode, text, wait_for};
-
-/// A picture: its width, and its pixels row by row.
-#[derive(PartialEq)]
-struct Picture {
-    width: usize,
-    pixels: Vec<[u8; 3]>,
-}
-
-impl Picture {
-    fn new(width: usize, bytes: &[u8]) -> Self {
-        let (pixels, rest) = bytes.as_chunks();
-        assert!(rest.is_empty());
-        Self {
-            width,
-            pixels: pixels.to_vec(),
-        }
-    }
-
-    fn of_ppm(path: &Path) -> Self {
-        let ppm = read(path).expect("a picture");
-        let mut parts = ppm.splitn(4, |byte| *byte == b'\n');
-        let mut next = || parts.next().expect("a part");
-        assert_eq!(next(), b"P6");
-        let size = String::from_utf8_lossy(next()).into_owned();
-        let (width, _) = size.split_once(' ').expect("two lengths");
-        assert_eq!(next(), b"255");
-        Self::new(width.parse().expect("a length"), next())
-    }
-
-    fn of_png(path: &Path) -> Self {
-        let mut file = png::Decoder::new(std::io::Cursor::new(read(path).expect("a picture")));
-        file.set_transformations(png::Transformations::EXPAND);
-        let mut reader = file.read_info().expect("a PNG");
-        let mut bytes = vec![0; reader.output_buffer_size().expect("it fits into memory")];
-        let info = reader.next_frame(&mut bytes).expect("a whole PNG");
-        bytes.truncate(info.buffer_size());
-        assert_eq!(info.color_type, png::ColorType::Rgb);
-        Self::new(info.width as usize, &bytes)
-    }
-
-    fn height(&self) -> usize {
-        self.pixels.len() / self.width
-    }
-
-    /// The mean of the pixels that one at this column and row covers in a picture of `size`.
-    fn mean(&self, at: (usize, usize), size: (usize, usize)) -> [f64; 3] {
-        let covered = |at: usize, of: usize, all: usize| {
-            (0..all).filter(move |pixel| (pixel + 1) * of > at * all && pixel * of < (at + 1) * all)
-        };
-        let (mut sum, mut count) = ([0.0; 3], 0.0);
-        for row in covered(at.1, size.1, self.height()) {
-            for column in covered(at.0, size.0, self.width) {
-                let pixel = self.pixels[row * self.width + column];
-                for (sum, part) in sum.iter_mut().zip(pixel) {
-                    *sum += f64::from(part);
-                }
-                count += 1.0;
-            }
-        }
-        sum.map(|sum| sum / count)
-    }
-}
 
 /// A machine whose firmware has nothing to boot and says so on its screen. It is stopped, so that the cursor does not blink.
 fn idle_with(args: &[&str]) -> Qemu {
@@ -83,12 +21,12 @@ fn idle_with(args: &[&str]) -> Qemu {
     qemu
 }
 
-fn idle() -> Qemu {
+pub fn idle() -> Qemu {
     idle_with(&[])
 }
 
 /// The picture that QEMU takes by itself.
-fn dump(qemu: &Qemu) -> Picture {
+pub fn dump(qemu: &Qemu) -> Picture {
     let path = qemu.directory.path().join("qemu.ppm");
     qemu.control(&format!("screendump filename={}", text(&path)));
     Picture::of_ppm(&path)
@@ -211,6 +149,7 @@ fn shown(qemu: &Qemu, colors: &str) -> Terminal {
     let mut terminal = Terminal::start_with(home, &[qemu.address()], &environment);
     terminal.wait_for_prompt();
     terminal.keys(":screen\r");
+    terminal.answer(NO_GRAPHICS);
     terminal.wait("the picture", |screen| {
         screen.contains('▀') && screen.lines().last() == Some("(QEMU)")
     });

@@ -121,6 +121,21 @@ fn the_terminal_is_as_it_was_however_the_watching_ends() {
 }
 
 #[test]
+fn what_built_ins_draw_is_shown_as_they_draw_it() {
+    let qemu = Qemu::with_args(&["-machine", "q35", "-device", "VGA", "-S"]);
+    let mut terminal = qemu.prompt();
+    terminal.keys(":watch 50ms :tree pci\r");
+    let screen = terminal.wait_for_text("VGA");
+    assert!(!screen.contains("u{1b}"), "{screen}");
+    terminal.keys("q");
+    terminal.wait_for_prompt();
+    terminal.keys(":watch 50ms :screen\r");
+    terminal.wait("the picture", |_| terminal.half_blocks().len() == 22);
+    terminal.keys("q");
+    terminal.wait_for_prompt();
+}
+
+#[test]
 fn outside_of_the_prompt_there_is_nothing_to_watch_on() {
     let qemu = Qemu::start();
     qemu.qmpsh(&[":watch", "query-status"])

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::lang::{Dialect, Line, conceal};
 use crate::os::child::Ended;
 use crate::qmp::{Event, Listener, Reply};
+use crate::render::Picture;
 use crate::vm::{Console, Follow};
 
 /// The outcome of a line.
@@ -41,6 +42,8 @@ pub enum Output {
     /// What a filter gave: JSON, each value on a line. `number` is that of the message after the one that it was given,
     /// if that was a message from the server.
     Values { lines: String, number: Option<u64> },
+    /// A picture for a terminal.
+    Picture(Arc<Picture>),
     /// An answer for the prompt, which a script gives by its exit status alone.
     Remark(String),
     /// The event that `:wait` waited for.

@@ -88,6 +88,7 @@ impl Settings {
                 let text = text.unwrap_or_else(|| self.style.text(reply.raw()));
                 (!text.is_empty()).then_some(text)
             }
+            Output::Picture(picture) => self.style.picture(picture).map(Cow::from),
             Output::Program { .. }
             | Output::Piped(_)
             | Output::Connected

@@ -55,6 +55,7 @@ async fn delivered(context: &Context, tail: &Tail, output: Output) -> Outcome {
         Output::Follow(_) | Output::Events(_) | Output::Console(_) | Output::Watch(_) => {
             "this runs until the user stops it, so `>` and `| !` cannot follow it"
         }
+        Output::Picture(_) if tail.file.is_some() => "`:screen FILE.png` saves the picture",
         Output::Connected | Output::Quit(_) => "this shows nothing that could be written",
         _ => "",
     };

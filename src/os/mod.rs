@@ -1,8 +1,10 @@
-//! What the operating system offers: processes, signals, private files, standard error, and who holds a socket.
+//! What the operating system offers: processes, signals, private files, standard error, the terminal's input, and who holds
+//! a socket.
 
 pub mod child;
 pub mod foreground;
 pub mod holder;
+pub mod keys;
 pub mod private;
 pub mod service;
 pub mod signals;
@@ -11,3 +13,4 @@ pub mod sock_diag;
 pub mod stderr;
 pub mod stop;
 pub mod sys;
+pub mod terminal_input;

@@ -5,9 +5,12 @@
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr::NonNull;
+use std::slice;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use nix::errno::Errno;
@@ -23,6 +26,8 @@ use nix::sys::termios::Termios;
 use nix::unistd::{Pid, setsid};
 use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
 use signal_hook::low_level::{emulate_default_handler, register};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A multiple of every page size that Linux has on the machines we are built for.
 const PAGE: usize = 64 << 10;
@@ -105,10 +110,13 @@ pub fn receive(
     most: usize,
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
     let start = buffer.len();
-    buffer.resize(start + most.min(buffer.capacity() - start), 0);
+    let room = buffer.spare_capacity_mut();
+    let size = most.min(room.len());
     let mut control = nix::cmsg_space!([RawFd; MOST_PASSED]);
     let received = {
-        let mut room = [IoSliceMut::new(&mut buffer[start..])];
+        // SAFETY: the memory is ours, and nobody reads it before the kernel has written it.
+        let room = unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast(), size) };
+        let mut room = [IoSliceMut::new(room)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut room, Some(&mut control), flags).and_then(
             |message| {
@@ -124,9 +132,20 @@ pub fn receive(
             },
         )
     };
-    let length = received.as_ref().map_or(0, |(length, _)| *length);
-    buffer.truncate(start + length);
-    Ok(received?)
+    let (length, passed) = received?;
+    // SAFETY: the kernel has written this many bytes after the first `start`.
+    unsafe { buffer.set_len(start + length) };
+    Ok((length, passed))
+}
+
+/// Has the runtime watch one direction of a socket.
+///
+/// # Errors
+///
+/// The system has no room to watch another descriptor.
+pub fn watch(socket: Arc<UnixStream>, interest: Interest) -> io::Result<AsyncFd<Arc<UnixStream>>> {
+    // SAFETY: a `UnixStream` keeps its descriptor open, and its number, until it is dropped.
+    unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
 }
 
 /// Prepares `command` to run as a process of ours. It gets its own session, so Ctrl-C does not

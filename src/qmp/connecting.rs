@@ -19,7 +19,7 @@ use super::options::Options;
 use super::wire::{Opening, Wire};
 use crate::lang::mask_arguments;
 use crate::os::holder;
-use crate::transport::{self, Address, Endpoint, Say, Stream, open};
+use crate::transport::{self, Address, Endpoint, Say, Stream, StreamEnd, open};
 
 /// How long a server may stay silent before we tell the user why.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -170,7 +170,8 @@ async fn meet(
 ) -> Result<Connection, Error> {
     let (peer_pid, peer_user) = (stream.peer_pid(), stream.peer_user());
     set_stage(Stage::Greeting(peer_pid));
-    let (mut receiver, mut sender) = split(stream, options);
+    let (mut receiver, mut sender) = split(stream, options)
+        .map_err(|error| Error::NotConnected(StreamEnd::io(&error).into()))?;
     let mut wire = options.wire;
     let ready = |receiver, sender, greeting, needs_ids| Connection {
         receiver,

@@ -41,9 +41,9 @@ pub(super) struct Sender {
 }
 
 /// The two halves of a connection.
-pub(super) fn split(stream: Stream, options: &Options) -> (Receiver, Sender) {
+pub(super) fn split(stream: Stream, options: &Options) -> io::Result<(Receiver, Sender)> {
     let Options { tap, wire, .. } = options;
-    let (reader, writer) = stream.split();
+    let (reader, writer) = stream.split()?;
     let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let receiver = Receiver {
         reader,
@@ -60,7 +60,7 @@ pub(super) fn split(stream: Stream, options: &Options) -> (Receiver, Sender) {
         tap: tap.clone(),
         connection,
     };
-    (receiver, sender)
+    Ok((receiver, sender))
 }
 
 impl Receiver {

@@ -10,6 +10,19 @@ pub fn height() -> usize {
     crossterm::terminal::size().map_or(24, |(_, rows)| usize::from(rows))
 }
 
+/// The columns and rows of pixels in a cell of the terminal. If it does not say, those of a VT340, which terminals take as
+/// their model for graphics.
+pub fn cell() -> (usize, usize) {
+    let size = crossterm::terminal::window_size().ok();
+    let cell = size.and_then(|size| {
+        let of = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|of| *of > 0);
+        Some((of(size.width, size.columns)?, of(size.height, size.rows)?))
+    });
+    cell.map_or((10, 20), |(width, height)| {
+        (usize::from(width), usize::from(height))
+    })
+}
+
 /// The space between two columns.
 const GAP: usize = 2;
 

@@ -12,20 +12,36 @@ mod tree;
 mod watch;
 
 use std::borrow::Cow;
+use std::env;
+use std::io;
 
 use crate::qmp::{Event, Late, Notice};
 use crate::transport::Endpoint;
 
-pub use columns::{columns, height, width};
+pub use columns::{cell, columns, height, width};
 pub use escape::{abridge, clip, clip_text, escape, escape_line};
 pub use event::event_line;
 pub use json::{compact, pretty};
-pub use picture::{Picture, half_blocks};
+pub use picture::{Answers, GRAPHICS_QUERY, Graphics, Picture, half_blocks};
 pub use records::{Layout, bytes, cut_end, records};
 pub use table::table;
-pub use theme::{Role, error, read_style, set_theme};
+pub use theme::{Role, error, read_style, set_theme, without_styles};
 pub use tree::{Tree, trees};
 pub use watch::Watched;
+
+/// The rows of the terminal that a picture leaves for the line before it and the prompt after it.
+const OTHER_ROWS: usize = 2;
+
+/// What shows a picture on a terminal that has such graphics.
+///
+/// # Errors
+///
+/// It is too large to be encoded.
+pub fn drawn(picture: &Picture, graphics: Graphics) -> io::Result<String> {
+    let (columns, rows) = cell();
+    let height = height().saturating_sub(OTHER_ROWS).max(1);
+    graphics.show(picture, (columns * width().max(1), rows * height))
+}
 
 /// How values are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -75,6 +91,16 @@ impl Style {
             width: self.terminal.then(width),
             color: self.color,
         }
+    }
+
+    /// A picture in the characters of a terminal. `None` if there is no terminal with colours.
+    pub fn picture(self, picture: &Picture) -> Option<String> {
+        if !self.terminal || !self.color {
+            return None;
+        }
+        let exact = matches!(env::var("COLORTERM").as_deref(), Ok("truecolor" | "24bit"));
+        let rows = height().saturating_sub(OTHER_ROWS);
+        Some(half_blocks(picture, width(), rows, exact))
     }
 
     fn table(self, json: &str) -> Cow<'_, str> {

@@ -3,6 +3,7 @@
 //! The colours are the terminal's own. Yellow and white cannot be read on a light background, nor blue on a dark one, so
 //! none of them is used.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use nu_ansi_term::{Color, Style};
@@ -148,9 +149,29 @@ pub fn error(message: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What a style begins with.
+const STYLE: &str = "\x1b[";
+
+/// A text of ours without its colours. Whatever else has a control character has not come through the gate.
+pub fn without_styles(text: &str) -> Cow<'_, str> {
+    let Some((first, styled)) = text.split_once(STYLE) else {
+        return text.into();
+    };
+    let after_style = |part: &'_ str| part.split_once('m').map_or("", |(_, text)| text).to_owned();
+    let rest: String = styled.split(STYLE).map(after_style).collect();
+    format!("{first}{rest}").into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_without_its_styles_has_the_rest() {
+        let text = format!("a {} b", Role::Heading.style().paint("name"));
+        assert_eq!(without_styles(&text), "a name b");
+        assert_eq!(without_styles("plain [m"), "plain [m");
+    }
 
     #[test]
     fn an_error_stands_out_from_its_help() {

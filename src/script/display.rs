@@ -4,14 +4,19 @@ use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::plan::EventsTo;
 use super::stdout::Stdout;
 use crate::context::{Context, Output};
 use crate::failure::{Failure, Status};
 use crate::os::stderr::{self, say};
+use crate::os::terminal_input::TerminalInput;
 use crate::qmp::{Event, Listener, Notice, Notices};
-use crate::render::{self, compact, escape};
+use crate::render::{self, Answers, GRAPHICS_QUERY, Graphics, Picture, compact, escape};
+
+/// How long to wait for what the terminal says about its graphics.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shows values, events and errors of a script in the order in which they arrive.
 pub(super) struct Display {
@@ -44,6 +49,35 @@ impl Display {
             self.stdout.flush();
             say(notice);
         }
+    }
+
+    /// Shows a picture, with the graphics that the terminal has, or else with its characters.
+    pub async fn picture(&mut self, picture: &Picture) {
+        let style = self.context.settings().style;
+        let graphics = match style.terminal {
+            true => self.graphics().await,
+            false => None,
+        };
+        let drawn = graphics.and_then(|graphics| render::drawn(picture, graphics).ok());
+        if let Some(text) = drawn.or_else(|| style.picture(picture)) {
+            self.stdout.write_line(&text);
+        }
+    }
+
+    /// Asks the terminal what graphics it has, unless keys are waiting for the program that comes after us: we could not
+    /// give them back.
+    async fn graphics(&mut self) -> Option<Graphics> {
+        let input = TerminalInput::open().ok()?;
+        let _quiet = input.quiet().ok()?;
+        if input.is_waiting() {
+            return None;
+        }
+        self.stdout.write(GRAPHICS_QUERY);
+        self.stdout.flush();
+        let mut answers = Answers::default();
+        let take = |bytes: &[u8]| answers.take(bytes);
+        input.read_until(PATIENCE, take).await.ok()?;
+        answers.graphics()
     }
 
     /// Prints what a program printed: as it is, unless a terminal would see it.

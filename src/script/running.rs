@@ -285,7 +285,9 @@ impl Script {
     /// Shows an outcome's output, or carries it out. Returns why the line failed, if it did.
     async fn output(&mut self, outcome: Outcome) -> Option<Failure> {
         let Outcome { output, failure } = outcome;
-        self.display.print(&output);
+        if !matches!(output, Output::Picture(_)) {
+            self.display.print(&output);
+        }
         match output {
             Output::Follow(file) => self.display.follow(file, &mut self.notices).await,
             Output::Events(events) => {
@@ -293,6 +295,7 @@ impl Script {
             }
             Output::Program { stdout, stderr } => self.display.program(&stdout, &stderr),
             Output::Piped(piped) => return self.pipe(piped).await,
+            Output::Picture(picture) => self.display.picture(&picture).await,
             Output::Watch(_) => {
                 let why = "`:watch` works only at the prompt; `:every` runs a line again and again";
                 return Some(Failure::Usage(why.to_owned()));

@@ -1,5 +1,6 @@
 //! The connection of one client.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
@@ -39,15 +40,20 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: Stream, shared: Arc<Shared>, who: Arc<Who>, outbox: Arc<Outbox>) -> Self {
-        let (reader, writer) = stream.split();
-        Self {
+    pub fn new(
+        stream: Stream,
+        shared: Arc<Shared>,
+        who: Arc<Who>,
+        outbox: Arc<Outbox>,
+    ) -> io::Result<Self> {
+        let (reader, writer) = stream.split()?;
+        Ok(Self {
             reader,
             writer,
             shared,
             who,
             outbox,
-        }
+        })
     }
 
     /// Serves the client until its connection has ended. Returns why we ended it, if we did.
@@ -193,8 +199,6 @@ impl Receiving {
             if !self.more().await {
                 return Received::End;
             }
-            // Other clients get their turn after each read.
-            yield_now().await;
         }
     }
 }

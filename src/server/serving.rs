@@ -188,8 +188,10 @@ async fn attend(stream: Stream, socket: Arc<ServerSocket>, shared: Arc<Shared>) 
         number: who.number,
     };
     shared.tell(Note::Connected(who.clone()));
-    let connection = Connection::new(stream, shared.clone(), who.clone(), outbox.clone());
-    let cut = connection.serve().await;
+    let cut = match Connection::new(stream, shared.clone(), who.clone(), outbox.clone()) {
+        Ok(connection) => connection.serve().await,
+        Err(error) => Some(error.to_string()),
+    };
     outbox.cut("its connection has ended".to_owned());
     drop(leaving);
     shared.tell(match cut {

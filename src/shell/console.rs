@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::keys::read_keys;
 use super::terminal::Terminal;
 use crate::failure::Status;
+use crate::os::keys::read_keys;
 use crate::vm::Console;
 
 /// Ctrl-].
@@ -86,7 +86,7 @@ impl Attached<'_> {
             let (reader, writer) = io::pipe()?;
             (writer, reader)
         };
-        let mut keys = read_keys(stopped)?;
+        let mut keys = read_keys(io::stdin(), stopped)?;
         let mut length = self.console.length();
         let mut connected = self.console.connected();
         let mut showing: Option<oneshot::Receiver<()>> = None;

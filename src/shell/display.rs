@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use std::io::{self, IsTerminal};
 
 use super::console::{self, Detached};
+use super::graphics::Inquiry;
 use super::pager;
 use super::prompt_symbol::PromptSymbol;
 use super::stop::{Stop, Stops};
@@ -16,7 +17,7 @@ use crate::context::{Context, Outcome, Output, Piped, Settings, SourcedLine, Wat
 use crate::exec::{PendingCommand, Run, advise, apply_tail};
 use crate::failure::{Failure, Status};
 use crate::qmp::Listener;
-use crate::render::{self, escape};
+use crate::render::{self, Picture, escape};
 use crate::vm::{Console, Follow};
 
 /// A value that takes more than this many screens is shown in the pager.
@@ -28,6 +29,7 @@ pub(super) struct Display {
     pub terminal: Terminal,
     pub symbol: PromptSymbol,
     pub stops: Stops,
+    pub inquiry: Inquiry,
 }
 
 /// What to do after a line.
@@ -60,6 +62,9 @@ impl Display {
     /// Shows the outcome of a line, or carries it out. What takes more than this many screens goes to the pager.
     async fn show(&mut self, outcome: Outcome, screens: usize) -> Next {
         let Outcome { output, failure } = outcome;
+        if let Output::Picture(picture) = &output {
+            return self.picture(picture).await;
+        }
         let settings = self.context.settings();
         if let Some(text) = text(&settings, &output) {
             let pages = settings.pager
@@ -113,8 +118,32 @@ impl Display {
             | Output::Reply { .. }
             | Output::Program { .. }
             | Output::Values { .. }
-            | Output::Event(_) => Next::Line,
+            | Output::Event(_)
+            | Output::Picture(_) => Next::Line,
         }
+    }
+
+    /// Shows a picture, with the graphics that the terminal has, or else with its characters.
+    async fn picture(&mut self, picture: &Picture) -> Next {
+        let drawing = async {
+            let graphics = self.inquiry.graphics(&self.terminal).await?;
+            render::drawn(picture, graphics).ok()
+        };
+        let drawn = tokio::select! {
+            drawn = drawing => drawn,
+            stop = self.stops.stop() => return match stop {
+                Stop::Waiting => {
+                    self.terminal.show(self.terminal.interrupt_mark().to_owned());
+                    Next::Stop
+                }
+                Stop::Shell(status) => Next::Leave(status),
+            },
+        };
+        let style = self.context.settings().style;
+        if let Some(text) = drawn.or_else(|| style.picture(picture)) {
+            self.terminal.show(text);
+        }
+        Next::Line
     }
 
     /// Shows a file as it grows, until Ctrl-C.

@@ -12,6 +12,8 @@ use tokio::sync::mpsc as async_mpsc;
 
 use super::bindings;
 use super::complete::Live;
+use super::continued::Continued;
+use super::graphics::Inquiry;
 use super::helper::Helper;
 use super::history::History;
 use super::paste::Paste;
@@ -19,8 +21,10 @@ use super::program;
 use super::prompt_symbol::PromptSymbol;
 use super::requests::End;
 use super::terminal::Terminal;
+use super::typed_ahead::TypedAhead;
 use crate::context::Context;
 use crate::lang::{Aliases, Language, SplitLine, lines as lines_of};
+use crate::render::clip_text;
 
 /// How many lines the history keeps.
 const HISTORY: usize = 10_000;
@@ -38,6 +42,7 @@ pub(super) struct Editor {
     terminal: Terminal,
     /// Whether a line was asked for that has not come yet.
     reading: bool,
+    continued: Continued,
 }
 
 /// What the editor's thread does next.
@@ -60,6 +65,8 @@ pub(super) struct LineRequest {
     pub aliases: Arc<Aliases>,
     /// Whether keys are vi's, not Emacs's.
     pub vi_keys: bool,
+    /// Keys that were read before, and are not in the terminal's input any more.
+    pub typed: Vec<u8>,
 }
 
 /// What the user did with a line.
@@ -83,6 +90,7 @@ impl Editor {
         terminal: Terminal,
         state: PromptSymbol,
         history: Option<PathBuf>,
+        inquiry: Inquiry,
     ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel();
         let (answers, inputs) = async_mpsc::unbounded_channel();
@@ -91,14 +99,20 @@ impl Editor {
         let (target, agenda) = (context.target.clone(), context.agenda.clone());
         let color = context.settings().style.color;
         let of_editor = terminal.clone();
+        let continued = Continued::default();
+        let of_helper = continued.clone();
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
                 let language = target.language();
-                let helper =
+                let mut helper =
                     Helper::new(terminal.clone(), target, agenda, live, paste, state, color);
-                if let Err(error) = edit(&asked, &answers, &terminal, helper, &language, history) {
+                helper.continued = of_helper;
+                let edited = edit(
+                    &asked, &answers, &terminal, helper, &language, history, inquiry,
+                );
+                if let Err(error) = edited {
                     let _ = answers.send(Input::Failed(error.to_string()));
                 }
             })?;
@@ -107,6 +121,7 @@ impl Editor {
             inputs,
             terminal: of_editor,
             reading: false,
+            continued,
         })
     }
 
@@ -114,6 +129,7 @@ impl Editor {
     /// edits the lines and Ctrl-C has cleared it, only shows the prompt again: the thread still reads.
     pub fn read(&mut self, line: LineRequest) {
         if std::mem::replace(&mut self.reading, true) {
+            self.continued.cancel();
             self.terminal.show(line.prompt);
             return;
         }
@@ -146,6 +162,7 @@ fn edit(
     helper: Helper,
     language: &Language,
     history: Option<PathBuf>,
+    inquiry: Inquiry,
 ) -> rustyline::Result<()> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
@@ -168,9 +185,10 @@ fn edit(
     let mut editor = rustyline::Editor::<Helper, _>::with_history(config, lines)?;
     let keys = helper.keys.clone();
     let transaction = helper.transaction.clone();
+    let continued = helper.continued.clone();
     editor.set_helper(Some(helper));
     let with_program = terminal.clone();
-    bindings::bind(&mut editor, &keys, terminal, move |line| {
+    bindings::bind(&mut editor, &keys, terminal, inquiry, move |line| {
         let text = match &*transaction.lock() {
             Some(open) => format!("{open}\n{line}"),
             None => line.to_owned(),
@@ -185,6 +203,12 @@ fn edit(
     if let Ok(above) = editor.create_external_printer() {
         terminal.use_above(above)?;
     }
+    let mut ahead = TypedAhead::default();
+    let are_whole = |text: &str| {
+        !lines_of(text, language)
+            .last()
+            .is_some_and(SplitLine::is_unclosed)
+    };
     for request in requests {
         let request = match request {
             Request::Read(request) => request,
@@ -207,18 +231,29 @@ fn edit(
         if let Some(helper) = editor.helper_mut() {
             helper.begin_line(request.transaction, request.aliases);
         }
-        let result = editor.readline(&request.prompt);
+        ahead.add(&request.typed);
+        let result = match ahead.take_entered(are_whole) {
+            Some(line) => {
+                terminal.show(format!("{}{}\n", request.prompt, clip_text(&line)));
+                Ok(line)
+            }
+            None => {
+                let begun = ahead.take_rest();
+                editor.readline_with_initial(&request.prompt, (&begun, ""))
+            }
+        };
         terminal.end_editing();
         let end = keys.end_line();
         let input = match result {
             Ok(_) if end == Some(End::Cancelled) => Input::Interrupted,
             Ok(_) if end == Some(End::Leave) => Input::End,
             Ok(line) => {
+                let line = continued.rest(&line);
                 if request.remember {
-                    history.entered(&line, in_transaction, editor.history_mut());
+                    history.entered(line, in_transaction, editor.history_mut());
                 }
-                let lines = editor.helper().and_then(|helper| helper.take_lines(&line));
-                Input::Lines(lines.unwrap_or_else(|| lines_of(&line, language)))
+                let lines = editor.helper().and_then(|helper| helper.take_lines(line));
+                Input::Lines(lines.unwrap_or_else(|| lines_of(line, language)))
             }
             Err(ReadlineError::Interrupted) => Input::Interrupted,
             Err(ReadlineError::Eof) => Input::End,

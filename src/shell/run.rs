@@ -6,6 +6,7 @@ use tokio::sync::{Notify, mpsc};
 use super::display::{Display, complaint, error, text};
 use super::editor::Editor;
 use super::followers::Followers;
+use super::graphics::Inquiry;
 use super::history;
 use super::prompt::Prompt;
 use super::prompt_symbol::PromptSymbol;
@@ -92,12 +93,20 @@ pub async fn run(plan: Plan, settings: Settings, mut target: TargetPlan) -> anyh
         stops.quit.clone(),
     );
     let showing = tokio::spawn(show);
-    let editor = Editor::start(&context, terminal.clone(), symbol.clone(), history)?;
+    let inquiry = Inquiry::default();
+    let editor = Editor::start(
+        &context,
+        terminal.clone(),
+        symbol.clone(),
+        history,
+        inquiry.clone(),
+    )?;
     let display = Display {
         context: context.clone(),
         terminal: terminal.clone(),
         symbol,
         stops,
+        inquiry,
     };
     let mut prompt = Prompt::new(display, editor);
     let left = match plan.config {

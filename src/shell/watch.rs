@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 use tokio::time::{sleep, sleep_until};
 
-use super::keys::read_keys;
 use super::terminal::Terminal;
 use crate::context::{Context, Outcome, Output, Watch};
 use crate::exec;
 use crate::failure::Status;
-use crate::render::{Layout, Role, Watched, cut_end, escape_line};
+use crate::os::keys::read_keys;
+use crate::render::{Layout, Role, Watched, cut_end, escape_line, without_styles};
 
 /// Ctrl-C, which is a key while the terminal is raw.
 const CTRL_C: u8 = 0x03;
@@ -59,7 +59,7 @@ pub(super) async fn watch(
 
 async fn until_key(watch: &Watch, context: &Context, terminal: &Terminal) -> io::Result<Left> {
     let (stopped, _stop) = io::pipe()?;
-    let mut keys = read_keys(stopped)?;
+    let mut keys = read_keys(io::stdin(), stopped)?;
     let showing = show(watch, context.apart(), terminal);
     tokio::pin!(showing);
     loop {
@@ -148,11 +148,15 @@ fn lines(
             Output::Reply { reply, .. } => {
                 lines.extend(watched.value(reply.value().unwrap_or("null"), at, layout));
             }
+            Output::Picture(picture) => {
+                let drawn = settings.style.picture(picture).unwrap_or_default();
+                lines.extend(drawn.lines().map(str::to_owned));
+            }
             output => {
-                // Colours would be escaped, like all that is not plain text.
                 settings.style.color = false;
                 let text = settings.text(output).unwrap_or_default();
-                lines.extend(watched.text(&text, layout));
+                // What a built-in has drawn has its colours already.
+                lines.extend(watched.text(&without_styles(&text), layout));
             }
         }
     }

@@ -16,6 +16,7 @@ mod program;
 mod socket;
 mod stream;
 mod tls;
+mod unix;
 
 pub use address::{Address, AddressError};
 pub use endpoint::Endpoint;

@@ -1,16 +1,14 @@
 //! A stream of bytes: a Unix socket, TCP, TLS over TCP, or the standard input and output of a
 //! program.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use bytes::buf::Limit;
 use bytes::{BufMut, BytesMut};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, ReadHalf, WriteHalf};
-use tokio::net::unix::{self, pipe};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::unix::pipe;
 use tokio::net::{TcpStream, UnixStream, tcp};
 use tokio_rustls::TlsStream;
 
@@ -19,6 +17,7 @@ use super::handover::Process;
 use super::program::Program;
 use super::socket::Socket;
 use super::tls::{TlsConnection, Trust};
+use super::unix::{self, UnixReader, UnixWriter};
 use crate::os::sys;
 
 /// The size of the buffer for the first read, in bytes.
@@ -82,10 +81,14 @@ impl Stream {
     }
 
     /// Splits the stream into its two directions, each for a task of its own.
-    pub fn split(self) -> (Reader, Writer) {
-        match self {
+    ///
+    /// # Errors
+    ///
+    /// The system has no room to watch another descriptor.
+    pub fn split(self) -> io::Result<(Reader, Writer)> {
+        Ok(match self {
             Self::Unix(stream, process) => {
-                let (reader, writer) = stream.into_split();
+                let (reader, writer) = unix::split(stream)?;
                 (Reader::Unix(reader, process), Writer::Unix(writer))
             }
             Self::Tcp(stream) => {
@@ -104,13 +107,13 @@ impl Stream {
             Self::Program(program, stdin, stdout) => {
                 (Reader::Program(stdout, program), Writer::Program(stdin))
             }
-        }
+        })
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Reader {
-    Unix(unix::OwnedReadHalf, Option<Process>),
+    Unix(UnixReader, Option<Process>),
     Tcp(tcp::OwnedReadHalf),
     Tls(Box<TlsReader>),
     Program(pipe::Receiver, Program),
@@ -141,16 +144,7 @@ impl TlsReader {
 impl Reader {
     /// Reads available bytes into `buffer` and returns how many; 0 means the end of the stream.
     pub async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        make_room(buffer);
-        // A large message has made the buffer large. Without a limit, one read could fill all of it
-        // before we notice that the message is too large.
-        let mut room = buffer.limit(READ_ROOM);
-        match self {
-            Self::Unix(half, _) => half.read_buf(&mut room).await,
-            Self::Tcp(half) => half.read_buf(&mut room).await,
-            Self::Tls(reader) => reader.read(&mut room).await,
-            Self::Program(stdout, _) => stdout.read_buf(&mut room).await,
-        }
+        self.read_passed(buffer, &mut Vec::new()).await
     }
 
     /// The same, and also receives descriptors (`SCM_RIGHTS`, `unix(7)`), which replace those in `descriptors`. Cancel
@@ -160,42 +154,25 @@ impl Reader {
         buffer: &mut BytesMut,
         descriptors: &mut Vec<OwnedFd>,
     ) -> io::Result<usize> {
-        let Self::Unix(half, _) = self else {
-            return self.read(buffer).await;
-        };
         make_room(buffer);
-        let stream: &UnixStream = half.as_ref();
-        loop {
-            stream.readable().await?;
-            let result = stream.try_io(Interest::READABLE, || {
-                sys::receive(stream, buffer, READ_ROOM)
-            });
-            match result {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-                Ok((length, passed)) => {
-                    if !passed.is_empty() {
-                        *descriptors = passed;
-                    }
-                    return Ok(length);
-                }
-            }
+        // A large message has made the buffer large. Without a limit, one read could fill all of it
+        // before we notice that the message is too large.
+        let mut room = (&mut *buffer).limit(READ_ROOM);
+        match self {
+            Self::Unix(half, _) => half.read(buffer, READ_ROOM, descriptors).await,
+            Self::Tcp(half) => half.read_buf(&mut room).await,
+            Self::Tls(reader) => reader.read(&mut room).await,
+            Self::Program(stdout, _) => stdout.read_buf(&mut room).await,
         }
     }
 
     /// After the end: whether the peer has closed its other direction too, as far as can be seen without sending it
     /// anything.
     pub fn is_gone(&self) -> bool {
-        let Self::Unix(half, _) = self else {
-            return true;
-        };
-        let stream: &UnixStream = half.as_ref();
-        let mut asked = [PollFd::new(stream.as_fd(), PollFlags::empty())];
-        let _ = poll(&mut asked, PollTimeout::ZERO);
-        let [asked] = asked;
-        asked
-            .revents()
-            .is_some_and(|flags| flags.contains(PollFlags::POLLHUP))
+        match self {
+            Self::Unix(half, _) => half.is_gone(),
+            Self::Tcp(_) | Self::Tls(_) | Self::Program(..) => true,
+        }
     }
 
     /// Why the stream ended. Call it only after the end.
@@ -240,7 +217,7 @@ fn make_room(buffer: &mut BytesMut) {
 
 #[derive(Debug)]
 pub(crate) enum Writer {
-    Unix(unix::OwnedWriteHalf),
+    Unix(UnixWriter),
     Tcp(tcp::OwnedWriteHalf),
     Tls(WriteHalf<TlsStream<TcpStream>>),
     Program(pipe::Sender),
@@ -260,11 +237,7 @@ impl Writer {
     /// Writes all of `bytes`; `descriptors` travel with the first byte (`SCM_RIGHTS`, `unix(7)`).
     pub async fn write(&mut self, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
         match self {
-            Self::Unix(half) if !descriptors.is_empty() => {
-                let sent = send_descriptors(half.as_ref(), bytes, descriptors).await?;
-                half.write_all(&bytes[sent..]).await
-            }
-            Self::Unix(half) => half.write_all(bytes).await,
+            Self::Unix(half) => half.write(bytes, descriptors).await,
             Self::Tcp(half) => half.write_all(bytes).await,
             Self::Tls(half) => {
                 // QEMU before 8.0 takes a byte at a time, and only while the socket has something
@@ -281,31 +254,6 @@ impl Writer {
     }
 }
 
-/// Calls `sendmsg(2)` once with `SCM_RIGHTS`. Returns how many of `bytes` were sent.
-async fn send_descriptors(
-    stream: &UnixStream,
-    bytes: &[u8],
-    descriptors: &[OwnedFd],
-) -> io::Result<usize> {
-    let numbers: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-    loop {
-        stream.writable().await?;
-        let result = stream.try_io(Interest::WRITABLE, || {
-            Ok(sendmsg::<UnixAddr>(
-                stream.as_raw_fd(),
-                &[IoSlice::new(bytes)],
-                &[ControlMessage::ScmRights(&numbers)],
-                MsgFlags::MSG_NOSIGNAL,
-                None,
-            )?)
-        });
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_is_bounded_even_after_a_large_message() {
         let (server, client) = UnixStream::pair().expect("a pair of sockets");
-        let (mut reader, _writer) = Stream::Unix(client, None).split();
+        let (mut reader, _writer) = Stream::Unix(client, None).split().expect("a socket");
         let sent = [b'x'; READ_ROOM + 1000];
         server.writable().await.expect("a socket");
         assert_eq!(server.try_write(&sent).expect("room"), sent.len());

@@ -27,6 +27,14 @@ pub const UP: &str = "\x1b[A";
 pub const DOWN: &str = "\x1b[B";
 pub const RIGHT: &str = "\x1b[C";
 
+/// What ends the question what graphics a terminal has.
+const QUESTION_END: &str = "\x1b[c";
+
+/// What terminals answer to that: xterm, one with sixels, and kitty.
+pub const NO_GRAPHICS: &str = "\x1b[?64;1;2;6;9;15;22c";
+pub const HAS_SIXEL: &str = "\x1b[?62;4;22c";
+pub const HAS_KITTY: &str = "\x1b_Gi=31;OK\x1b\\\x1b[?62;c";
+
 /// A terminal with qmpsh in it. The process is killed when this is dropped.
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
@@ -130,6 +138,18 @@ impl Terminal {
             .write_all(keys.as_bytes())
             .expect("the pty takes keys");
         self.keys.flush().expect("the pty takes keys");
+    }
+
+    /// Waits until the terminal is asked what graphics it has, and answers.
+    #[track_caller]
+    pub fn answer(&mut self, answer: &str) {
+        self.wait_for_question();
+        self.keys(answer);
+    }
+
+    #[track_caller]
+    pub fn wait_for_question(&self) {
+        self.wait("the question", |_| self.output().contains(QUESTION_END));
     }
 
     /// Pastes `text` as a terminal does it: line breaks as Enter, in brackets where those are asked for.

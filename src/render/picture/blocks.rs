@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{PARTS, Picture};
+use super::{PARTS, Picture, fit};
 
 /// The steps of a colour's part in the 6×6×6 cube of the 256 colours, which begins at 16.
 const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
@@ -39,17 +39,6 @@ pub fn half_blocks(picture: &Picture, columns: usize, rows: usize, exact: bool) 
     text
 }
 
-/// The largest size that fits into `most`, with the same proportions, but no larger than it is.
-fn fit((width, height): (usize, usize), most: (usize, usize)) -> (usize, usize) {
-    if width <= most.0 && height <= most.1 {
-        (width, height)
-    } else if width * most.1 > height * most.0 {
-        (most.0, (height * most.0 / width).max(1))
-    } else {
-        ((width * most.1 / height).max(1), most.1)
-    }
-}
-
 /// The number of the nearest of the 256 colours, without the first 16, which users choose.
 fn nearest(red: u8, green: u8, blue: u8) -> u8 {
     let step = |part: u8| {
@@ -78,14 +67,6 @@ fn nearest(red: u8, green: u8, blue: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_picture_keeps_its_proportions() {
-        assert_eq!(fit((720, 400), (80, 44)), (79, 44));
-        assert_eq!(fit((720, 400), (80, 100)), (80, 44));
-        assert_eq!(fit((10_000, 1), (80, 44)), (80, 1));
-        assert_eq!(fit((16, 16), (80, 44)), (16, 16));
-    }
 
     #[test]
     fn colors_have_the_numbers_that_terminals_give_them() {

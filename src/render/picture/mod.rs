@@ -1,10 +1,50 @@
-//! Pictures: PPM and PNG, and as text for a terminal.
+//! Pictures: PPM and PNG, and what shows them on a terminal.
 
+mod answers;
 mod blocks;
+mod kitty;
+mod sixel;
 
 use std::io;
 
+pub use answers::{Answers, GRAPHICS_QUERY};
 pub use blocks::half_blocks;
+
+/// How a terminal can show pictures, besides by its characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Graphics {
+    Kitty,
+    Sixel,
+}
+
+impl Graphics {
+    /// What shows a picture on at most this many columns and rows of pixels, at the cursor, followed by a line break. It is
+    /// never enlarged.
+    ///
+    /// # Errors
+    ///
+    /// It is too large to be encoded.
+    pub fn show(self, picture: &Picture, most: (usize, usize)) -> io::Result<String> {
+        let (width, height) = fit(picture.size(), most);
+        let scaled = picture.scaled(width, height);
+        let text = match self {
+            Self::Kitty => kitty::commands(&scaled)?,
+            Self::Sixel => sixel::sixels(&scaled),
+        };
+        Ok(text + "\n")
+    }
+}
+
+/// The largest size that fits into `most`, with the same proportions, but no larger than it is.
+fn fit((width, height): (usize, usize), most: (usize, usize)) -> (usize, usize) {
+    if width <= most.0 && height <= most.1 {
+        (width, height)
+    } else if width * most.1 > height * most.0 {
+        (most.0, (height * most.0 / width).max(1))
+    } else {
+        ((width * most.1 / height).max(1), most.1)
+    }
+}
 
 /// The parts of a colour: red, green and blue.
 const PARTS: usize = 3;
@@ -153,6 +193,14 @@ mod tests {
             height,
             pixels,
         }
+    }
+
+    #[test]
+    fn a_picture_keeps_its_proportions() {
+        assert_eq!(fit((720, 400), (80, 44)), (79, 44));
+        assert_eq!(fit((720, 400), (80, 100)), (80, 44));
+        assert_eq!(fit((10_000, 1), (80, 44)), (80, 1));
+        assert_eq!(fit((16, 16), (80, 44)), (16, 16));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod camera;
 mod still;
 
-use std::env;
+use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
@@ -13,7 +13,7 @@ use super::entry::{Builtin, Call, Effect, Part};
 use super::new_file::NewFile;
 use crate::context::{Context, Output};
 use crate::failure::Failure;
-use crate::render::{self, Picture, clip};
+use crate::render::{Picture, clip};
 
 pub(super) const SCREEN: Builtin = Builtin {
     name: "screen",
@@ -27,7 +27,9 @@ pub(super) const SCREEN: Builtin = Builtin {
         &[Part::File],
     ],
     summary: "show the guest's display, save it, or wait until it stands still",
-    help: "At a terminal with colours, the picture is drawn with half blocks, in 24-bit colours if COLORTERM says so.\n\
+    help: "At a terminal with colours. The terminal is asked once whether it has kitty's graphics protocol or sixels; an answer\n\
+           that takes longer than a second counts for the next picture. Without either (tmux shows none of kitty's), the\n\
+           picture is drawn with half blocks, in 24-bit colours if COLORTERM says so.\n\
            FILE is a PNG or a PPM, as its name says, and appears once it is whole.\n\
            wait: until the picture has not changed for 2 seconds, or the time that --still gives. A blinking cursor, or\n\
            another change no larger than a character, does not count. Without --timeout, the limit for replies applies.\n\
@@ -35,9 +37,6 @@ pub(super) const SCREEN: Builtin = Builtin {
            temporary file of this user on this machine.",
     run: |call| Box::pin(screen(call)),
 };
-
-/// The rows of the terminal that a picture leaves for the line before it and the prompt after it.
-const OTHER_ROWS: usize = 2;
 
 /// What a picture is saved as.
 #[derive(Clone, Copy)]
@@ -77,10 +76,7 @@ async fn show(context: &Context) -> Result<Effect, Failure> {
         return Err(Failure::Usage(why.to_owned()));
     }
     let picture = take(context).await?;
-    let exact = matches!(env::var("COLORTERM").as_deref(), Ok("truecolor" | "24bit"));
-    let rows = render::height().saturating_sub(OTHER_ROWS);
-    let text = render::half_blocks(&picture, render::width(), rows, exact);
-    Ok(Output::text(text).into())
+    Ok(Output::Picture(Arc::new(picture)).into())
 }
 
 async fn save(context: &Context, path: &str) -> Result<Effect, Failure> {

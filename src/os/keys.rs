@@ -1,6 +1,7 @@
-//! Reads keys while the terminal is raw and no line is edited.
+//! Reads keys while no line is edited.
 
 use std::fs::File;
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::thread;
@@ -9,22 +10,25 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc;
 
-/// Reads keys in a thread, because reading blocks. The thread ends at the end of input, or when the other end
+/// Reads the keys of a terminal in a thread, because reading blocks. The thread ends at the end of input, or when the other end
 /// of `stop` is closed.
 ///
 /// # Errors
 ///
 /// The system is out of descriptors or threads.
-pub(super) fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
+pub fn read_keys(
+    terminal: impl AsFd,
+    stop: PipeReader,
+) -> io::Result<mpsc::UnboundedReceiver<Vec<u8>>> {
     let (sender, keys) = mpsc::unbounded_channel();
-    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let terminal = File::from(terminal.as_fd().try_clone_to_owned()?);
     thread::Builder::new()
         .name("keys".to_owned())
         .spawn(move || {
             let mut typed = [0; 4096];
             loop {
                 let mut ready = [
-                    PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+                    PollFd::new(terminal.as_fd(), PollFlags::POLLIN),
                     PollFd::new(stop.as_fd(), PollFlags::POLLIN),
                 ];
                 match poll(&mut ready, PollTimeout::NONE) {
@@ -34,9 +38,9 @@ pub(super) fn read_keys(stop: PipeReader) -> io::Result<mpsc::UnboundedReceiver<
                     Ok(_) if ready[1].any() == Some(true) => return,
                     Ok(_) => {}
                 }
-                match (&stdin).read(&mut typed) {
+                match (&terminal).read(&mut typed) {
                     Ok(length @ 1..) if sender.send(typed[..length].to_vec()).is_ok() => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if matches!(error.kind(), Interrupted | WouldBlock) => {}
                     _ => return,
                 }
             }
