@@ -314,14 +314,21 @@ impl Terminal {
         })
     }
 
-    /// Waits until `text` is on the screen, wrapped or not, and returns the screen.
+    /// Waits until `text` is on the screen, however it is broken into rows, and returns the screen.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) -> String {
-        self.wait(text, |screen| {
-            screen.contains(text) || self.unwrapped().contains(text)
-        });
+        self.wait(text, |_| self.shows(text));
         // It may have come between the two looks.
         self.screen()
+    }
+
+    /// Whether `text` is on the screen, in one row or in rows that the terminal or qmpsh has made of it.
+    pub fn shows(&self, text: &str) -> bool {
+        let screen = self.screen();
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        screen.contains(text)
+            || self.unwrapped().contains(text)
+            || (!text.contains('\n') && joined(&screen).contains(&joined(text)))
     }
 
     /// Waits until the last line on the screen is `line`.
@@ -372,7 +379,7 @@ impl Terminal {
     #[track_caller]
     pub fn assert_answer(&mut self, line: &str, answer: &str) -> String {
         let screen = self.enter(line);
-        assert!(screen.contains(answer), "no `{answer}` on\n{screen}");
+        assert!(self.shows(answer), "no `{answer}` on\n{screen}");
         screen
     }
 

@@ -39,7 +39,7 @@ mod state;
 mod writer;
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ use instruction::Instruction;
 use mode::Mode;
 pub(super) use rows::{Rows, breaks_lines_anew};
 use shared::Shared;
+
+use crate::render::{prose, width};
 
 /// How long to wait for the terminal to take the last output.
 const LAST_OUTPUT: Duration = Duration::from_millis(700);
@@ -170,6 +172,14 @@ impl Terminal {
     /// Shows `text`, which must end in a line break, as an error: on standard error if no line is being edited.
     pub fn complain(&self, text: &str) {
         self.shared.push(Instruction::Complain(text.to_owned()));
+    }
+
+    /// Complains in sentences, which are broken between words.
+    pub fn say(&self, text: &str) {
+        match io::stderr().is_terminal() {
+            true => self.complain(&format!("{}\n", prose(text, width()))),
+            false => self.complain(&format!("{text}\n")),
+        }
     }
 
     /// Shows a line that stays until anything else is shown; an empty one removes it.
