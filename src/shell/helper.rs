@@ -16,8 +16,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::colors::Painter;
 use super::complete::{
-    Answer, Candidate, Completion, Live, PATIENCE, Question, Replacement, Sources, complete,
-    expected, to_come,
+    Answer, Candidate, Completion, Live, Question, Replacement, Sources, complete, expected,
+    to_come,
 };
 use super::continued::Continued;
 use super::drawn::Drawn;
@@ -29,7 +29,7 @@ use super::recall::{Recall, ghost};
 use super::requests::{Request, Requests};
 use super::terminal::{Terminal, breaks_lines_anew};
 use super::walk::Walk;
-use crate::context::{Agenda, Kind, Row, Target};
+use crate::context::{Agenda, Kind, Row, Target, unasked_patience};
 use crate::lang::{Aliases, SplitLine, is_harmful, lines};
 use crate::render::{Role, width};
 
@@ -220,7 +220,7 @@ impl Helper {
         let inspector = self.target.inspector();
         let schema = inspector.known_schema();
         let commands = inspector.known_commands();
-        let patience = Cell::new(PATIENCE);
+        let patience = Cell::new(unasked_patience());
         let sources = Sources {
             aliases: &self.aliases,
             schema: schema.as_deref(),
