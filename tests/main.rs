@@ -17,6 +17,7 @@ mod cookbook;
 mod descriptors;
 mod devices;
 mod events;
+mod filter_keys;
 mod filters;
 mod finish;
 mod generated;

@@ -94,16 +94,15 @@ impl Editor {
         let (answers, inputs) = async_mpsc::unbounded_channel();
         let live = Live::on(Handle::current());
         let paste = Paste::new(terminal.clone(), Handle::current());
-        let (target, agenda) = (context.target.clone(), context.agenda.clone());
+        let context = context.clone();
         let color = context.settings().style.color;
         let of_editor = terminal.clone();
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
-                let language = target.language();
-                let helper =
-                    Helper::new(terminal.clone(), target, agenda, live, paste, state, color);
+                let language = context.target.language();
+                let helper = Helper::new(terminal.clone(), context, live, paste, state, color);
                 let edited = edit(
                     &asked, &answers, &terminal, helper, &language, history, inquiry,
                 );
