@@ -204,7 +204,7 @@ fn an_error_without_an_id_belongs_to_the_command_in_flight() {
 #[test]
 fn an_error_without_class_is_still_a_failure() {
     let fake =
-        Fake::answering(|command| json!({"error": "odd\u{1b}", "id": command["id"]}).to_string());
+        Fake::saying(|command| json!({"error": "odd\u{1b}", "id": command["id"]}).to_string());
     fake.qmpsh(&["stop"]).assert_fails(1, "odd");
 }
 
@@ -239,7 +239,7 @@ fn a_message_of_50_mb_is_printed() {
 fn nesting_is_bounded_in_both_directions() {
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let reply = move |depth| {
-        Fake::answering(move |command| {
+        Fake::saying(move |command| {
             format!(
                 "{{\"return\": {}, \"id\": {}}}\r\n",
                 deep(depth),
@@ -318,7 +318,7 @@ fn control_characters_of_a_line_never_reach_standard_error() {
 
 #[test]
 fn an_unsolicited_reply_is_shown_and_does_no_harm() {
-    let fake = Fake::answering(|command| {
+    let fake = Fake::saying(|command| {
         "{\"return\": \"\u{9b}\", \"id\": \"nobody\"}\r\n".to_owned() + &success(command, json!(1))
     });
     let outcome = fake.script(&[], "a\nb\n");

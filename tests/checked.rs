@@ -123,7 +123,7 @@ fn a_dry_run_and_the_real_run_agree_on_the_message_of_every_command() {
     let lines = lines(&told.schema());
     let got: Arc<Mutex<Vec<Value>>> = Arc::default();
     let (seen, schema) = (got.clone(), told.json.clone());
-    let fake = Fake::answering(move |command| {
+    let fake = Fake::saying(move |command| {
         match command["execute"].as_str() {
             Some("query-qmp-schema") => {
                 return success(command, serde_json::from_str(&schema).expect("JSON"));

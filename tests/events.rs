@@ -16,7 +16,7 @@ fn flooding(count: usize) -> Fake {
     let flood: String = (0..count)
         .map(|n| event("NUMBERED", &json!({"n": n})))
         .collect();
-    Fake::answering(move |command| match command["execute"].as_str() {
+    Fake::saying(move |command| match command["execute"].as_str() {
         Some("flood") => flood.clone() + &success(command, json!("flooded")),
         name => success(command, json!(name)),
     })

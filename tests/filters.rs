@@ -71,9 +71,9 @@ fn every_reply_runs_through_the_filter_of_the_command_line_unless_its_line_has_o
 fn with_envelopes_the_filter_gets_them_and_errors_bypass_it() {
     let disks = disks();
     let outcome = disks.script(&["-k", "--envelope"], "q | keys\nfail | keys\n");
-    outcome
-        .assert_status(1)
-        .assert_stdout("[\"return\"]\n{\"error\": {\"class\":\"GenericError\",\"desc\":\"no\"}}\n");
+    outcome.assert_status(1).assert_stdout(
+        "[\"return\"]\n{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n",
+    );
     let outcome = disks.script(&[], "fail | .[\n]\n");
     outcome.assert_fails(1, "GenericError: no");
     outcome.assert_stdout("");

@@ -231,7 +231,7 @@ fn alt_enter_breaks_the_line() {
 }
 
 #[test]
-fn escape_eats_no_letter_and_keeps_what_a_search_found() {
+fn escape_keeps_what_a_search_found() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
     terminal.enter("query-name");
@@ -239,13 +239,40 @@ fn escape_eats_no_letter_and_keeps_what_a_search_found() {
     terminal.wait_for_text("(reverse-i-search)`nam': query-name");
     terminal.keys("\x1b");
     terminal.wait_for_line("(QEMU) query-name");
-    terminal.keys("\x05\x15");
+    // It begins no Meta key.
+    terminal.keys("\x05b");
+    terminal.wait_for_line("(QEMU) query-nameb");
+}
+
+#[test]
+fn escape_a_pause_and_a_key_are_a_meta_key() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    terminal.enter("help stop");
+    let escape = |terminal: &mut Terminal, key: &str| {
+        terminal.keys("\x1b");
+        // What this is about is a pause.
+        std::thread::sleep(std::time::Duration::from_millis(800));
+        terminal.keys(key);
+    };
+    terminal.type_line("one two three");
+    escape(&mut terminal, "b");
+    terminal.wait("the cursor at a word", |_| terminal.cursor().1 == 17);
+    escape(&mut terminal, "d");
+    terminal.wait_for_line("(QEMU) one two");
+    terminal.keys("x");
+    terminal.wait_for_line("(QEMU) one two x");
+    escape(&mut terminal, "\x7f");
+    terminal.wait_for_line("(QEMU) one two");
+    escape(&mut terminal, ".");
+    terminal.wait_for_line("(QEMU) one two stop");
+    // A key without a meaning after Esc is not typed, and only the next key is meant.
+    escape(&mut terminal, "q");
+    terminal.keys("bf");
+    terminal.wait_for_line("(QEMU) one two stopbf");
+    escape(&mut terminal, CTRL_C);
     terminal.wait_for_prompt();
-    terminal.keys("\x1b");
-    // What this is about is a pause.
-    std::thread::sleep(std::time::Duration::from_millis(800));
-    terminal.keys("stop");
-    terminal.wait_for_line("(QEMU) stop");
+    terminal.type_line("b");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod console_scripts;
 mod cookbook;
 mod descriptors;
 mod devices;
+mod dumb_terminal;
 mod events;
 mod filter_keys;
 mod filters;

@@ -276,63 +276,6 @@ fn with_no_color_nothing_is_coloured() {
     assert!(!styled, "{output:?}");
 }
 
-#[test]
-fn a_dumb_terminal_will_do() {
-    let qemu = Qemu::named("plain");
-    let (home, args) = (qemu.directory.path(), [qemu.address()]);
-    let mut terminal = Terminal::start_with(home, &args, &[("TERM", "dumb")]);
-    terminal.wait_for_prompt();
-    terminal.keys("query-name\r");
-    terminal.wait_for_text("\"name\": \"plain\"");
-    terminal.wait_for_prompt();
-    qemu.control("stop");
-    terminal.wait_for_text(" STOP");
-    terminal.keys("stpo\r");
-    terminal.wait_for_text("did you mean `stop`?");
-    terminal.keys("transaction(\r");
-    terminal.wait_for_text("TRANS>");
-    terminal.keys(":undo\r");
-    terminal.wait_for_text("the transaction has no actions");
-    terminal.keys(")\r");
-    terminal.wait_for_text("TRANS> )");
-    terminal.wait_for_prompt();
-    terminal.keys("quit\r");
-    terminal.wait_for_text("Quit it? [y/N]");
-    terminal.keys("n\r");
-    terminal.wait_for_prompt();
-    // It would show escape sequences as they are.
-    assert!(!terminal.output().contains('\x1b'));
-    terminal.leave();
-}
-
-#[test]
-fn on_a_dumb_terminal_ctrl_c_clears_the_line_and_shows_a_new_prompt() {
-    let qemu = Qemu::named("plain");
-    let (home, args) = (qemu.directory.path(), [qemu.address()]);
-    let mut terminal = Terminal::start_with(home, &args, &[("TERM", "dumb")]);
-    let line_ending = |end: &str| {
-        let end = end.to_owned();
-        move |screen: &str| screen.trim_end().ends_with(&end)
-    };
-    terminal.wait_for_prompt();
-    terminal.keys("query-nonsense\x03");
-    terminal.wait("a new prompt", line_ending("^C\n(QEMU)"));
-    terminal.keys("query-name | .name\r");
-    terminal.wait("the reply", line_ending("\n\"plain\"\n(QEMU)"));
-    terminal.keys("transaction(\r");
-    terminal.wait("the transaction", line_ending("TRANS>"));
-    terminal.keys("\x03");
-    let abandoned = "^C\ntransaction abandoned; nothing was sent\n(QEMU)";
-    terminal.wait("the prompt after it", line_ending(abandoned));
-    terminal.keys("quit\r");
-    terminal.wait("the question", line_ending("[y/N]"));
-    terminal.keys("\x03");
-    terminal.wait("the prompt after the question", line_ending("^C\n(QEMU)"));
-    terminal.keys("query-name | .name\r");
-    terminal.wait("the reply", line_ending("\n\"plain\"\n(QEMU)"));
-    terminal.leave();
-}
-
 /// Stops and continues a VM as fast as it can.
 struct Flood {
     enough: Arc<AtomicBool>,

@@ -73,6 +73,15 @@ impl Tmux {
         self.run(&["send-keys", "-l", keys]);
     }
 
+    /// Waits until what was typed and done before is on the screen.
+    #[track_caller]
+    fn settle(&self) {
+        self.keys("~");
+        self.wait_for("a letter", |text| text.ends_with('~'));
+        self.run(&["send-keys", "BSpace"]);
+        self.wait_for("the line before", |text| !text.ends_with('~'));
+    }
+
     /// All lines, with those that were broken put together again.
     fn text(&self) -> String {
         let text = self.run(&["capture-pane", "-p", "-J", "-S", "-"]);
@@ -136,6 +145,39 @@ fn no_row_is_doubled_or_erased_when_lines_are_broken_anew() {
         );
         let prompts = |text: &str| text.matches("●)").count();
         assert_eq!(prompts(&text), prompts(&expected), "{text}");
+    }
+}
+
+#[test]
+fn a_line_whose_last_row_is_full_before_or_after_is_drawn_in_its_own_rows() {
+    let qemu = Qemu::start();
+    let (tmux, text) = with_long_line(&qemu);
+    let line = text.lines().last().expect("a line");
+    let rest = "y".repeat(180 - line.chars().count());
+    tmux.keys(&rest);
+    let expected = format!("{text}{rest}");
+    tmux.wait_for("180 columns", |text| *text == expected);
+    for columns in ["60", "100", "90", "45", "70"] {
+        tmux.resize(columns);
+        tmux.settle();
+        assert_eq!(tmux.text(), expected, "{columns} columns");
+    }
+}
+
+#[test]
+fn in_the_top_row_no_copy_of_the_line_is_left() {
+    let qemu = Qemu::start();
+    let (tmux, text) = with_long_line(&qemu);
+    let line = text.lines().last().expect("a line");
+    tmux.run(&["send-keys", "C-l"]);
+    // tmux keeps what Ctrl-L clears.
+    let kept_and_drawn = |text: &str| text.matches(line).count() == 2;
+    tmux.wait_for("the line at the top", kept_and_drawn);
+    for columns in ["60", "50", "100", "45", "80"] {
+        tmux.resize(columns);
+        tmux.settle();
+        let text = tmux.text();
+        assert!(kept_and_drawn(&text), "{columns} columns:\n{text}");
     }
 }
 

@@ -312,7 +312,7 @@ fn a_vm_that_is_not_there_yet_is_waited_for() {
     server.close();
     wait_for("the server", || listens(&socket).then_some(()));
     let mut client = Client::at(&socket);
-    let fake = crate::common::fake::Fake::at(&vm, crate::common::fake::Peer::echo);
+    let fake = crate::common::fake::Fake::echo_at(&vm);
     assert!(client.message()["QMP"].is_object());
     kill(server.pid(), "TERM");
     let (status, complaints) = server.wait();

@@ -50,7 +50,7 @@ fn the_prompt_waits_for_a_path_that_appears_later() {
     let socket = directory.path().join("later.sock");
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("the socket does not exist");
-    let _server = Fake::at(&socket, Peer::echo);
+    let _server = Fake::echo_at(&socket);
     let screen = terminal.wait_for_prompt();
     assert_eq!(
         screen.matches("socket does not exist").count(),
@@ -66,7 +66,7 @@ fn the_prompt_waits_for_a_server_on_a_stale_socket() {
     leave_socket(&socket);
     let terminal = Terminal::start(directory.path(), &[text(&socket)]);
     terminal.wait_for_text("nothing serves this socket");
-    let _server = Fake::at(&socket, Peer::echo);
+    let _server = Fake::echo_at(&socket);
     terminal.wait_for_prompt();
 }
 
@@ -136,7 +136,7 @@ fn a_full_backlog_is_explained_and_waited_for() {
     terminal.wait_for_text("its queue may be full");
     drop(first);
     drop(listener);
-    let _server = Fake::at(&socket, Peer::echo);
+    let _server = Fake::echo_at(&socket);
     terminal.wait_for_prompt();
 }
 
@@ -265,7 +265,7 @@ fn a_script_stops_when_its_server_goes_unless_it_may_reconnect() {
 fn a_script_gives_up_when_its_time_to_reconnect_is_over() {
     let directory = scratch();
     let socket = directory.path().join("gone.sock");
-    let fake = Fake::at(&socket, Peer::echo);
+    let fake = Fake::echo_at(&socket);
     let mut script = fake.running(&["--reconnect=0.5"]);
     script.send("one");
     assert_eq!(script.line(), "\"one\"");
@@ -284,7 +284,7 @@ fn a_script_waits_for_a_path_that_appears_later() {
     let mut script = Running::qmpsh(directory.path(), &args);
     script.close();
     script.wait_for_complaint("retrying");
-    let _server = Fake::at(&socket, Peer::echo);
+    let _server = Fake::echo_at(&socket);
     assert_eq!(script.line(), "\"query-name\"");
     assert!(script.wait().0.success());
 }

@@ -263,7 +263,7 @@ fn a_dry_run_prints_what_a_real_run_sends_for_every_command() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let seeing = seen.clone();
     // It does nothing, so that every command can be sent.
-    let fake = Fake::answering(move |command| {
+    let fake = Fake::saying(move |command| {
         if command["execute"] == "query-qmp-schema" {
             return success(command, schema.clone());
         }

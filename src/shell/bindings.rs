@@ -5,12 +5,13 @@
 
 use rustyline::history::MemHistory;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Editor, Event, EventContext, KeyCode, KeyEvent, Modifiers,
-    RepeatCount,
+    Cmd, ConditionalEventHandler, EditMode, Editor, Event, EventContext, EventHandler, KeyCode,
+    KeyEvent, Modifiers, RepeatCount,
 };
 
 use super::graphics::Inquiry;
 use super::helper::Helper;
+use super::meta::{self, Meta};
 use super::requests::{End, Request, Requests};
 use super::terminal::Terminal;
 
@@ -22,26 +23,25 @@ pub(super) fn bind(
     inquiry: Inquiry,
     edit: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) {
-    let mut bind = |keys: Vec<KeyEvent>, handler: Handler| {
+    let meta = Meta::default();
+    let mut bind = |keys: Vec<KeyEvent>, handle: Handle| {
+        let handler = Handler(meta.clone(), handle);
         editor.bind_sequence(
             Event::KeySeq(keys),
-            rustyline::EventHandler::Conditional(Box::new(handler)),
+            EventHandler::Conditional(Box::new(handler)),
         );
     };
-    let while_editing = |handle: Handle| {
+    let while_editing = |handle: Handle| -> Handle {
         let terminal = terminal.clone();
-        Handler(Box::new(move |context| match terminal.is_searching() {
+        Box::new(move |context| match terminal.is_searching() {
             true => None,
             false => handle(context),
-        }))
+        })
     };
     // In a search of the history, these would do nothing, and leave its prompt there.
     let ends_search = || {
         let terminal = terminal.clone();
-        Handler(Box::new(move |_| match terminal.is_searching() {
-            true => Some(Cmd::Repaint),
-            false => None,
-        }))
+        move || terminal.is_searching().then_some(Cmd::Repaint)
     };
     let up = KeyEvent(KeyCode::Up, Modifiers::NONE);
     let asked = requests.clone();
@@ -61,11 +61,15 @@ pub(super) fn bind(
             is_last_row.then(|| asked.ask(Request::Newer))
         })),
     );
-    let asked = requests.clone();
-    bind(
-        vec![KeyEvent::alt('.')],
-        while_editing(Box::new(move |_| Some(asked.ask(Request::LastWord)))),
-    );
+    for code in [KeyCode::Char('.'), KeyCode::Enter] {
+        let asked = requests.clone();
+        bind(
+            vec![KeyEvent(code, Modifiers::ALT)],
+            while_editing(Box::new(move |_| {
+                meta::command(KeyEvent(code, Modifiers::NONE), 1, &asked)
+            })),
+        );
+    }
     let right = KeyEvent(KeyCode::Right, Modifiers::NONE);
     for key in [right, KeyEvent::ctrl('F')] {
         bind(
@@ -77,10 +81,6 @@ pub(super) fn bind(
             })),
         );
     }
-    bind(
-        vec![KeyEvent(KeyCode::Enter, Modifiers::ALT)],
-        while_editing(Box::new(|_| Some(Cmd::Newline))),
-    );
     let asked = requests.clone();
     bind(
         vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')],
@@ -92,8 +92,24 @@ pub(super) fn bind(
             })
         })),
     );
-    bind(vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)], ends_search());
-    bind(vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)], ends_search());
+    let (ends, begun) = (ends_search(), meta.clone());
+    bind(
+        vec![KeyEvent(KeyCode::Esc, Modifiers::NONE)],
+        Box::new(move |context| {
+            ends().or_else(|| {
+                let is_prefix = context.mode() == EditMode::Emacs;
+                is_prefix.then(|| {
+                    begun.begin();
+                    Cmd::Noop
+                })
+            })
+        }),
+    );
+    let ends = ends_search();
+    bind(
+        vec![KeyEvent(KeyCode::Tab, Modifiers::NONE)],
+        Box::new(move |_| ends()),
+    );
     let asked = requests.clone();
     bind(
         vec![KeyEvent(KeyCode::BackTab, Modifiers::NONE)],
@@ -102,10 +118,10 @@ pub(super) fn bind(
     let ended = requests.clone();
     bind(
         vec![KeyEvent::ctrl('C')],
-        Handler(Box::new(move |_| {
+        Box::new(move |_| {
             ended.set_end(End::Cancelled);
             Some(Cmd::AcceptLine)
-        })),
+        }),
     );
     let ended = requests.clone();
     bind(
@@ -117,29 +133,42 @@ pub(super) fn bind(
             })
         })),
     );
-    let late = LateAnswers(inquiry);
-    editor.bind_sequence(
-        Event::Any,
-        rustyline::EventHandler::Conditional(Box::new(late)),
-    );
-}
-
-/// Takes the terminal's late answers out of the keys that have no binding.
-struct LateAnswers(Inquiry);
-
-impl ConditionalEventHandler for LateAnswers {
-    fn handle(&self, event: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
-        let is_answer = event.get(0).is_some_and(|key| self.0.is_answer(*key));
-        is_answer.then_some(Cmd::Noop)
-    }
+    let unbound = Unbound {
+        inquiry,
+        meta,
+        requests: requests.clone(),
+    };
+    editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(unbound)));
 }
 
 type Handle = Box<dyn Fn(&EventContext<'_>) -> Option<Cmd> + Send + Sync>;
 
-struct Handler(Handle);
+/// Handles a key that is bound.
+struct Handler(Meta, Handle);
 
 impl ConditionalEventHandler for Handler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
-        (self.0)(context)
+        self.0.end();
+        (self.1)(context)
+    }
+}
+
+/// Handles all other keys: those after Esc, and what are no keys, but late answers of the terminal.
+struct Unbound {
+    inquiry: Inquiry,
+    meta: Meta,
+    requests: Requests,
+}
+
+impl ConditionalEventHandler for Unbound {
+    fn handle(&self, event: &Event, count: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        let key = *event.get(0)?;
+        if self.inquiry.is_answer(key) {
+            return Some(Cmd::Noop);
+        }
+        match self.meta.end() {
+            true => meta::command(key, count, &self.requests),
+            false => None,
+        }
     }
 }

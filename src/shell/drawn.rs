@@ -18,4 +18,11 @@ impl Drawn {
         let after = format!("{}{}", &line[at..], self.hint);
         Rows::of(&self.prompt, &line[..at], &after, columns)
     }
+
+    /// The rows in a terminal that has broken the line anew for `columns`, and had drawn it with as many as it has here.
+    pub fn broken_anew(&self, columns: usize) -> Rows {
+        let (before, after) = self.line.split_at(self.at);
+        let after = format!("{after}{}", self.hint);
+        Rows::broken_anew(&self.prompt, before, &after, self.columns, columns)
+    }
 }

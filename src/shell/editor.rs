@@ -12,6 +12,7 @@ use tokio::sync::mpsc as async_mpsc;
 
 use super::bindings;
 use super::complete::Live;
+use super::continued::Continued;
 use super::graphics::Inquiry;
 use super::helper::Helper;
 use super::history::History;
@@ -41,6 +42,7 @@ pub(super) struct Editor {
     terminal: Terminal,
     /// Whether a line was asked for that has not come yet.
     reading: bool,
+    continued: Continued,
 }
 
 /// What the editor's thread does next.
@@ -97,12 +99,15 @@ impl Editor {
         let context = context.clone();
         let color = context.settings().style.color;
         let of_editor = terminal.clone();
+        let continued = Continued::default();
+        let of_helper = continued.clone();
         thread::Builder::new()
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
                 let language = context.target.language();
-                let helper = Helper::new(terminal.clone(), context, live, paste, state, color);
+                let mut helper = Helper::new(terminal.clone(), context, live, paste, state, color);
+                helper.continued = of_helper;
                 let edited = edit(
                     &asked, &answers, &terminal, helper, &language, history, inquiry,
                 );
@@ -115,6 +120,7 @@ impl Editor {
             inputs,
             terminal: of_editor,
             reading: false,
+            continued,
         })
     }
 
@@ -122,6 +128,7 @@ impl Editor {
     /// edits the lines and Ctrl-C has cleared it, only shows the prompt again: the thread still reads.
     pub fn read(&mut self, line: LineRequest) {
         if std::mem::replace(&mut self.reading, true) {
+            self.continued.cancel();
             self.terminal.show(line.prompt);
             return;
         }
@@ -177,6 +184,7 @@ fn edit(
     let mut editor = rustyline::Editor::<Helper, _>::with_history(config, lines)?;
     let keys = helper.keys.clone();
     let transaction = helper.transaction.clone();
+    let continued = helper.continued.clone();
     editor.set_helper(Some(helper));
     let with_program = terminal.clone();
     bindings::bind(&mut editor, &keys, terminal, inquiry, move |line| {
@@ -239,11 +247,12 @@ fn edit(
             Ok(_) if end == Some(End::Cancelled) => Input::Interrupted,
             Ok(_) if end == Some(End::Leave) => Input::End,
             Ok(line) => {
+                let line = continued.rest(&line);
                 if request.remember {
-                    history.entered(&line, in_transaction, editor.history_mut());
+                    history.entered(line, in_transaction, editor.history_mut());
                 }
-                let lines = editor.helper().and_then(|helper| helper.take_lines(&line));
-                Input::Lines(lines.unwrap_or_else(|| lines_of(&line, language)))
+                let lines = editor.helper().and_then(|helper| helper.take_lines(line));
+                Input::Lines(lines.unwrap_or_else(|| lines_of(line, language)))
             }
             Err(ReadlineError::Interrupted) => Input::Interrupted,
             Err(ReadlineError::Eof) => Input::End,

@@ -19,6 +19,7 @@ use super::complete::{
     Answer, Candidate, Completion, Live, PATIENCE, Question, Replacement, Sources, complete,
     expected, to_come,
 };
+use super::continued::Continued;
 use super::drawn::Drawn;
 use super::hint::{Shown, missing};
 use super::listing;
@@ -61,6 +62,8 @@ pub(super) struct Helper {
     /// The line was cleared, and has to be drawn as a whole.
     is_cleared: Cell<bool>,
     breaks_lines_anew: bool,
+    /// The rows that the kernel has edited.
+    pub continued: Continued,
     /// The text that was entered last, and its lines, so that it is split only once.
     entered: RefCell<Option<(String, Vec<SplitLine>)>>,
 }
@@ -91,6 +94,7 @@ impl Helper {
             drawn: RefCell::default(),
             is_cleared: Cell::default(),
             breaks_lines_anew: breaks_lines_anew(),
+            continued: Continued::default(),
             entered: RefCell::default(),
         }
     }
@@ -103,6 +107,7 @@ impl Helper {
         self.recall.take();
         self.walk.take();
         self.drawn.take();
+        self.continued.begin();
     }
 
     /// The lines of `text`, if it was entered last.
@@ -298,9 +303,8 @@ impl Helper {
         if drawn.columns == 0 || drawn.columns == columns || !self.breaks_lines_anew {
             return;
         }
-        let (line, at) = (&drawn.line, drawn.at);
-        let before = drawn.rows(line, at, drawn.columns);
-        let now = drawn.rows(line, at, columns);
+        let before = drawn.rows(&drawn.line, drawn.at, drawn.columns);
+        let now = drawn.broken_anew(columns);
         if before != now {
             // If the terminal is gone, the shell learns that from a signal.
             let _ = Terminal::follow_resize(before, now);
@@ -400,10 +404,11 @@ impl Validator for Helper {
         if self.keys.is_cancelled() {
             return Ok(ValidationResult::Valid(Some(CANCELLED.to_owned())));
         }
-        let text = context.input();
+        let text = self.continued.rest(context.input());
         let lines = lines(text, &self.context.target.language());
         // An unclosed quote or bracket continues on the next line.
         if lines.last().is_some_and(SplitLine::is_unclosed) {
+            self.continued.goes_on(context.input());
             return Ok(ValidationResult::Incomplete);
         }
         self.entered.replace(Some((text.to_owned(), lines)));

@@ -41,6 +41,9 @@ impl Prompt {
             let prompt = if self.parser.in_transaction() {
                 TRANSACTION_PROMPT.to_owned()
             } else {
+                if self.display.terminal.is_edited_by_kernel() {
+                    self.display.symbol.ask_now(&self.display.context).await;
+                }
                 self.display.symbol.prompt(&self.display.context)
             };
             match self.ask(&prompt, true).await {

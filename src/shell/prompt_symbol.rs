@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::complete::PATIENCE;
 use super::terminal::Terminal;
 use crate::context::{Context, Inspector, ServerKind, Target};
 use crate::lang::Dialect;
@@ -76,6 +77,16 @@ impl PromptSymbol {
     pub fn after(&self, command: &str) {
         if command.starts_with("migrate") {
             self.doubt.notify_one();
+        }
+    }
+
+    /// Asks for the state, and waits a moment for the answer: for a terminal on which a prompt is not drawn again.
+    pub async fn ask_now(&self, context: &Context) {
+        let inspector = context.target.inspector();
+        if inspector.is_connected()
+            && let Ok(Some(symbol)) = timeout(PATIENCE, ask(&inspector)).await
+        {
+            self.symbol.store(symbol.into(), Ordering::Relaxed);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A server that does what a real QEMU will not do on request.
 
+use std::any::Any;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::running::Running;
+use super::serving;
 use super::terminal::Terminal;
 use super::{Outcome, qmpsh, scratch, text};
 
@@ -21,7 +23,8 @@ pub const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor":
 /// then fails the test.
 pub struct Fake {
     pub socket: PathBuf,
-    state: Arc<Mutex<State>>,
+    /// Ends the thread when it is dropped.
+    stop: Option<Box<dyn Any + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
     _directory: Option<TempDir>,
 }
@@ -66,25 +69,53 @@ impl Fake {
         });
         Self {
             socket: socket.to_owned(),
-            state,
+            stop: Some(Box::new(StopPeers {
+                state,
+                socket: socket.to_owned(),
+            })),
             thread: Some(thread),
             _directory: None,
         }
     }
 
-    /// Negotiates, then answers each command with what `answer` makes of it: the whole message.
-    pub fn answering(mut answer: impl FnMut(&Value) -> String + Send + 'static) -> Self {
+    /// Negotiates, then sends after each command what `say` makes of it, whatever that is.
+    pub fn saying(mut say: impl FnMut(&Value) -> String + Send + 'static) -> Self {
         Self::start(move |peer| {
             peer.greet();
             while let Some(command) = peer.command() {
-                peer.send(answer(&command));
+                peer.send(say(&command));
             }
         })
     }
 
-    /// Negotiates, then answers each command with its name.
+    /// Serves as QEMU does, and answers each command with what `answer` makes of it: the lines of its reply, and of events.
+    pub fn answering(answer: impl FnMut(&Value) -> String + Send + 'static) -> Self {
+        let directory = scratch();
+        let socket = directory.path().join("fake.sock");
+        let mut fake = Self::answering_at(&socket, answer);
+        fake._directory = Some(directory);
+        fake
+    }
+
+    fn answering_at(socket: &Path, answer: impl FnMut(&Value) -> String + Send + 'static) -> Self {
+        let _ = std::fs::remove_file(socket);
+        let (stop, thread) = serving::start(socket, answer);
+        Self {
+            socket: socket.to_owned(),
+            stop: Some(Box::new(stop)),
+            thread: Some(thread),
+            _directory: None,
+        }
+    }
+
+    /// Serves as QEMU does, and answers each command with its name.
     pub fn echo() -> Self {
-        Self::start(Peer::echo)
+        Self::answering(echo)
+    }
+
+    /// The same at a path of the caller's, where another server may have been before.
+    pub fn echo_at(socket: &Path) -> Self {
+        Self::answering_at(socket, echo)
     }
 
     /// Negotiates, takes one command, and sends `bytes` instead of a reply.
@@ -136,6 +167,22 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
+        drop(self.stop.take());
+        let thread = self.thread.take().expect("it is joined once");
+        if thread.join().is_err() && !std::thread::panicking() {
+            panic!("the fake server panicked");
+        }
+    }
+}
+
+/// Ends the thread that serves peers when it is dropped.
+struct StopPeers {
+    state: Arc<Mutex<State>>,
+    socket: PathBuf,
+}
+
+impl Drop for StopPeers {
+    fn drop(&mut self) {
         {
             let _hang_up = HangUp(&self.state);
             self.state
@@ -145,10 +192,6 @@ impl Drop for Fake {
         }
         // Wakes a thread that waits for the next client.
         let _ = UnixStream::connect(&self.socket);
-        let thread = self.thread.take().expect("it is joined once");
-        if thread.join().is_err() && !std::thread::panicking() {
-            panic!("the fake server panicked");
-        }
     }
 }
 
@@ -195,7 +238,7 @@ impl Peer {
     pub fn echo(&mut self) {
         self.greet();
         while let Some(command) = self.command() {
-            self.send(success(&command, command["execute"].clone()));
+            self.send(echo(&command));
         }
     }
 
@@ -236,6 +279,10 @@ impl Peer {
     pub fn wait_for_end(&mut self) {
         while self.line().is_some() {}
     }
+}
+
+fn echo(command: &Value) -> String {
+    success(command, command["execute"].clone())
 }
 
 /// A success for `command`.

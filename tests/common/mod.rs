@@ -10,6 +10,7 @@ pub mod process;
 pub mod qemu;
 pub mod run;
 pub mod running;
+pub mod serving;
 pub mod sockets;
 pub mod stty;
 pub mod terminal;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::read;
 
-use super::rows::{Rows, up};
+use super::rows::Rows;
 use super::{Terminal, write_now};
 
 /// How long to wait for the rest of a key that starts with Esc, in milliseconds.
@@ -38,7 +38,7 @@ impl Terminal {
         let lines: Vec<&str> = list.lines().collect();
         let screen = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| rows.into());
         let page = screen.saturating_sub(1).max(1);
-        write_now(&format!("{}\r\x1b[J", up(rows.above)))?;
+        write_now(&rows.clear())?;
         let wanted = lines.len() + rows.above + rows.below < screen || ask(count)?;
         if wanted {
             let (mut shown, mut until) = (0, page);

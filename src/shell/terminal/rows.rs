@@ -32,11 +32,42 @@ impl Rows {
         }
     }
 
+    /// The same rows in a terminal that drew them with `drawn` columns, and has broken them anew for `columns`.
+    pub fn broken_anew(
+        prompt: &str,
+        before: &str,
+        after: &str,
+        drawn: usize,
+        columns: usize,
+    ) -> Self {
+        let mut rows = Self::of(prompt, before, after, columns);
+        let end = match after {
+            "" => &mut rows.above,
+            _ => &mut rows.below,
+        };
+        // Below a full row, rustyline begins another, which stays when the row is no longer full. In a row that has become
+        // full, the cursor waits at the end.
+        let text = [prompt, before, after].concat();
+        *end += usize::from(fills_row(&text, drawn));
+        *end -= usize::from(fills_row(&text, columns));
+        rows
+    }
+
+    fn all(self) -> usize {
+        self.above + self.below
+    }
+
+    /// Clears the rows, and moves the cursor to the start of the first. Clears each by itself: if they begin at the top of
+    /// the screen, tmux would keep a copy of what it clears down to the end.
+    pub(super) fn clear(self) -> String {
+        let others = "\x1b[B\x1b[K".repeat(self.all());
+        format!("{}\r\x1b[K{others}{}", up(self.above), up(self.all()))
+    }
+
     /// Empty rows in place of the line, with the cursor where it was in the line. rustyline clears as many rows before
     /// it draws the line.
     pub(super) fn room(self) -> String {
-        let all = self.above + self.below;
-        format!("{}{}", "\n".repeat(all), up(self.below))
+        format!("{}{}", "\n".repeat(self.all()), up(self.below))
     }
 }
 
@@ -45,7 +76,7 @@ impl Terminal {
     /// has broken the line anew, and it takes the rows `now`. rustyline would clear a row of something else, or leave a
     /// row of the line there. Only for the editor's thread.
     pub fn follow_resize(drawn: Rows, now: Rows) -> io::Result<()> {
-        write_now(&format!("{}\r\x1b[J{}", up(now.above), drawn.room()))
+        write_now(&format!("{}{}", now.clear(), drawn.room()))
     }
 }
 
@@ -80,6 +111,12 @@ fn advance(text: &str, (mut row, mut column): (usize, usize), columns: usize) ->
         true => (row + 1, 0),
         false => (row, column),
     }
+}
+
+/// Whether `text` ends at the end of a row, as rustyline counts.
+fn fills_row(text: &str, columns: usize) -> bool {
+    let (row, column) = advance(text, (0, 0), columns);
+    column == 0 && row > 0 && !text.ends_with('\n')
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Search {
         let column = prompt.width() + line[..*at].width();
         let fits = prompt.width() + line.width() < width() && !line.contains('\n');
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        fits.then(|| format!("\r\x1b[J{text}{end}{prompt}{line}\r\x1b[{column}C"))
+        fits.then(|| format!("\r\x1b[K{text}{end}{prompt}{line}\r\x1b[{column}C"))
     }
 }
 
