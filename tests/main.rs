@@ -18,6 +18,7 @@ mod descriptors;
 mod devices;
 mod dumb_terminal;
 mod events;
+mod filter_keys;
 mod filters;
 mod finish;
 mod generated;
