@@ -98,15 +98,18 @@ fn capital(text: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// Makes a page as `mandoc -Tlint` wants it: no line of text longer than 80 bytes, no white space at the end, and what
-/// clap_mangen writes before each section only once.
+/// Makes a page as `mandoc -Tlint` wants it: no line of text longer than 80 bytes, no white space at the end, no empty
+/// line where a paragraph of an option ends, and what clap_mangen writes before each section only once.
 fn tidy(page: &str) -> String {
     const LONGEST: usize = 79;
     let mut tidy = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n".to_owned();
     let mut as_it_is = false;
     let mut is_tag = false;
-    for line in page.lines() {
-        let line = line.trim_end();
+    let mut lines = page.lines().map(str::trim_end).peekable();
+    while let Some(line) = lines.next() {
+        if line.is_empty() && lines.peek().is_some_and(|next| !next.starts_with('.')) {
+            tidy.push_str(".IP\n");
+        }
         if line.starts_with(".ie ") || line.starts_with(".el ") || line.is_empty() {
             continue;
         }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::typed::{self, Place};
 use crate::context::{Inspector, Target, unasked_patience};
-use crate::lang::{Aliases, Dialect, is_harmful, word};
+use crate::lang::{Aliases, Dialect, Variables, is_harmful, word};
 use crate::qmp::{self, Retry};
 use crate::shell::complete::{Candidate, Live, Question, Sources, complete};
 use crate::transport::{Address, Endpoint};
@@ -134,6 +134,8 @@ fn complete_line(
         schema: schema.as_deref(),
         commands: &commands,
         dialect: Dialect::Qmp,
+        variables: &Variables::default(),
+        seen: &|_| None,
         verbs: &|| {
             let known = || inspector.known_verbs();
             known().or_else(|| {

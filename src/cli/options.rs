@@ -32,7 +32,11 @@ macro_rules! examples {
 #[derive(Debug, Default, Parser)]
 #[command(
     name = "qmpsh",
-    version,
+    version = env!("QMPSH_VERSION"),
+    long_version = concat!(
+        env!("QMPSH_VERSION"),
+        "\nfor QEMU 4.2 to 11; tested with 5.2, 7.2, 10.0 and 11.1"
+    ),
     max_term_width = 100,
     override_usage = USAGE,
     after_help = examples!(),
@@ -40,8 +44,8 @@ macro_rules! examples {
 )]
 pub struct Cli {
     /// Where QEMU listens: the path of a Unix socket, unix:PATH, HOST:PORT, [V6]:PORT, :PORT, tcp:HOST:PORT,
-    /// fd:N (an inherited, connected socket), or exec:COMMAND (a program whose input and output lead to the
-    /// monitor)
+    /// fd:N (an inherited, connected socket), exec:COMMAND (a program whose input and output lead to the monitor), or
+    /// vm:NAME (the QEMU running here with that -name)
     ///
     /// Defaults to the environment variable QMP_SOCKET.
     #[arg(value_name = "ADDRESS")]

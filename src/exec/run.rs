@@ -1,3 +1,4 @@
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::advice::advise;
@@ -36,6 +37,11 @@ pub async fn run(context: &Context, line: Line) -> Outcome {
     in_background(outcome).await
 }
 
+/// [`run`] as built-ins call it.
+fn run_boxed(context: &Context, line: Line) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
+    Box::pin(run(context, line))
+}
+
 /// Runs a line until only the server's reply is missing, so that the caller can do other things meanwhile.
 pub async fn start(context: &Context, line: Line) -> Run {
     let line = match line.later {
@@ -62,7 +68,7 @@ pub async fn start(context: &Context, line: Line) -> Run {
     let result = match &line.statement {
         Statement::Nothing => Ok(Run::Done(Output::nothing().into())),
         Statement::Command(_) | Statement::Message(_) => send(context, line).await,
-        Statement::Builtin(builtin) => match builtin::run(context, builtin).await {
+        Statement::Builtin(builtin) => match builtin::run(context, builtin, run_boxed).await {
             // What follows a line in the line is that one's.
             Ok(Effect::Done(outcome)) if builtin::takes_tail(&builtin.name) => {
                 Ok(Run::Done(outcome))

@@ -265,9 +265,14 @@ fn follow<'a>(
         _ => match word {
             None => found.push((part, at)),
             Some(word) if matches!(part, Part::Word(choices) if !choices.contains(&word)) => {}
+            Some(word) if matches!(part, Part::Time) && !word.starts_with(is_of_number) => {}
             Some(_) => follow(after, rest, words, at + 1, found),
         },
     }
+}
+
+fn is_of_number(c: char) -> bool {
+    c.is_ascii_digit() || c == '.'
 }
 
 /// Whether a word after the names of events is a further condition, and not an option or the `do` of `:on`.
@@ -282,7 +287,13 @@ pub(super) struct Call<'a> {
     pub builtin: &'static Builtin,
     /// All built-ins.
     pub table: &'static [Builtin],
+    /// Runs a line that is part of this one.
+    pub run_line: RunLine,
 }
+
+/// Runs a line, waits for its reply, and returns the outcome.
+pub type RunLine =
+    for<'a> fn(&'a Context, Line) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 impl Call<'_> {
     /// The arguments as plain words, unquoted.
@@ -298,6 +309,11 @@ impl Call<'_> {
     /// The failure for arguments that fit none of the built-in's forms.
     pub fn usage(&self) -> Failure {
         self.builtin.usage()
+    }
+
+    /// Runs a line that is part of this one, and waits for its reply.
+    pub async fn run(&self, line: Line) -> Outcome {
+        (self.run_line)(self.context, line).await
     }
 
     /// Parses a line that will run later.

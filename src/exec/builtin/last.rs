@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::Output;
-use crate::exec::{self, holds};
+use crate::exec::holds;
 use crate::failure::Failure;
 use crate::lang::conceal;
 use crate::qmp::Notice;
@@ -68,7 +68,7 @@ async fn time(call: &Call<'_>) -> Result<Effect, Failure> {
     let words = &call.line.words;
     let line = call.inner_line(words)?;
     let start = Instant::now();
-    let outcome = exec::run(call.context, line).await;
+    let outcome = call.run(line).await;
     let taken = start.elapsed();
     if !call.context.settings_mut().dry_run {
         let text = format!("`{}` took {taken:.3?}", conceal(words.text()));

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::check::Check;
 use super::checker::Checker;
-use super::entry::{Builtin, Call, Effect, unknown};
+use super::entry::{Builtin, Call, Effect, RunLine, unknown};
 use super::{agent, copy, hmp};
 use super::{
     aliases, connection, console, events, finish, general, has, help, jobs, keyboard, last,
@@ -129,12 +129,16 @@ pub async fn sourced(context: &Context, path: &Path) -> Result<Vec<SourcedLine>,
     super::source::lines(BUILTINS, context, path).await
 }
 
-/// Runs the built-in that `line` calls.
+/// Runs the built-in that `line` calls. `run_line` runs the line that is part of it, if there is one.
 ///
 /// # Errors
 ///
 /// There is no built-in of that name, its arguments are wrong, or it fails.
-pub async fn run(context: &Context, line: &BuiltinLine) -> Result<Effect, Failure> {
+pub async fn run(
+    context: &Context,
+    line: &BuiltinLine,
+    run_line: RunLine,
+) -> Result<Effect, Failure> {
     let Some(builtin) = find(&line.name) else {
         return Err(unknown(BUILTINS, &line.name));
     };
@@ -153,6 +157,7 @@ pub async fn run(context: &Context, line: &BuiltinLine) -> Result<Effect, Failur
         line,
         builtin,
         table: BUILTINS,
+        run_line,
     };
     (builtin.run)(&call).await
 }

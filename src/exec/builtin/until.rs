@@ -8,7 +8,6 @@ use super::conditions::take_option;
 use super::entry::{Builtin, Call, Effect, Part, time};
 use super::wait::{limit, within};
 use crate::context::{Outcome, Output};
-use crate::exec;
 use crate::failure::Failure;
 use crate::filter::is_true;
 use crate::lang::conceal;
@@ -48,7 +47,7 @@ async fn until(call: &Call<'_>) -> Result<Effect, Failure> {
     let mut lines = None;
     let asked = within(limit, async {
         loop {
-            match exec::run(call.context, line.clone()).await {
+            match call.run(line.clone()).await {
                 Outcome {
                     failure: Some(failure),
                     ..

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::entry::{Builtin, Call, Effect, Part};
 use crate::context::{Output, Settings};
-use crate::exec;
 use crate::failure::Failure;
 use crate::lang::{MASKED, Value, Words, conceal, is_name, literal, names_secret};
 use crate::render::clip;
@@ -73,7 +72,7 @@ fn plain(call: &Call<'_>, words: &Words) -> Result<Option<Value>, Failure> {
 /// Runs the line of which the variable gets the value.
 async fn run(call: &Call<'_>, words: &Words) -> Result<Output, Failure> {
     let line = call.inner_line(words)?;
-    let outcome = exec::run(call.context, line).await;
+    let outcome = call.run(line).await;
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(outcome.output),

@@ -3,12 +3,17 @@
 //! It is not in this language: a filter is a jq program, and CMD is a shell's. Bars and arrows count only as words of their
 //! own, outside jq's quotes and brackets.
 
+mod parts;
+mod scan;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::tokens::{continuation, plain, word_end};
+use super::tokens::plain;
 use super::{SyntaxError, Variables};
+
+use parts::{Parts, parts};
 
 /// What becomes of what a line shows.
 #[derive(Debug, Clone, Default)]
@@ -61,21 +66,8 @@ impl FilterText {
     }
 }
 
-/// The most brackets and strings of a filter that may be inside each other.
-const DEEPEST: usize = 200;
-
 /// The longest filter, in bytes.
 const LONGEST: usize = 64 << 10;
-
-/// Where the parts of a tail are in the line.
-#[derive(Default)]
-struct Parts {
-    filter: Option<Range<usize>>,
-    program: Option<usize>,
-    /// The arrow and the path.
-    file: Option<(Range<usize>, Range<usize>)>,
-    background: bool,
-}
 
 /// Checks that the tail that opens at `start` is complete.
 ///
@@ -201,170 +193,10 @@ fn is_arrow(word: &str) -> bool {
     matches!(word, ">" | ">>")
 }
 
-fn parts(line: &str, start: usize) -> Result<Parts, SyntaxError> {
-    let mut parts = Parts::default();
-    let is_filter = line[start..].starts_with('|');
-    if is_filter && let Some(at) = program_after(line, start + 1) {
-        check_end(line, at)?;
-        parts.program = Some(at);
-        return Ok(parts);
-    }
-    let mut scan = Scan::new(line, start);
-    let mut end = line.len();
-    // The last arrow may be a comparison.
-    let mut arrow = None;
-    while let Some(word) = scan.next()? {
-        match &line[word.clone()] {
-            "|" if word.start > start => {
-                if let Some(at) = program_after(line, word.end) {
-                    check_end(line, at)?;
-                    parts.program = Some(at);
-                    end = word.start;
-                    break;
-                }
-            }
-            ">" | ">>" => {
-                if let Some(found) = file_after(line, word.clone())? {
-                    arrow = Some(found);
-                    break;
-                }
-            }
-            "&" if line[word.end..].trim().is_empty() => {
-                parts.background = true;
-                end = word.start;
-            }
-            word_text if word_text.starts_with('#') => {
-                end = word.start;
-                break;
-            }
-            _ => {}
-        }
-    }
-    if let Some((arrow, path, background)) = arrow {
-        parts.background = background;
-        end = arrow.start;
-        parts.file = Some((arrow, path));
-    }
-    if is_filter {
-        parts.filter = Some(start + 1..end);
-    }
-    Ok(parts)
-}
-
-/// Where the program starts if a `!` follows at `at`.
-fn program_after(line: &str, at: usize) -> Option<usize> {
-    let rest = line[at..].trim_start();
-    rest.starts_with('!').then(|| line.len() - rest.len() + 1)
-}
-
-/// The program is the shell's, but a line that ends in a backslash goes on.
-fn check_end(line: &str, at: usize) -> Result<(), SyntaxError> {
-    match line[at..].ends_with('\\') {
-        true => Err(SyntaxError::continued(line.len() - 1..line.len())),
-        false => Ok(()),
-    }
-}
-
-/// The arrow, the path after it, and whether `&` ends the line, if nothing else follows.
-type FileFound = (Range<usize>, Range<usize>, bool);
-
-fn file_after(line: &str, arrow: Range<usize>) -> Result<Option<FileFound>, SyntaxError> {
-    let next = |at: usize| {
-        let rest = line[at..].trim_start();
-        line.len() - rest.len()
-    };
-    let start = next(arrow.end);
-    if start == line.len() {
-        return Ok(None);
-    }
-    let end = word_end(line, start)?;
-    let after = line[end..].trim();
-    let is_end = after.is_empty() || after.starts_with('#');
-    let background = after == "&";
-    Ok((is_end || background).then_some((arrow, start..end, background)))
-}
-
-/// The words of a jq program that stand outside its strings and brackets. What stands in them belongs to the word.
-struct Scan<'a> {
-    line: &'a str,
-    at: usize,
-}
-
-impl<'a> Scan<'a> {
-    fn new(line: &'a str, at: usize) -> Self {
-        Self { line, at }
-    }
-
-    fn next(&mut self) -> Result<Option<Range<usize>>, SyntaxError> {
-        let bytes = self.line.as_bytes();
-        while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
-        }
-        let start = self.at;
-        if start == bytes.len() {
-            return Ok(None);
-        }
-        let mut open: Vec<usize> = Vec::new();
-        while let Some(byte) = bytes.get(self.at) {
-            let in_string = open.last().is_some_and(|at| bytes[*at] == b'"');
-            match byte {
-                b'"' if in_string => drop(open.pop()),
-                b'\\' if in_string => {
-                    self.at += 1;
-                    if bytes.get(self.at) == Some(&b'(') {
-                        open.push(self.at);
-                    }
-                }
-                _ if in_string => {}
-                b'"' | b'(' | b'[' | b'{' => open.push(self.at),
-                // One that closes nothing is jq's to report.
-                b')' | b']' | b'}' => drop(open.pop()),
-                b'\\' if self.at == start => {
-                    if let Some(length) = continuation(&self.line[start..], start)? {
-                        self.at += length;
-                        return self.next();
-                    }
-                }
-                b'\\' if self.at + 1 == bytes.len() => {
-                    return Err(SyntaxError::continued(self.at..self.at + 1));
-                }
-                b'#' if self.at == start || !open.is_empty() => {
-                    let rest = &self.line[self.at..];
-                    self.at += rest.find('\n').unwrap_or(rest.len());
-                    if open.is_empty() {
-                        return Ok(Some(start..self.at));
-                    }
-                    continue;
-                }
-                byte if byte.is_ascii_whitespace() && open.is_empty() => break,
-                _ => {}
-            }
-            if open.len() > DEEPEST {
-                let message = format!("the filter is nested more than {DEEPEST} deep");
-                return Err(SyntaxError::new(message, self.at..self.at + 1));
-            }
-            self.at += 1;
-        }
-        self.at = self.at.min(bytes.len());
-        match open.last() {
-            None => Ok(Some(start..self.at)),
-            Some(at) => {
-                let (opener, closer) = match bytes[*at] {
-                    b'(' => ('(', ')'),
-                    b'[' => ('[', ']'),
-                    b'{' => ('{', '}'),
-                    _ => ('"', '"'),
-                };
-                Err(SyntaxError::unclosed(opener, closer, *at..at + 1))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Line, Parser, Statement, Words};
     use super::*;
+    use crate::lang::{Line, Parser, Statement, Words};
 
     fn parse(line: &str) -> Result<Line, SyntaxError> {
         Parser::default().parse(&Words::split(line)?)
