@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qmpsh::context::Inspector;
-use qmpsh::lang::{Aliases, Dialect};
+use qmpsh::lang::{Aliases, Dialect, Variables};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Live, Question, Sources, complete};
 use serde_json::{Value, json};
@@ -112,6 +112,8 @@ fn labels(line: &str, schema: &Schema, ask: &dyn Fn(&Question) -> Vec<Answer>) -
     let sources = Sources {
         aliases: &aliases,
         dialect: Dialect::Qmp,
+        variables: &Variables::default(),
+        seen: &|_| None,
         verbs: &|| None,
         schema: Some(schema),
         commands: &[],

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use qmpsh::lang::{Aliases, Dialect};
+use qmpsh::lang::{Aliases, Dialect, Variables};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Candidate, Sources, complete};
 
@@ -18,6 +18,8 @@ pub fn times(schema: &Schema) -> Vec<Duration> {
         let sources = Sources {
             aliases: &aliases,
             dialect: Dialect::Qmp,
+            variables: &Variables::default(),
+            seen: &|_| None,
             verbs: &|| None,
             schema: Some(schema),
             commands: &[],

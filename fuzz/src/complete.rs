@@ -1,7 +1,7 @@
 use std::sync::LazyLock;
 
 use qmpsh::fuzzing;
-use qmpsh::lang::{Aliases, Dialect};
+use qmpsh::lang::{Aliases, Dialect, Variables};
 use qmpsh::schema::Schema;
 use qmpsh::shell::complete::{Answer, Question, Sources, complete as candidates, expected};
 
@@ -45,6 +45,8 @@ fn at_place(line: &str, at: usize, in_transaction: bool, schema: Option<&Schema>
         schema,
         commands: &commands,
         dialect: Dialect::default(),
+        variables: &Variables::default(),
+        seen: &|_| None,
         verbs: &|| None,
         ask: &answers,
     };

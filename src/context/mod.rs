@@ -7,12 +7,14 @@ mod job;
 pub mod log;
 pub mod names;
 mod outcome;
+mod seen;
 mod server_kind;
 mod settings;
 mod source;
 mod target;
 pub mod traffic;
 mod types;
+mod unasked;
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::filter::Filters;
-use crate::lang::{Variables, Words, literal};
+use crate::lang::{Value, Variables, Words, literal};
 use crate::qmp::Event;
 use crate::schema::Schema;
 
@@ -31,10 +33,12 @@ pub use buses::Bus;
 pub use inspector::{DeviceType, Inspector};
 pub use job::{JOB_STATUSES, Job, JobStatusChange, can_become};
 pub use outcome::{Outcome, Output, Piped, Watch};
+pub use seen::Seen;
 pub use server_kind::ServerKind;
 pub use settings::{PromptSettings, Settings};
 pub use source::{Origin, SourcedLine, read_lines};
 pub use target::{Target, TargetPlan};
+pub use unasked::unasked_patience;
 
 /// How many outcomes of listeners and timers can wait to be shown.
 const REPORTS: usize = 16;
@@ -54,6 +58,8 @@ pub struct Context {
     pub reports: mpsc::Sender<Report>,
     /// Shows progress on the terminal, if there is one.
     pub progress: Option<Progress>,
+    /// What the user's lines showed, for completion; only the prompt keeps it.
+    pub seen: Option<Seen>,
     /// Runs filters.
     pub filters: Arc<Filters>,
     /// What the user's last line showed, as JSON.
@@ -84,6 +90,7 @@ impl Context {
             agenda: Arc::new(agenda),
             reports: sender,
             progress: None,
+            seen: None,
             filters: Arc::default(),
             last: Arc::default(),
             event: None,
@@ -130,6 +137,15 @@ impl Context {
     /// What the user's last line that showed a value showed, as JSON.
     pub fn last(&self) -> Option<Bytes> {
         self.last.lock().clone()
+    }
+
+    /// What completion knows of the values that lines showed: the last that a line showed whose first word is this, or the
+    /// last of all.
+    pub fn seen(&self, name: Option<&str>) -> Option<Arc<Value>> {
+        match name {
+            Some(name) => self.seen.as_ref()?.of(name),
+            None => seen::read(&self.last()?),
+        }
     }
 
     /// Sets what the user's last line showed, as JSON.

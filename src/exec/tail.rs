@@ -23,6 +23,13 @@ pub async fn apply_tail(context: &Context, line: &Line, outcome: Outcome) -> Out
     {
         context.set_last(value);
     }
+    if let Some(seen) = &context.seen
+        && let Some(name) = line.first_word()
+        && let Some(value) = outcome.output.value()
+        && outcome.failure.is_none()
+    {
+        seen.keep(&name, &value);
+    }
     let settings = context.settings();
     let filter = match &line.tail.filter {
         Some(filter) => Some(filter),

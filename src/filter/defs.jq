@@ -23,6 +23,12 @@ def from_entries:
     .[$entry | [.key, .k, .name, .Name, .Key, .K] | map(values) | .[0] | if type == "string" then . else tojson end]
     = ($entry | if has("value") then .value elif has("v") then .v else .Value end));
 
+def tonumber:
+  if type == "number" then .
+  elif type == "string" then
+    [fromjson] | if length == 1 and (.[0] | type) == "number" then .[0] else error("this text is not a number") end
+  else error("\(type) cannot be parsed as a number") end;
+
 def leaf_paths: paths(scalars);
 
 def @csv:

@@ -38,6 +38,14 @@ impl Line {
         }
     }
 
+    /// What the line runs: the name of the command that it sends, or of a built-in, with its colon.
+    pub fn first_word(&self) -> Option<Cow<'_, str>> {
+        match &self.statement {
+            Statement::Builtin(builtin) => Some(format!(":{}", builtin.name).into()),
+            _ => self.command_name().map(Cow::from),
+        }
+    }
+
     /// The command that the line sends, whether written as `cmd key=value` or as a whole message.
     pub fn command(&self) -> Option<Cow<'_, Command>> {
         match &self.statement {

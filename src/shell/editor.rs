@@ -96,7 +96,7 @@ impl Editor {
         let (answers, inputs) = async_mpsc::unbounded_channel();
         let live = Live::on(Handle::current());
         let paste = Paste::new(terminal.clone(), Handle::current());
-        let (target, agenda) = (context.target.clone(), context.agenda.clone());
+        let context = context.clone();
         let color = context.settings().style.color;
         let of_editor = terminal.clone();
         let continued = Continued::default();
@@ -105,9 +105,8 @@ impl Editor {
             .name("editor".to_owned())
             .spawn(move || {
                 Terminal::take_suspending();
-                let language = target.language();
-                let mut helper =
-                    Helper::new(terminal.clone(), target, agenda, live, paste, state, color);
+                let language = context.target.language();
+                let mut helper = Helper::new(terminal.clone(), context, live, paste, state, color);
                 helper.continued = of_helper;
                 let edited = edit(
                     &asked, &answers, &terminal, helper, &language, history, inquiry,

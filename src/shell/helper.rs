@@ -16,8 +16,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::colors::Painter;
 use super::complete::{
-    Answer, Candidate, Completion, Live, PATIENCE, Question, Replacement, Sources, complete,
-    expected, to_come,
+    Answer, Candidate, Completion, Live, Question, Replacement, Sources, complete, expected,
+    to_come,
 };
 use super::continued::Continued;
 use super::drawn::Drawn;
@@ -29,7 +29,7 @@ use super::recall::{Recall, ghost};
 use super::requests::{Request, Requests};
 use super::terminal::{Terminal, breaks_lines_anew};
 use super::walk::Walk;
-use crate::context::{Agenda, Kind, Row, Target};
+use crate::context::{self, Agenda, Kind, Row, unasked_patience};
 use crate::lang::{Aliases, SplitLine, is_harmful, lines};
 use crate::render::{Role, width};
 
@@ -41,8 +41,7 @@ const CANCELLED: &str = "^C";
 
 pub(super) struct Helper {
     terminal: Terminal,
-    target: Target,
-    agenda: Arc<Agenda>,
+    context: context::Context,
     live: Live,
     paste: Paste,
     state: PromptSymbol,
@@ -72,8 +71,7 @@ pub(super) struct Helper {
 impl Helper {
     pub fn new(
         terminal: Terminal,
-        target: Target,
-        agenda: Arc<Agenda>,
+        context: context::Context,
         live: Live,
         paste: Paste,
         state: PromptSymbol,
@@ -81,8 +79,7 @@ impl Helper {
     ) -> Self {
         Self {
             terminal,
-            target,
-            agenda,
+            context,
             live,
             paste,
             state,
@@ -217,15 +214,17 @@ impl Helper {
 
     /// The candidates for the word at the cursor; if there are none, what is expected there.
     fn candidates(&self, line: &str, at: usize) -> (Completion, Option<Candidate>) {
-        let inspector = self.target.inspector();
+        let inspector = self.context.target.inspector();
         let schema = inspector.known_schema();
         let commands = inspector.known_commands();
-        let patience = Cell::new(PATIENCE);
+        let patience = Cell::new(unasked_patience());
         let sources = Sources {
             aliases: &self.aliases,
+            variables: &self.context.variables(),
+            seen: &|name| self.context.seen(name),
             schema: schema.as_deref(),
             commands: &commands,
-            dialect: self.target.dialect,
+            dialect: self.context.target.dialect,
             verbs: &|| {
                 let known = || inspector.known_verbs();
                 known().or_else(|| {
@@ -234,7 +233,7 @@ impl Helper {
                 })
             },
             ask: &|question| {
-                let ours = of_agenda(&self.agenda, question);
+                let ours = of_agenda(&self.context.agenda, question);
                 ours.unwrap_or_else(|| self.live.ask(&inspector, question, &patience))
             },
         };
@@ -327,15 +326,15 @@ impl Helper {
         let columns = self.drawn.borrow().prompt.width() + line.width() + MARGIN;
         let columns = width().checked_sub(columns)?;
         let text = line.trim_start();
-        let text = match self.target.dialect.has_verbs() {
+        let text = match self.context.target.dialect.has_verbs() {
             false => text.strip_prefix(":hmp "),
             true => (!text.starts_with(':')).then_some(text),
         };
         if let Some(text) = text {
-            let verbs = self.target.inspector().known_verbs()?;
+            let verbs = self.context.target.inspector().known_verbs()?;
             return Shown::note(&to_come(text, &verbs)?, columns);
         }
-        let schema = self.target.inspector().known_schema()?;
+        let schema = self.context.target.inspector().known_schema()?;
         missing(line, self.in_transaction, &schema, columns)
     }
 }
@@ -368,14 +367,14 @@ impl Highlighter for Helper {
         if !self.color || self.paste.goes_on() {
             return Cow::Borrowed(line);
         }
-        let inspector = self.target.inspector();
+        let inspector = self.context.target.inspector();
         let schema = inspector.known_schema();
         let painter = Painter {
             inspector: &inspector,
             schema: schema.as_deref(),
             in_transaction: self.in_transaction,
             aliases: &self.aliases,
-            dialect: self.target.dialect,
+            dialect: self.context.target.dialect,
         };
         Cow::Owned(painter.paint(line, at))
     }
@@ -406,7 +405,7 @@ impl Validator for Helper {
             return Ok(ValidationResult::Valid(Some(CANCELLED.to_owned())));
         }
         let text = self.continued.rest(context.input());
-        let lines = lines(text, &self.target.language());
+        let lines = lines(text, &self.context.target.language());
         // An unclosed quote or bracket continues on the next line.
         if lines.last().is_some_and(SplitLine::is_unclosed) {
             self.continued.goes_on(context.input());

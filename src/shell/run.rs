@@ -13,7 +13,7 @@ use super::prompt_symbol::PromptSymbol;
 use super::stop::Stops;
 use super::terminal::Terminal;
 use crate::config::{self, Config};
-use crate::context::{Context, Outcome, Output, Report, Settings, TargetPlan};
+use crate::context::{Context, Outcome, Output, Report, Seen, Settings, TargetPlan};
 use crate::exec::{self, builtin};
 use crate::failure::Status;
 use crate::lang::Dialect;
@@ -93,6 +93,7 @@ pub async fn run(plan: Plan, settings: Settings, mut target: TargetPlan) -> anyh
         stops.quit.clone(),
     );
     let showing = tokio::spawn(show);
+    context.seen = Some(Seen::default());
     let inquiry = Inquiry::default();
     let editor = Editor::start(
         &context,

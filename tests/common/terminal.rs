@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use super::process::uninherited;
+use super::run::PATIENCE;
 use super::{DEADLINE, wait_for};
 
 /// Keys that have no letter.
@@ -86,6 +87,7 @@ impl Terminal {
         command.env("XTERM_VERSION", "XTerm");
         // Long output is for the test to read.
         command.env("PAGER", "");
+        command.env(PATIENCE.0, PATIENCE.1);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
     }

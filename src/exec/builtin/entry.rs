@@ -265,9 +265,14 @@ fn follow<'a>(
         _ => match word {
             None => found.push((part, at)),
             Some(word) if matches!(part, Part::Word(choices) if !choices.contains(&word)) => {}
+            Some(word) if matches!(part, Part::Time) && !word.starts_with(is_of_number) => {}
             Some(_) => follow(after, rest, words, at + 1, found),
         },
     }
+}
+
+fn is_of_number(c: char) -> bool {
+    c.is_ascii_digit() || c == '.'
 }
 
 /// Whether a word after the names of events is a further condition, and not an option or the `do` of `:on`.

@@ -5,7 +5,7 @@ use super::given::GivenCommand;
 use super::sources::{Sources, plain};
 use super::verbs;
 use crate::context::names::Question;
-use crate::lang::{CursorContext, CursorPlace, filter_before};
+use crate::lang::{CursorContext, CursorPlace};
 
 /// Completes `line` at the byte offset `at`. `in_transaction` says that the line is an action of a transaction
 /// opened before.
@@ -20,6 +20,9 @@ pub fn complete(line: &str, at: usize, in_transaction: bool, sources: &Sources<'
             return shifted(sources.verb_line(line, start, at), skipped);
         }
         if !in_transaction && let Some(completion) = of_alias(line, at, sources) {
+            return shifted(completion, skipped);
+        }
+        if let Some(completion) = filter::complete(line, at, sources) {
             return shifted(completion, skipped);
         }
         let context = CursorContext::of(line, at, in_transaction);
@@ -99,18 +102,6 @@ fn of_alias(line: &str, at: usize, sources: &Sources<'_>) -> Option<Completion> 
 /// Completes a line that is a command or a whole message.
 fn of_command(line: &str, at: usize, context: CursorContext, sources: &Sources<'_>) -> Completion {
     let place = context.place.clone();
-    if let Some((command, start)) = filter_before(line, at) {
-        let returned = sources
-            .schema
-            .and_then(|schema| Some((schema, schema.command(command)?.returns)));
-        return match returned {
-            Some((schema, returns)) => filter::complete(line, start, at, returns, schema),
-            None => Completion {
-                start: at,
-                candidates: Vec::new(),
-            },
-        };
-    }
     // Inside JSON, continue with the kind of quotes that the line uses.
     let quote = if line[..at].contains('\'') { '\'' } else { '"' };
     let action = context.action;

@@ -4,7 +4,7 @@ use super::candidates::Candidate;
 use crate::context::names::{Answer, Question};
 use crate::dialect::verbs::Verb;
 use crate::exec::builtin::BUILTINS;
-use crate::lang::{self, Aliases, Dialect, conceal};
+use crate::lang::{self, Aliases, Dialect, Value, Variables, conceal};
 use crate::schema::{Object, Schema};
 
 /// What completion knows, and how it asks for more.
@@ -18,6 +18,10 @@ pub struct Sources<'a> {
     pub dialect: Dialect,
     /// The lines that names stand for.
     pub aliases: &'a Aliases,
+    /// The variables that `:let` and options have set.
+    pub variables: &'a Variables,
+    /// The value that the command or built-in of this name showed last, or that any line did.
+    pub seen: &'a dyn Fn(Option<&str>) -> Option<Arc<Value>>,
     /// The human monitor's verbs, or those of the dialect, if they are known.
     pub verbs: &'a dyn Fn() -> Option<Arc<[Verb]>>,
     /// Answers a question within a time limit.
