@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
 
+use crate::common::fake::Fake;
 use crate::common::terminal::{TAB, Terminal};
-use crate::common::{Qemu, qmpsh, scratch, text};
+use crate::common::{Qemu, qmpsh, scratch, text, wait_for};
 
 /// The shells, how each is started without anybody's settings, and how it loads our completions.
 const SHELLS: [(&str, &[&str], &str, &str); 3] = [
@@ -69,11 +71,18 @@ fn becomes(shell: &str, terminal: &mut Terminal, line: &str, completed: &str) {
     terminal.wait(&format!("{shell}: {line}"), |screen| {
         screen.contains(&format!("$ {}", line.trim_end()))
     });
-    terminal.keys(TAB);
-    terminal.wait(&format!("{shell}: {completed}"), |screen| {
-        screen
-            .lines()
-            .any(|row| row.trim_end() == format!("$ {completed}").trim_end())
+    let completed = format!("$ {completed}");
+    let mut pressed: Option<Instant> = None;
+    wait_for(&format!("{shell}: {completed}"), || {
+        // A busy machine may take longer than the program waits for the VM.
+        if pressed.is_none_or(|pressed| pressed.elapsed() > Duration::from_secs(5)) {
+            terminal.keys(TAB);
+            pressed = Some(Instant::now());
+        }
+        let screen = terminal.screen();
+        let mut rows = screen.lines();
+        rows.any(|row| row.trim_end() == completed.trim_end())
+            .then_some(())
     });
     clear(terminal);
 }
@@ -117,18 +126,12 @@ fn devices_commands_keys_values_and_built_ins_of_the_running_vm_complete() {
         let line = |rest: &str| format!("qmpsh {socket} {rest}");
         for (typed, completed) in [
             ("device_del id=rn", "device_del id=rng0"),
-            ("query-stat", "query-stat"),
-            ("query-name", "query-name"),
-            ("migrate_set_c", "migrate_set_c"),
             ("device_d", "device_del"),
             ("device_del i", "device_del id="),
             ("blockdev-add driver=null-c", "blockdev-add driver=null-co"),
             (":wait RESE", ":wait RESET"),
             (":discon", ":disconnect"),
         ] {
-            if typed == completed {
-                continue;
-            }
             becomes(shell, &mut terminal, &line(typed), &line(completed));
         }
         lists(
@@ -142,7 +145,9 @@ fn devices_commands_keys_values_and_built_ins_of_the_running_vm_complete() {
 
 #[test]
 fn sockets_files_and_options_complete_each_where_they_belong() {
-    let qemu = Qemu::named("demo");
+    // No other VM's name begins like this.
+    let name = format!("of-{}-only", std::process::id());
+    let qemu = Qemu::named(&name);
     let home = scratch();
     fs::create_dir(home.path().join("a-directory")).expect("created");
     fs::write(home.path().join("a-file"), "").expect("written");
@@ -169,6 +174,20 @@ fn sockets_files_and_options_complete_each_where_they_belong() {
             &format!("qmpsh {}", &socket[..socket.len() - 2]),
             &format!("qmpsh {socket}"),
         );
+        for (typed, completed) in [
+            (
+                format!("vm:{}", &name[..name.len() - 1]),
+                format!("vm:{name}"),
+            ),
+            (
+                format!("vm:{name} device_d"),
+                format!("vm:{name} device_del"),
+            ),
+            (format!("{name} device_d"), format!("{name} device_del")),
+        ] {
+            let line = |words: &str| format!("qmpsh {words}");
+            becomes(shell, &mut terminal, &line(&typed), &line(&completed));
+        }
         let screen = lists(shell, &mut terminal, "qmpsh a-", &["a-directory", "a-file"]);
         assert!(!screen.contains("--"), "{shell}: {screen}");
     }
@@ -207,4 +226,11 @@ fn an_empty_word_offers_no_options_and_garbage_nothing() {
         qmpsh(&["--complete", "x"], "").assert_status(0).stdout(),
         ""
     );
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_on() {
+    let fake = Fake::start(|peer| while peer.command().is_some() {});
+    let line = format!("qmpsh {} query-", text(&fake.socket));
+    assert_eq!(qmpsh(&["--complete", "line", &line], "").stdout(), "");
 }
