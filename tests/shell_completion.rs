@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
 
 use crate::common::fake::Fake;
+use crate::common::run::PATIENCE;
 use crate::common::terminal::{TAB, Terminal};
-use crate::common::{Qemu, qmpsh, scratch, text, wait_for};
+use crate::common::{Qemu, command, qmpsh, run, scratch, text};
 
 /// The shells, how each is started without anybody's settings, and how it loads our completions.
 const SHELLS: [(&str, &[&str], &str, &str); 3] = [
@@ -33,6 +33,7 @@ fn shells(directory: &Path) -> impl Iterator<Item = (&'static str, Terminal)> {
         let mut command = CommandBuilder::new(shell);
         command.args(*options);
         command.env_clear();
+        command.env(PATIENCE.0, PATIENCE.1);
         let program = Path::new(env!("CARGO_BIN_EXE_qmpsh"));
         let path = format!(
             "{}:/usr/bin:/bin",
@@ -71,18 +72,11 @@ fn becomes(shell: &str, terminal: &mut Terminal, line: &str, completed: &str) {
     terminal.wait(&format!("{shell}: {line}"), |screen| {
         screen.contains(&format!("$ {}", line.trim_end()))
     });
-    let completed = format!("$ {completed}");
-    let mut pressed: Option<Instant> = None;
-    wait_for(&format!("{shell}: {completed}"), || {
-        // A busy machine may take longer than the program waits for the VM.
-        if pressed.is_none_or(|pressed| pressed.elapsed() > Duration::from_secs(5)) {
-            terminal.keys(TAB);
-            pressed = Some(Instant::now());
-        }
-        let screen = terminal.screen();
-        let mut rows = screen.lines();
-        rows.any(|row| row.trim_end() == completed.trim_end())
-            .then_some(())
+    terminal.keys(TAB);
+    terminal.wait(&format!("{shell}: {completed}"), |screen| {
+        screen
+            .lines()
+            .any(|row| row.trim_end() == format!("$ {completed}").trim_end())
     });
     clear(terminal);
 }
@@ -231,6 +225,11 @@ fn an_empty_word_offers_no_options_and_garbage_nothing() {
 #[test]
 fn a_server_that_says_nothing_is_given_up_on() {
     let fake = Fake::start(|peer| while peer.command().is_some() {});
+    let home = scratch();
+    let mut complete = command(home.path());
     let line = format!("qmpsh {} query-", text(&fake.socket));
-    assert_eq!(qmpsh(&["--complete", "line", &line], "").stdout(), "");
+    // As users have it: no more patience than it takes to press TAB.
+    complete.env_remove(PATIENCE.0);
+    complete.args(["--complete", "line", &line]);
+    assert_eq!(run(complete, b"").stdout(), "");
 }
