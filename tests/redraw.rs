@@ -133,11 +133,15 @@ fn no_row_is_doubled_or_erased_when_lines_are_broken_anew() {
     }
     // Also with the cursor in the first row.
     tmux.run(&["send-keys", "C-a"]);
-    for columns in ["60", "100"] {
+    wait_for("the cursor after the prompt", || {
+        let cursor = tmux.run(&["display-message", "-p", "#{cursor_x}"]);
+        (cursor.trim() == "9").then_some(())
+    });
+    for (columns, letters) in [("60", ") z"), ("100", ") zz")] {
         tmux.resize(columns);
         tmux.keys("z");
         expected = expected.replacen(") ", ") z", 1);
-        let text = tmux.wait_for("the first letter", |text| text.contains(") z"));
+        let text = tmux.wait_for("the first letter", |text| text.contains(letters));
         let last = |text: &str| text.lines().last().map(str::to_owned);
         assert_eq!(
             last(&text).map(|line| line.matches('z').count() > 0),
