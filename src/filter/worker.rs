@@ -122,11 +122,10 @@ impl Drop for Worker {
     }
 }
 
-/// How such a process allocates, as glibc reads it; other libraries ignore it. Parsing a large reply allocates millions of
-/// small values. By default their thread would ask the system for each 128 KiB of them, and the system would provide it
-/// in pages of 4 KiB, which takes as long as the parsing.
+/// How such a process allocates, as glibc reads it; other libraries ignore it. A large reply becomes millions of small
+/// values. By default their thread would ask the system for each 128 KiB of them, and return as little at once.
 const ALLOCATION: &str =
-    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=16777216:glibc.malloc.hugetlb=1";
+    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=67108864:glibc.malloc.trim_threshold=4294967296";
 
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
