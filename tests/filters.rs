@@ -266,7 +266,7 @@ fn the_items_of_a_long_list_are_filtered_as_those_of_a_short_one() {
             let lines: Vec<String> = outcome.stdout().lines().map(str::to_owned).collect();
             (lines, outcome)
         };
-        let (odd, outcome) = lines(".[] | select(.odd) | .n + $add, .text[:2]");
+        let (odd, outcome) = lines(".[] | select(.odd) | .n + ($add | tonumber), .text[:2]");
         outcome.assert_status(0);
         let numbers = (0..count).filter(|number| number % 2 == 1);
         let wanted = numbers.flat_map(|number| [(number + 100).to_string(), "\"xx\"".to_owned()]);
