@@ -322,6 +322,13 @@ fn read_schema(path: &Path) -> Result<Arc<Schema>, Failure> {
 /// What `--launch` starts.
 fn launch(invocation: &Invocation) -> Result<vm::Plan, Failure> {
     let options = &invocation.cli.vm;
+    if let dialect @ (Dialect::Qga | Dialect::Qtest) = dialect_of(&invocation.cli) {
+        let why = format!(
+            "--launch connects to the VM's monitor, which does not speak {}; leave -N and --dialect out",
+            dialect.name()
+        );
+        return Err(Failure::Usage(why));
+    }
     // A daemon would leave our process tree, and we could no longer stop it.
     if invocation
         .qemu

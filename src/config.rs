@@ -88,7 +88,10 @@ impl Config {
                 unreadable: None,
             },
             Err(error) => Self {
-                unreadable: Some(not_toml(&path, &text, &error)),
+                unreadable: Some(format!(
+                    "{}; nothing in the file applies until that is mended",
+                    not_toml(&path, &text, &error)
+                )),
                 ..Self::default()
             },
         }

@@ -231,6 +231,22 @@ fn the_prompt_shows_the_help_below_the_error() {
 }
 
 #[test]
+fn a_built_in_without_its_colon_is_answered_with_the_line_that_works() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    for (line, help) in [
+        ("set output json", "write `:set output json`"),
+        ("wait STOP", "write `:wait STOP`"),
+        ("every 2s query-status", "write `:every 2s query-status`"),
+    ] {
+        terminal.assert_answer(line, help);
+    }
+    // One that QEMU has is its own.
+    let screen = terminal.enter("screendump x");
+    assert!(!screen.contains("write `:screendump"), "{screen}");
+}
+
+#[test]
 fn built_ins_and_settings_get_the_nearest_one() {
     let qemu = Qemu::start();
     for (line, says) in [

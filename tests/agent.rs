@@ -439,6 +439,12 @@ fn file_systems_left_frozen_are_told_at_the_end() {
     assert!(outcome.stderr().contains("still frozen"), "{outcome}");
     let outcome = fake.script(&["-N"], "guest-fsfreeze-freeze\nguest-fsfreeze-thaw\n");
     assert_eq!(outcome.stderr(), "", "{outcome}");
+    let home = scratch();
+    let mut terminal = Terminal::prompt(home.path(), &["-N", text(&fake.socket)]);
+    terminal.keys("guest-fsfreeze-freeze\r");
+    terminal.wait_for_text("\n1\n");
+    terminal.leave();
+    terminal.wait_for_text("still frozen");
 }
 
 #[test]

@@ -92,7 +92,6 @@ fn what_is_wrong_in_the_configuration_is_named_with_its_line() {
                   [alias]\nx = 5\nhelp = \"stop\"\n'a b' = \"stop\"\n\n[colours]\n";
     configure(qemu.directory.path(), config, "");
     let terminal = qemu.prompt();
-    let shown = terminal.unwrapped();
     for (line, why) in [
         (2, "there is no setting `comfirm`; did you mean `confirm`?"),
         (3, "`soon` is neither a number of seconds nor `off`"),
@@ -105,7 +104,7 @@ fn what_is_wrong_in_the_configuration_is_named_with_its_line() {
         (14, "there is no setting `colours`"),
     ] {
         let wrong = format!("config.toml:{line}: {why}");
-        assert!(shown.contains(&wrong), "{wrong} is not in\n{shown}");
+        assert!(terminal.shows(&wrong), "{wrong}: {}", terminal.screen());
     }
     // What is right applies.
     let mut terminal = terminal;
@@ -119,6 +118,8 @@ fn a_configuration_that_is_not_toml_is_named_with_its_line_and_kept() {
     configure(home, "confirm = false\ntimeout = = 5\n", "");
     let mut terminal = qemu.prompt();
     assert!(terminal.unwrapped().contains("config.toml:2: "));
+    terminal.wait_for_text("nothing in the file applies until that is mended");
+    terminal.assert_answer(":set confirm", "confirm  on");
     terminal.assert_answer(":set --save timeout 5", "config.toml:2: ");
     assert_eq!(saved(home), "confirm = false\ntimeout = = 5\n");
 }
@@ -222,12 +223,11 @@ fn rc_qmp_is_checked_whole_before_its_first_line_is_run() {
     configure(home, "", "stop\n:wiat STOP\n\n:set colour red\n");
     terminal.leave();
     let mut terminal = qemu.prompt();
-    let shown = terminal.unwrapped();
     for wrong in [
         "rc.qmp:2: `:wiat STOP`: there is no built-in `:wiat`; did you mean `:wait`?",
         "rc.qmp:4: `:set colour red`: there is no setting `colour`",
     ] {
-        assert!(shown.contains(wrong), "{shown}");
+        assert!(terminal.shows(wrong), "{}", terminal.screen());
     }
     terminal.assert_answer("query-status | .status", "\"running\"");
 }
@@ -402,12 +402,11 @@ fn a_theme_says_how_things_look() {
     let config = "[theme]\nkey = \"bold red\"\nvalue = 208\ntxt = \"red\"\nerror = \"pink\"\n";
     configure(home, config, "");
     let mut terminal = qemu.prompt();
-    let shown = terminal.unwrapped();
     for wrong in [
         "config.toml:4: a theme has no `txt`; did you mean `text`?",
         "config.toml:5: `pink` is no colour",
     ] {
-        assert!(shown.contains(wrong), "{shown}");
+        assert!(terminal.shows(wrong), "{}", terminal.screen());
     }
     terminal.assert_answer("query-status", "\"running\"");
     let output = terminal.output();

@@ -962,3 +962,11 @@ fn a_log_directory_that_is_missing_is_made() {
         .assert_status(0);
     assert!(logs.join("n.log").exists());
 }
+
+#[test]
+fn a_launched_vm_has_no_agent_and_no_qtest_to_speak_to() {
+    for options in [&["-N"][..], &["--dialect", "qga"], &["--dialect", "qtest"]] {
+        let outcome = qmpsh(&[options, &["--launch", "query-status"]].concat(), "");
+        outcome.assert_fails(2, "--launch");
+    }
+}

@@ -1,5 +1,5 @@
-//! The picture in README.md: a session with a real QEMU in a real terminal.
-//! `QMPSH_GENERATE=1 cargo test --test all picture::` draws it again.
+//! The pictures in README.md: sessions with a real QEMU in a real terminal.
+//! `QMPSH_GENERATE=1 cargo test --test all picture::` draws them again.
 
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
@@ -10,8 +10,6 @@ use vt100::{Cell, Color, Screen};
 use crate::common::terminal::{TAB, Terminal};
 use crate::common::{Qemu, scratch};
 use crate::generated::is_generating;
-
-const PICTURE: &str = "tests/screens/session.svg";
 
 /// The size of a cell in pixels, and the margin.
 const CELL: (u16, u16) = (9, 19);
@@ -24,6 +22,32 @@ const COLORS: [&str; 16] = [
 ];
 const TEXT: &str = "#c9d1d9";
 const BACKGROUND: &str = "#0d1117";
+
+/// A shell in a directory where `vm.sock` is QEMU's monitor.
+fn shell(qemu: &Qemu, home: &Path) -> Terminal {
+    symlink(&qemu.socket, home.join("vm.sock")).expect("a directory of ours");
+    let mut shell = Terminal::command("sh", home);
+    shell.arg("-i");
+    shell.env("PS1", "$ ");
+    let programs = Path::new(env!("CARGO_BIN_EXE_qmpsh")).parent();
+    let programs = programs.expect("a directory").display();
+    shell.env("PATH", format!("{programs}:{}", env!("PATH")));
+    let terminal = Terminal::run(shell);
+    terminal.resize(30, 100);
+    terminal.wait_for_text("$");
+    terminal
+}
+
+/// Compares the picture of the screen with the one that is kept, or writes it.
+fn check(terminal: &Terminal, picture: &str) {
+    let drawn = terminal.look(draw);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(picture);
+    if is_generating() {
+        std::fs::write(&file, &drawn).expect("the file can be written");
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(words(&kept), words(&drawn), "{picture}: draw it again");
+}
 
 #[test]
 fn the_picture_is_of_a_session_as_it_is_today() {
@@ -38,16 +62,7 @@ fn the_picture_is_of_a_session_as_it_is_today() {
         "pcie-root-port,id=rp1,chassis=2",
     ]);
     let home = scratch();
-    symlink(&qemu.socket, home.path().join("vm.sock")).expect("a directory of ours");
-    let mut shell = Terminal::command("sh", home.path());
-    shell.arg("-i");
-    shell.env("PS1", "$ ");
-    let programs = Path::new(env!("CARGO_BIN_EXE_qmpsh")).parent();
-    let programs = programs.expect("a directory").display();
-    shell.env("PATH", format!("{programs}:{}", env!("PATH")));
-    let mut terminal = Terminal::run(shell);
-    terminal.resize(30, 100);
-    terminal.wait_for_text("$");
+    let mut terminal = shell(&qemu, home.path());
     terminal.keys("qmpsh vm.sock\r");
     terminal.wait_for_symbol('●');
     for (line, answer) in [
@@ -84,13 +99,31 @@ fn the_picture_is_of_a_session_as_it_is_today() {
         let end = screen.rsplit_once("rp1");
         end.is_some_and(|(_, end)| end.contains("device_del id="))
     });
-    let drawn = terminal.look(draw);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    if is_generating() {
-        std::fs::write(&file, &drawn).expect("the file can be written");
+    check(&terminal, "tests/screens/session.svg");
+}
+
+#[test]
+fn the_picture_of_single_commands_is_as_they_are_today() {
+    let qemu = Qemu::with_args(&["-machine", "q35", "-name", "demo", "-device", "qemu-xhci"]);
+    let home = scratch();
+    let mut terminal = shell(&qemu, home.path());
+    for line in [
+        "qmpsh -o raw -j .status vm.sock query-status",
+        "qmpsh vm.sock blockdev-add driver=null-co node-name=disk0 size=1G",
+        "qmpsh vm.sock device_add driver=usb-storage drive=disk0 id=stick",
+        "qmpsh -o table -j 'map({qdev, drv: .inserted.drv})' vm.sock query-block",
+        "qmpsh -o raw -j '.[].qdev' vm.sock query-block | sort",
+        "qmpsh vm.sock :finish device_del id=stick && echo gone",
+        "qmpsh vm.sock block_resize node-nam=disk0 size=2G; echo \"exit status $?\"",
+    ] {
+        terminal.keys(line);
+        terminal.keys("\r");
+        terminal.wait("the next prompt", |screen| {
+            let after = screen.rsplit_once(line);
+            after.is_some_and(|(_, after)| after.ends_with("\n$"))
+        });
     }
-    let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(words(&kept), words(&drawn), "{PICTURE}: draw it again");
+    check(&terminal, "tests/screens/commands.svg");
 }
 
 /// The words of a picture, without what differs from run to run.

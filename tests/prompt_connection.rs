@@ -42,13 +42,13 @@ fn a_silent_server_is_explained_and_ctrl_c_leaves() {
     let _first = hold(&qemu.socket);
     let mut terminal = Terminal::start(qemu.directory.path(), &[qemu.address()]);
     terminal.wait_for_text("waiting");
-    let screen = terminal.unwrapped();
     // That is this process.
     let who = format!(
         "another client uses this monitor (pid {}, `",
         std::process::id()
     );
-    assert!(screen.contains(&who), "{screen}");
+    let screen = terminal.screen();
+    assert!(terminal.shows(&who), "{screen}");
     assert!(!screen.contains("(QEMU)"), "{screen}");
     terminal.keys(CTRL_C);
     assert_eq!(terminal.wait_for_end(), 130);

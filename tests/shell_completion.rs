@@ -5,6 +5,7 @@ use std::path::Path;
 
 use portable_pty::CommandBuilder;
 
+use crate::common::run::PATIENCE;
 use crate::common::terminal::{TAB, Terminal};
 use crate::common::{Qemu, qmpsh, scratch, text};
 
@@ -31,6 +32,7 @@ fn shells(directory: &Path) -> impl Iterator<Item = (&'static str, Terminal)> {
         let mut command = CommandBuilder::new(shell);
         command.args(*options);
         command.env_clear();
+        command.env(PATIENCE.0, PATIENCE.1);
         let program = Path::new(env!("CARGO_BIN_EXE_qmpsh"));
         let path = format!(
             "{}:/usr/bin:/bin",

@@ -58,6 +58,25 @@ fn an_error_is_red_and_its_help_is_not() {
 }
 
 #[test]
+fn a_long_error_is_broken_between_words() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    let screen = terminal.enter(":wait");
+    let usage = screen.lines().position(|row| row.starts_with("usage: "));
+    let rows: Vec<&str> = screen.lines().skip(usage.expect("the usage")).collect();
+    assert_eq!(rows.len(), 3, "{screen}");
+    let words = "[--or|--fail NAME[,NAME…] [KEY[=VALUE]…]]… [--timeout SECS] [| FILTER]";
+    assert!(rows[..2].join(" ").ends_with(words), "{screen}");
+    assert!(terminal.is_red("usage: :wait") && terminal.is_red("[| FILTER]"));
+    // What is quoted keeps its columns, so that the carets stand below it.
+    let screen = terminal.enter("query-status  x");
+    assert!(
+        screen.contains("\n  query-status  x\n                ^\n"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn without_colours_nothing_has_one() {
     let qemu = Qemu::start();
     let environment = [("NO_COLOR", "1")];

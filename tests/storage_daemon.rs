@@ -103,3 +103,11 @@ fn one_that_is_launched_ends_with_the_shell() {
     assert_eq!(terminal.wait_for_end(), 0);
     terminal.wait_for_text("the storage daemon has shut down");
 }
+
+#[test]
+fn a_command_for_devices_is_refused_without_a_word_about_device_types() {
+    let daemon = Daemon::start();
+    let outcome = daemon.script(&["device_add", "driver=nvme", "id=x"], "");
+    outcome.assert_fails(1, "device_add has not been found");
+    assert!(!outcome.stderr().contains("device types"), "{outcome}");
+}

@@ -8,7 +8,10 @@ use crate::common::{Qemu, kill, wait_for};
 
 /// A prompt that knows the schema by now.
 pub fn prompt(qemu: &Qemu) -> Terminal {
-    let mut terminal = qemu.prompt();
+    at_schema(qemu.prompt())
+}
+
+fn at_schema(mut terminal: Terminal) -> Terminal {
     // A hint can only come from the schema, and comes with a key.
     terminal.keys("device_del ");
     wait_for("a hint", || {
@@ -159,7 +162,10 @@ fn hints_name_required_and_optional_arguments() {
 #[test]
 fn tab_returns_at_once_while_the_vm_is_stopped_and_typing_goes_on() {
     let qemu = Qemu::q35();
-    let mut terminal = prompt(&qemu);
+    let usual = [("QMPSH_PATIENCE", "0.3")];
+    let terminal = Terminal::start_with(qemu.directory.path(), &[qemu.address()], &usual);
+    terminal.wait_for_prompt();
+    let mut terminal = at_schema(terminal);
     kill(qemu.pid(), "STOP");
     terminal.keys("device_del id=");
     terminal.wait("the line", |screen| screen.ends_with("device_del id="));

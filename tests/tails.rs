@@ -29,6 +29,21 @@ fn disks() -> Fake {
 const ALL: &str = "[{\"name\":\"a b\\u001b[31m\"},{\"name\":\"c\"}]\n";
 
 #[test]
+fn an_arrow_before_more_than_one_word_is_explained() {
+    let fake = disks();
+    let help = "`> FILE` ends a line, with one name";
+    for line in [
+        "query-status | .status > x y",
+        "query-status | . > my file.json &",
+    ] {
+        fake.qmpsh(&["-e", line]).assert_fails(2, help);
+    }
+    // Another mistake is not about it.
+    let run = fake.qmpsh(&["-e", "query-status | (.a > 5) | ]"]);
+    assert!(!run.stderr().contains(help), "{run}");
+}
+
+#[test]
 fn a_line_writes_what_it_shows_to_a_file_that_only_its_owner_can_read() {
     let disks = disks();
     let home = scratch();

@@ -109,7 +109,7 @@ impl Bench {
     fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
-        for name in ["oneshot", "loop", "instant", "agent"] {
+        for name in ["oneshot", "loop", "instant", "agent", "proxy"] {
             let status = Command::new("cc")
                 .args(["-O2", "-std=c11", "-Wall", "-o"])
                 .arg(dir.path().join(name))
@@ -326,11 +326,13 @@ impl Bench {
         self.scripts(&server, 300_000, 8, 5, "")
     }
 
-    /// A monitor served to others, beside another monitor of the same QEMU.
+    /// A monitor served to others, beside two more of the same QEMU: one directly, one through a proxy in C that only
+    /// copies bytes.
     fn serve(&self) -> Result<()> {
         let count = 20_000;
-        let direct = self.path("direct.sock");
-        let qemu = Server::qemu_with_second(self.dir.path(), &direct)?;
+        let (direct, copied) = (self.path("direct.sock"), self.path("copied.sock"));
+        let qemu = Server::qemu_with(self.dir.path(), &[&direct, &copied])?;
+        let proxy = Server::proxy(self.dir.path(), &copied)?;
         let serving = Serving::start(self.command(QMPSH), &qemu.socket, self.dir.path())?;
         for window in [1, 8] {
             println!("\n{count} query-status through --serve, {window} at a time, in commands/s");
@@ -341,9 +343,12 @@ impl Bench {
                 self.whole_script(&mut command, count)
             };
             let (a, b) = in_turn(7, || run(&serving.socket), || run(&direct))?;
+            let (c, d) = in_turn(7, || run(&proxy.socket), || run(&direct))?;
             print_rates("served", &a, count);
-            print_rates("direct", &b, count);
+            print_rates("direct", &[&b[..], &d].concat(), count);
+            print_rates("proxy", &c, count);
             print_ratio("served / direct", &b, &a, "   (target: at least 0.9)");
+            print_ratio("proxy / direct", &d, &c, "");
             if window == 1 {
                 let added: Vec<_> = a
                     .iter()

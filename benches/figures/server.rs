@@ -23,15 +23,11 @@ pub struct Server {
 impl Server {
     /// Starts QEMU without a machine, with its socket in `dir`.
     pub fn qemu(dir: &Path) -> Result<Self> {
-        Self::qemu_at(dir, &[])
+        Self::qemu_with(dir, &[])
     }
 
-    /// The same with another monitor at `second`.
-    pub fn qemu_with_second(dir: &Path, second: &Path) -> Result<Self> {
-        Self::qemu_at(dir, &[second])
-    }
-
-    fn qemu_at(dir: &Path, others: &[&Path]) -> Result<Self> {
+    /// The same with other monitors, too.
+    pub fn qemu_with(dir: &Path, others: &[&Path]) -> Result<Self> {
         let socket = dir.join("q.sock");
         let mut command = Self::command();
         command.args(["-machine", "none", "-display", "none", "-nodefaults"]);
@@ -58,6 +54,14 @@ impl Server {
         let socket = dir.join("i.sock");
         let mut command = Command::new(dir.join("instant"));
         command.arg(&socket);
+        Self::start(command, socket)
+    }
+
+    /// Starts the proxy that only copies bytes, which was compiled into `dir`, to the monitor at `vm`.
+    pub fn proxy(dir: &Path, vm: &Path) -> Result<Self> {
+        let socket = dir.join("p.sock");
+        let mut command = Command::new(dir.join("proxy"));
+        command.arg(vm).arg(&socket);
         Self::start(command, socket)
     }
 

@@ -12,15 +12,17 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::typed::{self, Place};
-use crate::context::{Inspector, Target};
+use crate::context::{Inspector, Target, unasked_patience};
 use crate::lang::{Aliases, Dialect, Variables, is_harmful, word};
 use crate::qmp::{self, Retry};
-use crate::shell::complete::{Candidate, Live, PATIENCE, Question, Sources, complete};
+use crate::shell::complete::{Candidate, Live, Question, Sources, complete};
 use crate::transport::{Address, Endpoint};
 use crate::vm::list::{self, SocketState};
 
-/// How long connecting and learning the schema may take. Nobody waits longer for a TAB.
-const LIMIT: Duration = Duration::from_millis(700);
+/// How long connecting may take, and learning the schema; longer only if the user has more patience.
+fn limit() -> Duration {
+    unasked_patience().max(Duration::from_millis(700))
+}
 
 /// The candidates for the last word of what `--complete` is given.
 pub async fn candidates(arguments: &[String]) -> String {
@@ -92,11 +94,11 @@ fn addresses() -> Vec<(String, String)> {
 async fn of_vm(address: Option<String>, words: &[String], typed: &str) -> Vec<Candidate> {
     let address = address.or_else(|| std::env::var("QMP_SOCKET").ok());
     let target = match address.as_deref().map(expanded) {
-        Some(address) => timeout(LIMIT, target(&address)).await.ok().flatten(),
+        Some(address) => timeout(limit(), target(&address)).await.ok().flatten(),
         None => None,
     };
     let inspector = target.as_ref().map_or_else(Arc::default, Target::inspector);
-    let _ = timeout(LIMIT, async {
+    let _ = timeout(limit(), async {
         if inspector.schema().await.is_none() {
             inspector.commands().await;
         }
@@ -125,7 +127,7 @@ fn complete_line(
     runtime: Handle,
 ) -> Vec<Candidate> {
     let (schema, commands) = (inspector.known_schema(), inspector.known_commands());
-    let (live, patience) = (Live::on(runtime), Cell::new(PATIENCE));
+    let (live, patience) = (Live::on(runtime), Cell::new(unasked_patience()));
     let aliases = Aliases::default();
     let sources = Sources {
         aliases: &aliases,
@@ -177,7 +179,7 @@ async fn target(address: &str) -> Option<Target> {
         return None;
     }
     let options = qmp::Options {
-        connect_timeout: Some(LIMIT),
+        connect_timeout: Some(limit()),
         ..qmp::Options::default()
     };
     let (target, _) = Target::new(options, Retry::Never, None, None, Dialect::Qmp);

@@ -225,6 +225,11 @@ impl Inspector {
                 return None;
             }
         } else if !HARMLESS.contains(&command) {
+            // A server without the command, such as a storage daemon, has no such types either.
+            let lacks = |schema: Arc<Schema>| schema.command(command).is_none();
+            if self.known_schema().is_some_and(lacks) {
+                return None;
+            }
             let answer = self.types.as_ref()?.ask(command, &arguments).await?;
             return serde_json::from_str(&answer).ok();
         }

@@ -14,6 +14,7 @@ mod source;
 mod target;
 pub mod traffic;
 mod types;
+mod unasked;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use server_kind::ServerKind;
 pub use settings::{PromptSettings, Settings};
 pub use source::{Origin, SourcedLine, read_lines};
 pub use target::{Target, TargetPlan};
+pub use unasked::unasked_patience;
 
 /// How many outcomes of listeners and timers can wait to be shown.
 const REPORTS: usize = 16;

@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -11,6 +10,7 @@ use super::log::Log;
 use super::server_kind::ServerKind;
 use super::traffic::{self, Echo};
 use super::types::{Probe, Types};
+use super::unasked::unasked_patience;
 use crate::dialect::{self, Memory};
 use crate::failure::Failure;
 use crate::lang::{Dialect, Language};
@@ -20,9 +20,6 @@ use crate::schema::Schema;
 use crate::server::{Note, Policy, Share};
 use crate::transport::{Endpoint, ServerSocket, StreamEnd, Tls};
 use crate::vm::{Console, Vm};
-
-/// How long to wait for a reply to a query that the user did not ask for.
-const LIVE_ANSWER: Duration = Duration::from_millis(300);
 
 /// How to reach a target, and what to do with its messages.
 pub struct TargetPlan {
@@ -264,12 +261,12 @@ impl Target {
         // Do not keep the user waiting for a server that does not answer.
         Some(match self.dialect {
             Dialect::Qtest => "qtest".to_owned(),
-            Dialect::Qga => match timeout(LIVE_ANSWER, inspector.agent_version()).await {
+            Dialect::Qga => match timeout(unasked_patience(), inspector.agent_version()).await {
                 Ok(Some(version)) => format!("guest agent {version}"),
                 _ => "guest agent".to_owned(),
             },
             _ if client.greeting().human => format!("QEMU {version}'s human monitor"),
-            _ => match timeout(LIVE_ANSWER, inspector.kind()).await {
+            _ => match timeout(unasked_patience(), inspector.kind()).await {
                 Ok(Some(ServerKind::StorageDaemon)) => format!("qemu-storage-daemon {version}"),
                 _ => format!("QEMU {version}"),
             },

@@ -115,18 +115,29 @@ async fn advice(
     help
 }
 
-/// What to write instead of a line that does not parse, if only the human monitor understands it.
+/// What to write instead of a line that does not parse, if it is a built-in without its colon, or if only the human
+/// monitor understands it.
 pub async fn advise_unparsed(context: &Context, line: &str) -> Option<String> {
     let line = line.trim();
     let name = line.split_whitespace().next()?;
     let inspector = context.target.inspector();
-    let is_only_verb = async {
+    if context.target.dialect.has_verbs() {
+        return None;
+    }
+    let advice = async {
         let commands = inspector.commands().await;
-        !commands.iter().any(|command| command == name) && is_verb(&inspector, name).await
+        if commands.iter().any(|command| command == name) {
+            return None;
+        }
+        let line = conceal(line);
+        if builtin::find(name).is_some() {
+            return Some(format!("`{name}` is a built-in; write `:{line}`"));
+        }
+        let is_verb = context.target.dialect == Dialect::Qmp && is_verb(&inspector, name).await;
+        is_verb.then(|| in_human_monitor(&line))
     };
-    let is_only_verb = context.target.dialect == Dialect::Qmp
-        && timeout(context.settings().patience(), is_only_verb).await == Ok(true);
-    is_only_verb.then(|| in_human_monitor(&conceal(line)))
+    let advice = timeout(context.settings().patience(), advice).await;
+    advice.ok().flatten()
 }
 
 /// Whether this is a command of the human monitor.

@@ -20,7 +20,7 @@ use members::{Members, Named, inside, line, words};
 use page::{Entry, Page};
 use reference::{Links, Reference};
 
-pub use page::{PROSE, Sheet, wrap};
+pub use page::{PROSE, Sheet};
 
 /// A schema, what a reference says of it, and the format of its pages.
 pub struct Manual<'a> {

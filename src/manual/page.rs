@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::reference::Block;
-use crate::render::{Role, columns, escape_line};
+use crate::render::{Role, columns, escape_line, wrap};
 
 /// How far to indent text below a heading, and each level below that.
 const INDENT: usize = 2;
@@ -210,31 +210,6 @@ fn block_lines(block: &Block, width: usize) -> Vec<String> {
             lines.collect()
         }
     }
-}
-
-/// Splits `text` into lines of at most `width` columns; a longer word gets a line of its own. Text
-/// in backticks counts as one word.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut quoted = false;
-    let is_gap = |c: char| {
-        quoted ^= c == '`';
-        c.is_whitespace() && !quoted
-    };
-    for word in text.split(is_gap).filter(|word| !word.is_empty()) {
-        if !line.is_empty() && line.width() + 1 + word.width() > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use nu_ansi_term::{Color, Style};
 
+use super::prose::broken;
+
 /// How the user wants some roles to look. It is the terminal's, of which a process has one.
 static CHOSEN: OnceLock<Vec<(Role, Style)>> = OnceLock::new();
 
@@ -136,15 +138,16 @@ impl Role {
 }
 
 /// The message of a failure, for a terminal with colours: what is wrong stands out from the line that is quoted and
-/// from the help below it.
-pub fn error(message: &str) -> String {
+/// from the help below it. Long lines are broken between words, at `width` columns.
+pub fn error(message: &str, width: usize) -> String {
     let is_carets = |line: &str| line.ends_with('^') && line.trim_matches([' ', '^']).is_empty();
-    let lines = message.split('\n').enumerate().map(|(index, line)| {
-        if index == 0 || is_carets(line) {
-            Role::Error.style().paint(line).to_string()
-        } else {
-            line.to_owned()
-        }
+    let lines = message.split('\n').enumerate().flat_map(|(index, line)| {
+        let is_error = index == 0 || is_carets(line);
+        let rows = broken(line, width).into_iter();
+        rows.map(move |row| match is_error {
+            true => Role::Error.style().paint(row).to_string(),
+            false => row,
+        })
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn an_error_stands_out_from_its_help() {
         assert_eq!(
-            error("bad\n  a b\n    ^\nhelp: good"),
+            error("bad\n  a b\n    ^\nhelp: good", 80),
             "\x1b[31mbad\x1b[0m\n  a b\n\x1b[31m    ^\x1b[0m\nhelp: good"
         );
     }

@@ -69,6 +69,7 @@ impl Display {
         if let Some(text) = text(&settings, &output) {
             let pages = settings.pager
                 && settings.style.is_for_a_person()
+                && !self.terminal.is_edited_by_kernel()
                 && pager::exceeds(&text, screens);
             match pager::command().filter(|_| pages) {
                 Some(command) => {
@@ -149,7 +150,7 @@ impl Display {
     /// Shows a file as it grows, until Ctrl-C.
     async fn follow(&mut self, mut file: Follow) -> Next {
         if let Some(note) = file.left_out() {
-            self.terminal.complain(&format!("{note}\n"));
+            self.terminal.say(&note);
         }
         let terminal = self.terminal.clone();
         self.until_stopped(async {
@@ -299,7 +300,7 @@ impl Display {
     /// Says what Ctrl-C has ended.
     pub fn interrupted(&self, what: &str) {
         let mark = self.terminal.interrupt_mark();
-        self.terminal.complain(&format!("{mark}{what}\n"));
+        self.terminal.say(&format!("{mark}{what}"));
     }
 
     pub fn fail(&self, failure: &Failure) {
@@ -310,9 +311,11 @@ impl Display {
 
 /// The message of a failure, in colour if standard error is a terminal with colours.
 pub(super) fn error(settings: &Settings, failure: &Failure) -> String {
-    match settings.style.color && io::stderr().is_terminal() {
-        true => render::error(&failure.to_string()),
-        false => failure.to_string(),
+    let message = failure.to_string();
+    match io::stderr().is_terminal() {
+        true if settings.style.color => render::error(&message, render::width()),
+        true => render::prose(&message, render::width()),
+        false => message,
     }
 }
 

@@ -87,13 +87,16 @@ async fn show(mut events: Listener, mut notices: Notices, terminal: Terminal, co
 }
 
 async fn show_notice(notice: Notice, terminal: &Terminal, target: &Target) {
-    let banner = match notice {
+    let banner = match &notice {
         Notice::Back(_) => target.banner().await,
         _ => None,
     };
-    match banner {
-        Some(banner) => terminal.show(banner + "\n"),
-        None => terminal.complain(&format!("{}\n", render::notice(&notice))),
+    let text = render::notice(&notice);
+    match (banner, notice) {
+        (Some(banner), _) => terminal.show(banner + "\n"),
+        // It is a value more than a sentence.
+        (None, Notice::Late(_)) => terminal.complain(&format!("{text}\n")),
+        (None, _) => terminal.say(&text),
     }
 }
 

@@ -16,8 +16,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::colors::Painter;
 use super::complete::{
-    Answer, Candidate, Completion, Live, PATIENCE, Question, Replacement, Sources, complete,
-    expected, to_come,
+    Answer, Candidate, Completion, Live, Question, Replacement, Sources, complete, expected,
+    to_come,
 };
 use super::continued::Continued;
 use super::drawn::Drawn;
@@ -29,9 +29,9 @@ use super::recall::{Recall, ghost};
 use super::requests::{Request, Requests};
 use super::terminal::{Terminal, breaks_lines_anew};
 use super::walk::Walk;
-use crate::context::{self, Agenda, Kind, Row};
+use crate::context::{self, Agenda, Kind, Row, unasked_patience};
 use crate::lang::{Aliases, SplitLine, is_harmful, lines};
-use crate::render::{Role, width};
+use crate::render::{Role, height, width};
 
 /// How many columns stay free on the right of a hint.
 const MARGIN: usize = 3;
@@ -217,7 +217,7 @@ impl Helper {
         let inspector = self.context.target.inspector();
         let schema = inspector.known_schema();
         let commands = inspector.known_commands();
-        let patience = Cell::new(PATIENCE);
+        let patience = Cell::new(unasked_patience());
         let sources = Sources {
             aliases: &self.aliases,
             variables: &self.context.variables(),
@@ -250,8 +250,8 @@ impl Helper {
 
     /// Lists candidates above the line, with the cursor at `at`.
     fn list(&self, candidates: &[Candidate], line: &str, at: usize) -> rustyline::Result<()> {
-        let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| rows.into());
-        let list = listing::list(candidates, width(), rows.saturating_sub(2), self.color);
+        let rows = height().saturating_sub(2);
+        let list = listing::list(candidates, width(), rows, self.color);
         let rows = self.drawn.borrow().rows(line, at, width());
         Ok(self.terminal.list(&list, candidates.len(), rows)?)
     }

@@ -10,9 +10,8 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::complete::PATIENCE;
 use super::terminal::Terminal;
-use crate::context::{Context, Inspector, ServerKind, Target};
+use crate::context::{Context, Inspector, ServerKind, Target, unasked_patience};
 use crate::lang::Dialect;
 use crate::qmp::{Event, Filter, HISTORY, Listener, State};
 use crate::render::{cut_end, escape_line};
@@ -84,7 +83,7 @@ impl PromptSymbol {
     pub async fn ask_now(&self, context: &Context) {
         let inspector = context.target.inspector();
         if inspector.is_connected()
-            && let Ok(Some(symbol)) = timeout(PATIENCE, ask(&inspector)).await
+            && let Ok(Some(symbol)) = timeout(unasked_patience(), ask(&inspector)).await
         {
             self.symbol.store(symbol.into(), Ordering::Relaxed);
         }

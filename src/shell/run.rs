@@ -48,7 +48,7 @@ pub async fn run(plan: Plan, settings: Settings, mut target: TargetPlan) -> anyh
     if let Some(config) = &plan.config {
         context.settings_mut().prompt.configured = true;
         for failure in builtin::configure(&context, config) {
-            terminal.complain(&format!("{failure}\n"));
+            terminal.say(&failure.to_string());
         }
     }
     exec::check_settings(&context).await?;
@@ -59,7 +59,7 @@ pub async fn run(plan: Plan, settings: Settings, mut target: TargetPlan) -> anyh
             tokio::select! {
                 biased;
                 Some(notice) = notices.recv() => {
-                    terminal.complain(&format!("{}\n", render::notice(&notice)));
+                    terminal.say(&render::notice(&notice));
                 }
                 connected = &mut connecting => break connected.map(|()| true),
                 _ = stops.stop() => {
@@ -130,7 +130,7 @@ async fn run_rc(prompt: &mut Prompt, context: &Context, terminal: &Terminal) -> 
     let left = match builtin::sourced(context, &rc).await {
         Ok(lines) => prompt.start(lines).await,
         Err(failure) => {
-            terminal.complain(&format!("{failure}\n"));
+            terminal.say(&failure.to_string());
             None
         }
     };
@@ -143,14 +143,14 @@ async fn run_rc(prompt: &mut Prompt, context: &Context, terminal: &Terminal) -> 
 /// keep the VM alive.
 async fn leave(context: &Context, terminal: &Terminal, stops: &mut Stops) {
     if let Some(words) = context.target.memory.last_words() {
-        terminal.complain(&format!("{words}\n"));
+        terminal.say(words);
     }
     // A Ctrl-C from before is not about the VM.
     stops.signals.forget_interrupt();
     let end = async {
         let vm = context.target.vm.as_ref()?;
         let client = context.target.session.client();
-        let complain = |text| terminal.complain(&format!("{text}\n"));
+        let complain = |text: String| terminal.say(&text);
         Some(shutdown::end(vm, client.as_deref(), &mut stops.signals, &complain).await)
     };
     let (ended, ()) = tokio::join! {

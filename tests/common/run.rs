@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 use super::process::{kill, spawn};
 use super::{DEADLINE, scratch};
 
+/// How many seconds completion and the like wait for an answer: the machine may be busy.
+pub const PATIENCE: (&str, &str) = ("QMPSH_PATIENCE", "10");
+
 /// The qmpsh under test, in an environment that no user's settings reach.
 pub fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qmpsh"));
@@ -14,7 +17,8 @@ pub fn command(home: &Path) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
-        .env("TERM", "xterm-256color");
+        .env("TERM", "xterm-256color")
+        .env(PATIENCE.0, PATIENCE.1);
     command
 }
 

@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use super::process::uninherited;
+use super::run::PATIENCE;
 use super::{DEADLINE, wait_for};
 
 /// Keys that have no letter.
@@ -86,6 +87,7 @@ impl Terminal {
         command.env("XTERM_VERSION", "XTerm");
         // Long output is for the test to read.
         command.env("PAGER", "");
+        command.env(PATIENCE.0, PATIENCE.1);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
     }
@@ -314,14 +316,21 @@ impl Terminal {
         })
     }
 
-    /// Waits until `text` is on the screen, wrapped or not, and returns the screen.
+    /// Waits until `text` is on the screen, however it is broken into rows, and returns the screen.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) -> String {
-        self.wait(text, |screen| {
-            screen.contains(text) || self.unwrapped().contains(text)
-        });
+        self.wait(text, |_| self.shows(text));
         // It may have come between the two looks.
         self.screen()
+    }
+
+    /// Whether `text` is on the screen, in one row or in rows that the terminal or qmpsh has made of it.
+    pub fn shows(&self, text: &str) -> bool {
+        let screen = self.screen();
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        screen.contains(text)
+            || self.unwrapped().contains(text)
+            || (!text.contains('\n') && joined(&screen).contains(&joined(text)))
     }
 
     /// Waits until the last line on the screen is `line`.
@@ -372,7 +381,7 @@ impl Terminal {
     #[track_caller]
     pub fn assert_answer(&mut self, line: &str, answer: &str) -> String {
         let screen = self.enter(line);
-        assert!(screen.contains(answer), "no `{answer}` on\n{screen}");
+        assert!(self.shows(answer), "no `{answer}` on\n{screen}");
         screen
     }
 

@@ -12,8 +12,8 @@ use crate::context::{Context, Output};
 use crate::failure::Failure;
 use crate::lang::{Command, Object, Parser, Statement, Value, any_of, nearest};
 use crate::manual::reference::{PACKAGES, Reference};
-use crate::manual::{Manual, PROSE, Sheet, list, wrap};
-use crate::render::{columns, escape, escape_line, width};
+use crate::manual::{Manual, PROSE, Sheet, list};
+use crate::render::{columns, escape, escape_line, width, wrap};
 use crate::schema::{ProblemKind, Property, Schema};
 
 pub(super) const HELP: Builtin = Builtin {

@@ -62,7 +62,19 @@ impl FilterText {
 
     /// What is wrong with the part of the filter at `span`.
     pub fn error(&self, message: impl Into<String>, span: Range<usize>) -> SyntaxError {
-        SyntaxError::new(message, span).shifted(self.at)
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let mut words = before
+            .split_whitespace()
+            .rev()
+            .take_while(|word| *word != "|");
+        let error = SyntaxError::new(message, span.clone());
+        let error = match words.any(is_arrow) {
+            true => error.help(
+                "`> FILE` ends a line, with one name; put a name with spaces in quotes, and a comparison in parentheses",
+            ),
+            false => error,
+        };
+        error.shifted(self.at)
     }
 }
 

@@ -8,9 +8,6 @@ use tokio::runtime::Handle;
 use crate::context::Inspector;
 use crate::context::names::{self, Answer, Question};
 
-/// How long all queries of one completion may take together.
-pub const PATIENCE: Duration = Duration::from_millis(300);
-
 /// Queries the running server from the editor's thread, with a time limit.
 pub struct Live {
     runtime: Handle,

@@ -17,7 +17,7 @@ pub use crate::context::names::{Answer, Question};
 pub use candidates::{Candidate, Completion};
 pub(super) use given::root;
 pub use line::{complete, expected};
-pub use live::{Live, PATIENCE};
+pub use live::Live;
 pub use replacement::Replacement;
 pub use sources::Sources;
 pub use verbs::to_come;

@@ -39,7 +39,7 @@ mod state;
 mod writer;
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ use instruction::Instruction;
 use mode::Mode;
 pub(super) use rows::{Rows, breaks_lines_anew};
 use shared::Shared;
+
+use crate::render::{prose, width};
 
 /// How long to wait for the terminal to take the last output.
 const LAST_OUTPUT: Duration = Duration::from_millis(700);
@@ -146,7 +148,7 @@ impl Terminal {
         self.shared.leave(|attached| match raw {
             true if attached => {
                 self.mode.forget_input();
-                LEAVE_CONSOLE
+                self.leaves_console()
             }
             true => LEAVE_LINE,
             false => "",
@@ -172,8 +174,20 @@ impl Terminal {
         self.shared.push(Instruction::Complain(text.to_owned()));
     }
 
+    /// Complains in sentences, which are broken between words.
+    pub fn say(&self, text: &str) {
+        match io::stderr().is_terminal() {
+            true => self.complain(&format!("{}\n", prose(text, width()))),
+            false => self.complain(&format!("{text}\n")),
+        }
+    }
+
     /// Shows a line that stays until anything else is shown; an empty one removes it.
     pub fn progress(&self, text: &str) {
+        // A dumb terminal cannot take it back.
+        if self.is_edited_by_kernel() {
+            return;
+        }
         self.shared.push(Instruction::Progress(text.to_owned()));
     }
 
@@ -305,6 +319,14 @@ impl Terminal {
         }
     }
 
+    /// What ends a guest's output.
+    fn leaves_console(&self) -> &'static str {
+        match self.is_edited_by_kernel() {
+            true => "\r\n",
+            false => LEAVE_CONSOLE,
+        }
+    }
+
     /// Writes what the guest printed. The receiver resolves when it is on the terminal, or will never be.
     pub fn write_console(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
         self.shared.push_console(bytes)
@@ -313,7 +335,7 @@ impl Terminal {
     /// Takes the terminal back from the guest, and shows the output that was held back.
     pub async fn detach(&self) {
         self.shared.drop_console();
-        let written = self.write_console(LEAVE_CONSOLE.into());
+        let written = self.write_console(self.leaves_console().into());
         // The terminal may block forever, so the wait is bounded.
         let _ = timeout(LAST_OUTPUT, written).await;
         self.mode.forget_input();

@@ -1,11 +1,15 @@
-//! The tour in README.md, typed line by line into a terminal, which must show what README.md shows.
+//! README.md. The tour is typed line by line into a terminal, which must show what README.md shows; the other examples are
+//! lines that this qmpsh takes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use clap::CommandFactory;
+use qmpsh::cli::Cli;
+
 use crate::common::terminal::{TAB, Terminal};
-use crate::common::{qemu, scratch, text};
+use crate::common::{Qemu, qemu, qmpsh, scratch, text};
 
 /// A line to type, and what the terminal shows then, up to the next prompt.
 struct Step {
@@ -15,10 +19,14 @@ struct Step {
     shown: Vec<String>,
 }
 
+fn readme() -> String {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    fs::read_to_string(readme).expect("it is there")
+}
+
 /// The steps of the blocks in the tour.
 fn steps() -> Vec<Step> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).expect("it is there");
+    let readme = readme();
     let (_, tour) = readme.split_once("\n## A tour\n").expect("a tour");
     let (tour, _) = tour.split_once("\n## ").expect("an end");
     let mut steps: Vec<Step> = Vec::new();
@@ -139,4 +147,76 @@ fn the_tour_goes_as_readme_says() {
     }
     terminal.keys("exit\r");
     terminal.wait_for_end();
+}
+
+/// The lines of the indented blocks.
+fn examples() -> Vec<String> {
+    let readme = readme();
+    let lines = readme.lines();
+    lines
+        .filter_map(|line| line.strip_prefix("    ").map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn every_command_line_in_readme_has_options_that_there_are() {
+    let mut checked = 0;
+    for line in examples() {
+        let Some(at) = line
+            .find("qmpsh ")
+            .filter(|at| *at == 0 || line[..*at].ends_with("| "))
+        else {
+            continue;
+        };
+        let words = shell_words::split(&line[at..]).expect("words");
+        // What follows is the shell's, or a comment.
+        let ours = words.iter().take_while(|word| {
+            !["&&", "|", "#"].contains(&word.as_str()) && !word.starts_with('>')
+        });
+        Cli::command()
+            .try_get_matches_from(ours)
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        checked += 1;
+    }
+    assert!(checked > 20, "{checked}");
+}
+
+#[test]
+fn every_command_in_readme_is_one_that_qemu_has_and_parses() {
+    let home = scratch();
+    let schema = home.path().join("schema.json");
+    let qemu = Qemu::start();
+    let reply = qemu.qmpsh(&["query-qmp-schema"]).assert_status(0).stdout();
+    fs::write(&schema, reply).expect("a file of ours");
+    let commands = qemu.qmpsh(&["-o", "raw", "-j", ".[].name", "query-commands"]);
+    let commands = commands.assert_status(0).stdout();
+    let mut lines: Vec<String> = examples()
+        .iter()
+        .map(|line| line.strip_prefix("(QEMU) ").unwrap_or(line).to_owned())
+        .filter(|line| {
+            let name = line.split([' ', '<']).next().unwrap_or_default();
+            name.starts_with(':') || commands.lines().any(|command| command == name)
+        })
+        .collect();
+    // A heading of the recipes, and what stands after two spaces or more, are not part of a line.
+    for line in &mut lines {
+        line.truncate(line.find("   ").unwrap_or(line.len()));
+    }
+    assert!(lines.len() > 20, "{lines:?}");
+    for line in &lines {
+        let dry = [
+            "-n",
+            "--schema",
+            text(&schema),
+            "--var",
+            "f=x",
+            "--var",
+            "nodes=[]",
+            "-e",
+        ];
+        // What `:let` keeps is known only when it runs.
+        let line = &line.replace("${nodes.0.node-name}", "$f");
+        let outcome = qmpsh(&[&dry[..], &[line]].concat(), "");
+        assert_eq!(outcome.status(), Some(0), "{line}: {}", outcome.stderr());
+    }
 }
