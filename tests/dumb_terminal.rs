@@ -1,5 +1,7 @@
 //! The prompt on a dumb terminal (`TERM=dumb`), where the kernel edits the lines.
 
+use std::process::Command;
+
 use crate::common::Qemu;
 use crate::common::terminal::{CTRL_C, Terminal};
 
@@ -93,4 +95,48 @@ fn on_a_dumb_terminal_ctrl_c_cancels_all_rows_of_an_unclosed_line() {
     terminal.keys("query-name | .name\r");
     terminal.wait_for_symbol('‖');
     terminal.leave();
+}
+
+#[test]
+fn on_a_dumb_terminal_nothing_is_redrawn_or_paged() {
+    let qemu = Qemu::start();
+    let home = qemu.directory.path();
+    let environment = [("TERM", "dumb"), ("PAGER", "sed s/^/paged/")];
+    let mut terminal = Terminal::start_with(home, &[qemu.address()], &environment);
+    let enter = |terminal: &mut Terminal, line: &str, answer: &str| {
+        let before = terminal.output().len();
+        terminal.keys(&format!("{line}\r"));
+        terminal.wait(answer, |_| terminal.output()[before..].contains(answer));
+    };
+    terminal.wait_for_prompt();
+    enter(
+        &mut terminal,
+        ":watch query-status",
+        "`:every 2s LINE` shows it",
+    );
+    enter(&mut terminal, "help", "query-name");
+    for node in ["a", "b"] {
+        let line = format!("blockdev-add driver=null-co size=1G node-name={node}");
+        enter(&mut terminal, &line, "{}");
+    }
+    let mirror = "blockdev-mirror job-id=m device=a target=b sync=full speed=1";
+    enter(&mut terminal, mirror, "{}");
+    enter(&mut terminal, ":job wait m --timeout 0.5", "within 0.5 s");
+    let output = terminal.output();
+    assert!(
+        !output.contains('\x1b') && !output.contains("paged"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_terminal_that_does_not_say_its_size_is_a_usual_one() {
+    let qemu = Qemu::start();
+    let mut terminal = prompt(&qemu);
+    let device = format!("/proc/{}/fd/0", terminal.pid());
+    let size = ["-F", &device, "rows", "0", "cols", "0"];
+    let set = Command::new("stty").args(size).status();
+    assert!(set.expect("stty").success());
+    terminal.keys(":xyzzy\r");
+    terminal.wait_for_text("\nthere is no built-in `:xyzzy`; `:help` lists them\n");
 }

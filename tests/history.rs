@@ -276,6 +276,37 @@ fn escape_a_pause_and_a_key_are_a_meta_key() {
 }
 
 #[test]
+fn words_and_motions_are_readlines() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    let (backward, forward, kill) = ("\x1bb", "\x1bf", "\x0b");
+    for (keys, line) in [
+        // Ctrl-W takes what stands between spaces, Alt-Backspace a word.
+        ("one two/three\x17x".to_owned(), "one x"),
+        ("one two/three\x1b\x7fx".to_owned(), "one two/x"),
+        // Ctrl-A, Ctrl-E.
+        ("one two\x01x\x05y".to_owned(), "xone twoy"),
+        (format!("one two\x01{forward}{kill}x"), "onex"),
+        (format!("one two{backward}\x1bu x"), "one TWO x"),
+        (format!("one two{backward}\x1bc x"), "one Two x"),
+        (format!("ONE TWO{backward}\x1bl x"), "ONE two x"),
+        ("one two\x1bt x".to_owned(), "two one x"),
+        // Ctrl-B, Ctrl-T.
+        ("one tow\x02\x14 x".to_owned(), "one two x"),
+        // Ctrl-Y gives back what Ctrl-U, Ctrl-W and Alt-d have taken.
+        ("one two\x15x\x19".to_owned(), "xone two"),
+        ("one two\x17x\x19".to_owned(), "one xtwo"),
+        ("one two\x01\x1bdx\x19".to_owned(), "xone two"),
+        // Ctrl-_ undoes.
+        ("one two\x17\x1fx".to_owned(), "one twox"),
+    ] {
+        terminal.keys(&keys);
+        terminal.wait_for_line(&format!("(QEMU) {line}"));
+        terminal.cancel();
+    }
+}
+
+#[test]
 fn a_cancelled_line_shows_it() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();

@@ -2,12 +2,19 @@ use unicode_width::UnicodeWidthStr;
 
 /// The width of the terminal, or a usual one if it is unknown.
 pub fn width() -> usize {
-    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+    let size = crossterm::terminal::size().ok();
+    // A terminal whose size nobody has set says 0.
+    let columns = size
+        .map(|(columns, _)| columns)
+        .filter(|columns| *columns > 0);
+    columns.map_or(80, usize::from)
 }
 
 /// The height of the terminal in rows, or a usual one if it is unknown.
 pub fn height() -> usize {
-    crossterm::terminal::size().map_or(24, |(_, rows)| usize::from(rows))
+    let size = crossterm::terminal::size().ok();
+    let rows = size.map(|(_, rows)| rows).filter(|rows| *rows > 0);
+    rows.map_or(24, usize::from)
 }
 
 /// The columns and rows of pixels in a cell of the terminal. If it does not say, those of a VT340, which terminals take as

@@ -69,6 +69,7 @@ impl Display {
         if let Some(text) = text(&settings, &output) {
             let pages = settings.pager
                 && settings.style.is_for_a_person()
+                && !self.terminal.is_edited_by_kernel()
                 && pager::exceeds(&text, screens);
             match pager::command().filter(|_| pages) {
                 Some(command) => {

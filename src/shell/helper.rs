@@ -31,7 +31,7 @@ use super::terminal::{Terminal, breaks_lines_anew};
 use super::walk::Walk;
 use crate::context::{self, Agenda, Kind, Row, unasked_patience};
 use crate::lang::{Aliases, SplitLine, is_harmful, lines};
-use crate::render::{Role, width};
+use crate::render::{Role, height, width};
 
 /// How many columns stay free on the right of a hint.
 const MARGIN: usize = 3;
@@ -250,8 +250,8 @@ impl Helper {
 
     /// Lists candidates above the line, with the cursor at `at`.
     fn list(&self, candidates: &[Candidate], line: &str, at: usize) -> rustyline::Result<()> {
-        let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| rows.into());
-        let list = listing::list(candidates, width(), rows.saturating_sub(2), self.color);
+        let rows = height().saturating_sub(2);
+        let list = listing::list(candidates, width(), rows, self.color);
         let rows = self.drawn.borrow().rows(line, at, width());
         Ok(self.terminal.list(&list, candidates.len(), rows)?)
     }

@@ -5,6 +5,7 @@ use std::io;
 use super::terminal::Terminal;
 use crate::os::child::Ended;
 use crate::os::foreground::Foreground;
+use crate::render;
 
 /// The pager if `$PAGER` is not set. It keeps colours, leaves what was read on the screen, and ends by itself if that
 /// is less than a page.
@@ -21,8 +22,7 @@ pub(super) fn command() -> Option<String> {
 
 /// Whether a text takes more than this many screens.
 pub(super) fn exceeds(text: &str, screens: usize) -> bool {
-    let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| usize::from(rows));
-    let most = rows.saturating_mul(screens);
+    let most = render::height().saturating_mul(screens);
     text.lines().nth(most).is_some()
 }
 

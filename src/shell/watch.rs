@@ -11,7 +11,7 @@ use crate::context::{Context, Outcome, Output, Watch};
 use crate::exec;
 use crate::failure::Status;
 use crate::os::keys::read_keys;
-use crate::render::{Layout, Role, Watched, cut_end, escape_line, without_styles};
+use crate::render::{Layout, Role, Watched, cut_end, escape_line, height, width, without_styles};
 
 /// Ctrl-C, which is a key while the terminal is raw.
 const CTRL_C: u8 = 0x03;
@@ -35,13 +35,17 @@ pub(super) enum Left {
 ///
 /// # Errors
 ///
-/// The terminal cannot be made raw, or keys cannot be read.
+/// The terminal is dumb or cannot be made raw, or keys cannot be read.
 pub(super) async fn watch(
     watch: &Watch,
     context: &Context,
     terminal: &Terminal,
     leave: impl Future<Output = Status>,
 ) -> io::Result<Left> {
+    if terminal.is_edited_by_kernel() {
+        let why = "nothing can be redrawn on a dumb one; `:every 2s LINE` shows it each time";
+        return Err(io::Error::other(why));
+    }
     tokio::pin!(leave);
     tokio::select! {
         attached = terminal.attach() => attached?,
@@ -108,9 +112,7 @@ async fn show(watch: &Watch, context: Context, terminal: &Terminal) {
 
 /// The columns and rows of the terminal.
 fn terminal_size() -> (usize, usize) {
-    crossterm::terminal::size().map_or((80, 24), |(columns, rows)| {
-        (usize::from(columns), usize::from(rows))
-    })
+    (width(), height())
 }
 
 /// What is shown of an outcome.

@@ -9,6 +9,7 @@ use nix::unistd::read;
 
 use super::rows::Rows;
 use super::{Terminal, write_now};
+use crate::render::height;
 
 /// How long to wait for the rest of a key that starts with Esc, in milliseconds.
 const REST_OF_KEY: u16 = 20;
@@ -36,7 +37,7 @@ impl Terminal {
     /// The terminal cannot be written or read.
     pub fn list(&self, list: &str, count: usize, rows: Rows) -> io::Result<()> {
         let lines: Vec<&str> = list.lines().collect();
-        let screen = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| rows.into());
+        let screen = height();
         let page = screen.saturating_sub(1).max(1);
         write_now(&rows.clear())?;
         let wanted = lines.len() + rows.above + rows.below < screen || ask(count)?;

@@ -148,7 +148,7 @@ impl Terminal {
         self.shared.leave(|attached| match raw {
             true if attached => {
                 self.mode.forget_input();
-                LEAVE_CONSOLE
+                self.leaves_console()
             }
             true => LEAVE_LINE,
             false => "",
@@ -184,6 +184,10 @@ impl Terminal {
 
     /// Shows a line that stays until anything else is shown; an empty one removes it.
     pub fn progress(&self, text: &str) {
+        // A dumb terminal cannot take it back.
+        if self.is_edited_by_kernel() {
+            return;
+        }
         self.shared.push(Instruction::Progress(text.to_owned()));
     }
 
@@ -315,6 +319,14 @@ impl Terminal {
         }
     }
 
+    /// What ends a guest's output.
+    fn leaves_console(&self) -> &'static str {
+        match self.is_edited_by_kernel() {
+            true => "\r\n",
+            false => LEAVE_CONSOLE,
+        }
+    }
+
     /// Writes what the guest printed. The receiver resolves when it is on the terminal, or will never be.
     pub fn write_console(&self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
         self.shared.push_console(bytes)
@@ -323,7 +335,7 @@ impl Terminal {
     /// Takes the terminal back from the guest, and shows the output that was held back.
     pub async fn detach(&self) {
         self.shared.drop_console();
-        let written = self.write_console(LEAVE_CONSOLE.into());
+        let written = self.write_console(self.leaves_console().into());
         // The terminal may block forever, so the wait is bounded.
         let _ = timeout(LAST_OUTPUT, written).await;
         self.mode.forget_input();
