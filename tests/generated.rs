@@ -103,6 +103,13 @@ fn capital(text: &str) -> String {
 fn tidy(page: &str) -> String {
     const LONGEST: usize = 79;
     let mut tidy = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n".to_owned();
+    // A terminal without UTF-8 lacks these.
+    for (character, instead) in [("2016", "|"), ("2026", "..."), ("25CF", "*"), ("2726", "+")] {
+        let character = format!("\\[u{character}]");
+        tidy.push_str(&format!(
+            ".if \\n(.g .if !c{character} .char {character} {instead}\n"
+        ));
+    }
     let mut as_it_is = false;
     let mut is_tag = false;
     let mut lines = page.lines().map(str::trim_end).peekable();
@@ -157,6 +164,7 @@ fn the_man_page_is_free_of_warnings() {
     for (program, options) in [
         ("mandoc", &["-Tlint", "-Wstyle"][..]),
         ("man", &["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]),
+        ("man", &["--warnings", "-E", "ascii", "-l", "-Tascii", "-Z"]),
     ] {
         let checked = Command::new(program).args(options).arg(&page).output();
         let checked = checked.unwrap_or_else(|error| panic!("{program}: {error}: run tests/setup"));

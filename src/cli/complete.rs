@@ -76,10 +76,16 @@ fn lines(start: &str, part: &str, candidates: Vec<Candidate>) -> String {
     lines
 }
 
-/// The addresses of the VMs on this machine, each with its name.
+/// The addresses of the VMs on this machine, each with its name, and `vm:NAME` for those that have one.
 fn addresses() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for machine in list::machines() {
+        if let Some(name) = &machine.name
+            && !machine.monitors.is_empty()
+            && !name.contains(' ')
+        {
+            found.push((format!("vm:{name}"), machine.program.clone()));
+        }
         let name = machine.name.unwrap_or(machine.program);
         for (address, state) in machine.monitors {
             if state != SocketState::Closed && !address.contains(' ') {
@@ -174,7 +180,7 @@ fn quoted(argument: &str) -> String {
 
 /// A connection to the VM, unless that could disturb anybody.
 async fn target(address: &str) -> Option<Target> {
-    let address: Address = address.parse().ok()?;
+    let address = list::address(address).ok()?;
     if !is_free(&address) {
         return None;
     }

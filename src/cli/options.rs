@@ -1,3 +1,6 @@
+//! Every option. What is written about one here is what `--help` says, so a bracket is a bracket and no link.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -211,7 +211,8 @@ impl Inspector {
     }
 
     /// Sends a command that must not change anything, and returns the value of its reply. `None` if the command
-    /// fails, or its value is not a `T`. A command that is not [`HARMLESS`] goes to the VM's twin.
+    /// fails, or its value is not a `T`. A command that is not [`HARMLESS`] goes to the VM's twin; a storage daemon has
+    /// none.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         command: &str,
@@ -225,9 +226,10 @@ impl Inspector {
                 return None;
             }
         } else if !HARMLESS.contains(&command) {
-            // A server without the command, such as a storage daemon, has no such types either.
-            let lacks = |schema: Arc<Schema>| schema.command(command).is_none();
-            if self.known_schema().is_some_and(lacks) {
+            let kind = self
+                .known_schema()
+                .and_then(|schema| ServerKind::of_schema(&schema));
+            if kind == Some(ServerKind::StorageDaemon) {
                 return None;
             }
             let answer = self.types.as_ref()?.ask(command, &arguments).await?;

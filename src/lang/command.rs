@@ -7,6 +7,7 @@ use super::{Dialect, Object, SyntaxError, Tail, Value, Words, literal, quote};
 /// A parsed line.
 #[derive(Debug, Clone)]
 pub struct Line {
+    /// What the line asks for.
     pub statement: Statement,
     /// The descriptors to pass with the message, in the order written.
     pub descriptors: Vec<Descriptor>,
@@ -23,8 +24,11 @@ pub struct Line {
 pub enum Statement {
     /// A blank line, a comment, or an action kept for its transaction.
     Nothing,
+    /// `COMMAND KEY=VALUE …`
     Command(Command),
+    /// `{"execute": …}`
     Message(Message),
+    /// `:NAME …`
     Builtin(BuiltinLine),
 }
 
@@ -71,7 +75,9 @@ impl From<Statement> for Line {
 /// A QMP command, as written in `cmd key=value`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
+    /// Its name in the schema.
     pub name: String,
+    /// Its arguments; a bare word among them has no type yet.
     pub arguments: Object,
     /// Send it out of band (`exec-oob`).
     pub oob: bool,

@@ -17,11 +17,13 @@ pub struct CursorContext {
     pub action: bool,
     /// The arguments that can be read, before and after the cursor.
     pub arguments: Object,
+    /// What can be completed.
     pub place: CursorPlace,
 }
 
 /// What is at the cursor. The part typed so far runs from `start` to the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "`start` and `path` are the same everywhere")]
 pub enum CursorPlace {
     /// The name of a command or a built-in.
     Command { start: usize },

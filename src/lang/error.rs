@@ -29,6 +29,7 @@ pub struct SyntaxError {
 }
 
 impl SyntaxError {
+    /// An error at these bytes of the line. `message` is a sentence without its full stop.
     pub fn new(message: impl Into<String>, span: Range<usize>) -> Self {
         Self {
             message: tame(message.into()),
@@ -38,6 +39,7 @@ impl SyntaxError {
         }
     }
 
+    /// The same with how to correct it.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(tame(help.into()));
         self

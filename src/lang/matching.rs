@@ -8,9 +8,11 @@ use super::{Object, SyntaxError, Value, Words, literal};
 /// The name that stands for any event.
 pub const ANY_EVENT: &str = "*";
 
-/// The session's own events: a connection has begun, or ended. No QMP event has a name in lower case.
+/// The session's own event for a connection that has begun. No QMP event has a name in lower case.
 pub const CONNECTED: &str = "connected";
+/// The session's own event for a connection that has ended.
 pub const DISCONNECTED: &str = "disconnected";
+/// The session's own events.
 pub const SESSION_EVENTS: [&str; 2] = [CONNECTED, DISCONNECTED];
 
 /// A condition on events: `NAME[,NAME…] [KEY=VALUE | KEY]…`.

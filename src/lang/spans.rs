@@ -8,10 +8,13 @@ use super::tokens;
 /// A part of a line, to be coloured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
+    /// Where it is, in bytes.
     pub range: Range<usize>,
+    /// What it is.
     pub kind: SpanKind,
 }
 
+/// What a part of a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanKind {
     /// The name of a command or an action.
@@ -22,6 +25,7 @@ pub enum SpanKind {
     Key,
     /// A value, JSON or not.
     Value,
+    /// From `#` to the end of the line.
     Comment,
 }
 

@@ -17,9 +17,13 @@ pub enum Value {
     Text(String),
     /// A JSON number, kept as text so that no digit is lost.
     Number(String),
+    /// `true` or `false` in JSON.
     Bool(bool),
+    /// `null` in JSON.
     Null,
+    /// A list.
     Array(Vec<Value>),
+    /// An object.
     Object(Object),
 }
 

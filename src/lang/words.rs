@@ -223,6 +223,7 @@ impl Words {
         Some((self.part(0..at), after))
     }
 
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
@@ -401,7 +402,9 @@ impl Words {
 /// The text of a line, and its words.
 #[derive(Debug, Clone)]
 pub struct SplitLine {
+    /// The line as it was typed; several rows if a quote or bracket spans them.
     pub text: String,
+    /// Its words, or why it has none.
     pub words: Result<Words, SyntaxError>,
 }
 

@@ -1,7 +1,7 @@
 //! The pages of `help`: what the schema says, as text to read, with the words of the installed reference. And the
 //! recipes.
 //!
-//! Pure but for [`reference`], which reads that: a schema, a reference and QOM's properties go in, and text of a given
+//! Pure but for [`mod@reference`], which reads that: a schema, a reference and QOM's properties go in, and text of a given
 //! width comes out.
 
 mod events;

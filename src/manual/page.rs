@@ -196,14 +196,27 @@ impl Page {
     }
 }
 
+/// Whether an item of a list begins with its number, as `1. `.
+fn is_numbered(item: &str) -> bool {
+    let number = item.split_once(". ").map(|(number, _)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// The lines of a block of prose, without indentation.
 fn block_lines(block: &Block, width: usize) -> Vec<String> {
     match block {
         Block::Paragraph(text) => wrap(&escape_line(text), width),
         Block::Item(text) => {
-            let lines = wrap(&escape_line(text), width.saturating_sub(2));
-            let mark = |(number, line)| format!("{}{line}", if number == 0 { "- " } else { "  " });
-            lines.iter().enumerate().map(mark).collect()
+            // A number is a mark already.
+            let (mark, indent) = if is_numbered(text) {
+                ("", "   ")
+            } else {
+                ("- ", "  ")
+            };
+            let lines = wrap(&escape_line(text), width.saturating_sub(indent.len()));
+            let marked =
+                |(number, line)| format!("{}{line}", if number == 0 { mark } else { indent });
+            lines.iter().enumerate().map(marked).collect()
         }
         Block::Code(text) => {
             let lines = text.lines().map(|line| escape_line(line).into_owned());
@@ -254,5 +267,13 @@ mod tests {
             assert!(!text.contains('\u{9b}'), "{text:?}");
             assert_eq!(text.contains('\u{1b}'), color);
         }
+    }
+
+    #[test]
+    fn items_have_one_mark_a_dash_or_their_number() {
+        let lines = |text: &str| block_lines(&Block::Item(text.to_owned()), 12);
+        assert_eq!(lines("one two three"), ["- one two", "  three"]);
+        assert_eq!(lines("1. one two three"), ["1. one", "   two three"]);
+        assert_eq!(lines("see v1. Then"), ["- see v1.", "  Then"]);
     }
 }

@@ -29,6 +29,7 @@ pub struct Tail {
 /// A jq program in a line.
 #[derive(Debug, Clone)]
 pub struct FilterText {
+    /// The program.
     pub text: String,
     /// Where it is in `source`, in bytes.
     pub at: usize,
@@ -39,12 +40,14 @@ pub struct FilterText {
 /// A file to write to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirection {
+    /// Its path, as written.
     pub path: PathBuf,
     /// `>>`: keep what is in it.
     pub appends: bool,
 }
 
 impl Tail {
+    /// Whether there is neither a filter nor a program nor a file.
     pub fn is_empty(&self) -> bool {
         self.filter.is_none() && self.program.is_none() && self.file.is_none()
     }
