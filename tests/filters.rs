@@ -272,7 +272,7 @@ fn the_items_of_a_long_list_are_filtered_as_those_of_a_short_one() {
         let wanted = numbers.flat_map(|number| [(number + 100).to_string(), "\"xx\"".to_owned()]);
         assert_eq!(odd, wanted.collect::<Vec<_>>());
         let (before, outcome) = lines(".[] | if .n == 2 then error(\"two\") else .n end");
-        outcome.assert_fails(1, "failed: two");
+        outcome.assert_fails(1, "failed: \"two\"");
         assert_eq!(before, ["0", "1"]);
         let (changed, _) = lines(".[] |= .n");
         assert_eq!(changed.len(), 1);
