@@ -253,6 +253,34 @@ fn a_filter_without_end_harms_neither_the_prompt_nor_its_vm() {
 }
 
 #[test]
+fn the_items_of_a_long_list_are_filtered_as_those_of_a_short_one() {
+    let items = |count: usize| -> Vec<Value> {
+        let item = |number| json!({"n": number, "text": "x".repeat(100), "odd": number % 2 == 1});
+        (0..count).map(item).collect()
+    };
+    // The long list has more than a MiB, so that its items are taken one by one.
+    for count in [3, 20_000] {
+        let fake = Fake::answering(move |command| success(command, json!(items(count))));
+        let lines = |filter: &str| {
+            let outcome = fake.qmpsh(&["--var", "add=100", "query", "|", filter]);
+            let lines: Vec<String> = outcome.stdout().lines().map(str::to_owned).collect();
+            (lines, outcome)
+        };
+        let (odd, outcome) = lines(".[] | select(.odd) | .n + ($add | tonumber), .text[:2]");
+        outcome.assert_status(0);
+        let numbers = (0..count).filter(|number| number % 2 == 1);
+        let wanted = numbers.flat_map(|number| [(number + 100).to_string(), "\"xx\"".to_owned()]);
+        assert_eq!(odd, wanted.collect::<Vec<_>>());
+        let (before, outcome) = lines(".[] | if .n == 2 then error(\"two\") else .n end");
+        outcome.assert_fails(1, "failed: \"two\"");
+        assert_eq!(before, ["0", "1"]);
+        let (changed, _) = lines(".[] |= .n");
+        assert_eq!(changed.len(), 1);
+        assert!(changed[0].starts_with("[0,1,2"), "{:.20}", changed[0]);
+    }
+}
+
+#[test]
 fn a_filter_ends_with_the_shell_that_runs_it() {
     let disks = disks();
     let mut running = disks.running(&[]);

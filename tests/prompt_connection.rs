@@ -1,8 +1,11 @@
 //! The prompt while QEMU dies, is held by another client, or is to be connected to again.
 
+use serde_json::json;
+
+use crate::common::fake::{Fake, success};
 use crate::common::sockets::{answers, hold};
 use crate::common::terminal::{CTRL_C, Terminal};
-use crate::common::{Qemu, wait_for};
+use crate::common::{Qemu, scratch, wait_for};
 
 #[test]
 fn the_death_of_qemu_is_reported_above_the_line_being_edited() {
@@ -34,6 +37,37 @@ fn connect_finds_the_next_qemu_on_the_same_path() {
     terminal.keys(":connect\r");
     terminal.wait_for_text(&format!("\"successor\" at {}\n(QEMU)", qemu.address()));
     terminal.assert_answer("query-name", "  \"name\": \"successor\"");
+}
+
+#[test]
+fn the_prompt_keeps_the_vms_name_although_a_connection_ends_before_it_is_asked_for() {
+    let mut connections = 0;
+    let fake = Fake::start(move |peer| {
+        connections += 1;
+        peer.greet();
+        while let Some(command) = peer.command() {
+            let value = match command["execute"].as_str() {
+                Some("query-name") if connections > 1 => return,
+                Some("query-name") => json!({"name": "lasting"}),
+                Some("end") => return,
+                _ => json!({}),
+            };
+            peer.send(success(&command, value));
+        }
+    });
+    let home = scratch();
+    let address = fake.socket.to_str().expect("a path");
+    let mut terminal = Terminal::prompt(home.path(), &[address]);
+    assert!(terminal.screen().contains("\"lasting\""));
+    terminal.keys("end\r");
+    terminal.wait("another connection", |screen| {
+        screen.matches("Connection lost").count() > 1
+    });
+    terminal.keys(":set confirm\r");
+    terminal.wait_for_text("confirm  on");
+    terminal.wait("the next prompt", |screen| screen.ends_with("(QEMU)"));
+    let prompt = terminal.whole_prompt().unwrap_or_default();
+    assert!(prompt.starts_with("(lasting "), "{prompt}");
 }
 
 #[test]

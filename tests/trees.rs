@@ -155,6 +155,31 @@ fn a_node_with_two_users_is_drawn_once_and_a_node_without_any_as_unused() {
 }
 
 #[test]
+fn disks_are_drawn_in_the_order_of_their_numbers() {
+    let mut options = vec!["-machine", "q35", "-device", "virtio-scsi-pci", "-S"];
+    let disks: Vec<String> = [1, 2, 10].map(|number| format!("disk{number}")).into();
+    let nodes: Vec<String> = disks
+        .iter()
+        .map(|disk| format!("null-co,node-name={disk}-node,size=1048576"))
+        .collect();
+    let devices: Vec<String> = disks
+        .iter()
+        .map(|disk| format!("scsi-hd,drive={disk}-node,id={disk}"))
+        .collect();
+    for (node, device) in nodes.iter().zip(&devices).rev() {
+        options.extend(["-blockdev", node, "-device", device]);
+    }
+    let qemu = Qemu::with_args(&options);
+    let outcome = qemu.qmpsh(&["-o", "table", "-e", ":tree block"]);
+    let tree = outcome.assert_status(0).stdout();
+    let drawn: Vec<&str> = tree
+        .lines()
+        .filter(|line| line.starts_with("disk"))
+        .collect();
+    assert_eq!(drawn, disks, "{tree}");
+}
+
+#[test]
 fn a_storage_daemon_has_a_tree_of_block_nodes() {
     let directory = scratch();
     let socket = directory.path().join("daemon.sock");

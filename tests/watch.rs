@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::fake::{Fake, success};
 use crate::common::stty::Between;
 use crate::common::terminal::CTRL_C;
-use crate::common::{Qemu, kill, scratch};
+use crate::common::{Qemu, kill, scratch, text};
 
 /// A server whose counter grows by 2048 with each query.
 fn counting() -> Fake {
@@ -24,7 +24,10 @@ fn a_table_is_redrawn_in_place_with_rates_and_only_what_changed_is_written() {
     let mut terminal = fake.prompt();
     terminal.keys(":watch 50ms query-blockstats\r");
     // Ten rates make a whole line.
-    terminal.wait_for_text("KiB/s ██████████");
+    terminal.wait("ten rates", |screen| {
+        let (_, line) = screen.split_once("KiB/s ").unwrap_or_default();
+        line.chars().take_while(|c| matches!(c, '▁'..='█')).count() == 10
+    });
     let before = terminal.output();
     terminal.wait("more of them", |_| {
         terminal.output().len() > before.len() + 2000
@@ -118,6 +121,66 @@ fn the_terminal_is_as_it_was_however_the_watching_ends() {
             "{how}"
         );
     }
+}
+
+#[test]
+fn on_a_busy_vm_nothing_is_erased_that_is_not_drawn_in_the_same_redraw() {
+    // Reads a sector with the BIOS, for ever.
+    const CODE: [u8; 16] = [
+        0xb8, 0x01, 0x02, // again: mov ax, 0x0201
+        0xbb, 0x00, 0x80, // mov bx, 0x8000
+        0xb9, 0x02, 0x00, // mov cx, 2
+        0xba, 0x80, 0x00, // mov dx, 0x80
+        0xcd, 0x13, // int 0x13
+        0xeb, 0xf0, // jmp again
+    ];
+    const BEGIN: &str = "\x1b[?2026h\x1b[?25l";
+    const END: &str = "\x1b[?25h\x1b[?2026l";
+    let directory = scratch();
+    let disk = directory.path().join("disk");
+    let mut sectors = vec![0; 1 << 20];
+    sectors[..CODE.len()].copy_from_slice(&CODE);
+    sectors[510..512].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&disk, sectors).expect("a file of ours");
+    let drive = format!("file={},format=raw", text(&disk));
+    let qemu = Qemu::with_args(&["-machine", "pc", "-drive", &drive]);
+    let mut terminal = qemu.prompt();
+    terminal.keys(":watch 50ms query-blockstats\r");
+    terminal.wait_for_text("iB/s ");
+    let before = terminal.output().len();
+    let redraws = || terminal.output()[before..].matches(END).count();
+    terminal.wait("redraws", |_| redraws() > 20);
+    let output = terminal.output()[before..].to_owned();
+    let (_, output) = output.split_once(END).expect("the end of a redraw");
+    let (output, _) = output.rsplit_once(END).expect("the end of the last one");
+    for redraw in output.split(END) {
+        let redraw = redraw.strip_prefix(BEGIN).expect("nothing between redraws");
+        assert!(!redraw.contains("\x1b[J"), "{redraw:?}");
+        let mut parts: Vec<&str> = redraw.split("\x1b[K\r\n").collect();
+        // The end only moves the cursor.
+        let end = parts.pop().expect("at least one part");
+        assert!(moves_end(end) == end.len(), "{redraw:?}");
+        for part in parts {
+            assert!(
+                moves_end(part) < part.len(),
+                "a row only erased: {redraw:?}"
+            );
+        }
+    }
+    terminal.keys("q");
+    terminal.wait_for_prompt();
+}
+
+/// Where the movements of the cursor end that a text starts with.
+fn moves_end(text: &str) -> usize {
+    let mut rest = text;
+    while let Some(after) = rest.strip_prefix("\x1b[")
+        && let Some((count, after)) = after.split_once(['A', 'B'])
+        && count.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        rest = after;
+    }
+    text.len() - rest.len()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The performance figures, each printed next to its target.
 //!
 //! `cargo bench` measures all of them, `cargo bench -- oneshot` (or typed, schema, tab, script, pipelined,
-//! instant, events, reply, typing, memory, serve, copy) one of them. The two programs of a figure run alternately, so that
+//! instant, events, reply, filter, typing, watch, memory, serve, copy) one of them. The two programs of a figure run alternately, so that
 //! other load on the machine affects both; their ratio is the median of the ratios of the pairs. One-shot
 //! commands are also timed back to back, as scripts run them. The program does not judge a figure, but stops if
 //! the output of a run is wrong.
@@ -11,6 +11,7 @@
 
 mod copy;
 mod events;
+mod filter;
 mod memory;
 mod reply;
 mod report;
@@ -18,6 +19,7 @@ mod serve;
 mod server;
 mod tab;
 mod typing;
+mod watch;
 
 use std::env;
 use std::ffi::OsString;
@@ -36,7 +38,7 @@ use serve::{Neighbour, Serving};
 use server::Server;
 
 const QMPSH: &str = env!("CARGO_BIN_EXE_qmpsh");
-const FIGURES: [&str; 13] = [
+const FIGURES: [&str; 15] = [
     "oneshot",
     "typed",
     "schema",
@@ -46,7 +48,9 @@ const FIGURES: [&str; 13] = [
     "instant",
     "events",
     "reply",
+    "filter",
     "typing",
+    "watch",
     "memory",
     "serve",
     "copy",
@@ -85,7 +89,9 @@ fn main() -> Result<()> {
             "instant" => bench.instant()?,
             "events" => bench.events()?,
             "reply" => bench.reply()?,
+            "filter" => filter::measure(bench.dir.path())?,
             "typing" => bench.typing()?,
+            "watch" => bench.watch()?,
             "memory" => bench.memory()?,
             "copy" => copy::copies(bench.dir.path())?,
             _ => bench.serve()?,
@@ -483,6 +489,11 @@ impl Bench {
         print_times("qmpsh", &times);
         println!("  (target: at most 50)");
         Ok(())
+    }
+
+    fn watch(&self) -> Result<()> {
+        let qemu = watch::machine(self.dir.path())?;
+        watch::measure(self.at_terminal(&qemu.socket))
     }
 
     /// The command that starts the shell in a terminal.

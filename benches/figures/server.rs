@@ -28,16 +28,24 @@ impl Server {
 
     /// The same with other monitors, too.
     pub fn qemu_with(dir: &Path, others: &[&Path]) -> Result<Self> {
-        let program = env::var_os("QMPSH_TEST_QEMU").unwrap_or("qemu-system-x86_64".into());
         let socket = dir.join("q.sock");
-        let mut command = Command::new(program);
+        let mut command = Self::command();
         command.args(["-machine", "none", "-display", "none", "-nodefaults"]);
         for socket in [&[socket.as_path()], others].concat() {
-            let mut monitor = OsString::from("unix:");
-            monitor.push(socket);
-            monitor.push(",server=on,wait=off");
-            command.arg("-qmp").arg(monitor);
+            add_monitor(&mut command, socket);
         }
+        Self::start(command, socket)
+    }
+
+    /// The QEMU to measure with, without options.
+    pub fn command() -> Command {
+        Command::new(env::var_os("QMPSH_TEST_QEMU").unwrap_or("qemu-system-x86_64".into()))
+    }
+
+    /// Starts such a QEMU, with its socket in `dir`.
+    pub fn monitored(mut command: Command, dir: &Path) -> Result<Self> {
+        let socket = dir.join("q.sock");
+        add_monitor(&mut command, &socket);
         Self::start(command, socket)
     }
 
@@ -90,6 +98,13 @@ impl Server {
         );
         Ok(server)
     }
+}
+
+fn add_monitor(command: &mut Command, socket: &Path) {
+    let mut monitor = OsString::from("unix:");
+    monitor.push(socket);
+    monitor.push(",server=on,wait=off");
+    command.arg("-qmp").arg(monitor);
 }
 
 impl Drop for Server {

@@ -12,6 +12,14 @@ pub enum ServerKind {
 }
 
 impl ServerKind {
+    /// The name of its VM, if it has one.
+    pub fn vm_name(&self) -> Option<&str> {
+        match self {
+            Self::Vm { name } => name.as_deref(),
+            Self::StorageDaemon => None,
+        }
+    }
+
     /// Reads what `query-name` returned.
     pub(super) fn of_name(json: &str) -> Option<Self> {
         #[derive(Deserialize)]

@@ -84,8 +84,8 @@ pub struct Target {
     schema: Option<Arc<Schema>>,
     inspector: Arc<Mutex<Arc<Inspector>>>,
     probe: Arc<Probe>,
-    /// The VM's name, as of the last connection.
-    name: Arc<Mutex<Option<String>>>,
+    /// Where the last VM was that is known, and its name.
+    last_name: Arc<Mutex<(String, Option<String>)>>,
     /// The console last attached to, other than the launched VM's.
     console: Arc<Mutex<Option<Arc<Console>>>>,
     /// The number of the first message that arrived after the last command that changed something was sent.
@@ -136,7 +136,7 @@ impl Target {
             memory: Arc::default(),
             schema,
             inspector: Arc::new(Mutex::new(Arc::new(inspector))),
-            name: Arc::default(),
+            last_name: Arc::default(),
             console: Arc::default(),
             wait_from: Arc::default(),
         };
@@ -235,9 +235,22 @@ impl Target {
         self.probe.allowed.store(allowed, Ordering::Relaxed);
     }
 
-    /// The VM's name, if it has one and the last [`Target::banner`] learned it.
+    /// The VM's name, if it has one and is known. Until a new connection knows it, that of the last VM at the same
+    /// address.
     pub fn name(&self) -> Option<String> {
-        self.name.lock().clone()
+        let inspector = self.inspector();
+        let mut last = self.last_name.lock();
+        let endpoint = self
+            .session
+            .client()
+            .map(|client| client.endpoint().to_string());
+        let known = inspector.known_kind().map(ServerKind::vm_name);
+        match (endpoint, known) {
+            (Some(endpoint), Some(name)) => *last = (endpoint, name.map(str::to_owned)),
+            (Some(endpoint), None) if endpoint != last.0 => *last = (endpoint, None),
+            _ => {}
+        }
+        last.1.clone()
     }
 
     /// Whether the server is known to be `qemu-storage-daemon`, which has no VM.
@@ -278,12 +291,9 @@ impl Target {
     pub async fn banner(&self) -> Option<String> {
         let client = self.session.client()?;
         let server = self.server().await?;
-        let name = match self.inspector().known_kind() {
-            Some(ServerKind::Vm { name }) => name.clone(),
-            _ => None,
-        };
-        self.name.lock().clone_from(&name);
-        let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
+        let name = self
+            .name()
+            .map_or(String::new(), |name| format!(" \"{name}\""));
         let banner = format!("Connected to {server}{name} at {}", client.endpoint());
         Some(render::escape_line(&banner).into_owned())
     }

@@ -157,7 +157,7 @@ fn failure(filter: &FilterText, Rejected { message, span }: Rejected) -> Failure
 /// What `:last` is to show after this.
 fn last(output: &Output) -> Option<Bytes> {
     match output {
-        Output::Reply { reply, .. } if !reply.failed() => Some(reply.bytes()),
+        Output::Reply { reply, .. } if !reply.failed() => Some(reply.raw_bytes()),
         Output::Event(event) => Some(Bytes::copy_from_slice(event.text().as_bytes())),
         _ => None,
     }
@@ -169,7 +169,7 @@ async fn filtered(context: &Context, line: &Line, filter: &FilterText, output: O
         Output::Reply { reply, id, .. } if context.settings_mut().envelope => {
             Some(render::envelope(reply.raw(), reply.failed(), id.as_deref()).into())
         }
-        Output::Reply { reply, .. } => Some(reply.bytes()),
+        Output::Reply { reply, .. } => Some(reply.raw_bytes()),
         output => output
             .value()
             .map(|value| Bytes::copy_from_slice(value.as_bytes())),

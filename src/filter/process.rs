@@ -123,7 +123,7 @@ fn run(
 ) -> io::Result<Option<String>> {
     let mut lines = Vec::new();
     let mut given = 0;
-    let mut why = program.run(header, input, &mut lines, |lines| {
+    let mut why = program.run(header, &input, &mut lines, |lines| {
         if given + lines.len() > MOST_OUTPUT {
             return ControlFlow::Break(Ok(()));
         }

@@ -9,6 +9,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::native::Fun;
 use jaq_core::{Compiler, Ctx, Filter, Vars, data};
 use jaq_json::{Val, read, write};
+use serde_json::value::RawValue;
 
 use super::Rejected;
 use super::json::to_json;
@@ -28,6 +29,9 @@ const LEFT_OUT: [&str; 8] = [
     "input_filename",
     "repl",
 ];
+
+/// The items of a shorter list, in bytes, are not taken one by one: compiling what runs on them would take longer.
+const LONG: usize = 1 << 20;
 
 pub(super) struct Program {
     text: String,
@@ -94,36 +98,82 @@ impl Program {
     pub fn run(
         &self,
         header: &Header,
-        input: Vec<u8>,
+        input: &[u8],
         lines: &mut Vec<u8>,
         mut go_on: impl FnMut(&mut Vec<u8>) -> ControlFlow<io::Result<()>>,
     ) -> io::Result<Option<String>> {
-        let value = match read::parse_single(&input) {
-            Ok(value) => value,
-            Err(error) => return Ok(Some(format!("its input is not JSON: {error}"))),
-        };
-        drop(input);
         let globals = header.variables.values().map(|value| {
             let value = read::parse_single(value.get().as_bytes());
             value.unwrap_or_default()
         });
-        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new(globals.collect::<Vec<_>>()));
+        let globals: Vec<Val> = globals.collect();
+        let ended = match self.of_items(header, input) {
+            Some((of_items, items)) => items.into_iter().try_for_each(|item| {
+                of_items.value(&globals, item.get().as_bytes(), lines, &mut go_on)
+            }),
+            None => self.value(&globals, input, lines, &mut go_on),
+        };
+        match ended {
+            ControlFlow::Continue(()) => Ok(None),
+            ControlFlow::Break(ended) => ended,
+        }
+    }
+
+    /// What this runs on each item of a long list, and the items, if it is `.[] | …`: it then needs no more memory than for
+    /// the largest item, and far less time than for all of them at once.
+    fn of_items<'a>(&self, header: &Header, input: &'a [u8]) -> Option<(Self, Vec<&'a RawValue>)> {
+        let rest = of_items(&self.text).filter(|_| input.len() >= LONG)?;
+        let items = serde_json::from_slice(input).ok()?;
+        let of_items = Header {
+            filter: rest.to_owned(),
+            variables: header.variables.clone(),
+            input: None,
+        };
+        Some((Self::compile(&of_items).ok()?, items))
+    }
+
+    /// Runs it on one value. Breaks with the result of [`Program::run`] if that is the end.
+    fn value(
+        &self,
+        globals: &[Val],
+        input: &[u8],
+        lines: &mut Vec<u8>,
+        go_on: &mut impl FnMut(&mut Vec<u8>) -> ControlFlow<io::Result<()>>,
+    ) -> ControlFlow<io::Result<Option<String>>> {
+        let failed = |why: String| ControlFlow::Break(Ok(Some(why)));
+        let value = match read::parse_single(input) {
+            Ok(value) => value,
+            Err(error) => return failed(format!("its input is not JSON: {error}")),
+        };
+        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new(globals.to_vec()));
         for output in self.filter.id.run((context, value)) {
             match output.map_err(|exception| exception.get_err()) {
                 Ok(value) => match to_json(value) {
-                    Ok(value) => write::write(lines, &write::Pp::default(), 0, &value)?,
-                    Err(why) => return Ok(Some(why)),
+                    Ok(value) => {
+                        if let Err(error) = write::write(lines, &write::Pp::default(), 0, &value) {
+                            return ControlFlow::Break(Err(error));
+                        }
+                    }
+                    Err(why) => return failed(why),
                 },
-                Err(Ok(error)) => return Ok(Some(error.to_string())),
-                Err(Err(_)) => return Ok(Some("it has stopped".to_owned())),
+                Err(Ok(error)) => return failed(error.to_string()),
+                Err(Err(_)) => return failed("it has stopped".to_owned()),
             }
             lines.push(b'\n');
             if let ControlFlow::Break(result) = go_on(lines) {
-                return result.map(|()| None);
+                return ControlFlow::Break(result.map(|()| None));
             }
         }
-        Ok(None)
+        ControlFlow::Continue(())
     }
+}
+
+/// What a filter of the form `.[] | REST` runs on each item. The bar binds weaker than all else in jq, so that `REST` is
+/// a filter of its own.
+fn of_items(filter: &str) -> Option<&str> {
+    let rest = filter.trim_start().strip_prefix(".[]")?;
+    let rest = rest.trim_start().strip_prefix('|')?;
+    (!rest.starts_with('=')).then_some(rest)
 }
 
 /// What jaq's libraries lack of jq's.
@@ -204,5 +254,26 @@ fn unexplained(text: &str) -> Rejected {
     Rejected {
         message: "this is not a filter".to_owned(),
         span: 0..text.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_of_the_items_of_a_list_is_told_from_others() {
+        assert_eq!(of_items(".[] | .a, .b"), Some(" .a, .b"));
+        assert_eq!(of_items(" .[]|.a | .b"), Some(".a | .b"));
+        for other in [
+            ".[] |= .a",
+            ".[]",
+            ".[].a | .b",
+            ".[0] | .a",
+            ".[]? | .a",
+            "[.[] | .a]",
+        ] {
+            assert_eq!(of_items(other), None, "{other}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A process that runs filters, seen from ours.
 
+use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
@@ -45,6 +47,7 @@ impl Worker {
         let mut command = Command::new(ourselves()?);
         command
             .arg(ARGUMENT)
+            .env(TUNABLES, tunables())
             .stdin(OwnedFd::from(its))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -117,6 +120,23 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.child.signal(Signal::SIGKILL);
     }
+}
+
+/// How such a process allocates, as glibc reads it; other libraries ignore it. A large reply becomes millions of small
+/// values. By default their thread would ask the system for each 128 KiB of them, and return as little at once.
+const ALLOCATION: &str =
+    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=67108864:glibc.malloc.trim_threshold=4294967296";
+
+const TUNABLES: &str = "GLIBC_TUNABLES";
+
+/// What the user wants of glibc comes last, so that it counts.
+fn tunables() -> OsString {
+    let mut all = OsString::from(ALLOCATION);
+    if let Some(theirs) = env::var_os(TUNABLES) {
+        all.push(":");
+        all.push(theirs);
+    }
+    all
 }
 
 #[cfg(target_os = "linux")]

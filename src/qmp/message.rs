@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -85,7 +86,7 @@ impl fmt::Display for Triple {
 /// A reply. It stays unparsed text until its content is needed.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    text: Bytes,
+    text: ByteString,
     value: Range<usize>,
     failed: bool,
     /// The number of the message in the session.
@@ -96,7 +97,7 @@ impl Reply {
     /// The reply that a command would have given that has nothing to say.
     pub fn empty() -> Self {
         Self {
-            text: Bytes::from_static(b"{}"),
+            text: ByteString::from_static("{}"),
             value: 0..2,
             failed: false,
             number: 0,
@@ -132,17 +133,12 @@ impl Reply {
 
     /// The value of `return` or `error`, as JSON text.
     pub fn raw(&self) -> &str {
-        std::str::from_utf8(&self.text[self.value.clone()]).expect("checked when it was read")
+        &self.text[self.value.clone()]
     }
 
     /// The same without copying it.
     pub fn raw_bytes(&self) -> Bytes {
-        self.text.slice(self.value.clone())
-    }
-
-    /// The same text, without copying it.
-    pub fn bytes(&self) -> Bytes {
-        self.text.slice(self.value.clone())
+        self.text.as_bytes().slice(self.value.clone())
     }
 
     /// Whether the command failed.
@@ -290,12 +286,12 @@ struct Timestamp {
 ///
 /// The bytes are not a JSON object, or not a kind of message that QMP has.
 pub(crate) fn read(text: &Bytes) -> Result<Incoming, Lost> {
-    let json = std::str::from_utf8(text).map_err(|_| garbage(text))?;
-    let envelope: Envelope = serde_json::from_str(json).map_err(|_| garbage(text))?;
+    let json = ByteString::try_from(text.clone()).map_err(|_| garbage(text))?;
+    let envelope: Envelope = serde_json::from_str(&json).map_err(|_| garbage(text))?;
     let reply = |value: &RawValue, failed| {
         let reply = Reply {
-            text: text.clone(),
-            value: place(json, value.get()),
+            text: json.clone(),
+            value: place(&json, value.get()),
             failed,
             number: 0,
         };
@@ -313,14 +309,14 @@ pub(crate) fn read(text: &Bytes) -> Result<Incoming, Lost> {
     }
     if let Some(Name(name)) = envelope.event {
         let (name, odd_name) = match name {
-            Cow::Borrowed(name) => (place(json, name), None),
+            Cow::Borrowed(name) => (place(&json, name), None),
             Cow::Owned(name) => (0..0, Some(name.into())),
         };
         return Ok(Incoming::Event(Event {
-            text: json.into(),
+            text: Box::from(&*json),
             name,
             odd_name,
-            data: envelope.data.map(|data| place(json, data.get())),
+            data: envelope.data.map(|data| place(&json, data.get())),
             timestamp: envelope
                 .timestamp
                 .map_or((-1, -1), |at| (at.seconds, at.microseconds)),

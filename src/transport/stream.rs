@@ -30,8 +30,12 @@ const READ_ROOM: usize = 64 << 10;
 /// part of the buffer from being reused.
 const READ_ROOM_LEAST: usize = 8 << 10;
 
-/// Room of this size, in bytes, is worth large pages.
+/// A buffer with this many bytes gets room for the largest message at once, in large pages. It costs only what is used of
+/// it, while a buffer that has large pages can grow no more without being copied.
 const LARGE: usize = 4 << 20;
+
+/// More than the largest message, in bytes.
+const LARGEST: usize = 65 << 20;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -207,11 +211,12 @@ fn make_room(buffer: &mut BytesMut) {
     if buffer.capacity() == 0 {
         buffer.reserve(READ_ROOM_FIRST);
     } else if buffer.capacity() - buffer.len() < READ_ROOM_LEAST {
-        buffer.reserve(READ_ROOM);
-        let room = buffer.spare_capacity_mut();
-        if room.len() >= LARGE {
-            sys::prefer_large_pages(room);
+        let whole = LARGEST.saturating_sub(buffer.len());
+        if buffer.len() < LARGE || whole < READ_ROOM {
+            return buffer.reserve(READ_ROOM);
         }
+        buffer.reserve(whole);
+        sys::prefer_large_pages(buffer.spare_capacity_mut());
     }
 }
 

@@ -43,6 +43,9 @@ const SOUGHT: [&str; 35] = [
     "class",
 ];
 
+/// Counters of which a zero in all rows is an answer, too.
+const COUNTERS: [&str; 4] = ["rd_bytes", "wr_bytes", "rd_operations", "wr_operations"];
+
 /// How much a column tells; the least comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -77,7 +80,7 @@ pub fn ranked<'r, 'a>(rows: &'r Rows<'a>, marks: &Marks) -> Vec<(Rank, &'r Colum
         let (before, [(rank, column), ..]) = ranked.split_at_mut(at) else {
             break;
         };
-        let repeats = |(_, other): &(Rank, &Column)| other.equals(column);
+        let repeats = |(_, other): &(Rank, &Column)| column.repeats(other);
         if *rank < Rank::Nested && column.is_text() && before.iter().any(repeats) {
             *rank = Rank::Double;
         }
@@ -96,7 +99,8 @@ fn rank(column: &Column, rows: usize) -> Rank {
     {
         return Rank::Name(place);
     }
-    if key != "value" && column.values().all(says_nothing) {
+    let is_answer = key == "value" || COUNTERS.contains(&key);
+    if !is_answer && column.values().all(says_nothing) {
         return Rank::Void;
     }
     if column.values().any(is_nested) {

@@ -165,10 +165,11 @@ impl<'a> Column<'a> {
         (1..rows).all(|row| self.value(row) == first)
     }
 
-    /// Whether both have the same values.
-    pub fn equals(&self, other: &Self) -> bool {
-        let length = self.values.len().max(other.values.len());
-        (0..length).all(|row| self.value(row) == other.value(row))
+    /// Whether another column has its value in each row where it has one.
+    pub fn repeats(&self, other: &Self) -> bool {
+        let values = self.values.iter().enumerate();
+        let mut values = values.filter_map(|(row, value)| Some((row, (*value)?)));
+        values.all(|(row, value)| other.value(row) == Some(value))
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::ask;
+use super::order::natural;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::{Tree, bytes};
@@ -164,7 +165,9 @@ impl Block {
             .filter(|vertex| !used.contains(&vertex.id))
             .map(|vertex| (vertex.kind, vertex.name.clone(), vertex.id))
             .collect();
-        roots.sort();
+        roots.sort_by(|(a, one, id), (b, other, its)| {
+            a.cmp(b).then_with(|| natural(one, other)).then(id.cmp(its))
+        });
         let mut trees = Vec::new();
         for (kind, name, id) in roots {
             let mut tree = match kind {

@@ -3,6 +3,7 @@
 //! The VM is asked nothing that changes it or makes it load code.
 
 mod block;
+mod order;
 mod pci;
 mod qom;
 

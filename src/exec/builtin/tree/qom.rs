@@ -1,12 +1,12 @@
 //! The tree of QOM objects.
 
-use std::cmp::Ordering;
 use std::pin::Pin;
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::ask;
+use super::order::natural;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::Tree;
@@ -125,45 +125,9 @@ fn is_alike(a: &Tree, b: &Tree) -> bool {
     is_leaf(a) && is_leaf(b) && a.notes == b.notes && stem(&a.name) == stem(&b.name)
 }
 
-/// Orders names as people do: `device[2]` before `device[10]`.
-fn natural(a: &str, b: &str) -> Ordering {
-    let split = |name: &str| {
-        let stem = name
-            .trim_end_matches(']')
-            .trim_end_matches(|c: char| c.is_ascii_digit());
-        let number = name[stem.len()..].trim_end_matches(']').parse::<u64>();
-        (stem.to_owned(), number.ok())
-    };
-    split(a).cmp(&split(b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_in_the_order_of_their_numbers() {
-        let mut names = [
-            "device[10]",
-            "ide.2",
-            "device[2]",
-            "ide.10",
-            "device",
-            "usb",
-        ];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(
-            names,
-            [
-                "device",
-                "device[2]",
-                "device[10]",
-                "ide.2",
-                "ide.10",
-                "usb"
-            ]
-        );
-    }
 
     #[test]
     fn siblings_that_differ_only_in_their_number_are_one_line() {
