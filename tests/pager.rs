@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::fake::{Fake, success};
 use crate::common::stty::Between;
 use crate::common::terminal::{CTRL_C, Terminal};
-use crate::common::{kill, scratch, wait_for};
+use crate::common::{Qemu, kill, scratch, wait_for};
 
 /// A server whose replies have as many lines as the command has characters, times ten.
 fn long() -> Fake {
@@ -78,4 +78,20 @@ fn the_terminal_is_as_it_was_when_the_shell_is_ended_while_the_pager_has_it() {
     terminal.wait_for_line(":");
     kill(terminal.qmpsh_pid(), "TERM");
     terminal.assert_restored();
+}
+
+#[test]
+fn without_a_pager_on_this_machine_long_text_is_shown_as_it_is() {
+    let qemu = Qemu::start();
+    let home = scratch();
+    let mut command = Terminal::command(env!("CARGO_BIN_EXE_qmpsh"), home.path());
+    command.env_remove("PAGER");
+    command.env("PATH", home.path());
+    command.arg(qemu.address());
+    let mut terminal = Terminal::run(command);
+    terminal.wait_for_prompt();
+    terminal.enter("help");
+    let output = terminal.output();
+    assert!(output.contains("query-status"), "{output}");
+    assert!(!output.contains("not found"), "{output}");
 }

@@ -11,13 +11,19 @@ use crate::render;
 /// is less than a page.
 const DEFAULT: &str = "less -RFX";
 
-/// The command line of the pager; `None` if the user wants none.
+/// The command line of the pager; `None` if the user wants none, or there is none.
 pub(super) fn command() -> Option<String> {
     match std::env::var("PAGER") {
         Ok(pager) if pager.trim().is_empty() => None,
         Ok(pager) => Some(pager),
-        Err(_) => Some(DEFAULT.to_owned()),
+        // A container may have none.
+        Err(_) => has_less().then(|| DEFAULT.to_owned()),
     }
+}
+
+fn has_less() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join("less").exists())
 }
 
 /// Whether a text takes more than this many screens.
