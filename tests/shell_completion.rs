@@ -100,9 +100,9 @@ fn lists(shell: &str, terminal: &mut Terminal, line: &str, listed: &[&str]) -> S
 }
 
 fn clear(terminal: &mut Terminal) {
-    // To the end of the line, and cut all of it.
-    terminal.keys("\x05\x15clear\r");
-    terminal.wait("an empty screen", |screen| screen.trim() == "$");
+    // To the end of the line, and cut all of it. What is printed tells this prompt from that of a line just cut.
+    terminal.keys("\x05\x15clear; echo cle''ared\r");
+    terminal.wait("an empty screen", |screen| screen.trim() == "cleared\n$");
 }
 
 #[test]
