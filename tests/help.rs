@@ -577,6 +577,7 @@ fn a_closed_standard_output_ends_help_quietly() {
 fn help_is_as_wide_as_the_terminal_and_in_colour() {
     let qemu = Qemu::start();
     let mut terminal = qemu.prompt();
+    terminal.resize(80, 100);
     terminal.enter("help device_del");
     terminal.wait_for_text("required string");
     assert!(terminal.has_color());

@@ -1,8 +1,16 @@
 //! The VM's buses, and which of them take devices while the VM runs.
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::inspector::Inspector;
+
+/// The types of devices that plug others into PCI buses by ACPI. From QEMU 8 on, buses without a number of ACPI's have them,
+/// too, but take no devices (`acpi_pcihp_is_hotpluggable_bus`).
+const ACPI: [&str; 3] = ["ICH9-LPC", "PIIX4_PM", "acpi-ged"];
+
+/// The property that has the number.
+const ACPI_NUMBER: &str = "acpi-pcihp-bsel";
 
 /// A bus that devices can be plugged into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +36,28 @@ impl Inspector {
                 "" => bus.name.clone(),
                 device => format!("{device}/{}", bus.name),
             };
-            let handler = json!({"path": path, "property": "hotplug-handler"});
-            let handler: Option<String> = self.ask("qom-get", handler).await;
-            bus.hotplug = handler.is_some_and(|path| !path.is_empty());
+            bus.hotplug = self.takes_devices(&path).await;
         }
         buses
+    }
+
+    /// Whether the bus at `path` takes devices while the VM runs.
+    async fn takes_devices(&self, path: &str) -> bool {
+        let handler: Option<String> = self.property(path, "hotplug-handler").await;
+        let Some(handler) = handler.filter(|handler| !handler.is_empty()) else {
+            return false;
+        };
+        let of: Option<String> = self.property(&handler, "type").await;
+        if of.is_none_or(|of| !ACPI.contains(&&*of)) {
+            return true;
+        }
+        let number: Option<u32> = self.property(path, ACPI_NUMBER).await;
+        number.is_some()
+    }
+
+    async fn property<T: DeserializeOwned>(&self, path: &str, name: &str) -> Option<T> {
+        self.ask("qom-get", json!({"path": path, "property": name}))
+            .await
     }
 }
 
