@@ -322,8 +322,8 @@ fn tab_completes_keys_of_what_the_command_returns() {
             "query-block | map(.inserted.backing_file",
         ),
         (
-            "query-cpus-fast | .[] | select(.target == \"x\") | .qom",
-            "query-cpus-fast | .[] | select(.target == \"x\") | .\"qom-path\"",
+            "query-cpus-fast | .[] | select(.target == \"x\") | .thr",
+            "query-cpus-fast | .[] | select(.target == \"x\") | .\"thread-id\"",
         ),
         (
             "query-block | [.[] | {a: .remov",

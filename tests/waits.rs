@@ -277,7 +277,8 @@ fn a_fast_job_is_never_missed() {
 #[test]
 fn the_prompt_shows_a_waited_for_event_once_and_ctrl_c_stops_waiting() {
     let qemu = Qemu::start();
-    let mut terminal = qemu.prompt();
+    // It knows the events by now, so that the wait begins at once.
+    let mut terminal = crate::tab::prompt(&qemu);
     terminal.keys(":wait STOP\r");
     terminal.wait("the wait", |screen| screen.ends_with(":wait STOP"));
     qemu.control("stop");
