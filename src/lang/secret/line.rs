@@ -62,7 +62,7 @@ struct Line<'a> {
     found: Vec<Found>,
     candidates: Vec<Candidate>,
     members: Members,
-    /// It is `help` or `:has`, whose words are names without values.
+    /// It is `help` or `:has`, whose words are names. Values there are secret all the same.
     is_help: bool,
     after: After,
 }
@@ -113,7 +113,7 @@ impl Line<'_> {
 
     /// The value of a key.
     fn argument(&mut self, key: Key, span: Range<usize>) {
-        if key.is_secret && !self.is_help {
+        if key.is_secret {
             self.hide(span);
             self.follow(After::Secret);
             return;

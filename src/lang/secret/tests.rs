@@ -64,6 +64,8 @@ fn lines_with_a_secret_are_known() {
         ":connect exec:SSHPASS=x",
         "a b='json:{\"c\":\"' #{\"},\"password\":\"x\"}' d",
         "query-status # set_password vnc x",
+        "help set_password password=x",
+        "? cookie=x \"unclosed",
     ] {
         assert!(line_has_secret(line), "{line}");
     }
