@@ -100,10 +100,11 @@ impl Context {
     }
 
     /// The same context, for lines that the user did not enter: they do not change where the user's next
-    /// `:wait` starts looking, nor what `:last` shows.
+    /// `:wait` starts looking, nor what `:last` shows and completion knows.
     pub fn apart(&self) -> Self {
         Self {
             target: self.target.apart(),
+            seen: None,
             last: Arc::default(),
             ..self.clone()
         }
