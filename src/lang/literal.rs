@@ -280,10 +280,17 @@ fn python_number(word: &str) -> Option<String> {
         }
     }
     let mut digits = digits.replace('_', "");
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(digits) = digits.to_ascii_lowercase().strip_prefix(prefix) {
-            let number = u128::from_str_radix(digits, radix).ok()?;
-            return Some(format!("{sign}{number}"));
+            // Rust takes a sign here, too.
+            let is_plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let number = u128::from_str_radix(digits, radix)
+                .ok()
+                .filter(|_| is_plain)?;
+            return integer(&format!("{sign}{number}"));
         }
     }
     if digits == "." {
@@ -364,6 +371,7 @@ mod tests {
             ("{'a':1,}", r#"{"a":1}"#),
             ("[True,False,None]", "[true,false,null]"),
             ("[+1,-2,0x10,0o17,1_000]", "[1,-2,16,15,1000]"),
+            ("[-0x0,-0x1]", "[0,-1]"),
             ("[.5,5.]", "[0.5,5.0]"),
             ("[ 1 ,\n 2 ]", "[1,2]"),
         ] {
@@ -379,6 +387,8 @@ mod tests {
             ("{'a' 1}", 5..6, "expected `:` after the key, found `1`"),
             ("[nope]", 1..5, "`nope` is not JSON"),
             ("[1.2.3]", 1..6, "`1.2.3` is not a number"),
+            ("[+-0]", 1..4, "`+-0` is not a number"),
+            ("[0x+1]", 1..5, "`0x+1` is not a number"),
             ("[]]", 2..3, "expected the end of the value, found `]`"),
             ("{'a':1,'a':2}", 7..10, "`a` is set twice"),
             ("[,]", 1..2, "expected a value, found `,`"),
