@@ -1,5 +1,7 @@
 //! The prompt while QEMU dies, is held by another client, or is to be connected to again.
 
+use std::os::unix::fs::symlink;
+
 use serde_json::json;
 
 use crate::common::fake::{Fake, success};
@@ -37,6 +39,17 @@ fn connect_finds_the_next_qemu_on_the_same_path() {
     terminal.keys(":connect\r");
     terminal.wait_for_text(&format!("\"successor\" at {}\n(QEMU)", qemu.address()));
     terminal.assert_answer("query-name", "  \"name\": \"successor\"");
+}
+
+#[test]
+fn connect_to_the_same_socket_by_another_path_is_not_held_up_by_ourselves() {
+    let qemu = Qemu::start();
+    let mut terminal = qemu.prompt();
+    let home = scratch();
+    let other = home.path().join("other.sock");
+    symlink(&qemu.socket, &other).expect("a link");
+    terminal.assert_answer(&format!(":connect {}", other.display()), "at ");
+    terminal.assert_answer("query-status", "  \"running\": ");
 }
 
 #[test]

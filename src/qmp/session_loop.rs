@@ -123,7 +123,7 @@ impl Loop {
     /// Tries once to connect, in place of the current step `now`.
     async fn attempt(&mut self, endpoint: Endpoint, mut waiter: Waiter, now: Step) -> Step {
         let fallback = match now {
-            Step::Run(client) if *client.endpoint() == endpoint => {
+            Step::Run(client) if client.endpoint().leads_to_same(&endpoint) => {
                 self.publish(State::Disconnecting);
                 client.close().await;
                 // We closed it ourselves, but restore it if the attempt fails.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::address::Address;
@@ -17,6 +18,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether the other one leads to the same server. Both may name a Unix socket by another path.
+    pub fn leads_to_same(&self, other: &Self) -> bool {
+        let (Self::Dial(Address::Unix(one)), Self::Dial(Address::Unix(another))) = (self, other)
+        else {
+            return self == other;
+        };
+        let file = |path: &Path| path.canonicalize().ok();
+        one == another || file(one).is_some_and(|one| file(another) == Some(one))
+    }
+
     /// Whether we can connect again after the connection has ended.
     pub fn can_be_dialled_again(&self) -> bool {
         !matches!(self, Self::Dial(Address::Inherited(_)) | Self::Launched(_))
