@@ -12,15 +12,16 @@ mod describe;
 mod events;
 mod has;
 mod model;
+mod problem;
 mod property;
 mod read;
 mod read_only;
 mod typing;
 
-pub use check::{FEW, Problem, ProblemKind};
 pub use model::{
     Command, EnumValue, Event, Features, Member, Object, Scalar, Schema, Type, TypeId, Variant,
 };
+pub use problem::{FEW, Problem, ProblemKind};
 pub use property::Property;
 pub use read::Unreadable;
 pub use read_only::is_read_only;
