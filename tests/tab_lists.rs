@@ -184,6 +184,8 @@ fn buses_and_network_backends_complete() {
         "pcie-root-port,id=port0",
         "-netdev",
         "socket,id=net7,listen=127.0.0.1:0",
+        "-device",
+        "virtio-scsi-pci,id=disks,bus=pcie.0",
     ]);
     let mut terminal = prompt(&qemu);
     tab(&mut terminal, "device_add driver=virtio-net-pci bus=por");
@@ -196,8 +198,15 @@ fn buses_and_network_backends_complete() {
     terminal.wait("the buses", |_| {
         let screen = terminal.screen_with_hints();
         let bus = screen.lines().find(|line| line.starts_with("pcie.0 "));
-        bus.is_some_and(|line| line.contains("PCIE, no hotplug"))
+        bus.is_some_and(|line| line.contains("PCIE, no hotplug")) && !screen.contains("disks.0")
     });
+    terminal.cancel();
+    // An alias, and a type of another bus.
+    tab(&mut terminal, "device_add driver=virtio-blk bus=por");
+    terminal.wait_for_line("(QEMU) device_add driver=virtio-blk bus=port0");
+    terminal.cancel();
+    tab(&mut terminal, "device_add driver=scsi-hd bus=");
+    terminal.wait_for_line("(QEMU) device_add driver=scsi-hd bus=disks.0");
     terminal.cancel();
     tab(&mut terminal, "netdev_del id=ne");
     terminal.wait_for_line("(QEMU) netdev_del id=net7");

@@ -319,7 +319,7 @@ impl Inspector {
         Some(self.agent().await?.version)
     }
 
-    async fn names(&self, command: &str, arguments: serde_json::Value) -> Vec<String> {
+    pub(super) async fn names(&self, command: &str, arguments: serde_json::Value) -> Vec<String> {
         #[derive(Deserialize)]
         struct Named {
             name: String,

@@ -132,6 +132,34 @@ impl Inspector {
         self.ask("qom-list-types", types).await
     }
 
+    /// What the human monitor says of the device types: the name of each, and such as `bus PCI, alias "ahci"`.
+    pub async fn described_types(&self) -> Vec<(String, String)> {
+        let line = json!({"command-line": "info qdm"});
+        let all: Option<String> = self.ask("human-monitor-command", line).await;
+        let described = all.iter().flat_map(|all| all.lines()).filter_map(|line| {
+            let (name, rest) = line.strip_prefix("name \"")?.split_once('"')?;
+            let rest = rest.trim_start_matches([',', ' ']);
+            Some((name.to_owned(), rest.to_owned()))
+        });
+        described.collect()
+    }
+
+    /// The types of the buses that a device of type `driver` can be plugged into. `None` if they are not known.
+    pub async fn bus_types(&self, driver: &str) -> Option<Vec<String>> {
+        let alias = format!("alias \"{driver}\"");
+        let described = self.described_types().await;
+        let (_, rest) = described
+            .iter()
+            .find(|(name, rest)| name == driver || rest.split(", ").any(|part| part == alias))?;
+        let bus = rest
+            .split(", ")
+            .find_map(|part| part.strip_prefix("bus "))?;
+        let types = self
+            .names("qom-list-types", json!({"implements": bus}))
+            .await;
+        (!types.is_empty()).then_some(types)
+    }
+
     /// The problem with the device type `driver`, if it does not exist. `None` as well if only the types of the VM's
     /// devices are known.
     pub async fn unknown_driver(&self, driver: &str) -> Option<Problem> {

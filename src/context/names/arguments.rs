@@ -9,7 +9,9 @@ type Ask = fn(&lang::Object, &str) -> Question;
 /// The command, the argument, and the question to ask. `*` matches any text. The first match counts.
 const SOURCES: &[(&str, &str, Ask)] = &[
     ("device_add", "driver", |_, _| Question::DeviceTypes),
-    ("device_add", "bus", |_, _| Question::Buses),
+    ("device_add", "bus", |given, _| {
+        Question::Buses(text(given, "driver"))
+    }),
     ("device_add", "netdev", |_, _| Question::Netdevs),
     ("device_add", "drive", |_, _| Question::NodesAndDrives),
     ("device_add", "memdev", |_, _| Question::Objects),

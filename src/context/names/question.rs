@@ -3,8 +3,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::context::{Bus, DeviceType, Inspector};
+use crate::context::{Bus, DeviceType, Inspector, unasked_patience};
 
 /// A question whose answers are completion candidates. Asking it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +54,8 @@ pub enum Question {
     Netdevs,
     /// Network backends, and cards with an id.
     NetdevsAndDevices,
-    /// Buses that devices can be plugged into.
-    Buses,
+    /// Buses that a device of this type can be plugged into; any device, if it is empty.
+    Buses(String),
     /// Our own listeners, and timers.
     Listeners,
     Timers,
@@ -88,7 +89,7 @@ impl Question {
                 | Self::TraceEvents
                 | Self::Netdevs
                 | Self::NetdevsAndDevices
-                | Self::Buses
+                | Self::Buses(_)
         )
     }
 }
@@ -200,7 +201,7 @@ pub async fn ask(inspector: &Inspector, question: &Question) -> Vec<Answer> {
             both.extend(Box::pin(ask(inspector, &Question::Devices)).await);
             both
         }
-        Question::Buses => buses(inspector).await,
+        Question::Buses(driver) => buses(inspector, driver).await,
         Question::HmpVerbs => {
             inspector.verbs().await;
             Vec::new()
@@ -228,9 +229,14 @@ async fn netdevs(inspector: &Inspector) -> Vec<Answer> {
     answers
 }
 
-/// The buses, those that take devices while the VM runs first.
-async fn buses(inspector: &Inspector) -> Vec<Answer> {
+/// The buses for a device of this type, those that take devices while the VM runs first.
+async fn buses(inspector: &Inspector, driver: &str) -> Vec<Answer> {
     let mut buses = inspector.buses().await;
+    // There is also the list to wait for, which is of use even if some do not fit.
+    let limit = unasked_patience() / 2;
+    if let Ok(Some(fitting)) = timeout(limit, inspector.bus_types(driver)).await {
+        buses.retain(|bus| fitting.contains(&bus.of));
+    }
     buses.sort_by_key(|bus| !bus.hotplug);
     let answer = |bus: Bus| {
         let plugging = if bus.hotplug { "" } else { ", no hotplug" };
@@ -291,22 +297,12 @@ async fn device_types(inspector: &Inspector) -> Vec<Answer> {
     let mut types: Vec<Answer> = types.map(answer).collect();
     types.sort_by(|a, b| a.value.cmp(&b.value));
     types.dedup();
-    let described: Option<String> = inspector
-        .ask("human-monitor-command", json!({"command-line": "info qdm"}))
-        .await;
-    let described = described.unwrap_or_default();
-    for line in described.lines() {
-        let Some((name, rest)) = line
-            .strip_prefix("name \"")
-            .and_then(|line| line.split_once('"'))
-        else {
-            continue;
-        };
-        if let Ok(at) = types.binary_search_by(|answer| (*answer.value).cmp(name)) {
+    for (name, rest) in inspector.described_types().await {
+        if let Ok(at) = types.binary_search_by(|answer| answer.value.cmp(&name)) {
             if rest.contains("no-user") {
                 types.remove(at);
             } else {
-                types[at].note = rest.trim_start_matches([',', ' ']).replace("desc ", "");
+                types[at].note = rest.replace("desc ", "");
             }
         }
     }
