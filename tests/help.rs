@@ -615,3 +615,18 @@ fn unknown_names_have_no_page_and_values_of_the_wrong_kind_narrow_nothing() {
         assert!(page(&schema, line, 80).contains("driver"));
     }
 }
+
+#[test]
+fn a_page_does_not_repeat_a_secret_of_the_line_that_asks_for_it() {
+    let schema = Told::by(&Qemu::start()).schema();
+    for line in [
+        "set_password protocol=vnc password=hunter2",
+        "object-add qom-type=secret id=s data=hunter2",
+        // A page that gives the line again.
+        "blockdev-add node-name=n url=https://u:hunter2@h",
+    ] {
+        let page = page(&schema, line, 80);
+        assert!(!page.contains("hunter2"), "{line}:\n{page}");
+    }
+    assert!(page(&schema, "set_password protocol=vnc password=x", 80).contains("protocol=vnc"));
+}

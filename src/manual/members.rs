@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::lang::{self, Value, argument, dotted};
+use crate::lang::{self, Value, argument, conceal, dotted};
 use crate::schema::{Member, Object, Scalar, Schema, Type, TypeId, Variant};
 
 use super::page::Entry;
@@ -348,5 +348,5 @@ pub(super) fn line(command: &str, given: &lang::Object) -> String {
         line.push(' ');
         line.push_str(&argument(&key, value));
     }
-    line
+    conceal(&line).into_owned()
 }

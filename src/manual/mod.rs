@@ -13,7 +13,7 @@ pub mod recipes;
 pub mod reference;
 mod search;
 
-use crate::lang;
+use crate::lang::{self, names_secret};
 use crate::schema::{Command, Features, Object, Property, Schema, Type};
 
 use members::{Members, Named, inside, line, words};
@@ -108,7 +108,11 @@ impl<'a> Manual<'a> {
         let mut synopsis = String::new();
         for member in members.iter().filter(|member| member.required) {
             let value = match given.get(&*member.name) {
-                Some(lang::Value::Word(word) | lang::Value::Text(word)) => word,
+                Some(lang::Value::Word(word) | lang::Value::Text(word))
+                    if !names_secret(&member.name) =>
+                {
+                    word
+                }
                 _ => "…",
             };
             synopsis.push_str(&format!("{}={value} ", member.name));
