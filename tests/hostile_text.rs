@@ -71,7 +71,7 @@ fn fake() -> Fake {
             event(
                 HOSTILE,
                 &json!({HOSTILE: HOSTILE, "deep": {HOSTILE: [HOSTILE]}}),
-            ) + "\n"
+            )
                 // A string alone is shown as text, whose lines are its own.
                 + &success(command, json!([HOSTILE]))
         }
@@ -121,15 +121,19 @@ fn hostile_names_and_values_reach_no_terminal() {
         "qom-list path=/",
     ] {
         terminal.keys(line);
-        terminal.wait(line, |screen| {
-            screen.ends_with(line.trim_end()) || !line.is_empty()
-        });
+        terminal.wait(line, |screen| screen.ends_with(line.trim_end()));
         for _ in 0..3 {
             terminal.keys(TAB);
         }
         // What is inserted is drawn, too.
         terminal.keys("#done");
-        terminal.wait_for_text("#done");
+        terminal.wait("the end", |_| {
+            let screen = terminal.screen_with_hints();
+            screen
+                .lines()
+                .last()
+                .is_some_and(|line| line.contains("#done"))
+        });
         assert_harmless(&terminal.output());
         terminal.keys(CTRL_C);
         terminal.wait_for_prompt();

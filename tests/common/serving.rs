@@ -82,9 +82,12 @@ struct Serving<Answer> {
 impl<Answer: FnMut(&Value) -> String> Serving<Answer> {
     fn run(&self, command: Command) {
         let message = serde_json::from_str(&command.to_wire()).expect("JSON");
-        match catch_unwind(AssertUnwindSafe(|| locked(&self.answer)(&message))) {
-            Ok(lines) => self.send(command, &lines),
-            Err(panic) => drop(self.panicked.send(End::Panicked(panic))),
+        let answer = || {
+            let lines = locked(&self.answer)(&message);
+            self.send(command, &lines);
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(answer)) {
+            drop(self.panicked.send(End::Panicked(panic)));
         }
     }
 
