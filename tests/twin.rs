@@ -30,11 +30,14 @@ fn program(qemu: &Qemu) -> PathBuf {
     fs::read_link(format!("/proc/{}/exe", qemu.pid())).expect("it runs")
 }
 
-/// The twins that a shell has.
+/// The twins that a shell has. A child that does not run its own program yet is still a part of the shell.
 fn twins(shell: u32) -> Vec<u32> {
+    let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let ours = program(shell);
     let processes = fs::read_dir("/proc").expect("Linux").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| status(*pid, "PPid") == Some(shell.to_string()) && exists(*pid))
+        .filter(|pid| program(*pid).is_some_and(|program| Some(program) != ours))
         .collect()
 }
 

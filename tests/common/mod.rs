@@ -27,7 +27,7 @@ pub use qemu::{Qemu, qemu};
 pub use run::{Outcome, command, in_shell, qmpsh, run};
 
 /// How long anything may take before a test gives up. Generous: the machine may be busy.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Waits until `condition` has a value; fails if `what` does not come about.
 #[track_caller]
