@@ -27,7 +27,7 @@ impl Guest {
 
     /// Runs `qmpsh ARGS` against the agent, which may still have to start.
     fn qmpsh(&self, args: &[&str]) -> Outcome {
-        self.within("50", args)
+        self.within("170", args)
     }
 
     fn within(&self, seconds: &str, args: &[&str]) -> Outcome {
