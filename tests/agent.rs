@@ -374,7 +374,7 @@ fn an_agent_that_others_keep_busy_is_waited_for() {
     let outcome = agent.qmpsh(&["--connect-timeout", "0.5", "guest-ping"]);
     outcome.assert_status(3).assert_says("0.5 seconds");
     let home = scratch();
-    let options = ["-N", "--connect-timeout", "50", text(&agent.socket)];
+    let options = ["-N", "--connect-timeout", "170", text(&agent.socket)];
     let mut late = Running::qmpsh(home.path(), &[&options[..], &["guest-ping"]].concat());
     late.wait_for_complaint("its queue may be full");
     drop((busy, waiting));

@@ -17,14 +17,14 @@ fn with_login(options: &[&str], lines: &str) -> Outcome {
 #[test]
 fn one_script_boots_a_vm_logs_in_asks_over_qmp_and_shuts_down() {
     let lines = r"
-        :expect 'SeaBIOS .version [^)]*.' --timeout 60
-        :expect 'login: $' --timeout 60
+        :expect 'SeaBIOS .version [^)]*.' --timeout 170
+        :expect 'login: $' --timeout 170
         :send root\n
         :expect 'root\s+welcome' --timeout=60
         query-status
         :expect login:
         :send 'literally\n'
-        :expect 'ly.n' --timeout 60
+        :expect 'ly.n' --timeout 170
         :vm stop
     ";
     let outcome = with_login(&["--console"], lines);
@@ -44,12 +44,12 @@ fn one_script_boots_a_vm_logs_in_asks_over_qmp_and_shuts_down() {
 #[test]
 fn what_does_not_come_in_time_ends_with_the_last_lines_of_the_console() {
     let lines = "
-        :expect 'login: ' --timeout 60
+        :expect 'login: ' --timeout 170
         :send me\\n
-        :expect welcome --timeout 60
-        :expect 'login: ' --timeout 60
+        :expect welcome --timeout 170
+        :expect 'login: ' --timeout 170
         :send again
-        :expect again --timeout 60
+        :expect again --timeout 170
         :expect welcome --timeout 0.2
     ";
     let outcome = with_login(&["--console"], lines);
@@ -62,9 +62,9 @@ fn what_does_not_come_in_time_ends_with_the_last_lines_of_the_console() {
 #[test]
 fn expecting_ends_when_the_vm_does() {
     let lines = "
-        :expect 'login: ' --timeout 60
+        :expect 'login: ' --timeout 170
         quit
-        :expect never --timeout 60
+        :expect never --timeout 170
     ";
     let outcome = with_login(&["--console"], lines);
     outcome.assert_fails(1, "the VM has ended, and its console has not shown `never`");

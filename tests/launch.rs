@@ -920,7 +920,7 @@ fn a_wait_for_the_vm_lasts_until_it_has_ended_and_fails_if_it_ended_abnormally()
     let home = Home::new();
     let outcome = home.launch(&["-e", "quit", "-e", ":vm wait"]);
     outcome.assert_status(0).assert_says("the VM has shut down");
-    let outcome = home.launch(&["-e", ":after 0 quit", "-e", ":vm wait --timeout 60"]);
+    let outcome = home.launch(&["-e", ":after 0 quit", "-e", ":vm wait --timeout 170"]);
     outcome.assert_status(0);
     let outcome = home.launch(&["-e", ":after 0 :vm stop --hard", "-e", ":vm wait"]);
     outcome.assert_status(0).assert_says("was killed (SIGKILL)");

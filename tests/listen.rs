@@ -177,7 +177,7 @@ fn a_client_that_is_not_qemu_does_not_keep_qemu_from_connecting() {
 fn listening_script(directory: &TempDir, path: &Path) -> Running {
     let running = Running::qmpsh(
         directory.path(),
-        &["--listen", text(path), "--connect-timeout", "60"],
+        &["--listen", text(path), "--connect-timeout", "170"],
     );
     wait_for("the socket", || listens(path).then_some(()));
     running
@@ -272,7 +272,7 @@ fn a_second_listener_on_the_path_is_refused_and_the_first_one_is_not_disturbed()
 fn of_many_that_find_a_stale_socket_together_one_listens() {
     let (directory, path) = place();
     leave_socket(&path);
-    let args = ["--listen", text(&path), "--connect-timeout", "60"];
+    let args = ["--listen", text(&path), "--connect-timeout", "170"];
     let mut all: Vec<_> = (0..8)
         .map(|_| Running::qmpsh(directory.path(), &args))
         .collect();

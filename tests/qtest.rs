@@ -92,7 +92,7 @@ fn an_interrupt_is_an_event() {
     let qtest = Qtest::with_args(&["-serial", "null"]);
     // The first serial port raises its interrupt as soon as it may, because it has nothing to send.
     let script = ":on IRQ action=raise do endianness\nirq_intercept_in ioapic\noutb 0x3fc 8\noutb 0x3f9 2\ninb 0x3f9\n\
-                  :wait IRQ action=raise number=4 --timeout 10\noutb 0x3f9 0\n:wait IRQ action=lower number=4\n";
+                  :wait IRQ action=raise number=4 --timeout 170\noutb 0x3f9 0\n:wait IRQ action=lower number=4\n";
     let outcome = qtest.script(&["-q"], script);
     outcome.assert_status(0);
     assert!(outcome.stdout().contains("\"number\":4"), "{outcome}");

@@ -116,7 +116,7 @@ fn migrate_to_file() {
         (!status.contains("inmigrate")).then_some(())
     });
     // It was stopped when it was saved.
-    let script = ":finish --timeout 50 cont\nquery-status\n";
+    let script = ":finish --timeout 170 cont\nquery-status\n";
     let outcome = again.script(&[], script);
     assert_eq!(outcome.assert_status(0).json()[1]["status"], "running");
 }

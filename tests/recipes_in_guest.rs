@@ -21,7 +21,7 @@ fn the_guest_runs_commands_lets_go_of_devices_and_gives_memory_back() {
     let exec = |command: &str| {
         let command = format!("command={command}");
         let recipe = file("guest-exec.qmp");
-        let options = ["-q", "-N", "--connect-timeout", "50", "-f", &recipe];
+        let options = ["-q", "-N", "--connect-timeout", "170", "-f", &recipe];
         qmpsh(
             &[&options[..], &["--var", &command, text(&agent)]].concat(),
             "",
