@@ -66,6 +66,21 @@ fn connecting_to_an_unknown_host_fails() {
 }
 
 #[test]
+fn what_qemu_had_left_to_send_to_a_client_before_us_is_skipped() {
+    for rest in [
+        ": null, \"type\": \"bool\"}], \"meta-type\": \"object\"}], \"id\": 7}\r\n",
+        "{\"name\": \"x\"}]}\r\n{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 1, \"microseconds\": 2}}\r\n",
+        "{\"return\": {}, \"id\": 0}\r\n",
+    ] {
+        let fake = Fake::start(move |peer| {
+            peer.send(rest);
+            peer.echo();
+        });
+        fake.qmpsh(&["query-status"]).assert_status(0);
+    }
+}
+
+#[test]
 fn connecting_to_a_server_that_closes_at_once_fails() {
     let fake = Fake::start(|_| {});
     fake.qmpsh(&["query-status"])

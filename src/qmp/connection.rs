@@ -106,6 +106,16 @@ impl Receiver {
         }
     }
 
+    /// Skips what comes before the server's greeting, and returns that. Cancel safe.
+    pub async fn receive_greeting(&mut self) -> Result<Incoming, Lost> {
+        while !self.frames.skip_to_greeting() {
+            if !self.fill().await? {
+                return Err(self.end().await);
+            }
+        }
+        self.receive().await
+    }
+
     /// Skips everything up to the `sentinel` byte and to the message after it, and returns that. Another sentinel in what
     /// is no message begins anew. `look` sees the bytes that are skipped, and may end this. Cancel safe.
     pub async fn receive_after(

@@ -23,6 +23,12 @@ const QUOTE: usize = 60;
 /// The most bytes that are searched for what tells who sent them.
 const SEARCHED: usize = 1 << 10;
 
+/// The key that only a greeting has.
+const GREETING: &[u8] = b"\"QMP\"";
+
+/// More than the bytes from the line break before a greeting to the end of its key.
+const BEFORE_GREETING: usize = 64;
+
 /// The bytes received so far, and how far the current message has been scanned.
 #[derive(Debug, Default)]
 pub struct Frames {
@@ -101,6 +107,25 @@ impl Frames {
             ..Self::default()
         };
         at.is_some()
+    }
+
+    /// Drops what comes before a greeting that begins a line. Returns whether there is one, or its beginning.
+    pub(super) fn skip_to_greeting(&mut self) -> bool {
+        let places = self.buffer.windows(GREETING.len()).enumerate();
+        let mut places = places.filter(|(_, bytes)| *bytes == GREETING);
+        let start = places.find_map(|(at, _)| {
+            // In pretty mode, there is a line break after the brace.
+            let before = self.buffer[..at].trim_ascii_end().strip_suffix(b"{")?;
+            before.ends_with(b"\n").then_some(before.len())
+        });
+        let length = self.buffer.len();
+        let start_or_end = start.unwrap_or(length.saturating_sub(BEFORE_GREETING));
+        *self = Self {
+            buffer: self.buffer.split_off(start_or_end),
+            taken: self.taken,
+            ..Self::default()
+        };
+        start.is_some()
     }
 
     /// Checks how much was received and not taken.
@@ -340,6 +365,34 @@ mod tests {
                 "in pieces of {size}"
             );
         }
+    }
+
+    #[test]
+    fn a_greeting_is_found_behind_the_rest_of_something_else_however_the_bytes_are_split() {
+        for (rest, greeting) in [
+            ("\"a\"}], \"x\": \"QMP\"}\r\n", "{\"QMP\": {}}"),
+            ("}\r\n{\"event\": 1}\r\n", "{\"QMP\": {\"a\": 1}}"),
+            ("\r\n", "{\n    \"QMP\": {\n    }\n}"),
+        ] {
+            let rest = format!("{}{rest}", "x, ".repeat(100));
+            let input = format!("{rest}{greeting}\r\n{{}}");
+            for size in 1..=input.len() {
+                let mut frames = Frames::default();
+                let mut pieces = input.as_bytes().chunks(size);
+                let mut found = false;
+                while !found {
+                    let piece = pieces.next().expect("it comes");
+                    frames.buffer.extend_from_slice(piece);
+                    found = frames.skip_to_greeting();
+                }
+                pieces.for_each(|piece| frames.buffer.extend_from_slice(piece));
+                let message = frames.json().expect("a message").expect("a whole one");
+                assert_eq!(message, greeting, "in pieces of {size}");
+            }
+        }
+        let mut frames = Frames::default();
+        frames.buffer.extend_from_slice(b"{\"QMP\"");
+        assert!(!frames.skip_to_greeting());
     }
 
     #[test]

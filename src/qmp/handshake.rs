@@ -11,7 +11,7 @@ use super::error::{Error, Lost};
 use super::frame::garbage;
 use super::message::{Event, Greeting, Incoming};
 use super::request::with_id;
-use super::wire::Wire;
+use super::wire::{Opening, Wire};
 use crate::transport::Endpoint;
 
 /// Receives the greeting of a server that we have just connected to.
@@ -24,14 +24,30 @@ pub(super) async fn greeting(
     endpoint: &Endpoint,
     wire: &dyn Wire,
 ) -> Result<Greeting, Error> {
-    match receiver.receive().await {
-        Ok(Incoming::Greeting(greeting)) => Ok(greeting),
-        Ok(Incoming::Reply(..) | Incoming::Event(_)) => {
-            Err(not_qmp(endpoint, wire, Lost::NoGreeting))
-        }
-        Err(lost) => Err(not_qmp(endpoint, wire, lost)),
+    let lost = match receiver.receive().await {
+        Ok(Incoming::Greeting(greeting)) => return Ok(greeting),
+        Ok(Incoming::Reply(..) | Incoming::Event(_)) => Lost::NoGreeting,
+        Err(lost) => lost,
+    };
+    // What QEMU has not sent yet when a client disconnects, even the rest of a message, it sends to the next client
+    // before the greeting.
+    let may_be_rest = match &lost {
+        Lost::NoGreeting => true,
+        Lost::Garbage { hint, .. } => hint.is_empty(),
+        _ => false,
+    };
+    if may_be_rest
+        && wire.opening() == Opening::Negotiation
+        && let Ok(Ok(Incoming::Greeting(greeting))) =
+            timeout(AFTER_REST, receiver.receive_greeting()).await
+    {
+        return Ok(greeting);
     }
+    Err(not_qmp(endpoint, wire, lost))
 }
+
+/// How long to wait for a greeting behind the rest of something else.
+const AFTER_REST: Duration = Duration::from_secs(1);
 
 /// What came of negotiating capabilities.
 pub(super) struct Negotiated {
