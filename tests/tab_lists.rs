@@ -201,18 +201,18 @@ fn buses_and_network_backends_complete() {
         bus.is_some_and(|line| line.contains("PCIE, no hotplug")) && !screen.contains("disks.0")
     });
     terminal.cancel();
-    // An alias, and a type of another bus.
-    tab(&mut terminal, "device_add driver=virtio-blk bus=por");
-    terminal.wait_for_line("(QEMU) device_add driver=virtio-blk bus=port0");
-    terminal.cancel();
-    tab(&mut terminal, "device_add driver=scsi-hd bus=");
-    terminal.wait_for_line("(QEMU) device_add driver=scsi-hd bus=disks.0");
-    terminal.cancel();
-    tab(&mut terminal, "netdev_del id=ne");
-    terminal.wait_for_line("(QEMU) netdev_del id=net7");
-    terminal.cancel();
-    tab(&mut terminal, "set_link name=ne");
-    terminal.wait_for_line("(QEMU) set_link name=net7");
+    for (typed, rest) in [
+        // An alias.
+        ("device_add driver=virtio-blk bus=por", "t0"),
+        // A type of another bus.
+        ("device_add driver=scsi-hd bus=", "disks.0"),
+        ("netdev_del id=ne", "t7"),
+        ("set_link name=ne", "t7"),
+    ] {
+        tab(&mut terminal, typed);
+        terminal.wait_for_line(&format!("(QEMU) {typed}{rest}"));
+        terminal.cancel();
+    }
 }
 
 #[test]

@@ -100,12 +100,7 @@ impl Frames {
     /// Drops all bytes up to `sentinel` and with it; all bytes if it is not among them. Returns whether it was.
     pub(super) fn skip_past(&mut self, sentinel: u8) -> bool {
         let at = self.buffer.iter().position(|byte| *byte == sentinel);
-        let length = at.map_or(self.buffer.len(), |at| at + 1);
-        *self = Self {
-            buffer: self.buffer.split_off(length),
-            taken: self.taken,
-            ..Self::default()
-        };
+        self.begin_at(at.map_or(self.buffer.len(), |at| at + 1));
         at.is_some()
     }
 
@@ -119,13 +114,17 @@ impl Frames {
             before.ends_with(b"\n").then_some(before.len())
         });
         let length = self.buffer.len();
-        let start_or_end = start.unwrap_or(length.saturating_sub(BEFORE_GREETING));
+        self.begin_at(start.unwrap_or(length.saturating_sub(BEFORE_GREETING)));
+        start.is_some()
+    }
+
+    /// Drops the bytes before `start`, and looks for a message there.
+    fn begin_at(&mut self, start: usize) {
         *self = Self {
-            buffer: self.buffer.split_off(start_or_end),
+            buffer: self.buffer.split_off(start),
             taken: self.taken,
             ..Self::default()
         };
-        start.is_some()
     }
 
     /// Checks how much was received and not taken.

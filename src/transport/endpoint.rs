@@ -18,7 +18,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether the other one leads to the same server. Both may name a Unix socket by another path.
+    /// Whether both lead to the same server. A Unix socket may have several paths.
     pub fn leads_to_same(&self, other: &Self) -> bool {
         let (Self::Dial(Address::Unix(one)), Self::Dial(Address::Unix(another))) = (self, other)
         else {

@@ -231,10 +231,10 @@ async fn netdevs(inspector: &Inspector) -> Vec<Answer> {
 
 /// The buses for a device of this type, those that take devices while the VM runs first.
 async fn buses(inspector: &Inspector, driver: &str) -> Vec<Answer> {
-    let mut buses = inspector.buses().await;
-    // There is also the list to wait for, which is of use even if some do not fit.
-    let limit = unasked_patience() / 2;
-    if let Ok(Some(fitting)) = timeout(limit, inspector.bus_types(driver)).await {
+    // The list is of use even if some do not fit, so it does not wait as long for that as TAB waits for the list.
+    let fitting = timeout(unasked_patience() / 2, inspector.bus_types(driver));
+    let (mut buses, fitting) = tokio::join!(inspector.buses(), fitting);
+    if let Ok(Some(fitting)) = fitting {
         buses.retain(|bus| fitting.contains(&bus.of));
     }
     buses.sort_by_key(|bus| !bus.hotplug);
